@@ -1,0 +1,397 @@
+"""config.yaml as pydantic models: what may be written there, and what it means.
+
+The JSON schema for editors is generated from these models (`python -m joulebench.config`).
+"""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    StringConstraints,
+    model_validator,
+)
+
+from joulebench.checked import ConfigError, checked, nearest
+
+TaskName = Literal["llm-chat", "text-to-image"]
+TEXT_TASKS: frozenset[str] = frozenset({"llm-chat"})
+
+# Folders beside the hardware's under results/.
+RESERVED = frozenset({"requests", "models", "figures", "site", "logs"})
+
+
+def _model_id(value: str) -> str:
+    part = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+    if not re.fullmatch(rf"{part}(/{part})?", value) or ".." in value or "--" in value:
+        raise ValueError(
+            "a model id is 'name' or 'owner/name' in letters, digits, '.', '_' and '-', "
+            "without '..' or '--', since it names a folder under results/"
+        )
+    return value
+
+
+def _hardware_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", value) or value in RESERVED:
+        raise ValueError(
+            "a hardware name is lower-case letters, digits, '_' and '-', since it names a folder "
+            f"under results/, and none of {', '.join(sorted(RESERVED))}"
+        )
+    return value
+
+
+def _run_name(value: str) -> str:
+    model, *variant = value.split("+")
+    _model_id(model)
+    if len(variant) > 1:
+        raise ValueError("a run is 'model' or 'model+variant', with one variant at most")
+    return value
+
+
+ModelId = Annotated[str, AfterValidator(_model_id)]
+HardwareName = Annotated[str, AfterValidator(_hardware_name)]
+RunId = Annotated[str, AfterValidator(_run_name)]
+VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+class Strict(BaseModel):
+    """A frozen block of the config in which an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Hardware(Strict):
+    """A machine kind: what its device must report itself as, and its thermal design power."""
+
+    device: Literal["cpu", "cuda"]
+    reports_as: str | None = Field(None, description="What the device's own name must contain, in any case.")
+    tdp_w: PositiveFloat | None = Field(None, description="Watts of one device. Null on a CPU: CodeCarbon's table.")
+
+
+class HubFile(Strict):
+    kind: Literal["hub"]
+    repo: ModelId
+    revision: Revision
+    file: str
+
+
+class LocalFile(Strict):
+    kind: Literal["local"]
+    path: str = Field(description="The file, or the folder that holds it.")
+
+
+class Packaged(Strict):
+    kind: Literal["packaged"]
+
+
+class Dataset(Strict):
+    """Where prompts come from, and which rows of it can be used."""
+
+    name: str
+    source: Annotated[HubFile | LocalFile | Packaged, Field(discriminator="kind")]
+    filters: dict[str, JsonValue] = Field(default_factory=dict, description="What the dataset's own module knows.")
+
+
+class Sample(Strict):
+    requests: PositiveInt
+    seed: NonNegativeInt = 0
+
+
+class OutputLength(Strict):
+    """How long an answer gets, in the model's own tokens."""
+
+    kind: Literal["natural", "reference", "fixed"]
+    tokens: PositiveInt = Field(description="fixed: exactly so many. natural and reference: at most so many.")
+
+
+class LatencyTarget(Strict):
+    metric: Literal["ttft", "tpot", "itl", "latency"]
+    quantile: Literal[50, 90, 95, 99] = 50
+    at_most_s: PositiveFloat
+
+    @property
+    def column(self) -> str:
+        return f"{self.metric}_p{self.quantile}_s"
+
+
+class Fixed(Strict):
+    """Serve so many requests and count them whole."""
+
+    kind: Literal["fixed"]
+    requests: PositiveInt
+
+
+class Timed(Strict):
+    """One turnover (or the warm-up batches), then so many seconds; what is still in flight is dropped."""
+
+    kind: Literal["timed"]
+    seconds: PositiveFloat
+
+
+class Sweep(Strict):
+    """The points of a run: batch sizes in rising order, and when each of them ends."""
+
+    batch_sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+    protocol: Annotated[Fixed | Timed, Field(discriminator="kind")]
+    warmup_batches: NonNegativeInt = Field(1, description="Diffusion: whole batches before the window opens.")
+
+    @model_validator(mode="after")
+    def _rising(self) -> "Sweep":
+        if list(self.batch_sizes) != sorted(set(self.batch_sizes)):
+            raise ValueError(f"batch_sizes must rise, found {list(self.batch_sizes)}")
+        return self
+
+
+class Task(Strict):
+    dataset: Dataset
+    sample: Sample
+    sweep: Sweep
+    output_length: OutputLength | None = None
+    latency_target: LatencyTarget | None = None
+
+
+class Generation(Strict):
+    """What a diffusion pipeline is asked for."""
+
+    height: PositiveInt
+    width: PositiveInt
+    denoising_steps: PositiveInt
+    guidance_scale: float = 0.0
+
+
+class TrainedTokenizer(Strict):
+    kind: Literal["trained"]
+    train_on: TaskName
+    vocabulary: PositiveInt
+
+
+class GivenTokenizer(Strict):
+    kind: Literal["given"]
+    path: str = Field(description="A tokenizer.json in the format of the tokenizers library.")
+
+
+Tokenizer = Annotated[TrainedTokenizer | GivenTokenizer, Field(discriminator="kind")]
+
+
+class ModelFacts(Strict):
+    parameters: PositiveInt | None = Field(None, description="Weights to check the loaded model against, within 1 %.")
+    licence: str | None = None
+    dtype: Dtype = "bfloat16"
+    generation: Generation | None = Field(None, description="Needed for a diffusion task.")
+
+
+class Checkpoint(ModelFacts):
+    weights: Literal["checkpoint"]
+    revision: Revision
+    trust_remote_code: bool = False
+
+
+class Synthetic(ModelFacts):
+    weights: Literal["synthetic"]
+    architecture: dict[str, JsonValue] | str = Field(description="Classes and sizes, here or in a YAML file.")
+    seed: NonNegativeInt = 0
+    tokenizer: Tokenizer
+
+
+Model = Annotated[Checkpoint | Synthetic, Field(discriminator="weights")]
+
+
+class Variant(Strict):
+    """What differs from a model's plain serving."""
+
+    dtype: Dtype | None = None
+    engine: str | None = None
+
+
+class Engine(Strict):
+    kind: str = Field(description="The module under joulebench/engines.")
+    python: str | None = Field(None, description="Interpreter of its environment; null: the one that runs Snakemake.")
+    settings: dict[str, JsonValue] = Field(default_factory=dict, description="What the engine's own module knows.")
+
+
+class Entry(Strict):
+    """Which models run one task on one piece of hardware, and how."""
+
+    engine: str
+    models: Annotated[tuple[RunId, ...], Field(min_length=1)]
+    sweep: Sweep | None = Field(None, description="Instead of the task's own.")
+
+
+class Config(Strict):
+    """The whole of config.yaml."""
+
+    measure_on: tuple[HardwareName, ...] = Field(description="The hardware that `snakemake all` covers.")
+    hardware: dict[HardwareName, Hardware]
+    tasks: dict[TaskName, Task]
+    models: dict[ModelId, Model]
+    variants: dict[VariantName, Variant] = Field(default_factory=dict)
+    engines: dict[str, Engine]
+    matrix: dict[HardwareName, dict[TaskName, Entry]]
+
+    @model_validator(mode="after")
+    def _refers_to_what_is_there(self) -> "Config":
+        def known(value: str, names: Any, where: str, what: str) -> None:
+            if value not in names:
+                raise ValueError(f"{where}: no {what} '{value}' in the config{nearest(value, names)}")
+
+        for hardware in self.measure_on:
+            known(hardware, self.matrix, "measure_on", "matrix entry")
+        for hardware, tasks in self.matrix.items():
+            known(hardware, self.hardware, "matrix", "hardware")
+            for task, entry in tasks.items():
+                where = f"matrix.{hardware}.{task}"
+                known(task, self.tasks, where, "task")
+                known(entry.engine, self.engines, f"{where}.engine", "engine")
+                if len(set(entry.models)) < len(entry.models):
+                    raise ValueError(f"{where}.models: a run is listed twice in {list(entry.models)}")
+                for run in entry.models:
+                    model, _, variant = run.partition("+")
+                    known(model, self.models, f"{where}.models", "model")
+                    if "+" in run:
+                        known(variant, self.variants, f"{where}.models", "variant")
+                        if (engine := self.variants[variant].engine) is not None:
+                            known(engine, self.engines, f"variants.{variant}.engine", "engine")
+                    self._fits(task, model, where)
+        return self
+
+    def _fits(self, task: TaskName, model: str, where: str) -> None:
+        facts, length = self.models[model], self.tasks[task].output_length
+        if task in TEXT_TASKS and length is None:
+            raise ValueError(f"tasks.{task}.output_length: missing; a text task needs kind and tokens")
+        if task in TEXT_TASKS and facts.weights == "synthetic" and length and length.kind == "natural":
+            raise ValueError(
+                f"{where}.models: '{model}' has synthetic weights, which never end an answer by themselves; "
+                f"set tasks.{task}.output_length.kind to reference or fixed"
+            )
+        if task not in TEXT_TASKS and facts.generation is None:
+            raise ValueError(f"models.{model}.generation: missing; {task} needs height, width and denoising_steps")
+
+
+class RunSpec(Strict):
+    """Everything that the config says of one run's measuring: what its records stand for.
+
+    Facts that only the tables use (latency targets, TDP, licences) are not part of it.
+    """
+
+    hardware: str
+    device: Literal["cpu", "cuda"]
+    reports_as: str | None
+    task: TaskName
+    model: str
+    variant: str | None
+    weights: Literal["checkpoint", "synthetic"]
+    revision: str | None
+    trust_remote_code: bool
+    architecture: dict[str, JsonValue] | None
+    weights_seed: int | None
+    tokenizer: Tokenizer | None
+    dtype: Dtype
+    generation: Generation | None
+    engine: str
+    engine_settings: dict[str, JsonValue]
+    dataset: Dataset
+    sample: Sample
+    output_length: OutputLength | None
+    sweep: Sweep
+
+    @property
+    def run(self) -> str:
+        """The run's folder name: the model id with '/' as '--', then '+variant' where there is one."""
+        return run_folder(self.model if self.variant is None else f"{self.model}+{self.variant}")
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the canonical JSON of every field."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def run_folder(run: str) -> str:
+    """`owner/name+variant` -> `owner--name+variant`."""
+    return run.replace("/", "--")
+
+
+def run_spec(config: Config, hardware: str, task: TaskName, run: str) -> RunSpec:
+    """Resolve one cell of the matrix; `run` is a model id, with `+variant` where there is one."""
+    name, _, variant_name = run.partition("+")
+    entry, model, place = config.matrix[hardware][task], config.models[name], config.hardware[hardware]
+    variant = config.variants[variant_name] if variant_name else Variant()
+    engine = config.engines[variant.engine or entry.engine]
+    synthetic = isinstance(model, Synthetic)
+    return RunSpec(
+        hardware=hardware,
+        device=place.device,
+        reports_as=place.reports_as,
+        task=task,
+        model=name,
+        variant=variant_name or None,
+        weights=model.weights,
+        revision=None if synthetic else model.revision,
+        trust_remote_code=False if synthetic else model.trust_remote_code,
+        architecture=architecture(name, model) if synthetic else None,
+        weights_seed=model.seed if synthetic else None,
+        tokenizer=model.tokenizer if synthetic else None,
+        dtype=variant.dtype or model.dtype,
+        generation=model.generation if task not in TEXT_TASKS else None,
+        engine=engine.kind,
+        engine_settings=engine.settings,
+        dataset=config.tasks[task].dataset,
+        sample=config.tasks[task].sample,
+        output_length=config.tasks[task].output_length if task in TEXT_TASKS else None,
+        sweep=entry.sweep or config.tasks[task].sweep,
+    )
+
+
+def architecture(name: str, model: Synthetic) -> dict[str, JsonValue]:
+    """A synthetic model's architecture, read from its YAML file where the config names one."""
+    if isinstance(model.architecture, dict):
+        return model.architecture
+    return _read_yaml(Path(model.architecture), f"models.{name}.architecture")
+
+
+def _read_yaml(path: Path, who: str) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{who}: no file {path}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{who}: {path} is not readable YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{who}: {path} holds {type(content).__name__}, expected keys and values")
+    return content
+
+
+def load(path: Path | str) -> Config:
+    """Read a config file (YAML, or the JSON that the workflow hands to its scripts).
+
+    Raises ConfigError with one line for each thing that is wrong.
+    """
+    return parse(_read_yaml(Path(path), "config"), str(path))
+
+
+def parse(raw: dict[str, Any], name: str = "config") -> Config:
+    """Check the keys and values of a config; `name` opens each line of the error."""
+    return checked(Config, raw, name)
+
+
+def json_schema() -> str:
+    """The schema that editors read, as text."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
+    return json.dumps(schema, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    print(json_schema(), end="")

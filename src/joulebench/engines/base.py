@@ -1,0 +1,71 @@
+"""What the load generators ask of an engine, and nothing else of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import polars as pl
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request as one engine will serve it.
+
+    `prompt` is the engine's own form of it (token ids, or the pipeline's arguments); `max_output_tokens`
+    bounds the answer, and `ignore_end` makes it exactly as long. Diffusion uses neither.
+    """
+
+    prompt: object
+    prompt_tokens: int | None = None
+    max_output_tokens: int = 0
+    ignore_end: bool = False
+
+
+@dataclass
+class Step:
+    """What one iteration of a text engine did. Lists hold the ids that `submit` was given."""
+
+    running: int
+    waiting: int
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    preempted: int = 0
+    kv_cache_usage: float | None = None
+    admitted: list[int] = field(default_factory=list)
+    first_output: list[int] = field(default_factory=list)
+    finished: dict[int, int] = field(default_factory=dict)
+    """Request id -> its output tokens."""
+    failed: dict[int, str] = field(default_factory=dict)
+    """Request id -> why."""
+
+
+class TextEngine(Protocol):
+    """Serves prompts; one call of `step` is one iteration, whole prompts or single tokens alike."""
+
+    def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
+        """Turn rows of the task's requests into what `submit` takes: tokenized, with their output lengths."""
+
+    def submit(self, request: int, prepared: Prepared) -> None:
+        """Queue a request under an id that is not in use."""
+
+    def step(self) -> Step:
+        """Run one iteration and wait for its end. Only called while requests are in the engine."""
+
+    def abort(self) -> None:
+        """Drop every request that is in the engine."""
+
+    def close(self) -> None:
+        """Free the device and end every process of the engine. Safe to call twice."""
+
+
+class DiffusionEngine(Protocol):
+    """Turns a batch of prompts into as many outputs."""
+
+    def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
+        """Turn rows of the task's requests into what `generate` takes."""
+
+    def generate(self, batch: Sequence[Prepared]) -> int:
+        """Make one output a request, wait for the device, and return the number of denoising steps taken."""
+
+    def close(self) -> None:
+        """Free the device. Safe to call twice."""
