@@ -6,6 +6,7 @@ The JSON schema for editors is generated from these models (`python -m joulebenc
 import hashlib
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -267,6 +268,11 @@ class Config(Strict):
                     self._fits(task, model, where)
         return self
 
+    def engine_of(self, hardware: str, task: TaskName, run: str) -> Engine:
+        """The engine of one cell of the matrix: its variant's where that names one, else the entry's."""
+        variant = self.variants.get(run.partition("+")[2], Variant())
+        return self.engines[variant.engine or self.matrix[hardware][task].engine]
+
     def _fits(self, task: TaskName, model: str, where: str) -> None:
         facts, length = self.models[model], self.tasks[task].output_length
         if task in TEXT_TASKS and length is None:
@@ -329,7 +335,7 @@ def run_spec(config: Config, hardware: str, task: TaskName, run: str) -> RunSpec
     name, _, variant_name = run.partition("+")
     entry, model, place = config.matrix[hardware][task], config.models[name], config.hardware[hardware]
     variant = config.variants[variant_name] if variant_name else Variant()
-    engine = config.engines[variant.engine or entry.engine]
+    engine = config.engine_of(hardware, task, run)
     synthetic = isinstance(model, Synthetic)
     return RunSpec(
         hardware=hardware,
@@ -362,6 +368,7 @@ def architecture(name: str, model: Synthetic) -> dict[str, JsonValue]:
     return _read_yaml(Path(model.architecture), f"models.{name}.architecture")
 
 
+@lru_cache
 def _read_yaml(path: Path, who: str) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

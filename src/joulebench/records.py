@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -101,6 +101,9 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+R = TypeVar("R", bound=Record)
+
+
 class Point(Record):
     """point.json: one load setting of a run, and how it ended."""
 
@@ -110,6 +113,17 @@ class Point(Record):
     reason: str | None = None
     started_utc: str
     duration_s: float
+
+
+class Model(Record):
+    """model.json beside a model's weights: what they are."""
+
+    model: str
+    weights: Literal["checkpoint", "synthetic"]
+    revision: str | None
+    parameters: int
+    licence: str | None
+    files_sha256: dict[str, str]
 
 
 class Machine(Record):
@@ -234,12 +248,17 @@ def read_run(folder: Path) -> Run:
     return _read_json(folder / "run.json", Run)
 
 
+def read_model(folder: Path) -> Model:
+    """Read a model folder's model.json. Raises RecordError where it is missing or damaged."""
+    return _read_json(folder / "model.json", Model)
+
+
 def read_point(folder: Path) -> Point:
     """Read a point folder's point.json. Raises RecordError where it is missing or damaged."""
     return _read_json(folder / "point.json", Point)
 
 
-def _read_json(path: Path, model: type[Any]) -> Any:
+def _read_json(path: Path, model: type[R]) -> R:
     try:
         return model.model_validate_json(path.read_bytes())
     except FileNotFoundError:

@@ -1,0 +1,82 @@
+"""Datasets: from their original files to the prompts that a task serves.
+
+A dataset is one module here and one line in `DATASETS`. Its module has
+
+- `Filters`: a pydantic model of what the config may say under `dataset.filters`;
+- `PACKAGED`: the name of the small sample under packaged/ that comes with the project;
+- `USUAL`: the name, or glob pattern, of its file in a folder;
+- `read(text, filters, where) -> Rows`: the rows of the file's text that can be served, and why the others cannot.
+"""
+
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from pydantic import BaseModel
+
+from joulebench import config
+from joulebench.checked import ConfigError, checked, nearest
+from joulebench.datasets import sources
+from joulebench.datasets.sampling import Rows, Sampled, draw, reasons
+
+__all__ = ["DATASETS", "Sampled", "filters", "report", "sample"]
+
+DATASETS: dict[str, str] = {
+    "sharegpt": "joulebench.datasets.sharegpt",
+    "partiprompts": "joulebench.datasets.partiprompts",
+}
+
+
+class _Module(Protocol):
+    Filters: type[BaseModel]
+    PACKAGED: str
+    USUAL: str
+
+    def read(self, text: str, filters: Any, where: str) -> Rows: ...
+
+
+def filters(dataset: config.Dataset) -> BaseModel:
+    """`dataset.filters` as the dataset's own model, with its defaults filled in.
+
+    Raises ConfigError where the dataset is unknown, and for each filter that is unknown or has a wrong value.
+    """
+    return checked(_module(dataset.name).Filters, dataset.filters, f"dataset {dataset.name}: filters")
+
+
+def sample(dataset: config.Dataset, sample: config.Sample) -> Sampled:
+    """Fetch the dataset's file, keep the usable rows, and draw `sample.requests` of them.
+
+    The draw depends on the file, the filters and the seed alone; see `sampling.draw`.
+    Raises UserError (ConfigError for the config) where the file cannot be had or read, or holds too few usable rows.
+    """
+    chosen = filters(dataset)
+    module = _module(dataset.name)
+    path = sources.fetch(dataset.source, module.PACKAGED, module.USUAL)
+    text, sha256 = sources.read_text(path)
+    where = f"dataset {dataset.name}: {path}"
+    rows = module.read(text, chosen, where)
+    return Sampled(
+        requests=draw(rows, sample, where),
+        origin=sources.origin(dataset.source, path, sha256),
+        rows=rows.count,
+        unusable=dict(sorted(rows.unusable.items())),
+    )
+
+
+def report(sampled: Sampled) -> list[str]:
+    """What a person wants to know of a sample: where it came from, what was left out and why, what was taken."""
+    origin = sampled.origin
+    file = " ".join(str(origin[key]) for key in ("repo", "file") if key in origin)
+    pinned = f" at {origin['revision']}" if "revision" in origin else ""
+    left_out = sum(sampled.unusable.values())
+    why = f": {reasons(sampled.unusable)}" if left_out else ""
+    return [
+        f"{origin['kind']} file {file}{pinned}, sha256 {origin['sha256']}",
+        f"{sampled.rows:,} rows, {sampled.usable:,} usable, {left_out:,} not{why}",
+        f"{sampled.requests.height:,} requests drawn",
+    ]
+
+
+def _module(name: str) -> _Module:
+    if name not in DATASETS:
+        raise ConfigError(f"dataset.name: found '{name}', no dataset that Joulebench knows{nearest(name, DATASETS)}")
+    return cast(_Module, import_module(DATASETS[name]))

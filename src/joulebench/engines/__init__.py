@@ -1,0 +1,39 @@
+"""The engines, one module each. A module has `Settings`, `TASKS`, `PACKAGES` and `open_engine(spec, folder)`."""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+from pydantic import BaseModel
+
+from joulebench.checked import ConfigError, checked, nearest
+from joulebench.config import RunSpec
+from joulebench.engines.base import DiffusionEngine, TextEngine
+
+ENGINES = {
+    "transformers": "joulebench.engines.transformers",
+    "diffusers": "joulebench.engines.diffusers",
+}
+
+
+def module(kind: str) -> ModuleType:
+    """The module of an engine; it loads no framework before `open_engine`. Raises ConfigError for an unknown kind."""
+    if kind not in ENGINES:
+        raise ConfigError(f"engines: no engine of kind '{kind}'{nearest(kind, ENGINES)}")
+    return importlib.import_module(ENGINES[kind])
+
+
+def check(spec: RunSpec) -> BaseModel:
+    """The engine's own settings of a run, checked. Raises ConfigError."""
+    found = module(spec.engine)
+    if spec.task not in found.TASKS:
+        raise ConfigError(f"matrix.{spec.hardware}.{spec.task}.engine: {spec.engine} serves {', '.join(found.TASKS)}")
+    settings: BaseModel = checked(found.Settings, spec.engine_settings, f"engines.{spec.engine}.settings")
+    return settings
+
+
+def open_engine(spec: RunSpec, folder: Path) -> TextEngine | DiffusionEngine:
+    """Load the model in `folder` on the run's device."""
+    check(spec)
+    engine: TextEngine | DiffusionEngine = module(spec.engine).open_engine(spec, folder)
+    return engine

@@ -1,0 +1,1 @@
+"""Requests + a model + an engine + meters -> the raw records of one run."""

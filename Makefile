@@ -1,0 +1,49 @@
+# make leaderboard [HARDWARE=cpu] [CONFIG=config.yaml]     measures what is missing, then tables and figures
+# make test                                                 linters, types, every test
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(abspath $(VENV))/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c envs/constraints.txt
+export PYTHONPATH := $(CURDIR)/src
+
+.PHONY: leaderboard test lint format schema clean
+
+leaderboard: $(VENV)/.ready-cpu
+	$(BIN)/snakemake --cores all $(if $(HARDWARE),results/$(HARDWARE)/leaderboard.csv) all \
+	  $(if $(CONFIG),--configfile $(CONFIG)) $(if $(HARDWARE),--config 'measure_on=[$(HARDWARE)]')
+
+test: $(VENV)/.ready-dev lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+
+format: $(VENV)/.ready-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+schema: $(VENV)/.ready-cpu
+	$(BIN)/python -m joulebench.config > config/schema.json
+
+clean:
+	rm -rf results logs .snakemake
+
+$(VENV)/.ready-dev: envs/dev.txt $(VENV)/.ready-cpu
+	$(PIP) -r $<
+	@touch $@
+
+$(VENV)/.ready-cpu: envs/cpu.txt envs/analysis.txt envs/constraints.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Setting up $(VENV) (a few minutes the first time)"
+	$(PIP) -r $<
+	$(PIP) --no-deps --editable .
+	@touch $@
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Joulebench needs Python 3.11 or newer, found $$($(PYTHON) --version 2>&1); call make with PYTHON=python3.x"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "Python has no venv module here; on Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }

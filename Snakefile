@@ -1,0 +1,42 @@
+# Joulebench: config.yaml -> requests -> models -> runs -> tables -> figures.
+import os
+import sys
+from pathlib import Path
+
+from joulebench.errors import UserError
+from joulebench.plan import plan
+from joulebench.resolved import hand_over
+
+if not workflow.configfiles:
+
+    configfile: "config.yaml"
+
+
+try:
+    PLAN = plan(config, Path(workflow.configfiles[-1]).name)
+except UserError as error:
+    print(error, file=sys.stderr)
+    sys.exit(1)
+
+# What the rules' own processes need: this interpreter first, and the config as it was resolved here.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+os.environ["JOULEBENCH_CONFIG"] = str(hand_over(PLAN.config, Path(".snakemake", "joulebench")))
+
+
+wildcard_constraints:
+    hardware="|".join(PLAN.config.matrix),
+    task="|".join(PLAN.config.tasks),
+    model=r"[A-Za-z0-9._-]+",
+    run=r"[A-Za-z0-9._+-]+",
+
+
+rule all:
+    input:
+        PLAN.targets(),
+
+
+include: "rules/requests.smk"
+include: "rules/models.smk"
+include: "rules/runs.smk"
+include: "rules/tables.smk"
+include: "rules/figures.smk"

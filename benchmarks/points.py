@@ -1,0 +1,184 @@
+"""Seconds and peak memory of `analysis.points` over many synthetic runs: python benchmarks/points.py [runs].
+
+100 runs of 7 points hold 5 million iterations, with their requests and 50 energy polls a second.
+The records are made up and written first, untimed; a fresh process then measures.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from joulebench import records
+from joulebench.analysis.points import WantedRun, points
+from joulebench.config import OutputLength, RunSpec
+
+BATCHES = (8, 16, 32, 64, 128, 256, 512)
+ITERATIONS_PER_POINT = 7143
+MEAN_PROMPT, MEAN_OUTPUT = 180, 280
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="?", type=int, default=100)
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.measure is not None:
+        measure(args.measure, args.runs)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for run in range(args.runs):
+            generate(Path(folder), run)
+        subprocess.run([sys.executable, __file__, str(args.runs), "--measure", folder], check=True)
+
+
+def measure(root: Path, runs: int) -> None:
+    wanted = [WantedRun(root / spec(run).run, spec(run), 700.0) for run in range(runs)]
+    start = time.perf_counter()
+    table, left_out = points(wanted)
+    seconds = time.perf_counter() - start
+    figures = table["energy_per_response_low_j", "latency_p99_s", "itl_p99_s", "integrated_power_ratio"]
+    assert table.height == runs * len(BATCHES)
+    assert left_out.is_empty()
+    assert figures.null_count().sum_horizontal().item() == 0
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    iterations = table.height * ITERATIONS_PER_POINT
+    print(f"{table.height} points, {iterations:,} iterations: {seconds:.2f} s, peak {peak_mb:.0f} MB")
+
+
+def spec(run: int) -> RunSpec:
+    dataset = {"name": "synthetic", "source": {"kind": "packaged"}}
+    sweep = {"batch_sizes": BATCHES, "protocol": {"kind": "timed", "seconds": 20}}
+    return RunSpec.model_validate(
+        {
+            "hardware": "h100",
+            "device": "cuda",
+            "reports_as": "H100",
+            "task": "llm-chat",
+            "model": f"example/model-{run:03d}",
+            "variant": None,
+            "weights": "checkpoint",
+            "revision": "0" * 40,
+            "trust_remote_code": False,
+            "architecture": None,
+            "weights_seed": None,
+            "tokenizer": None,
+            "dtype": "bfloat16",
+            "generation": None,
+            "engine": "vllm",
+            "engine_settings": {},
+            "dataset": dataset,
+            "sample": {"requests": 1000},
+            "output_length": OutputLength(kind="natural", tokens=2048),
+            "sweep": sweep,
+        }
+    )
+
+
+def generate(root: Path, run: int) -> None:
+    """Write one run folder: a closed loop whose step time and power grow with the batch."""
+    wanted, rng = spec(run), np.random.default_rng(run)
+    folder = root / wanted.run
+    for index, batch in enumerate(BATCHES):
+        place = folder / "points" / records.point_folder(index, batch)
+        place.mkdir(parents=True)
+        for name, frame in _point(rng, index, batch).items():
+            frame.write_parquet(place / f"{name}.parquet", compression="zstd", statistics=False)
+    records.write_json(
+        records.Run(
+            spec=wanted.model_dump(mode="json"),
+            spec_hash=wanted.hash,
+            parameters=8_000_000_000,
+            model_files_sha256={},
+            requests_sha256="0" * 64,
+            versions={},
+            machine=records.Machine(
+                host="example",
+                cpu="example",
+                cores=2,
+                memory_mb=1000,
+                device="synthetic",
+                devices=[],
+                tdp_w=None,
+                tdp_source=None,
+                energy_sources={"gpu:0": "nvml_counter"},
+            ),
+            started_utc="2026-01-01T00:00:00Z",
+            ended_utc="2026-01-01T01:00:00Z",
+            points=[
+                records.Point(
+                    point=index,
+                    max_batch_size=batch,
+                    status="measured",
+                    started_utc="2026-01-01T00:00:00Z",
+                    duration_s=60,
+                )
+                for index, batch in enumerate(BATCHES)
+            ],
+        ),
+        folder / "run.json",
+    )
+
+
+def _point(rng: np.random.Generator, index: int, batch: int) -> dict[str, pl.DataFrame]:
+    count = ITERATIONS_PER_POINT
+    finished = rng.binomial(batch, 1 / MEAN_OUTPUT, count)
+    opened = np.concatenate([[batch], finished[:-1]])
+    end = np.cumsum((0.006 + 6e-5 * batch) * rng.lognormal(0, 0.1, count) + 0.01 * (opened > 0))
+    iterations = {
+        "point": np.full(count, index),
+        "iteration": np.arange(count),
+        "end_s": end,
+        "running": np.full(count, batch),
+        "waiting": np.arange(count, 0, -1),
+        "prompt_tokens": opened * rng.integers(1, 2 * MEAN_PROMPT, count),
+        "output_tokens": np.full(count, batch),
+        "first_tokens": opened,
+        "finished": finished,
+        "preempted": np.zeros(count),
+        "kv_cache_usage": rng.random(count),
+    }
+    finished_at = np.repeat(end, finished)
+    served = finished_at.size
+    tokens = np.minimum(rng.geometric(1 / MEAN_OUTPUT, served), finished_at / end[-1] * count).astype(int) + 1
+    first = finished_at - (tokens - 1) * end[-1] / count * rng.uniform(0.9, 1, served)
+    requests = {
+        "point": np.full(served, index),
+        "request": np.arange(served),
+        "prompt_tokens": rng.integers(1, 2 * MEAN_PROMPT, served),
+        "output_tokens": tokens,
+        "submitted_s": first - rng.uniform(0.02, 0.05, served),
+        "admitted_s": first - 0.02,
+        "first_output_s": first,
+        "finished_s": finished_at,
+        "status": ["finished"] * served,
+    }
+    polled = np.arange(-1, end[-1] + 1, 0.02) + rng.uniform(0, 0.001)
+    power = (400 + 0.6 * batch) * rng.normal(1, 0.01, polled.size)
+    drawn = np.cumsum(power) * 0.02
+    energy = {
+        "device": ["gpu:0"] * polled.size,
+        "source": ["nvml_counter"] * polled.size,
+        "time_s": polled,
+        "energy_j": drawn[np.arange(polled.size) // 5 * 5],
+        "power_w": power,
+        "temperature_c": np.full(polled.size, 60.0),
+        "clock_mhz": np.full(polled.size, 1980.0),
+        "memory_used_mb": np.full(polled.size, 70_000.0),
+        "throttled": np.zeros(polled.size, dtype=bool),
+    }
+    schemas = {"iterations": records.ITERATIONS, "requests": records.REQUESTS, "energy": records.ENERGY}
+    return {
+        name: pl.DataFrame(columns).cast(dict(schemas[name]))  # type: ignore[arg-type]
+        for name, columns in (("iterations", iterations), ("requests", requests), ("energy", energy))
+    }
+
+
+if __name__ == "__main__":
+    main()

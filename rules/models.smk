@@ -1,0 +1,14 @@
+def prompts_of(wildcards):
+    task = PLAN.trains_on(wildcards.model)
+    return [] if task is None else ancient(f"results/requests/{task}.parquet")
+
+
+rule prepare_model:
+    input:
+        prompts_of,
+    output:
+        "results/models/{model}/model.json",
+    log:
+        "logs/models/{model}.log",
+    script:
+        "../workflow/scripts/prepare_model.py"

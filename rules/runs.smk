@@ -1,0 +1,45 @@
+# The only stage that needs the hardware. `shell:` and `ancient`, so that neither a fresh clone nor an edited
+# script measures again; the tables hold each run's spec against the config instead.
+from joulebench.config import TEXT_TASKS
+
+
+def is_cpu(wildcards):
+    return PLAN.config.hardware[wildcards.hardware].device == "cpu"
+
+
+def model_of(wildcards):
+    return str(PLAN.cell(wildcards.hardware, wildcards.task, wildcards.run).model_folder / "model.json")
+
+
+rule probe_machine:
+    output:
+        "results/{hardware}/machine.json",
+    log:
+        "logs/{hardware}/machine.log",
+    priority: 100
+    threads: workflow.cores
+    shell:
+        "exec python workflow/scripts/probe_machine.py {wildcards.hardware} {output} {log}"
+
+
+rule measure_llm:
+    input:
+        machine=ancient("results/{hardware}/machine.json"),
+        requests=ancient("results/requests/{task}.parquet"),
+        model=lambda wc: ancient(model_of(wc)),
+    output:
+        "results/{hardware}/runs/{task}/{run}/run.json",
+    log:
+        "logs/{hardware}/{task}/{run}.log",
+    wildcard_constraints:
+        task="|".join(sorted(TEXT_TASKS)),
+    threads: lambda wc: workflow.cores if is_cpu(wc) else 1
+    resources:
+        gpu=lambda wc: 0 if is_cpu(wc) else 1,
+    shell:
+        "exec python workflow/scripts/measure.py {wildcards.hardware} {wildcards.task} {wildcards.run} {log}"
+
+
+use rule measure_llm as measure_diffusion with:
+    wildcard_constraints:
+        task="|".join(sorted(set(PLAN.config.tasks) - TEXT_TASKS)) or "none",

@@ -1,0 +1,177 @@
+"""Energy between two times, from cumulative counters.
+
+A counter is polled far more often than it moves (NVML's moves every 100 ms). Its value is known at its updates
+only, and taken as linear between two of them, not between two polls. Nothing is extrapolated.
+
+The headline devices of a point are its `gpu:*` where there are any, else `cpu:*`, `dram:*` and `host`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from joulebench.analysis.keyed import check_order, read_keyed, whole_sum
+from joulebench.records import ENERGY
+
+
+class Headline:
+    """The headline devices of many points: what they drew, summed over the devices of each point."""
+
+    def __init__(self, files: Mapping[int, Path]) -> None:
+        """Read key -> energy.parquet. Raises RecordError where a file is missing, damaged or out of order."""
+        columns = ("device", "source", "time_s", "energy_j", "power_w", "memory_used_mb")
+        polls = _headline(read_keyed(files, ENERGY, columns))
+        self._polls: dict[str, pl.DataFrame] = {}
+        self._updates: dict[str, pl.DataFrame] = {}
+        for device in sorted(polls["device"].unique()):
+            self._polls[device] = polls.filter(pl.col("device") == device)
+            check_order(self._polls[device], "time_s", files)
+            self._updates[device] = updates(self._polls[device])
+        self.devices = _devices(self._polls, self._updates)
+
+    def points(self) -> pl.DataFrame:
+        """One row a point that has polls.
+
+        key; energy_source: the devices' sources, joined with `+`, null where a device has none; gpus: how many
+        are; peak_memory_mb: the sum of the devices' own peaks; unmeasured and reset: the devices without a source,
+        and those whose counter went back, as text, null where there are none; first_s, last_s: between these times
+        every counter is known.
+        """
+        return self.devices.group_by("key", maintain_order=True).agg(
+            energy_source=pl.when(pl.col("source").null_count() == 0).then(
+                pl.col("source").unique().sort().str.join("+")
+            ),
+            gpus=pl.col("device").str.starts_with("gpu:").sum(),
+            peak_memory_mb=whole_sum("peak_memory_mb"),
+            unmeasured=_names(pl.col("source").is_null()),
+            reset=_names(pl.col("reset")),
+            first_s=pl.col("first_s").max(),
+            last_s=pl.col("last_s").min(),
+        )
+
+    def energy_j(self, times: pl.DataFrame, column: str) -> pl.Series:
+        """The counters' sum at the times `column` of `times` (with key), one value a row.
+
+        Null outside of a counter's updates, and where a device of the point has no source or was reset.
+        """
+        untrusted = self.devices.filter(pl.col("source").is_null() | pl.col("reset"))["key"].unique()
+        trusted = times.with_columns(pl.when(~pl.col("key").is_in(untrusted.implode())).then(pl.col(column)))
+        return _summed([energy_at(moved, _asked(trusted, column)) for moved in self._updates.values()], times.height)
+
+    def integrated_power_j(self, times: pl.DataFrame, column: str) -> pl.Series:
+        """The same from `power_w`: its integral since the first poll, null outside of the polls."""
+        asked = _asked(times, column)
+        return _summed([integrated_power_at(polls, asked) for polls in self._polls.values()], times.height)
+
+
+def updates(polls: pl.DataFrame) -> pl.DataFrame:
+    """The polls of one device at which its counter had moved, and each point's first one.
+
+    `polls`: key, time_s, energy_j. Returns key, time_s, energy_j, and `reset`: the counter was lower than before.
+    """
+    moved = pl.col("energy_j") - pl.col("energy_j").shift()
+    known = polls.lazy().filter(pl.col("energy_j").is_not_null())
+    return (known.with_columns(reset=~_first() & (moved < 0)).filter(_first() | (moved != 0)).select("key", "time_s", "energy_j", "reset").collect())
+
+
+def energy_at(updates: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+    """`asked` (key, time_s, row) with `value`: the counter then, linear between updates, null outside of them."""
+    rate = _rise("energy_j") / _rise("time_s")
+    return _at(updates.lazy().with_columns(value="energy_j", rate=rate, bend=0.0), asked)
+
+
+def integrated_power_at(polls: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+    """`asked` (key, time_s, row) with `value`: the integral of power_w since some poll, J.
+
+    Trapezoid rule, with the power linear between polls; null outside of the polls.
+    """
+    power = pl.col("power_w")
+    area = (power + power.shift()) / 2 * (pl.col("time_s") - pl.col("time_s").shift())
+    known = polls.lazy().filter(power.is_not_null())
+    integral = pl.when(~_first()).then(area).otherwise(0.0).cum_sum()
+    return _at(known.with_columns(value=integral, rate=power, bend=_rise("power_w") / _rise("time_s")), asked)
+
+
+def _at(knots: pl.LazyFrame, asked: pl.DataFrame) -> pl.DataFrame:
+    """value + rate x + bend/2 x^2 of the last knot, x being the time since it; never above the next knot's value.
+
+    A key's last knot holds at its own time alone.
+    """
+    followed = pl.col("key") == pl.col("key").shift(-1)
+    known = knots.select(
+        "key", "value", "rate", "bend", knot_s="time_s", above=pl.when(followed).then(pl.col("value").shift(-1))
+    )
+    since = pl.col("time_s") - pl.col("knot_s")
+    curve = pl.col("value") + pl.col("rate") * since + pl.col("bend") / 2 * since**2
+    inside = pl.when(pl.col("above").is_not_null()).then(pl.min_horizontal(curve, "above"))
+    return (
+        asked.lazy()
+        .join(known.select("key").unique(), on="key", how="semi")
+        .sort("key", "time_s")
+        .join_asof(known, left_on="time_s", right_on="knot_s", by="key", check_sortedness=False)
+        .select("row", value=pl.when(since == 0).then(pl.col("value")).otherwise(inside))
+        .collect()
+    )
+
+
+def _headline(energy: pl.DataFrame) -> pl.DataFrame:
+    gpu = pl.col("device").str.starts_with("gpu:")
+    if energy.select(gpu.all()).item():
+        return energy
+    with_gpu = energy.filter(gpu)["key"].unique()
+    return energy.filter(gpu | ~pl.col("key").is_in(with_gpu.implode()))
+
+
+def _devices(polls: Mapping[str, pl.DataFrame], updates: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """One row a key and device: key, device, source, peak_memory_mb, first_s and last_s of its updates, reset."""
+    found = []
+    for device, rows in polls.items():
+        said = rows.group_by("key", maintain_order=True).agg(
+            device=pl.lit(device),
+            source=pl.when(pl.col("source").null_count() == 0).then(pl.col("source").first()),
+            peak_memory_mb=pl.col("memory_used_mb").max(),
+        )
+        moved = updates[device].group_by("key", maintain_order=True).agg(
+            first_s=pl.col("time_s").first(), last_s=pl.col("time_s").last(), reset=pl.col("reset").any()
+        )
+        found.append(said.join(moved, on="key", how="left"))
+    return pl.concat(found).sort("key", "device") if found else pl.DataFrame(schema=_DEVICES)
+
+
+_DEVICES = pl.Schema(
+    {
+        "key": pl.UInt32,
+        "device": pl.String,
+        "source": pl.String,
+        "peak_memory_mb": pl.Float64,
+        "first_s": pl.Float64,
+        "last_s": pl.Float64,
+        "reset": pl.Boolean,
+    }
+)
+
+
+def _names(wanted: pl.Expr) -> pl.Expr:
+    named = pl.col("device").filter(wanted)
+    return pl.when(named.len() > 0).then(named.str.join(", "))
+
+
+def _asked(times: pl.DataFrame, column: str) -> pl.DataFrame:
+    return times.select("key", time_s=column).with_row_index("row").drop_nulls()
+
+
+def _summed(parts: list[pl.DataFrame], height: int) -> pl.Series:
+    rows = pl.DataFrame({"row": range(height)}, schema={"row": pl.UInt32})
+    if not parts:
+        return pl.Series("value", [None] * height, dtype=pl.Float64)
+    sums = pl.concat(parts).group_by("row").agg(whole_sum("value"))
+    return rows.join(sums, on="row", how="left", maintain_order="left")["value"]
+
+
+def _first() -> pl.Expr:
+    return (pl.col("key") != pl.col("key").shift()).fill_null(True)
+
+
+def _rise(column: str) -> pl.Expr:
+    return pl.col(column).shift(-1) - pl.col(column)

@@ -1,0 +1,55 @@
+"""Many record files as one frame, keyed by point.
+
+Every frame of this room has a column `key` (UInt32): the position of a point among all the points of a table,
+in rising order. One frame then holds many runs, and each figure is computed for all of them at once.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from joulebench.records import RecordError, read_parquet
+
+KEY = pl.UInt32
+
+
+def read_keyed(files: Mapping[int, Path], schema: pl.Schema, columns: Sequence[str]) -> pl.DataFrame:
+    """`key` and `columns` of the files, key -> file, each file's rows in their own order.
+
+    Raises RecordError, which names the file, where one is missing, damaged, or lacks a column of `schema`.
+    """
+    keys = sorted(files)
+    if not keys:
+        return pl.DataFrame(schema={"key": KEY, **{name: schema[name] for name in columns}})
+    paths = [files[key] for key in keys]
+    try:
+        rows = pl.scan_parquet(
+            paths, schema=schema, extra_columns="ignore", include_file_paths="file", glob=False
+        ).select("file", *columns)
+        frame = rows.collect()
+        key = pl.col("file").replace_strict([str(path) for path in paths], keys, return_dtype=KEY)
+        frame = frame.select(key.alias("key"), *columns)
+    except (pl.exceptions.PolarsError, OSError):
+        # One by one: slower, but it names the file, and casts what another writer typed otherwise.
+        frame = pl.concat(
+            read_parquet(path, schema).select(pl.lit(key, KEY).alias("key"), *columns)
+            for key, path in zip(keys, paths, strict=True)
+        )
+    return frame.with_columns(pl.col("key").set_sorted())
+
+
+def check_order(frame: pl.DataFrame, column: str, files: Mapping[int, Path]) -> None:
+    """Raises RecordError where the times of `column` go back, or are null, within a key."""
+    time, same = pl.col(column), pl.col("key") == pl.col("key").shift()
+    bad = frame.lazy().filter((same & (time < time.shift())) | time.is_null()).select("key").head(1).collect()
+    if bad.height:
+        raise RecordError(
+            f"{files[bad.item()]}: {column} is null or goes back, expected rising times; "
+            "delete the run's folder and run again, or restore it from where it was published"
+        )
+
+
+def whole_sum(column: str) -> pl.Expr:
+    """The sum of a column; null, never a part of it, where any value is null."""
+    return pl.when(pl.col(column).null_count() == 0).then(pl.col(column).sum())

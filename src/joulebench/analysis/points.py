@@ -1,0 +1,134 @@
+"""points.csv: from the raw records of many runs to one row a point."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from joulebench import tables
+from joulebench.analysis import metrics
+from joulebench.analysis.keyed import KEY
+from joulebench.config import TEXT_TASKS, RunSpec
+from joulebench.records import Point, Run, point_folder, read_run
+
+RUNS_AT_ONCE = 10
+"""Bounds the memory: the records of so many runs are held at a time."""
+
+USABLE = ("measured", "overloaded")
+
+
+@dataclass(frozen=True)
+class WantedRun:
+    """A run folder that the config asks for, what it must stand for, and its device's TDP in W (null: ask run.json)."""
+
+    folder: Path
+    spec: RunSpec
+    tdp_w: float | None
+
+
+def points(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """One row for every point of the wanted runs (tables.POINTS), and the runs left out (tables.LEFT_OUT).
+
+    A run is left out when its records were measured under another spec than the config's. Rows are sorted by task,
+    model, variant and point, whatever the order of `wanted`. A point that failed has null figures.
+    Raises RecordError, which names the file, where one is missing or damaged.
+    """
+    ordered = sorted(wanted, key=lambda one: (one.spec.task, one.spec.model, one.spec.variant or "", str(one.folder)))
+    taken: list[tuple[WantedRun, Run]] = []
+    left_out: list[dict[str, str]] = []
+    for one in ordered:
+        run = read_run(one.folder)
+        if run.spec_hash == one.spec.hash:
+            taken.append((one, run))
+        else:
+            left_out.append({"task": one.spec.task, "run": one.spec.run, "reason": _other_spec(run, one.spec)})
+    parts = [_facts([])]
+    for first in range(0, len(taken), RUNS_AT_ONCE):
+        facts = _facts(taken[first : first + RUNS_AT_ONCE])
+        parts.append(facts.join(_figures(facts), on="key", how="left", maintain_order="left"))
+    table = pl.concat(parts, how="diagonal_relaxed")
+    return _finished(table), pl.DataFrame(left_out, schema=tables.LEFT_OUT)
+
+
+def _other_spec(run: Run, spec: RunSpec) -> str:
+    return (
+        f"measured under another spec: run.json has the hash {run.spec_hash[:12]}, the config's is {spec.hash[:12]}; "
+        "measure it again, or set the config back to what was measured"
+    )
+
+
+def _facts(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
+    """What is known of each point before its records are read."""
+    rows = [_point_facts(one, run, point) for one, run in taken for point in run.points]
+    return pl.DataFrame(rows, schema=_FACTS, orient="row").with_row_index("key").cast({"key": KEY})
+
+
+_FACTS = pl.Schema(
+    {
+        **{name: tables.POINTS[name] for name in ("task", "model", "variant", "parameters", "weights", "hardware")},
+        **{name: tables.POINTS[name] for name in ("device", "engine", "dtype", "max_batch_size", "status", "reason")},
+        "measured_on": pl.String,
+        "tdp_w": pl.Float64,
+        "on_gpu": pl.Boolean,
+        "folder": pl.String,
+    }
+)
+
+
+def _point_facts(one: WantedRun, run: Run, point: Point) -> dict[str, Any]:
+    spec = one.spec
+    return {
+        "task": spec.task,
+        "model": spec.model,
+        "variant": spec.variant,
+        "parameters": run.parameters,
+        "weights": spec.weights,
+        "hardware": spec.hardware,
+        "device": run.machine.device,
+        "engine": spec.engine,
+        "dtype": spec.dtype,
+        "max_batch_size": point.max_batch_size,
+        "status": point.status,
+        "reason": point.reason,
+        "measured_on": run.started_utc[:10],
+        "tdp_w": one.tdp_w if one.tdp_w is not None else run.machine.tdp_w,
+        "on_gpu": spec.device == "cuda",
+        "folder": str(one.folder / "points" / point_folder(point.point, point.max_batch_size)),
+    }
+
+
+def _figures(facts: pl.DataFrame) -> pl.DataFrame:
+    usable = facts.filter(pl.col("status").is_in(USABLE))
+    is_text = pl.col("task").is_in(sorted(TEXT_TASKS))
+    text, diffusion = usable.filter(is_text), usable.filter(~is_text)
+    parts = [pl.DataFrame(schema={"key": KEY})]
+    if text.height:
+        parts.append(metrics.text(_files(text), text.select("key", "max_batch_size")))
+    if diffusion.height:
+        parts.append(metrics.diffusion(_files(diffusion), diffusion.select("key")))
+    return pl.concat(parts, how="diagonal_relaxed")
+
+
+def _files(facts: pl.DataFrame) -> metrics.Files:
+    folders = {key: Path(folder) for key, folder in facts.select("key", "folder").iter_rows()}
+
+    def named(name: str) -> dict[int, Path]:
+        return {key: folder / name for key, folder in folders.items()}
+
+    return metrics.Files(named("iterations.parquet"), named("requests.parquet"), named("energy.parquet"))
+
+
+def _finished(table: pl.DataFrame) -> pl.DataFrame:
+    """The columns of tables.POINTS, null where no point has such a figure."""
+    absent = [pl.lit(None, dtype).alias(name) for name, dtype in tables.POINTS.items() if name not in table.columns]
+    table = table.with_columns(*absent)
+    if "gpus" not in table.columns:
+        return table.select(tables.POINTS.names()).cast(dict(tables.POINTS))  # type: ignore[arg-type]
+    drawing = pl.when(pl.col("on_gpu")).then(pl.when(pl.col("gpus") > 0).then(pl.col("gpus"))).otherwise(1)
+    reason = pl.concat_str("reason", "missing", separator="; ", ignore_nulls=True).replace("", None)
+    table = table.with_columns(
+        reason=reason, tdp_estimate_j=pl.col("tdp_w") * drawing / pl.col("responses_per_s")
+    )
+    return table.select(pl.col(name).cast(dtype) for name, dtype in tables.POINTS.items())

@@ -1,0 +1,171 @@
+"""The stretch of a point that counts, and what was served in it.
+
+A window (w0, w1] is bounded by the ends of two iterations. What an iteration did belongs to the window when
+w0 < end_s <= w1. With B the maximum batch size, and the batch filled at min(B, the most that ever ran):
+
+- queue: from the end of the first iteration with the batch filled to the end of the last with requests waiting.
+- stationary: the queue window after one full turnover, from the iteration on at which as many requests had
+  finished as fill the batch. Before it all requests are young, their contexts short, and each token cheap.
+- batches (diffusion): from the start of the first batch after the warm-up to the end of the last.
+"""
+
+import polars as pl
+
+from joulebench.analysis.keyed import KEY, whole_sum
+
+FILLED = 0.95
+"""Share of the maximum batch size under which memory, not the cap, limits the batch."""
+
+SHORT_WINDOW_S = 20.0
+BLOCK_S, SHORTEST_BLOCK_S, SHORT_WINDOW_BLOCKS = 1.0, 0.25, 20
+
+
+def text_windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
+    """Bounds of the queue and the stationary window.
+
+    `iterations`: key, end_s, running, waiting, finished, in the order of time. `sizes`: key, max_batch_size.
+    One row a key of `sizes`: key, queue_start_s, start_s (stationary), end_s (of both), where a window is empty
+    its start null; and `no_window`, why there is no stationary window, null where there is one.
+    """
+    end, filled = pl.col("end_s"), pl.min_horizontal(pl.col("max_batch_size").first(), pl.col("running").max())
+    found = (
+        iterations.join(sizes, on="key", maintain_order="left")
+        .group_by("key", maintain_order=True)
+        .agg(
+            filled_s=end.filter(pl.col("running") >= filled).first(),
+            waited_s=end.filter(pl.col("waiting") > 0).last(),
+            turned_s=end.filter(pl.col("finished").cast(pl.Int64).cum_sum() >= filled).first(),
+            finished=pl.col("finished").cast(pl.Int64).sum(),
+            filled=filled,
+        )
+    )
+    queue = pl.when(pl.col("waited_s") > pl.col("filled_s")).then(pl.col("filled_s"))
+    turned = pl.max_horizontal("filled_s", "turned_s")
+    stationary = pl.when(pl.col("turned_s").is_not_null() & (pl.col("waited_s") > turned)).then(turned)
+    why = (
+        pl.when(pl.col("filled").is_null())
+        .then(pl.lit("no iterations were recorded"))
+        .when(pl.col("queue_start_s").is_null())
+        .then(pl.lit("no request waited once the batch had filled"))
+        .when(pl.col("turned_s").is_null())
+        .then(pl.format("{} requests finished, one turnover needs {}", "finished", "filled"))
+        .otherwise(
+            pl.format(
+                "the first turnover ended at {} s, the last request waited at {} s",
+                pl.col("turned_s").round(3),
+                pl.col("waited_s").round(3),
+            )
+        )
+    )
+    return (
+        sizes.select("key")
+        .join(found, on="key", how="left", maintain_order="left")
+        .with_columns(queue_start_s=queue, start_s=stationary)
+        .select(
+            "key",
+            "queue_start_s",
+            "start_s",
+            end_s=pl.when(pl.col("queue_start_s").is_not_null()).then(pl.col("waited_s")),
+            no_window=pl.when(pl.col("start_s").is_null()).then(pl.format("no stationary window: {}", why)),
+        )
+    )
+
+
+def with_durations(iterations: pl.LazyFrame) -> pl.LazyFrame:
+    """`iterations` with `duration_s`, from the end of the one before it in its point; null for a point's first."""
+    same = pl.col("key") == pl.col("key").shift()
+    return iterations.with_columns(duration_s=pl.when(same).then(pl.col("end_s") - pl.col("end_s").shift()))
+
+
+def inside(rows: pl.LazyFrame, windows: pl.LazyFrame, start: str = "start_s") -> pl.LazyFrame:
+    """The rows (key, end_s) of the windows (key, `start`, end_s), with the columns w0 and w1 added."""
+    bounds = windows.filter(pl.col(start).is_not_null()).select("key", w0=start, w1="end_s")
+    return rows.join(bounds, on="key", maintain_order="left").filter(
+        (pl.col("end_s") > pl.col("w0")) & (pl.col("end_s") <= pl.col("w1"))
+    )
+
+
+def queue_tokens(iterations: pl.LazyFrame, windows: pl.LazyFrame) -> pl.LazyFrame:
+    """key, queue_output_tokens."""
+    return (
+        inside(iterations.select("key", "end_s", pl.col("output_tokens").cast(pl.Int64)), windows, "queue_start_s")
+        .group_by("key", maintain_order=True)
+        .agg(queue_output_tokens=whole_sum("output_tokens"))
+    )
+
+
+def blocks(served: pl.LazyFrame) -> pl.LazyFrame:
+    """Cut the rows inside windows (with w0, w1) at iteration ends into blocks for batch means.
+
+    Blocks are of about 1 s; in windows under 20 s, of a twentieth of the window, but never under 0.25 s. What is
+    left over at the end joins the last block. One row a block that holds an iteration: key, block, end_s,
+    output_tokens, prompt_tokens, finished, running_s (time integral of `running`), duration_s.
+    """
+    length = pl.col("w1") - pl.col("w0")
+    short = length < SHORT_WINDOW_S
+    twentieth = length / SHORT_WINDOW_BLOCKS
+    smallest = twentieth < SHORTEST_BLOCK_S
+    block_s = pl.when(~short).then(BLOCK_S).when(smallest).then(SHORTEST_BLOCK_S).otherwise(twentieth)
+    count = (
+        pl.when(short & ~smallest).then(float(SHORT_WINDOW_BLOCKS)).otherwise((length / block_s).floor()).clip(1.0)
+    )
+    block = pl.min_horizontal(((pl.col("end_s") - pl.col("w0")) / block_s).floor(), count - 1).cast(pl.Int32)
+    return (
+        served.select(
+            "key",
+            "end_s",
+            "duration_s",
+            pl.col("output_tokens", "prompt_tokens", "finished").cast(pl.Int64),
+            running_s=pl.col("running") * pl.col("duration_s"),
+            block=block,
+        )
+        .group_by("key", "block", maintain_order=True)
+        .agg(
+            pl.col("end_s").last(),
+            *(whole_sum(name) for name in ("output_tokens", "prompt_tokens", "finished", "running_s", "duration_s")),
+        )
+    )
+
+
+def batch_windows(batches: pl.LazyFrame, keys: pl.LazyFrame) -> pl.LazyFrame:
+    """Bounds of the window of a diffusion point: key, start_s, end_s, no_window.
+
+    `batches`: key, start_s, end_s, warmup, in the order of time; `keys`: key, one row each in the result.
+    """
+    found = (
+        batches.filter(~pl.col("warmup"))
+        .group_by("key", maintain_order=True)
+        .agg(pl.col("start_s").first(), pl.col("end_s").last())
+    )
+    why = pl.lit("no window: no batch after the warm-up was recorded")
+    return keys.select("key").join(found, on="key", how="left", maintain_order="left").with_columns(
+        no_window=pl.when(pl.col("start_s").is_null()).then(why)
+    )
+
+
+def batch_blocks(batches: pl.LazyFrame) -> pl.LazyFrame:
+    """One block a batch after the warm-up, from the end of the one before: key, block, end_s, outputs."""
+    return batches.filter(~pl.col("warmup")).select(
+        "key", "end_s", pl.col("outputs").cast(pl.Int64), block=pl.int_range(pl.len()).over("key")
+    )
+
+
+def overloaded(iterations: pl.DataFrame, batch: int) -> tuple[bool, float]:
+    """Whether memory, not the cap, limits the batch, and the mean of `running` by which that was told.
+
+    `iterations` holds one point (records.ITERATIONS, in the order of time), `batch` its maximum batch size.
+    The mean is weighted by time, over the queue window; overloaded is one under 0.95 `batch`. Without a queue
+    window no request waited once the batch had filled, so nothing limited it: the mean is then over the whole
+    point, NaN for a point without two iterations, and the verdict is False.
+    """
+    rows = iterations.lazy().with_columns(key=pl.lit(0, KEY))
+    sizes = pl.LazyFrame({"key": [0], "max_batch_size": [batch]}, schema={"key": KEY, "max_batch_size": pl.Int64})
+    windows = text_windows(rows, sizes).collect()
+    queue = windows["queue_start_s"].item() is not None
+    timed = with_durations(rows)
+    served = (inside(timed, windows.lazy(), "queue_start_s") if queue else timed).filter(
+        pl.col("duration_s").is_not_null()
+    )
+    weighted = (pl.col("running") * pl.col("duration_s")).sum() / pl.col("duration_s").sum()
+    mean = float(served.select(weighted).collect().item())
+    return queue and mean < FILLED * batch, mean

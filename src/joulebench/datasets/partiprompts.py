@@ -1,0 +1,85 @@
+"""PartiPrompts (P2): prompts for text to image; PartiPrompts.tsv of google-research/parti, `nateraw/parti-prompts`
+on the hub.
+
+Tab-separated with the header Prompt, Category, Challenge, Note. The file does no quoting: a quotation mark is part of
+the text. (A reader with CSV's quoting, such as Hugging Face datasets' own, takes the two marks off the one prompt that
+begins with one; everything else is the same.)
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from joulebench.checked import ConfigError
+from joulebench.config import Strict
+from joulebench.datasets.sampling import Row, Rows
+from joulebench.errors import UserError
+
+PACKAGED = "partiprompts.tsv"
+USUAL = "PartiPrompts*.tsv"
+
+_Names = Annotated[tuple[str, ...], Field(min_length=1)]
+_FILTER_OF = {"Category": "categories", "Challenge": "challenges"}
+
+
+class Filters(Strict):
+    """Which prompts can be used; with the defaults every row, shuffled with seed 0, is ML.ENERGY's order."""
+
+    categories: _Names | None = Field(None, description="Only these values of Category; null: all.")
+    challenges: _Names | None = Field(None, description="Only these values of Challenge; null: all.")
+
+
+def read(text: str, filters: Filters, where: str) -> Rows:
+    """The usable prompts of the file's `text`, and the count of the others by reason; no prompt has a reference.
+
+    A row's id is its place in the file, from 0 below the header. Raises UserError where the text is no table with a
+    column Prompt, and ConfigError where a filter names a category or challenge that the file does not have.
+    """
+    lines = _lines(text, where)
+    header = next(lines, [])
+    asked = {"Category": filters.categories, "Challenge": filters.challenges}
+    wanted = {column: names for column, names in asked.items() if names is not None}
+    for column in ("Prompt", *wanted):
+        if column not in header:
+            raise UserError(
+                f"{where}: no column {column}, found {', '.join(header)[:200]}; "
+                "expected the tab-separated columns Prompt, Category, Challenge, Note"
+            )
+    table = list(lines)
+    for column, names in wanted.items():
+        known = {line[header.index(column)] for line in table if len(line) == len(header)}
+        if unknown := [name for name in names if name not in known]:
+            raise ConfigError(
+                f"{where}: filters.{_FILTER_OF[column]}: found {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+            )
+    rows = Rows()
+    for place, line in enumerate(table):
+        rows.add(_row(place, line, header, wanted))
+    return rows
+
+
+def _lines(text: str, where: str) -> Iterator[list[str]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise UserError(
+            f"{where}: line {reader.line_num}: no tab-separated text ({error}); fetch the dataset's original file"
+        ) from None
+
+
+def _row(place: int, line: list[str], header: list[str], wanted: dict[str, tuple[str, ...]]) -> Row | str:
+    if not line:
+        return "blank line"
+    if len(line) != len(header):
+        return f"not the header's {len(header)} fields"
+    fields = dict(zip(header, line, strict=True))
+    for column, names in wanted.items():
+        if fields[column] not in names:
+            return f"{column.lower()} not asked for"
+    if not fields["Prompt"].strip():
+        return "empty prompt"
+    return Row(f"partiprompts-{place:04d}", fields["Prompt"], None)

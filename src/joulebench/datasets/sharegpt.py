@@ -1,0 +1,135 @@
+"""ShareGPT: conversations of people with ChatGPT; `anon8231489123/ShareGPT_Vicuna_unfiltered` on the hub.
+
+The file is one JSON array of `{"id": ..., "conversations": [{"from": "human" | "gpt" | ..., "value": ...}, ...]}`.
+A usable row's prompt is its first turn, from `human`; its reference is the second, from `gpt`.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, PositiveInt, model_validator
+
+from joulebench.config import Strict
+from joulebench.datasets.sampling import Row, Rows
+from joulebench.errors import UserError
+
+PACKAGED = "sharegpt.json"
+USUAL = "ShareGPT_V3*.json"
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+class Filters(Strict):
+    """Which conversations can be used; the defaults are those of ML.ENERGY's benchmark."""
+
+    min_turns: int = Field(2, ge=2, description="Turns of the whole conversation; a prompt and its answer are two.")
+    min_tokens: PositiveInt = Field(4, description="Tokens that the prompt, and the answer, have at least.")
+    max_tokens: PositiveInt = Field(800, description="Tokens that the prompt, and the answer, have at most.")
+    tokenizer: str = Field(
+        "words",
+        min_length=1,
+        description="What counts the tokens. words: every word and every punctuation mark is one, a stand-in that "
+        "belongs to no model (low for code and for scripts without spaces). Else: the path of a tokenizer.json.",
+    )
+
+    @model_validator(mode="after")
+    def _some_length_left(self) -> "Filters":
+        if self.max_tokens < self.min_tokens:
+            raise ValueError(f"max_tokens {self.max_tokens} is under min_tokens {self.min_tokens}")
+        return self
+
+
+def read(text: str, filters: Filters, where: str) -> Rows:
+    """The usable conversations of the file's `text`, and the count of the others by reason.
+
+    A row that fails several filters is counted under the first. A row without an id of its own is named by its place
+    in the file, from 0. Raises UserError where the text is not a JSON array; `where` opens its message.
+    """
+    count = _counter(filters.tokenizer)
+    rows = Rows()
+    for place, raw in enumerate(_array(text, where)):
+        rows.add(_row(place, raw, filters, count))
+    return rows
+
+
+def _array(text: str, where: str) -> list[Any]:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{where}: broken JSON at character {error.pos:,} of {len(text):,} ({error.msg}); "
+            "it may be cut off: delete it and fetch it again"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: JSON that cannot be read ({error}); fetch the dataset's original file") from None
+    if not isinstance(content, list):
+        kind = "an object" if isinstance(content, dict) else type(content).__name__
+        raise UserError(f"{where}: holds {kind}, expected a list of conversations; fetch the dataset's original file")
+    return content
+
+
+def _row(place: int, raw: Any, filters: Filters, count: Callable[[str], int]) -> Row | str:
+    turns = raw.get("conversations") if isinstance(raw, dict) else None
+    if not isinstance(turns, list):
+        return "not an object with a list of conversations"
+    if len(turns) < filters.min_turns:
+        return f"fewer than {filters.min_turns} turns"
+    first, second = turns[:2]
+    if not (_has_text(first) and _has_text(second)):
+        return "turn without text"
+    if first.get("from") != "human":
+        return "first turn not from human"
+    if second.get("from") != "gpt":
+        return "second turn not from gpt"
+    for name, text in (("prompt", first["value"]), ("answer", second["value"])):
+        if not text.strip():
+            return f"empty {name}"
+        if not _is_unicode(text):
+            return f"{name} not valid Unicode"
+        tokens = count(text)
+        if tokens < filters.min_tokens:
+            return f"{name} shorter than {filters.min_tokens} tokens"
+        if tokens > filters.max_tokens:
+            return f"{name} longer than {filters.max_tokens} tokens"
+    return Row(_source_id(place, raw.get("id")), first["value"], second["value"])
+
+
+def _has_text(turn: Any) -> bool:
+    return isinstance(turn, dict) and isinstance(turn.get("value"), str)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether `text` can be written: JSON's \\ud800 escapes can leave half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _source_id(place: int, given: Any) -> str:
+    named = isinstance(given, str) and given.strip() and _is_unicode(given)
+    return given if named else f"sharegpt-{place:06d}"
+
+
+def _counter(tokenizer: str) -> Callable[[str], int]:
+    if tokenizer == "words":
+        return lambda text: len(_WORD.findall(text))
+    from tokenizers import Tokenizer
+
+    path = Path(tokenizer).expanduser()
+    try:
+        loaded = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"dataset sharegpt: filters.tokenizer: no file {path}; expected words or a path") from None
+    except Exception as error:  # noqa: BLE001  tokenizers raises Exception itself
+        cause = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"dataset sharegpt: filters.tokenizer: {path} is no tokenizer.json of the tokenizers library ({cause})"
+        ) from None
+    loaded.no_truncation()  # a file may carry a limit, which would cut every count off there
+    loaded.no_padding()
+    return lambda text: len(loaded.encode(text, add_special_tokens=False).ids)

@@ -1,0 +1,109 @@
+"""Where a dataset's file comes from: the Hugging Face hub, this machine, or the project's own package."""
+
+import hashlib
+from importlib import resources
+from pathlib import Path
+
+from joulebench.config import HubFile, LocalFile, Packaged
+from joulebench.errors import UserError
+
+Source = HubFile | LocalFile | Packaged
+
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+def fetch(source: Source, packaged: str, usual: str) -> Path:
+    """The path of the source's file on this machine, downloaded first where it is on the hub and not in its cache.
+
+    `packaged` is the dataset's file under packaged/, `usual` the name or glob pattern of its file in a folder.
+    Raises UserError in one line where there is no such file, or more than one.
+    """
+    match source:
+        case HubFile():
+            return _download(source)
+        case LocalFile():
+            return _local(Path(source.path).expanduser(), usual)
+        case Packaged():
+            return Path(str(resources.files("joulebench.datasets") / "packaged" / packaged))
+
+
+def read_text(path: Path) -> tuple[str, str]:
+    """The file's text (UTF-8, with or without a byte order mark) and the SHA-256 of its bytes in hex.
+
+    Raises UserError where the file is missing, empty, no text in UTF-8, or the pointer that Git LFS leaves for a file.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; check dataset.source") from None
+    except OSError as error:
+        raise UserError(f"{path}: could not be read ({error.strerror}); check dataset.source") from None
+    if content.startswith(_LFS_POINTER):
+        raise UserError(f"{path}: only a Git LFS pointer, not the file itself; run 'git lfs pull' there")
+    if not content.strip():
+        raise UserError(f"{path}: empty; delete it and fetch it again")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: not UTF-8 text (byte {error.start:,} of {len(content):,}: {error.reason}); "
+            "expected the dataset's original file, unpacked; fetch it again"
+        ) from None
+    return text, hashlib.sha256(content).hexdigest()
+
+
+def origin(source: Source, path: Path, sha256: str) -> dict[str, str]:
+    """What the records say of where the file came from; of a path on this machine only the file's name."""
+    if isinstance(source, HubFile):
+        place = {"repo": source.repo, "revision": source.revision, "file": source.file}
+    else:
+        place = {"file": path.name}
+    return {"kind": source.kind, **place, "sha256": sha256}
+
+
+def _local(path: Path, usual: str) -> Path:
+    if not path.is_dir():
+        return path
+    try:
+        found = sorted(file for file in path.glob(usual) if file.is_file())
+    except OSError as error:
+        raise UserError(f"{path}: could not be listed ({error.strerror}); check dataset.source.path") from None
+    if not found:
+        raise UserError(f"{path}: a folder without {usual}; set dataset.source.path to the dataset's file")
+    if len(found) > 1:
+        names = ", ".join(file.name for file in found)
+        raise UserError(f"{path}: {len(found)} files match {usual} ({names}); set dataset.source.path to one of them")
+    return found[0]
+
+
+def _download(source: HubFile) -> Path:
+    import httpx
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    what = f"{source.file} of the dataset {source.repo} at revision {source.revision}"
+    local = "or fetch the file elsewhere and set dataset.source to kind: local"
+    try:
+        path = huggingface_hub.hf_hub_download(source.repo, source.file, repo_type="dataset", revision=source.revision)
+    except errors.GatedRepoError:
+        raise UserError(
+            f"{what}: gated, and this access was refused; accept its terms on the hub and set HF_TOKEN, {local}"
+        ) from None
+    except errors.RepositoryNotFoundError:
+        raise UserError(
+            f"{what}: the hub shows no such dataset; check dataset.source.repo, set HF_TOKEN if it is private, {local}"
+        ) from None
+    except errors.RevisionNotFoundError:
+        raise UserError(f"{what}: the dataset has no such revision; check dataset.source.revision, {local}") from None
+    except errors.LocalEntryNotFoundError:
+        raise UserError(
+            f"{what}: neither in the hub's cache here nor was the hub reached; check the network and HF_HUB_OFFLINE, {local}"
+        ) from None
+    except errors.EntryNotFoundError:
+        raise UserError(f"{what}: that revision has no such file; check dataset.source.file, {local}") from None
+    except (OSError, ValueError, RuntimeError, httpx.HTTPError) as error:
+        cause = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(
+            f"{what}: the download failed ({cause}); run again, set HF_TOKEN if asked to, {local}"
+        ) from None
+    return Path(path)

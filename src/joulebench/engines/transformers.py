@@ -1,0 +1,184 @@
+"""Text on transformers' continuous batching, stepped by the caller instead of by its background thread.
+
+The manager's thread would hide the iterations; its parts are called in the same order here, one iteration a call.
+They are not public, so another version of transformers than the tried one is refused by name.
+"""
+
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, PositiveInt
+
+from joulebench.config import RunSpec
+from joulebench.engines.base import Prepared, Step
+from joulebench.errors import UserError
+
+TASKS = ("llm-chat",)
+PACKAGES = ("torch", "transformers", "tokenizers", "accelerate")
+TRIED = "5.17"
+
+
+class Settings(BaseModel):
+    """The paged cache holds num_blocks x block_size tokens; an iteration takes max_batch_tokens at most."""
+
+    model_config = ConfigDict(extra="forbid")
+    block_size: PositiveInt = 16
+    num_blocks: PositiveInt = 512
+    max_batch_tokens: PositiveInt = 256
+    threads: PositiveInt | None = None
+
+
+class TransformersEngine:
+    """A causal language model behind transformers' continuous batching. See engines.base.TextEngine."""
+
+    def __init__(self, spec: RunSpec, folder: Path) -> None:
+        import torch
+        import transformers
+        from transformers import AutoModelForCausalLM, AutoTokenizer, ContinuousBatchingConfig, GenerationConfig
+
+        if not transformers.__version__.startswith(f"{TRIED}."):
+            raise UserError(
+                f"engine transformers: found transformers {transformers.__version__}, its continuous batching was tried "
+                f"with {TRIED}; install the pinned environment"
+            )
+        settings = Settings.model_validate(spec.engine_settings)
+        if settings.threads is not None:
+            torch.set_num_threads(settings.threads)
+        trust = spec.trust_remote_code
+        self._torch = torch
+        self._length = spec.output_length
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
+        self._model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=getattr(torch, spec.dtype),
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=trust,
+            attn_implementation="sdpa",
+        ).to(spec.device)
+        self._ends = self._model.generation_config.eos_token_id
+        generation = GenerationConfig(do_sample=False, eos_token_id=-1)
+        self._manager = self._model.init_continuous_batching(
+            generation,
+            ContinuousBatchingConfig(
+                block_size=settings.block_size,
+                num_blocks=settings.num_blocks,
+                max_batch_tokens=settings.max_batch_tokens,
+                max_requests_per_batch=settings.max_batch_tokens,
+                allow_block_sharing=False,
+                use_cuda_graph=False,
+                use_async_batching=False,
+            ),
+        )
+        self._processor: Any = self._manager._create_batch_processor()
+        self._capacity = settings.num_blocks * settings.block_size
+        self._blocks = settings.num_blocks
+        self._prompt_left: dict[int, int] = {}
+        self._produced: dict[int, int] = {}
+        self._active: set[int] = set()
+
+    def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
+        """See engines.base.TextEngine. Raises UserError for a request that the cache could never hold."""
+        assert self._length is not None
+        prepared = []
+        for prompt, reference in requests.select("prompt", "reference").iter_rows():
+            ids = self._encode(prompt)
+            most = self._length.tokens
+            if self._length.kind == "reference":
+                if reference is None:
+                    raise UserError("output_length: kind is reference, but the dataset has no answers; set natural or fixed")
+                most = max(1, min(most, len(self._tokenizer(reference, add_special_tokens=False).input_ids)))
+            if len(ids) + most > self._capacity:
+                raise UserError(
+                    f"engine transformers: a request of {len(ids)} + {most} tokens does not fit the cache of "
+                    f"{self._capacity}; raise num_blocks in engines.*.settings or lower output_length.tokens"
+                )
+            prepared.append(Prepared(ids, len(ids), most, self._length.kind != "natural"))
+        return prepared
+
+    def _encode(self, prompt: str) -> list[int]:
+        if self._tokenizer.chat_template is None:
+            return list(self._tokenizer(prompt).input_ids)
+        message = [{"role": "user", "content": prompt}]
+        encoded = self._tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=True)
+        return list(encoded["input_ids"])
+
+    def submit(self, request: int, prepared: Prepared) -> None:
+        """See engines.base.TextEngine."""
+        assert isinstance(prepared.prompt, list)
+        self._prompt_left[request], self._produced[request] = len(prepared.prompt), 0
+        self._manager.add_request(
+            prepared.prompt,
+            request_id=str(request),
+            max_new_tokens=prepared.max_output_tokens,
+            eos_token_id=-1 if prepared.ignore_end else self._ends,
+        )
+
+    def step(self) -> Step:
+        """See engines.base.TextEngine."""
+        processor = self._processor
+        if not processor.prepare_next_batch():
+            raise RuntimeError("an iteration was asked for while no request could be scheduled")
+        scheduled = [
+            (int(one.state.request_id), bool(one.has_new_token), int(one.query_length))
+            for one in processor.inputs_and_outputs.requests_in_batch
+        ]
+        running = {int(key) for key in processor.scheduler.active_requests}
+        step = Step(
+            running=len(running),
+            waiting=len(processor.scheduler.waiting_requests),
+            preempted=len(self._active - running),
+            kv_cache_usage=1.0 - processor.cache.get_num_free_blocks() / self._blocks,
+        )
+        step.admitted = sorted(running - self._active)
+        processor._generation_step(self._model)
+        processor.update_batch()
+        for request, has_token, query_length in scheduled:
+            prompt = min(query_length, self._prompt_left[request])
+            self._prompt_left[request] -= prompt
+            step.prompt_tokens += prompt
+            if has_token:
+                step.output_tokens += 1
+                if not self._produced[request]:
+                    step.first_output.append(request)
+                self._produced[request] += 1
+        self._active = {int(key) for key in processor.scheduler.active_requests}
+        self._collect(step)
+        return step
+
+    def _collect(self, step: Step) -> None:
+        outputs = self._manager.output_router.output_queue
+        while not outputs.empty():
+            output = outputs.get()
+            request = int(output.request_id)
+            del self._prompt_left[request], self._produced[request]
+            if output.error is None:
+                step.finished[request] = len(output.generated_tokens)
+            else:
+                step.failed[request] = str(output.error)
+
+    def abort(self) -> None:
+        """See engines.base.TextEngine."""
+        self._processor.reset()
+        inbox = deque([self._manager.input_queue, self._manager.output_router.output_queue])
+        for waiting in inbox:
+            while not waiting.empty():
+                waiting.get()
+        self._prompt_left.clear()
+        self._produced.clear()
+        self._active = set()
+
+    def close(self) -> None:
+        """See engines.base.TextEngine."""
+        self._processor = None
+        self._manager.batch_processor = None
+        self._manager.destroy()
+        if self._torch.cuda.is_available():
+            self._torch.cuda.empty_cache()
+
+
+def open_engine(spec: RunSpec, folder: Path) -> TransformersEngine:
+    """Load the model in `folder` on the run's device."""
+    return TransformersEngine(spec, folder)

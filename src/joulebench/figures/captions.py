@@ -1,0 +1,103 @@
+"""What figures say in words about the rows that they show."""
+
+import re
+
+import polars as pl
+
+ESTIMATE = "codecarbon_estimate"
+SOURCES = {
+    "nvml_counter": "energy from the NVML energy counter (nvml_counter)",
+    "nvml_power": "energy integrated from NVML power readings (nvml_power)",
+    "rapl": "energy from the RAPL counters (rapl)",
+    ESTIMATE: f"energy estimated by CodeCarbon ({ESTIMATE}), not measured",
+}
+LINE_CHARACTERS = 96
+NO_SOURCE = "no energy source: energy not shown"
+
+METRICS = {
+    "ttft": "time to first token",
+    "tpot": "time per output token",
+    "itl": "inter-token latency",
+    "latency": "latency",
+}
+_TARGET = re.compile(r"(ttft|tpot|itl|latency)_p(\d+)_s <= ([0-9.eE+-]+)")
+
+
+def subtitle(rows: pl.DataFrame) -> list[str]:
+    """Lines for under a figure's title: the hardware, the energy sources, the dates, and whether weights are synthetic.
+
+    `rows` has the columns of tables.POINTS.
+    """
+    if rows.is_empty():
+        return []
+    devices = rows.select("device", "hardware").unique().sort("device", "hardware", nulls_last=True)
+    hardware = [f"{device} ({key})" if device else str(key) for device, key in devices.iter_rows()]
+    lines: list[str] = []
+    for part in [*hardware, *energy_sources(rows), *_dates(rows), *_weights(rows)]:
+        if lines and len(lines[-1]) + len(part) < LINE_CHARACTERS:
+            lines[-1] += f" · {part}"
+        else:
+            lines.append(part)
+    return lines
+
+
+def energy_sources(rows: pl.DataFrame) -> list[str]:
+    """The energy sources of `rows`, spelled out for people."""
+    sources = rows["energy_source"].drop_nulls().unique().sort().to_list()
+    if not sources:
+        return [NO_SOURCE]
+    words = [SOURCES.get(source, f"energy from {source}") for source in sources]
+    return [*words, *(["no energy source for some points"] if rows["energy_source"].has_nulls() else [])]
+
+
+def energy_title(rows: pl.DataFrame) -> str:
+    """The title of an axis of energy: an estimate is named an estimate."""
+    sources = set(rows.filter(pl.col("energy_per_response_j").is_not_null())["energy_source"].drop_nulls())
+    if ESTIMATE not in sources:
+        return "Energy per response (J)"
+    return f"Energy per response (J), {'estimated' if sources == {ESTIMATE} else 'partly estimated'}"
+
+
+def latency_target(target: str | None) -> str | None:
+    """`tpot_p50_s <= 0.2` -> `latency target: median time per output token at most 0.2 s`."""
+    if target is None:
+        return None
+    if not (parts := _TARGET.fullmatch(target)):
+        return f"latency target: {target}"
+    metric, quantile, seconds = parts.groups()
+    which = "median" if quantile == "50" else f"{quantile}th percentile of"
+    return f"latency target: {which} {METRICS[metric]} at most {seconds} s"
+
+
+def target_of(target: str | None, column: str) -> float | None:
+    """The seconds that `target` allows, where it speaks of `column`."""
+    parts = _TARGET.fullmatch(target or "")
+    return float(parts[3]) if parts and target and target.startswith(f"{column} ") else None
+
+
+def run_name() -> pl.Expr:
+    """The run of a row: the model, then `+variant` where there is one."""
+    return pl.concat_str(
+        "model", pl.when(pl.col("variant").is_not_null()).then(pl.format("+{}", "variant")).otherwise(pl.lit(""))
+    )
+
+
+def why_not(rows: pl.DataFrame) -> str:
+    """How many of `rows` have which status: `2 out_of_memory, 1 failed`."""
+    counts = rows["status"].fill_null("unknown").value_counts().sort("status")
+    return ", ".join(f"{count} {status}" for status, count in counts.iter_rows())
+
+
+def _dates(rows: pl.DataFrame) -> list[str]:
+    days = rows["measured_on"].drop_nulls().str.head(10).unique().sort()
+    if days.is_empty():
+        return []
+    return [f"measured {days[0]}" if len(days) == 1 else f"measured {days[0]} to {days[-1]}"]
+
+
+def _weights(rows: pl.DataFrame) -> list[str]:
+    models = rows["model"].n_unique()
+    synthetic = rows.filter(pl.col("weights") == "synthetic")["model"].n_unique()
+    if synthetic in (0, models):
+        return ["synthetic weights"] if synthetic else []
+    return [f"synthetic weights ({synthetic} of {models} models)"]

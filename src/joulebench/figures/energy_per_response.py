@@ -1,0 +1,124 @@
+"""Energy per response of each model at its best point: one bar a model, one panel a task."""
+
+import altair as alt
+import polars as pl
+
+from joulebench.figures import captions, style
+
+BAR_PX, TDP_PX, ROW_PX = 13, 21, 32
+AT_TDP = "if the device drew its TDP throughout"
+MISSES = ", misses the latency target"
+# What a bar stands for -> its fill and its outline, in the order of the legend.
+KINDS = {
+    "measured": (style.BLUE, style.BLUE),
+    f"measured{MISSES}": ("#d3e7f5", style.BLUE),
+    "estimated": (style.ORANGE, style.ORANGE),
+    f"estimated{MISSES}": ("#fdf0d2", style.ORANGE),
+    AT_TDP: (style.TDP_GREY, style.TDP_GREY),
+}
+
+
+def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.VConcatChart:
+    """Bars from `leaderboard` (tables.LEADERBOARD); `points` is not used."""
+    rows = _rows(leaderboard)
+    has_energy = pl.col("energy_per_response_j").is_not_null()
+    kinds = set(rows.filter(has_energy)["kind"])
+    if not rows.filter(has_energy & pl.col("tdp_estimate_j").is_not_null()).is_empty():
+        kinds.add(AT_TDP)
+    tasks = rows["task"].unique().sort()
+    panels = [
+        _panel(task, rows.filter(pl.col("task") == task), [kind for kind in KINDS if kind in kinds]) for task in tasks
+    ]
+    notes = ["Thin lines: 95 % intervals."] if rows["energy_per_response_low_j"].is_not_null().any() else []
+    notes += ["B: maximum batch size of the point."] if kinds else []
+    notes += ["TDP: thermal design power."] if AT_TDP in kinds else []
+    subtitle = [*captions.subtitle(leaderboard), *([" ".join(notes)] if notes else [])]
+    return style.figure("Energy per response, each model at its best point", subtitle, panels or [style.nothing()])
+
+
+def _rows(leaderboard: pl.DataFrame) -> pl.DataFrame:
+    missed = pl.col("meets_latency_target").not_().fill_null(False)
+    kind = pl.when(pl.col("energy_source") == captions.ESTIMATE).then(pl.lit("estimated")).otherwise(pl.lit("measured"))
+    return leaderboard.with_columns(
+        run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
+        missed=missed,
+        kind=kind + pl.when(missed).then(pl.lit(MISSES)).otherwise(pl.lit("")),
+    ).sort("task", "energy_per_response_j", "run", nulls_last=True)
+
+
+def _label(row: dict[str, object]) -> str:
+    energy = row["energy_per_response_j"]
+    parts = [f"{style.significant(energy)} J" if isinstance(energy, float) else f"no energy ({row['status']})"]
+    if row["max_batch_size"] is not None:
+        parts.append(f"B = {row['max_batch_size']}")
+    if row["missed"]:
+        parts.append("misses latency target")
+    return ", ".join(parts)
+
+
+def _panel(task: str, rows: pl.DataFrame, kinds: list[str]) -> alt.Chart | alt.LayerChart:
+    target = captions.latency_target(rows["latency_target"].drop_nulls().first())
+    title = alt.TitleParams(task, subtitle=[target] if target else [])
+    if rows["energy_per_response_j"].is_null().all():
+        return style.message(title, f"No energy was measured for {task}: there are no bars to draw.")
+    data = rows.select(
+        "run",
+        "kind",
+        tdp=pl.when(pl.col("energy_per_response_j").is_not_null()).then("tdp_estimate_j"),
+        energy="energy_per_response_j",
+        low="energy_per_response_low_j",
+        high="energy_per_response_high_j",
+        label=pl.Series([_label(row) for row in rows.iter_rows(named=True)], dtype=pl.String),
+    ).with_columns(end=pl.max_horizontal("energy", "high", "tdp").fill_null(0.0))
+    longest, end = data.select(pl.max("end")).item() or 1.0, _domain_end(data)
+    x = alt.X(
+        "energy:Q",
+        title=captions.energy_title(rows),
+        scale=alt.Scale(domain=[0, end], nice=False),
+        axis=alt.Axis(values=style.linear_ticks(0, longest), format=style.NUMBER_FORMAT, labelFlush=False),
+    )
+    y = alt.Y(
+        "run:N",
+        title=None,
+        sort=data["run"].to_list(),
+        axis=alt.Axis(
+            labelExpr=style.LINES,
+            labelOffset=alt.ExprRef(style.LINES_OFFSET),
+            labelLimit=0,
+            labelPadding=8,
+            grid=False,
+            ticks=False,
+            domain=False,
+        ),
+    )
+    scale = {"domain": kinds}
+    legend = alt.Legend(orient="top", direction="vertical", columns=2, symbolType="square", offset=18)
+    fill = alt.Fill("kind:N", scale=alt.Scale(**scale, range=[KINDS[kind][0] for kind in kinds]), legend=legend)
+    stroke = alt.Stroke("kind:N", scale=alt.Scale(**scale, range=[KINDS[kind][1] for kind in kinds]), legend=legend)
+    tooltip = [alt.Tooltip("run:N", title="model"), alt.Tooltip("label:N", title="best point")]
+
+    at_tdp = data.filter(pl.col("tdp").is_not_null()).with_columns(energy="tdp", kind=pl.lit(AT_TDP))
+    wide = alt.Chart(at_tdp).mark_bar(size=TDP_PX).encode(x, y, fill, stroke)
+    bars = alt.Chart(data.filter(pl.col("energy").is_not_null())).mark_bar(size=BAR_PX, strokeWidth=1.2)
+    intervals = alt.Chart(data.filter(pl.col("low").is_not_null() & pl.col("high").is_not_null()))
+    labels = alt.Chart(data).mark_text(align="left", dx=7, fontSize=style.LABEL_PX, color=style.INK)
+    layers = [
+        wide,
+        bars.encode(x, y, fill, stroke, tooltip),
+        intervals.mark_rule(color=style.INK).encode(alt.X("low:Q"), y, alt.X2("high:Q")),
+        *(
+            intervals.mark_tick(color=style.INK, size=7, thickness=1).encode(alt.X(f"{side}:Q"), y)
+            for side in ("low", "high")
+        ),
+        labels.encode(alt.X("end:Q"), y, alt.Text("label:N")),
+    ]
+    return alt.layer(*layers, title=title).properties(width=style.PANEL_PX, height=ROW_PX * len(data))
+
+
+def _domain_end(data: pl.DataFrame) -> float:
+    """The right end of the axis: every bar's label fits between its bar and the end."""
+    ends = [
+        end / (1 - (style.text_px(label, style.LABEL_PX) + 10) / style.PANEL_PX)
+        for end, label in data.select("end", "label").iter_rows()
+    ]
+    return max(ends) or 1.0

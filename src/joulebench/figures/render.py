@@ -1,0 +1,67 @@
+"""A chart as files: SVG, PNG and a page that needs no network. The same chart gives the same bytes."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import vl_convert
+
+from joulebench.errors import UserError
+from joulebench.records import whole_file
+
+PNG_SCALE = 2
+_VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<script>{bundle}</script>
+</head>
+<body>
+<div id="figure"></div>
+<script type="application/json" id="spec">{spec}</script>
+<script>
+const spec = JSON.parse(document.getElementById("spec").textContent);
+const options = {{renderer: "svg", actions: {{export: true, source: false, compiled: false, editor: false}}}};
+vegaEmbed("#figure", spec, options).catch(console.error);
+</script>
+</body>
+</html>
+"""
+
+
+def save(chart: alt.TopLevelMixin, paths: Sequence[Path]) -> None:
+    """Write `chart` to each of `paths`, as its suffix says: .svg, .png (two pixels a point) or .html.
+
+    Raises UserError for another suffix, before anything is written, and where a file cannot be written.
+    """
+    for path in paths:
+        if path.suffix not in _WRITERS:
+            raise UserError(f"{path}: a figure is written as {', '.join(_WRITERS)}; give it one of these suffixes")
+    spec = chart.to_dict()
+    for path in paths:
+        with whole_file(path) as aside:
+            aside.write_bytes(_WRITERS[path.suffix](spec))
+
+
+def _svg(spec: dict[str, Any]) -> bytes:
+    return str(vl_convert.vegalite_to_svg(spec, vl_version=_VEGA_LITE)).encode()
+
+
+def _png(spec: dict[str, Any]) -> bytes:
+    return bytes(vl_convert.vegalite_to_png(spec, vl_version=_VEGA_LITE, scale=PNG_SCALE))
+
+
+def _html(spec: dict[str, Any]) -> bytes:
+    # Escaped, no name in the data can end the script element that holds it.
+    escaped = json.dumps(spec, sort_keys=True).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    bundle = vl_convert.javascript_bundle(vl_version=_VEGA_LITE)
+    return _PAGE.format(title="Joulebench", bundle=bundle, spec=escaped).encode()
+
+
+_WRITERS: dict[str, Callable[[dict[str, Any]], bytes]] = {".svg": _svg, ".png": _png, ".html": _html}

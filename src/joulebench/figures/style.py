@@ -1,0 +1,124 @@
+"""What all figures look like: fonts, sizes, colours, and how numbers and names are set."""
+
+import math
+import re
+from collections.abc import Sequence
+
+import altair as alt
+
+# vl-convert carries Liberation Sans; Arial has the same widths, for whoever opens the SVG without it.
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+LABEL_PX = 12
+SMALL_PX = 11
+PANEL_PX = 560
+NAME_CHARACTERS = 44
+NUMBER_FORMAT = ",.6~r"
+# A label that `wrapped` broke, as lines, and what keeps them in the middle of their place.
+LINES = "split(datum.label, '\\n')"
+LINES_OFFSET = "-7 * (length(split(datum.label, '\\n')) - 1)"
+
+INK = "#222222"
+MUTED = "#555555"
+GRID = "#e6e6e6"
+TDP_GREY = "#d9d9d9"
+
+# Okabe and Ito, "Color Universal Design" (2008), without the yellow, which is too pale for a line on white.
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"
+PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, "#000000")
+SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
+
+
+def figure(title: str, subtitle: Sequence[str], panels: Sequence[alt.Chart | alt.LayerChart]) -> alt.VConcatChart:
+    """The panels one below the other, under a title and lines of subtitle, in the common style."""
+    chart = alt.vconcat(*panels, spacing=36, background="white", padding=16)
+    chart = chart.properties(
+        title=alt.TitleParams(
+            title,
+            subtitle=list(subtitle),
+            anchor="start",
+            frame="bounds",
+            fontSize=18,
+            subtitleFontSize=LABEL_PX,
+            subtitleColor=MUTED,
+            subtitleLineHeight=16,
+            subtitlePadding=6,
+            offset=18,
+        )
+    )
+    chart.config = alt.Config(
+        font=FONT,
+        view=alt.ViewConfig(stroke=None),
+        title=alt.TitleConfig(
+            anchor="start",
+            color=INK,
+            fontSize=14,
+            subtitleColor=MUTED,
+            subtitleFontSize=LABEL_PX,
+            offset=12,
+            frame="group",
+        ),
+        axis=alt.AxisConfig(
+            grid=True,
+            gridColor=GRID,
+            domainColor="#999999",
+            tickColor="#999999",
+            labelColor=INK,
+            labelFontSize=LABEL_PX,
+            titleColor=INK,
+            titleFontSize=LABEL_PX + 1,
+            titleFontWeight="normal",
+            titlePadding=10,
+        ),
+        legend=alt.LegendConfig(
+            title=None, labelFontSize=LABEL_PX, labelColor=INK, labelLimit=0, symbolSize=110, rowPadding=5
+        ),
+    )
+    return chart
+
+
+def message(title: alt.TitleParams, text: str) -> alt.Chart:
+    """A panel that says in words why there is nothing to draw."""
+    data = alt.InlineData(values=[{"text": line} for line in (text,)])
+    mark = alt.Chart(data, title=title).mark_text(align="left", baseline="top", fontSize=13, color=INK)
+    return mark.encode(text="text:N", x=alt.value(0), y=alt.value(0)).properties(width=PANEL_PX, height=20)
+
+
+def text_px(text: str, font_px: float) -> float:
+    """The width of a line of text, from above: no letter that figures use often is wider than 0.56 em."""
+    return 0.56 * font_px * len(text)
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """`value` with so many significant digits and no exponent: 0.0123, 4.57, 12,300."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    magnitude = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    decimals = digits - 1 - magnitude
+    return f"{round(value, decimals):,.{max(decimals, 0)}f}"
+
+
+def linear_ticks(low: float, high: float) -> list[float]:
+    """About five round numbers from `low` to `high`."""
+    step = 10.0 ** math.floor(math.log10((high - low) / 4))
+    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 6)
+    return [round(step * k, 12) for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """The numbers 1, 2 and 5 times a power of ten from `low` to `high`, or the powers alone where these are many."""
+    factors = (1, 2, 5) if high / low < 2000 else (1,)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [float(f"{factor}e{power}") for power in powers for factor in factors]
+    return [tick for tick in ticks if low <= tick <= high]
+
+
+def wrapped(name: str) -> str:
+    """`name` in lines of at most NAME_CHARACTERS, broken after a separator where there is one."""
+    pattern = rf".{{1,{NAME_CHARACTERS}}}$|.{{1,{NAME_CHARACTERS - 1}}}[-/+_.]|.{{1,{NAME_CHARACTERS}}}"
+    return "\n".join(re.findall(pattern, name))
+
+
+def nothing() -> alt.Chart:
+    """The panel of a figure whose table has no rows."""
+    return message(alt.TitleParams(""), "No run has been measured yet: there is nothing to draw.")

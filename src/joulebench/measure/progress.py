@@ -1,0 +1,55 @@
+"""What a person sees of a run: one live line on a terminal, plain log lines elsewhere."""
+
+import logging
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from joulebench.measure.load import Progress
+
+log = logging.getLogger(__name__)
+
+LIVE_EVERY_S = 0.25
+LOG_EVERY_S = 10.0
+
+
+class Display:
+    """Tells how far a run is: point, requests done, J per response so far, time left."""
+
+    def __init__(self, run: str, points: int) -> None:
+        self._run, self._points = run, points
+        console = Console(stderr=True)
+        self._live = Live(console=console, refresh_per_second=4, transient=True) if sys.stderr.isatty() else None
+        self._every = LIVE_EVERY_S if self._live else LOG_EVERY_S
+        self._next = 0.0
+
+    def __enter__(self) -> "Display":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live:
+            self._live.stop()
+
+    def due(self) -> bool:
+        """Whether it is time for `show`: what it shows costs something to find out."""
+        return time.monotonic() >= self._next
+
+    def show(self, point: int, batch: int, progress: Progress, energy_j: float | None) -> None:
+        """Show one point's progress; `energy_j` since the point's start, None where nothing measures."""
+        self._next = time.monotonic() + self._every
+        each = "no energy source"
+        if energy_j is not None:
+            each = f"{energy_j / progress.finished:.3g} J/response" if progress.finished else "no response yet"
+        left = progress.elapsed_s * (1 / progress.share - 1) if progress.share > 0.02 else None
+        time_left = "" if left is None else f", {left:.0f} s left of the point"
+        line = f"{self._run}: point {point + 1} of {self._points}, B = {batch}, {progress.finished} done, {each}{time_left}"
+        if self._live:
+            self._live.update(Text(line))
+        else:
+            log.info(line)

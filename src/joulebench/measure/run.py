@@ -1,0 +1,92 @@
+"""One run: machine, lock, sampler, engine, sweep, and run.json last."""
+
+import hashlib
+import importlib.metadata
+import platform
+import subprocess
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+from joulebench import engines, meters
+from joulebench.config import RunSpec
+from joulebench.errors import UserError
+from joulebench.measure.alone import alone_on
+from joulebench.measure.session import Session, utc_now
+from joulebench.measure.sweep import Sweep
+from joulebench.meters.machine import probe, require
+from joulebench.meters.sampling import Sampling
+from joulebench.records import PROMPTS, Machine, Run, read_model, read_parquet, read_point, write_json
+
+ALWAYS = ("joulebench", "polars", "zeus", "codecarbon")
+
+
+def measure(spec: RunSpec, hardware: str, requests: Path, model: Path, folder: Path) -> Run:
+    """Measure what is left of a run, and write its run.json when every point has ended.
+
+    `requests` is the task's Parquet file, `model` the model's folder, `folder` the run's own.
+    Raises UserError where the machine is not the config's, a source fell silent, or a point failed.
+    """
+    engines.check(spec)
+    machine = probe(spec.device)
+    require(machine, hardware, spec.device, spec.reports_as)
+    prompts = read_parquet(requests, PROMPTS)
+    facts = read_model(model)
+    digest = hashlib.sha256(requests.read_bytes()).hexdigest()
+    with alone_on(_device(machine)):
+        session = Session(folder, spec, digest, machine)
+        failure: UserError | None = None
+        if session.left():
+            chosen = meters.choose(spec.device)
+            with Sampling.start(chosen.meters, folder) as sampling:
+                with closing(engines.open_engine(spec, model)) as engine:
+                    try:
+                        Sweep(spec, engine, engine.prepare(prompts), sampling).run(session)
+                    except UserError as error:
+                        failure = error
+                machine = machine.model_copy(update={"energy_sources": sampling.sources})
+        run = Run(
+            spec=spec.model_dump(mode="json"),
+            spec_hash=spec.hash,
+            parameters=facts.parameters,
+            model_files_sha256=facts.files_sha256,
+            requests_sha256=digest,
+            versions=versions((*ALWAYS, *engines.module(spec.engine).PACKAGES)),
+            machine=machine,
+            started_utc=session.started_utc,
+            ended_utc=utc_now(),
+            points=[read_point(place) for place in sorted((folder / "points").glob("[0-9]*"))],
+        )
+        write_json(run, folder / "run.json")
+        if failure is not None:
+            raise failure
+        session.close()
+        return run
+
+
+def _device(machine: Machine) -> str:
+    return str(machine.devices[0]["uuid"]) if machine.devices else "cpu"
+
+
+def versions(packages: Iterable[str]) -> dict[str, str | None]:
+    """What measured: package versions, Python's, and the commit where this is a checkout."""
+    found: dict[str, str | None] = {"python": platform.python_version(), "commit": _commit()}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    if found.get("torch"):
+        import torch
+
+        found["cuda"] = torch.version.cuda
+    return dict(sorted(found.items()))
+
+
+def _commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None

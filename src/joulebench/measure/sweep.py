@@ -1,0 +1,122 @@
+"""The points of one run, in order: one engine, one sampler, each point saved as it ends."""
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import cast
+
+import polars as pl
+
+from joulebench.analysis.windows import overloaded
+from joulebench.config import TEXT_TASKS, RunSpec
+from joulebench.engines.base import DiffusionEngine, Prepared, TextEngine
+from joulebench.engines.memory import is_out_of_memory
+from joulebench.errors import UserError
+from joulebench.measure.diffusion import batches
+from joulebench.measure.load import Load, Progress, Watch
+from joulebench.measure.progress import Display
+from joulebench.measure.session import ENDS_SWEEP, Session, utc_now
+from joulebench.measure.text import closed_loop, warm_up
+from joulebench.meters.sampling import SamplerError, Sampling
+from joulebench.records import BATCHES, ENERGY, ITERATIONS, Point, Status, whole_folder, write_json, write_parquet
+
+log = logging.getLogger(__name__)
+
+
+class Sweep:
+    """Drives one loaded engine through the points that a session has left."""
+
+    def __init__(
+        self, spec: RunSpec, engine: TextEngine | DiffusionEngine, prepared: Sequence[Prepared], sampling: Sampling
+    ) -> None:
+        self._spec, self._engine, self._prepared, self._sampling = spec, engine, prepared, sampling
+        self._is_text = spec.task in TEXT_TASKS
+
+    def run(self, session: Session) -> None:
+        """Measure what is left, until the last point or the first that ends the sweep.
+
+        Raises UserError where a point failed, after saving what it left.
+        """
+        sizes = self._spec.sweep.batch_sizes
+        if self._is_text:
+            warm_up(cast(TextEngine, self._engine), self._prepared)
+        with Display(f"{self._spec.task} {self._spec.run}", len(sizes)) as display:
+            for index in session.left():
+                session.clear(index)
+                point = self._point(session, index, sizes[index], display)
+                log.info(
+                    "%s %s: point %d of %d, B = %d: %s in %.1f s%s",
+                    *(self._spec.task, self._spec.run, index + 1, len(sizes), sizes[index], point.status),
+                    *(point.duration_s, f" ({point.reason})" if point.reason else ""),
+                )
+                if point.status == "failed":
+                    raise UserError(f"{self._spec.task} {self._spec.run}, B = {sizes[index]}: {point.reason}")
+                if point.status in ENDS_SWEEP:
+                    return
+
+    def _point(self, session: Session, index: int, batch: int, display: Display) -> Point:
+        started_utc = utc_now()
+        load = Load(index, ITERATIONS if self._is_text else BATCHES)
+        energy_before = self._sampling.energy_now_j()
+
+        def watch(progress: Progress) -> None:
+            self._sampling.check()
+            if display.due():
+                now = self._sampling.energy_now_j()
+                spent = None if now is None or energy_before is None else now - energy_before
+                display.show(index, batch, progress, spent)
+
+        status: Status = "measured"
+        reason = None
+        try:
+            self._load(load, batch, watch)
+            status, reason = self._verdict(load, batch)
+        except Exception as error:  # noqa: BLE001 (whatever broke a point is its status, and ends the run)
+            status, reason = "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            if is_out_of_memory(error):
+                status = "out_of_memory"
+            elif isinstance(error, UserError):
+                reason = str(error)
+        return self._save(session, index, batch, load, status, reason, started_utc)
+
+    def _load(self, load: Load, batch: int, watch: Watch) -> None:
+        spec = self._spec
+        if self._is_text:
+            engine = cast(TextEngine, self._engine)
+            closed_loop(engine, self._prepared, load, batch, spec.sweep.protocol, spec.sample.seed, watch)
+        else:
+            pipeline = cast(DiffusionEngine, self._engine)
+            batches(pipeline, self._prepared, load, batch, spec.sweep, spec.sample.seed, watch)
+
+    def _verdict(self, load: Load, batch: int) -> tuple[Status, str | None]:
+        if load.failure is not None:
+            return "failed", load.failure
+        if self._is_text:
+            limited, running = overloaded(load.tables()[1], batch)
+            if limited:
+                return "overloaded", f"{running:.3g} of {batch} requests running on average while others wait"
+        return "measured", None
+
+    def _save(
+        self, session: Session, index: int, batch: int, load: Load, status: Status, reason: str | None, started_utc: str
+    ) -> Point:
+        requests, iterations = load.tables()
+        energy = pl.DataFrame(schema=ENERGY)
+        try:
+            energy = self._sampling.since(load.started, max(load.ended, time.monotonic() if status != "measured" else 0))
+        except SamplerError as error:
+            status, reason = "failed", reason if status == "failed" else str(error)
+        point = Point(
+            point=index,
+            max_batch_size=batch,
+            status=status,
+            reason=reason,
+            started_utc=started_utc,
+            duration_s=round(load.ended - load.started, 6),
+        )
+        with whole_folder(session.place(index)) as folder:
+            write_parquet(requests, folder / "requests.parquet")
+            write_parquet(iterations, folder / "iterations.parquet")
+            write_parquet(energy, folder / "energy.parquet")
+            write_json(point, folder / "point.json")
+        return point

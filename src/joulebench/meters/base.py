@@ -1,0 +1,75 @@
+"""What the sampler asks of a meter, and what a meter says of a device."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from joulebench.errors import UserError
+
+COLUMNS = (
+    "device",
+    "source",
+    "time_s",
+    "energy_j",
+    "power_w",
+    "temperature_c",
+    "clock_mhz",
+    "memory_used_mb",
+    "throttled",
+)
+"""A line of the sampler's file: a reading and its time. The same columns as `records.ENERGY`, which the sampler
+does not import, since it would load polars beside the engine."""
+
+
+class MeterError(UserError):
+    """A meter gave a reading that cannot be true."""
+
+
+class NoMeter(UserError):
+    """A meter cannot be used on this machine; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One device at one moment.
+
+    `energy_j` is cumulative from any origin and never falls; None where nothing measures or estimates it, and then
+    `source` is None too.
+    """
+
+    device: str
+    source: str | None
+    energy_j: float | None
+    power_w: float | None
+    temperature_c: float | None = None
+    clock_mhz: float | None = None
+    memory_used_mb: float | None = None
+    throttled: bool | None = None
+
+
+class Meter(Protocol):
+    """An energy source that has been opened."""
+
+    @property
+    def sources(self) -> Mapping[str, str | None]:
+        """Device -> source of its energy, for every device that `read` reports."""
+
+    def read(self) -> Iterator[Reading]:
+        """The devices, each read when it is asked for, so that the time around one `next` is the reading's own.
+
+        A device that has no reading to give at the moment is left out. Raises MeterError for a reading that cannot
+        be true, and whatever the source raises when it fails.
+        """
+
+    def close(self) -> None:
+        """Free what the meter holds. Safe to call twice."""
+
+
+class MeterModule(Protocol):
+    """What a module of one energy source offers."""
+
+    INTERVAL_S: float
+    """Time between two polls."""
+
+    def start(self, engine_pid: int) -> Meter:
+        """Open the meter; `engine_pid` is the process whose memory counts. Raises NoMeter with the reason."""

@@ -1,0 +1,118 @@
+"""CodeCarbon's estimate of a machine's power, integrated: an estimate, never a measurement.
+
+CPU power is CodeCarbon's load mode, P = TDP (0.1 + 0.9 load^3), with the TDP of its table or, for a processor that
+the table does not know, 4 W a thread (codecarbon.core.cpu.TDP, codecarbon.external.hardware.CPU); memory power is
+5 W for each memory module that it supposes from the memory's size (codecarbon.external.ram.RAM).
+A TDP of the table counts once a socket, as in CodeCarbon; the 4 W a thread already cover every socket.
+"""
+
+import io
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from joulebench.meters.base import NoMeter, Reading
+from joulebench.meters.memory import EngineMemory
+
+INTERVAL_S = 0.25
+SOURCE = "codecarbon_estimate"
+
+
+@dataclass(frozen=True)
+class Tdp:
+    """The power of a machine at full load, as CodeCarbon supposes it."""
+
+    model: str
+    cpu_w: float
+    ram_w: float
+    generic: bool
+
+    @property
+    def total_w(self) -> float:
+        return self.cpu_w + self.ram_w
+
+    @property
+    def source(self) -> str:
+        """`CodeCarbon: CPU 225 W (AMD EPYC 7543), RAM 40 W`."""
+        what = f"generic, its table does not know {self.model}" if self.generic else self.model
+        return f"CodeCarbon: CPU {self.cpu_w:g} W ({what}), RAM {self.ram_w:g} W"
+
+
+class CodeCarbon:
+    """Device `host`: the whole machine's processors and memory, whoever uses them."""
+
+    def __init__(self, cpu: Any, ram_w: float, engine_pid: int) -> None:
+        self.sources: dict[str, str | None] = {"host": SOURCE}
+        self._cpu = cpu
+        self._ram_w = ram_w
+        self._memory = EngineMemory(engine_pid, INTERVAL_S)
+        self._energy_j = 0.0
+        self._read_s: float | None = None
+
+    def read(self) -> Iterator[Reading]:
+        """The power is the mean since the last reading, so the first reading has none."""
+        load_w = float(self._cpu.total_power().W)
+        now = time.monotonic()
+        power_w = None
+        if self._read_s is not None:
+            power_w = load_w + self._ram_w
+            self._energy_j += power_w * (now - self._read_s)
+        self._read_s = now
+        yield Reading("host", SOURCE, self._energy_j, power_w, memory_used_mb=self._memory.used_mb())
+
+    def close(self) -> None:
+        pass
+
+
+def start(engine_pid: int) -> CodeCarbon:
+    """Open the estimate. Raises NoMeter where CodeCarbon is not installed or knows no memory power."""
+    figures = tdp()
+    with _silent():
+        from codecarbon.external.hardware import MODE_CPU_LOAD, CPU
+
+        cpu = CPU.from_utils(output_dir="", mode=MODE_CPU_LOAD, model=figures.model, tdp=figures.cpu_w)
+        cpu.start()
+    return CodeCarbon(cpu, figures.ram_w, engine_pid)
+
+
+@lru_cache(maxsize=1)
+def tdp() -> Tdp:
+    """What CodeCarbon supposes of this machine (it takes seconds, once). Raises NoMeter."""
+    with _silent():
+        try:
+            from codecarbon.core.cpu import TDP
+            from codecarbon.core.util import count_physical_cpus
+            from codecarbon.external.hardware import POWER_CONSTANT
+            from codecarbon.external.ram import RAM
+        except ImportError as error:
+            raise NoMeter(f"no CodeCarbon ({error})") from None
+        logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
+        try:
+            found = TDP()
+            ram_w = float(RAM().total_power().W)
+        except OSError as error:
+            raise NoMeter(f"CodeCarbon fails here ({error})") from None
+        generic = found._get_cpu_power_from_registry(found.model) is None
+    if ram_w <= 0:
+        raise NoMeter("CodeCarbon cannot tell this machine's memory")
+    if generic:
+        cpu_w = POWER_CONSTANT if found.tdp is None else found.tdp
+    else:
+        cpu_w = found.tdp * count_physical_cpus()
+    return Tdp(found.model, float(cpu_w), ram_w, generic)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """CodeCarbon logs, and what it imports prints, about hardware that a machine does not have."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)

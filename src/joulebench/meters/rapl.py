@@ -1,0 +1,84 @@
+"""Processors and their memory through RAPL's energy counters, read by Zeus.
+
+Zeus adds up the wrap-arounds of a counter that processes of its own have seen. They look once a second, ten times
+a second near the counter's end, so right after a wrap-around the sum is too low for a moment: such readings are left
+out. Those processes start with the first reading and end with the sampler's process group.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from joulebench.meters.base import MeterError, NoMeter, Reading
+from joulebench.meters.memory import EngineMemory
+
+INTERVAL_S = 0.05
+SOURCE = "rapl"
+UNSEEN_WRAP_S = 1.5
+
+
+class Rapl:
+    """Devices `cpu:i` and, where the processor reports it, `dram:i`; the engine's memory goes with the first."""
+
+    def __init__(self, cpus: Any, packages: Sequence[int], engine_pid: int) -> None:
+        self.sources: dict[str, str | None] = {}
+        for i in packages:
+            self.sources[f"cpu:{i}"] = SOURCE
+            if cpus.supports_get_dram_energy_consumption(i):
+                self.sources[f"dram:{i}"] = SOURCE
+        self._cpus = cpus
+        self._packages = packages
+        self._memory = EngineMemory(engine_pid)
+        self._highest_j: dict[str, tuple[float, float]] = {}
+
+    def read(self) -> Iterator[Reading]:
+        memory_used_mb = self._memory.used_mb()
+        for i in self._packages:
+            energy = self._cpus.get_total_energy_consumption(i)
+            for device, energy_mj in ((f"cpu:{i}", energy.cpu_mj), (f"dram:{i}", energy.dram_mj)):
+                if energy_mj is not None and self._is_true(device, energy_mj / 1e3):
+                    yield Reading(device, SOURCE, energy_mj / 1e3, None, memory_used_mb=memory_used_mb)
+                    memory_used_mb = None
+
+    def _is_true(self, device: str, energy_j: float) -> bool:
+        """False while a wrap-around may not have been seen yet. Raises MeterError when it stays so."""
+        now = time.monotonic()
+        highest_j, at_s = self._highest_j.get(device, (energy_j, now))
+        if energy_j >= highest_j:
+            self._highest_j[device] = energy_j, now
+            return True
+        if now - at_s > UNSEEN_WRAP_S:
+            raise MeterError(f"RAPL's counter of {device} went back from {highest_j:.3f} to {energy_j:.3f} J")
+        return False
+
+    def close(self) -> None:
+        """Zeus ends its processes when the interpreter exits."""
+
+
+def start(engine_pid: int) -> Rapl:
+    """Open the counters. Raises NoMeter where there are none, or this user may not read them."""
+    try:
+        from zeus.device.cpu import get_cpus
+        from zeus.device.cpu.common import ZeusCPUNoPermissionError
+        from zeus.device.cpu.rapl import rapl_is_available
+        from zeus.exception import ZeusBaseError
+    except ImportError as error:
+        raise NoMeter(f"RAPL not readable (no Zeus: {error})") from None
+    if not rapl_is_available():
+        raise NoMeter("no RAPL on this machine")
+    try:
+        cpus = get_cpus()
+    except (ZeusCPUNoPermissionError, PermissionError):
+        raise NoMeter("RAPL not readable (permission denied: run as root or make energy_uj readable)") from None
+    except (ZeusBaseError, OSError, ValueError) as error:
+        raise NoMeter(f"RAPL not readable ({' '.join(str(error).split())})") from None
+    packages = [i for i, cpu in enumerate(cpus.cpus) if _is_package(cpu)]
+    if not packages:
+        raise NoMeter("RAPL has no processor package on this machine")
+    return Rapl(cpus, packages, engine_pid)
+
+
+def _is_package(cpu: Any) -> bool:
+    """Zeus lists every zone at the top as a processor. One named psys is the whole platform, packages included."""
+    zone = getattr(cpu, "rapl_file", None)  # none where the Zeus daemon reads
+    return zone is None or str(zone.name).startswith("package")

@@ -1,0 +1,50 @@
+"""What is in a model's folder: its files, their digests, and the parameters that they hold."""
+
+import hashlib
+import math
+import shutil
+from pathlib import Path
+
+from joulebench.errors import UserError
+
+TOLERANCE = 0.01
+
+
+def clear(folder: Path) -> None:
+    """An empty folder, whatever an earlier attempt left there, except the hub's own record of a partial download."""
+    (folder / "model.json").unlink(missing_ok=True)
+    if folder.exists() and not (folder / ".cache").exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def count_parameters(name: str, folder: Path, expected: int | None) -> int:
+    """Weights in the folder's safetensors files, from their headers; a tensor's name counts once a subfolder.
+
+    Raises UserError where there are none, or over 1 % more or fewer than `expected`.
+    """
+    from safetensors import safe_open
+
+    shapes: dict[tuple[Path, str], int] = {}
+    for path in sorted(folder.rglob("*.safetensors")):
+        with safe_open(path, framework="numpy") as tensors:
+            for key in tensors.keys():  # noqa: SIM118 (safe_open is no mapping)
+                shapes[path.parent, key] = math.prod(tensors.get_slice(key).get_shape())
+    found = sum(shapes.values())
+    if not found:
+        raise UserError(f"{name}: no safetensors weights in {folder}; only safetensors are loaded")
+    if expected is not None and abs(found - expected) > TOLERANCE * expected:
+        raise UserError(
+            f"{name}: {found:,} parameters in its weights, the config says {expected:,}; correct models.{name}.parameters"
+        )
+    return found
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file, by its path in the folder."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and ".cache" not in path.parts)
+    found = {}
+    for path in paths:
+        with path.open("rb") as file:
+            found[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found

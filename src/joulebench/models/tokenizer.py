@@ -1,0 +1,59 @@
+"""Tokenizers for synthetic weights: a given one, or one trained on the sampled prompts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from joulebench import config
+from joulebench.errors import UserError
+
+END = "<|end|>"
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+def chat(wanted: config.TrainedTokenizer | config.GivenTokenizer, prompts: Sequence[str]) -> Any:
+    """A tokenizer of transformers with a chat template, or as given. Byte-level: no text is out of vocabulary."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    if isinstance(wanted, config.GivenTokenizer):
+        return PreTrainedTokenizerFast(tokenizer_file=str(_given(wanted)))
+    model = Tokenizer(models.BPE())
+    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    model.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=wanted.vocabulary,
+        special_tokens=[END, "<|user|>", "<|assistant|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    model.train_from_iterator(_texts(prompts), trainer)
+    words = PreTrainedTokenizerFast(tokenizer_object=model, eos_token=END, pad_token=END)
+    words.chat_template = CHAT_TEMPLATE
+    return words
+
+
+def clip(wanted: config.TrainedTokenizer | config.GivenTokenizer, prompts: Sequence[str]) -> Any:
+    """CLIP's tokenizer (77 tokens, its own normalisation) with a vocabulary trained on the prompts."""
+    from transformers import CLIPTokenizer
+
+    if isinstance(wanted, config.GivenTokenizer):
+        raise UserError("tokenizer: CLIP's form of it can only be trained here; set kind: trained")
+    blank = CLIPTokenizer(model_max_length=77)
+    return blank.train_new_from_iterator([_texts(prompts)], vocab_size=wanted.vocabulary, show_progress=False)
+
+
+def _texts(prompts: Sequence[str]) -> list[str]:
+    if not prompts:
+        raise UserError("tokenizer: no prompts to train on; sample the task that train_on names first")
+    return list(prompts)
+
+
+def _given(wanted: config.GivenTokenizer) -> Path:
+    path = Path(wanted.path)
+    if not path.is_file():
+        raise UserError(f"tokenizer.path: no file {path}; name a tokenizer.json")
+    return path

@@ -1,0 +1,116 @@
+"""What a config asks for: the runs of its matrix, the files that they need, and the targets that they make."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from joulebench import datasets, engines
+from joulebench.checked import ConfigError, nearest
+from joulebench.config import Config, RunSpec, Synthetic, TaskName, TrainedTokenizer, parse, run_folder, run_spec
+from joulebench.figures import FIGURES
+
+FORMATS = ("svg", "png", "html")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the matrix."""
+
+    hardware: str
+    task: TaskName
+    run: str
+
+    @property
+    def folder(self) -> Path:
+        """results/{hardware}/runs/{task}/{run}"""
+        return Path("results", self.hardware, "runs", self.task, run_folder(self.run))
+
+    @property
+    def model_folder(self) -> Path:
+        """results/models/{model}"""
+        return Path("results", "models", run_folder(self.run.partition("+")[0]))
+
+    @property
+    def record(self) -> Path:
+        """The file that says the run is whole."""
+        return self.folder / "run.json"
+
+
+class Plan:
+    """A checked config, by the names that files have."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._cells = {
+            (hardware, task, run_folder(run)): Cell(hardware, task, run)
+            for hardware, tasks in config.matrix.items()
+            for task, entry in tasks.items()
+            for run in entry.models
+        }
+        self._models = {run_folder(name): name for name in config.models}
+        if len(self._models) < len(config.models):
+            raise ConfigError("models: two ids name the same folder once '/' is '--'")
+
+    def cells(self, hardware: str | None = None) -> Iterator[Cell]:
+        """The runs of one piece of hardware, or of all, in the config's order."""
+        return (cell for cell in self._cells.values() if hardware in (None, cell.hardware))
+
+    def spec(self, cell: Cell) -> RunSpec:
+        """The resolved spec of a run."""
+        return run_spec(self.config, cell.hardware, cell.task, cell.run)
+
+    def cell(self, hardware: str, task: str, folder: str) -> Cell:
+        """The run whose records lie in results/{hardware}/runs/{task}/{folder}. Raises ConfigError for no such run."""
+        if (hardware, task, folder) in self._cells:
+            return self._cells[hardware, task, folder]
+        runs = [f"{cell.task}/{cell.folder.name}" for cell in self.cells(hardware)]
+        raise ConfigError(f"no run '{task}/{folder}' for {hardware} in the config{nearest(f'{task}/{folder}', runs)}")
+
+    def model(self, folder: str) -> str:
+        """The id of the model whose files lie in results/models/{folder}."""
+        if folder not in self._models:
+            raise ConfigError(f"no model of folder '{folder}' in the config{nearest(folder, self._models)}")
+        return self._models[folder]
+
+    def trains_on(self, folder: str) -> TaskName | None:
+        """The task whose prompts a synthetic model's tokenizer is trained on, if any."""
+        model = self.config.models[self.model(folder)]
+        if isinstance(model, Synthetic) and isinstance(model.tokenizer, TrainedTokenizer):
+            return model.tokenizer.train_on
+        return None
+
+    def targets(self) -> list[str]:
+        """Tables and figures of the hardware that `all` covers."""
+        found = []
+        for hardware in self.config.measure_on:
+            found.append(f"results/{hardware}/leaderboard.csv")
+            found += [f"results/{hardware}/figures/{name}.{suffix}" for name in FIGURES for suffix in FORMATS]
+        return found
+
+    def digest(self, hardware: str) -> dict[str, Any]:
+        """What the tables of one hardware take from the config: as changes of it redraw them, and nothing else."""
+        return {
+            "specs": {str(cell.folder): self.spec(cell).hash for cell in self.cells(hardware)},
+            "tdp_w": self.config.hardware[hardware].tdp_w,
+            "targets": {name: task.model_dump(mode="json")["latency_target"] for name, task in self.config.tasks.items()},
+        }
+
+    def check(self) -> None:
+        """Hold the filters and settings that only a dataset or an engine knows against them. Raises ConfigError."""
+        for task in self.config.tasks.values():
+            datasets.filters(task.dataset)
+        seen = set()
+        for cell in self.cells():
+            entry = self.config.matrix[cell.hardware][cell.task]
+            key = (entry.engine, cell.hardware, cell.task, cell.run.partition("+")[2])
+            if key not in seen:
+                engines.check(self.spec(cell))
+                seen.add(key)
+
+
+def plan(raw: dict[str, Any], name: str = "config") -> Plan:
+    """A plan of plain keys and values. Raises ConfigError with one line for each thing that is wrong."""
+    made = Plan(parse(raw, name))
+    made.check()
+    return made

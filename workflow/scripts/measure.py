@@ -1,0 +1,43 @@
+"""One run of the matrix -> results/{hardware}/runs/{task}/{run}/: measure.py HARDWARE TASK RUN LOG
+
+Runs under the interpreter that the config names for the run's engine, and ends with the workflow that started it.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import joulebench
+from joulebench.errors import UserError
+from joulebench.journal import journal
+from joulebench.measure.alone import end_cleanly_on_sigterm, end_with_parent
+from joulebench.measure.run import measure
+from joulebench.plan import Plan
+from joulebench.resolved import handed_over
+
+
+def main(hardware: str, task: str, run: str, log: Path) -> None:
+    with journal(log, f"measuring {task} {run}"):
+        config = handed_over()
+        plan = Plan(config)
+        cell = plan.cell(hardware, task, run)
+        go_on_under(config.engine_of(cell.hardware, cell.task, cell.run).python)
+        end_cleanly_on_sigterm()
+        end_with_parent()
+        requests = Path("results/requests", f"{task}.parquet")
+        measure(plan.spec(cell), hardware, requests, cell.model_folder, cell.folder)
+
+
+def go_on_under(python: str | None) -> None:
+    """Become the interpreter that the config names; nothing to do where this is it."""
+    if python is None or Path(python).absolute() == Path(sys.executable):
+        return
+    if not os.access(python, os.X_OK):
+        raise UserError(f"engines.*.python: no interpreter {python}; build its environment, or set it to null")
+    source = str(Path(joulebench.__file__).parents[1])
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
+    os.execv(python, [str(Path(python).absolute()), *sys.argv])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]))

@@ -1,0 +1,21 @@
+"""This machine -> results/{hardware}/machine.json: probe_machine.py HARDWARE OUT LOG"""
+
+import sys
+from pathlib import Path
+
+from joulebench.journal import journal
+from joulebench.meters.machine import probe, require
+from joulebench.records import write_json
+from joulebench.resolved import handed_over
+
+
+def main(hardware: str, out: Path, log: Path) -> None:
+    with journal(log, f"machine for {hardware}"):
+        wanted = handed_over().hardware[hardware]
+        machine = probe(wanted.device)
+        require(machine, hardware, wanted.device, wanted.reports_as)
+        write_json(machine, out)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
