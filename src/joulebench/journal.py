@@ -20,7 +20,7 @@ def journal(path: Path | str, what: str) -> Iterator[None]:
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         root.addHandler(handler)
-    for noisy in ("httpx", "huggingface_hub", "filelock"):
+    for noisy in ("httpx", "huggingface_hub", "filelock", "zeus", "codecarbon"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     quiet_libraries()
     log = logging.getLogger(__name__)

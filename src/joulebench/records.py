@@ -8,6 +8,7 @@
 All times are seconds on the monotonic clock, from the start of the point's load.
 """
 
+import io
 import json
 import os
 import shutil
@@ -211,8 +212,10 @@ def _sync(path: Path) -> None:
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     """Write `frame` whole or not at all; the same frame gives the same bytes."""
+    buffer = io.BytesIO()  # so that a full disk is Python's OSError, not an error of Parquet's
+    frame.write_parquet(buffer, compression="zstd", statistics=False)
     with whole_file(path) as aside:
-        frame.write_parquet(aside, compression="zstd", statistics=False)
+        aside.write_bytes(buffer.getbuffer())
 
 
 def write_text(text: str, path: Path) -> None:

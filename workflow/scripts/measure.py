@@ -25,7 +25,7 @@ def main(hardware: str, task: str, run: str, log: Path) -> None:
         end_cleanly_on_sigterm()
         end_with_parent()
         requests = Path("results/requests", f"{task}.parquet")
-        measure(plan.spec(cell), hardware, requests, cell.model_folder, cell.folder)
+        measure(plan.spec(cell), requests, cell.model_folder, cell.folder)
 
 
 def go_on_under(python: str | None) -> None:

@@ -12,7 +12,7 @@ from joulebench.resolved import handed_over
 def main(hardware: str, out: Path, log: Path) -> None:
     with journal(log, f"machine for {hardware}"):
         wanted = handed_over().hardware[hardware]
-        machine = probe(wanted.device)
+        machine = probe(wanted.device, hardware_name=hardware, reports_as=wanted.reports_as)
         require(machine, hardware, wanted.device, wanted.reports_as)
         write_json(machine, out)
 

@@ -72,7 +72,12 @@ def updates(polls: pl.DataFrame) -> pl.DataFrame:
     """
     moved = pl.col("energy_j") - pl.col("energy_j").shift()
     known = polls.lazy().filter(pl.col("energy_j").is_not_null())
-    return (known.with_columns(reset=~_first() & (moved < 0)).filter(_first() | (moved != 0)).select("key", "time_s", "energy_j", "reset").collect())
+    return (
+        known.with_columns(reset=~_first() & (moved < 0))
+        .filter(_first() | (moved != 0))
+        .select("key", "time_s", "energy_j", "reset")
+        .collect()
+    )
 
 
 def energy_at(updates: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
@@ -132,8 +137,10 @@ def _devices(polls: Mapping[str, pl.DataFrame], updates: Mapping[str, pl.DataFra
             source=pl.when(pl.col("source").null_count() == 0).then(pl.col("source").first()),
             peak_memory_mb=pl.col("memory_used_mb").max(),
         )
-        moved = updates[device].group_by("key", maintain_order=True).agg(
-            first_s=pl.col("time_s").first(), last_s=pl.col("time_s").last(), reset=pl.col("reset").any()
+        moved = (
+            updates[device]
+            .group_by("key", maintain_order=True)
+            .agg(first_s=pl.col("time_s").first(), last_s=pl.col("time_s").last(), reset=pl.col("reset").any())
         )
         found.append(said.join(moved, on="key", how="left"))
     return pl.concat(found).sort("key", "device") if found else pl.DataFrame(schema=_DEVICES)

@@ -7,6 +7,7 @@ in rising order. One frame then holds many runs, and each figure is computed for
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from joulebench.records import RecordError, read_parquet
@@ -24,12 +25,11 @@ def read_keyed(files: Mapping[int, Path], schema: pl.Schema, columns: Sequence[s
         return pl.DataFrame(schema={"key": KEY, **{name: schema[name] for name in columns}})
     paths = [files[key] for key in keys]
     try:
-        rows = pl.scan_parquet(
-            paths, schema=schema, extra_columns="ignore", include_file_paths="file", glob=False
-        ).select("file", *columns)
-        frame = rows.collect()
-        key = pl.col("file").replace_strict([str(path) for path in paths], keys, return_dtype=KEY)
-        frame = frame.select(key.alias("key"), *columns)
+        scanned = pl.scan_parquet(paths, schema=schema, extra_columns="ignore", include_file_paths="file", glob=False)
+        frame = scanned.select("file", *columns).collect()
+        runs = frame["file"].rle().struct.unnest()
+        key = runs["value"].replace_strict([str(path) for path in paths], keys, return_dtype=KEY)
+        frame = frame.drop("file").insert_column(0, pl.Series("key", np.repeat(key.to_numpy(), runs["len"].to_numpy())))
     except (pl.exceptions.PolarsError, OSError):
         # One by one: slower, but it names the file, and casts what another writer typed otherwise.
         frame = pl.concat(

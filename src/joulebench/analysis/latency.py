@@ -35,7 +35,7 @@ def request_latency(requests: pl.LazyFrame, windows: pl.LazyFrame) -> pl.LazyFra
     of it lies in the window, or a time that it needs was not recorded.
     """
     bounds = windows.filter(pl.col("start_s").is_not_null()).select("key", w0="start_s", w1="end_s")
-    rows = requests.join(bounds, on="key", maintain_order="left")
+    rows = requests.join(bounds, on="key", how="left", maintain_order="left")
     first, done, tokens = pl.col("first_output_s"), pl.col("finished_s"), pl.col("output_tokens")
     opened = (first > pl.col("w0")) & (first <= pl.col("w1"))
     ended = (pl.col("status") == "finished") & (done > pl.col("w0")) & (done <= pl.col("w1"))
@@ -47,35 +47,45 @@ def request_latency(requests: pl.LazyFrame, windows: pl.LazyFrame) -> pl.LazyFra
     }
     figures = bounds.select("key")
     for name, (value, wanted) in samples.items():
-        figures = figures.join(_nearest_rank(rows.filter(wanted).select("key", value=value), name), on="key", how="left")
+        figures = figures.join(
+            _nearest_rank(rows.filter(wanted).select("key", value=value), name), on="key", how="left"
+        )
     return figures
 
 
 def _nearest_rank(values: pl.LazyFrame, name: str) -> pl.LazyFrame:
     """Quantiles of `value` by key; null where any value is null."""
-    value, count = pl.col("value"), pl.len().cast(pl.Int64)
-    return (
-        values.sort("key", "value")
-        .group_by("key", maintain_order=True)
-        .agg(
-            pl.when(value.null_count() == 0).then(value.get((count * q + 99) // 100 - 1)).alias(f"{name}_p{q}_s")
-            for q in QUANTILES
-        )
+    value = pl.col("value")
+    return values.group_by("key", maintain_order=True).agg(
+        pl.when(value.null_count() == 0)
+        .then(value.quantile(q / 100, interpolation="equiprobable"))
+        .alias(f"{name}_p{q}_s")
+        for q in QUANTILES
     )
 
 
 def _weighted(rows: pl.LazyFrame, column: str, weight: pl.Expr, name: str) -> pl.LazyFrame:
     """Weighted quantiles of `column` by key; null where any weight is null, or their sum is 0."""
-    value, total = pl.col("value"), pl.col("weight").sum()
-    known = (pl.col("weight").null_count() == 0) & (total > 0)
-    return (
+    value, total = pl.col("value"), pl.col("cumulative").list.last()
+
+    def reached(q: int) -> pl.Expr:
+        return pl.col("cumulative").list.eval(pl.element() * 100 >= pl.element().last() * q)
+
+    ranked = (
         rows.select("key", value=column, weight=weight.cast(pl.Int64))
-        .sort("key", "value")
         .group_by("key", maintain_order=True)
         .agg(
-            pl.when(known)
-            .then(value.filter(pl.col("weight").cum_sum() * 100 >= total * q).first())
+            value.sort(),
+            cumulative=pl.col("weight").sort_by("value").cum_sum(),
+            known=pl.col("weight").null_count() == 0,
+        )
+    )
+    return ranked.select(
+        "key",
+        *(
+            pl.when(pl.col("known") & (total > 0))
+            .then(value.list.get(reached(q).list.arg_max()))
             .alias(f"{name}_p{q}_s")
             for q in QUANTILES
-        )
+        ),
     )

@@ -115,10 +115,7 @@ def _mean_lengths(requests: pl.LazyFrame) -> pl.LazyFrame:
     return (
         requests.filter(pl.col("status") == "finished")
         .group_by("key", maintain_order=True)
-        .agg(
-            (whole_sum(name) / pl.len()).alias(f"mean_{name}")
-            for name in ("prompt_tokens", "output_tokens")
-        )
+        .agg((whole_sum(name) / pl.len()).alias(f"mean_{name}") for name in ("prompt_tokens", "output_tokens"))
     )
 
 

@@ -44,7 +44,7 @@ def points(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
             taken.append((one, run))
         else:
             left_out.append({"task": one.spec.task, "run": one.spec.run, "reason": _other_spec(run, one.spec)})
-    parts = [_facts([])]
+    parts = [pl.DataFrame(schema={**tables.POINTS, **_FACTS, **_COMPUTED})]
     for first in range(0, len(taken), RUNS_AT_ONCE):
         facts = _facts(taken[first : first + RUNS_AT_ONCE])
         parts.append(facts.join(_figures(facts), on="key", how="left", maintain_order="left"))
@@ -67,14 +67,25 @@ def _facts(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
 
 _FACTS = pl.Schema(
     {
-        **{name: tables.POINTS[name] for name in ("task", "model", "variant", "parameters", "weights", "hardware")},
-        **{name: tables.POINTS[name] for name in ("device", "engine", "dtype", "max_batch_size", "status", "reason")},
-        "measured_on": pl.String,
-        "tdp_w": pl.Float64,
-        "on_gpu": pl.Boolean,
-        "folder": pl.String,
+        "task": pl.String(),
+        "model": pl.String(),
+        "variant": pl.String(),
+        "parameters": pl.Int64(),
+        "weights": pl.String(),
+        "hardware": pl.String(),
+        "device": pl.String(),
+        "engine": pl.String(),
+        "dtype": pl.String(),
+        "max_batch_size": pl.Int64(),
+        "status": pl.String(),
+        "reason": pl.String(),
+        "measured_on": pl.String(),
+        "tdp_w": pl.Float64(),
+        "on_gpu": pl.Boolean(),
+        "folder": pl.String(),
     }
 )
+_COMPUTED = {"key": KEY(), "gpus": pl.UInt32(), "missing": pl.String()}
 
 
 def _point_facts(one: WantedRun, run: Run, point: Point) -> dict[str, Any]:
@@ -121,14 +132,10 @@ def _files(facts: pl.DataFrame) -> metrics.Files:
 
 
 def _finished(table: pl.DataFrame) -> pl.DataFrame:
-    """The columns of tables.POINTS, null where no point has such a figure."""
-    absent = [pl.lit(None, dtype).alias(name) for name, dtype in tables.POINTS.items() if name not in table.columns]
-    table = table.with_columns(*absent)
-    if "gpus" not in table.columns:
-        return table.select(tables.POINTS.names()).cast(dict(tables.POINTS))  # type: ignore[arg-type]
-    drawing = pl.when(pl.col("on_gpu")).then(pl.when(pl.col("gpus") > 0).then(pl.col("gpus"))).otherwise(1)
+    """The columns of tables.POINTS."""
+    gpus = pl.when(pl.col("gpus") > 0).then(pl.col("gpus"))
+    drawing = pl.when(pl.col("on_gpu")).then(gpus).otherwise(1)
     reason = pl.concat_str("reason", "missing", separator="; ", ignore_nulls=True).replace("", None)
-    table = table.with_columns(
-        reason=reason, tdp_estimate_j=pl.col("tdp_w") * drawing / pl.col("responses_per_s")
-    )
+    tdp_estimate_j = pl.col("tdp_w") * drawing / pl.col("responses_per_s")
+    table = table.with_columns(reason=reason, tdp_estimate_j=tdp_estimate_j)
     return table.select(pl.col(name).cast(dtype) for name, dtype in tables.POINTS.items())

@@ -29,7 +29,7 @@ def text_windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
     """
     end, filled = pl.col("end_s"), pl.min_horizontal(pl.col("max_batch_size").first(), pl.col("running").max())
     found = (
-        iterations.join(sizes, on="key", maintain_order="left")
+        iterations.join(sizes, on="key", how="left", maintain_order="left")
         .group_by("key", maintain_order=True)
         .agg(
             filled_s=end.filter(pl.col("running") >= filled).first(),
@@ -80,7 +80,7 @@ def with_durations(iterations: pl.LazyFrame) -> pl.LazyFrame:
 def inside(rows: pl.LazyFrame, windows: pl.LazyFrame, start: str = "start_s") -> pl.LazyFrame:
     """The rows (key, end_s) of the windows (key, `start`, end_s), with the columns w0 and w1 added."""
     bounds = windows.filter(pl.col(start).is_not_null()).select("key", w0=start, w1="end_s")
-    return rows.join(bounds, on="key", maintain_order="left").filter(
+    return rows.join(bounds, on="key", how="left", maintain_order="left").filter(
         (pl.col("end_s") > pl.col("w0")) & (pl.col("end_s") <= pl.col("w1"))
     )
 
@@ -106,9 +106,7 @@ def blocks(served: pl.LazyFrame) -> pl.LazyFrame:
     twentieth = length / SHORT_WINDOW_BLOCKS
     smallest = twentieth < SHORTEST_BLOCK_S
     block_s = pl.when(~short).then(BLOCK_S).when(smallest).then(SHORTEST_BLOCK_S).otherwise(twentieth)
-    count = (
-        pl.when(short & ~smallest).then(float(SHORT_WINDOW_BLOCKS)).otherwise((length / block_s).floor()).clip(1.0)
-    )
+    count = pl.when(short & ~smallest).then(float(SHORT_WINDOW_BLOCKS)).otherwise((length / block_s).floor()).clip(1.0)
     block = pl.min_horizontal(((pl.col("end_s") - pl.col("w0")) / block_s).floor(), count - 1).cast(pl.Int32)
     return (
         served.select(
@@ -138,8 +136,10 @@ def batch_windows(batches: pl.LazyFrame, keys: pl.LazyFrame) -> pl.LazyFrame:
         .agg(pl.col("start_s").first(), pl.col("end_s").last())
     )
     why = pl.lit("no window: no batch after the warm-up was recorded")
-    return keys.select("key").join(found, on="key", how="left", maintain_order="left").with_columns(
-        no_window=pl.when(pl.col("start_s").is_null()).then(why)
+    return (
+        keys.select("key")
+        .join(found, on="key", how="left", maintain_order="left")
+        .with_columns(no_window=pl.when(pl.col("start_s").is_null()).then(why))
     )
 
 

@@ -21,7 +21,7 @@ from joulebench.errors import UserError
 PACKAGED = "partiprompts.tsv"
 USUAL = "PartiPrompts*.tsv"
 
-_Names = Annotated[tuple[str, ...], Field(min_length=1)]
+_Names = Annotated[list[str], Field(min_length=1)]
 _FILTER_OF = {"Category": "categories", "Challenge": "challenges"}
 
 
@@ -52,9 +52,8 @@ def read(text: str, filters: Filters, where: str) -> Rows:
     for column, names in wanted.items():
         known = {line[header.index(column)] for line in table if len(line) == len(header)}
         if unknown := [name for name in names if name not in known]:
-            raise ConfigError(
-                f"{where}: filters.{_FILTER_OF[column]}: found {', '.join(unknown)}; known are {', '.join(sorted(known))}"
-            )
+            found, expected = ", ".join(unknown), ", ".join(sorted(known))
+            raise ConfigError(f"{where}: filters.{_FILTER_OF[column]}: found {found}; known are {expected}")
     rows = Rows()
     for place, line in enumerate(table):
         rows.add(_row(place, line, header, wanted))
@@ -71,7 +70,7 @@ def _lines(text: str, where: str) -> Iterator[list[str]]:
         ) from None
 
 
-def _row(place: int, line: list[str], header: list[str], wanted: dict[str, tuple[str, ...]]) -> Row | str:
+def _row(place: int, line: list[str], header: list[str], wanted: dict[str, list[str]]) -> Row | str:
     if not line:
         return "blank line"
     if len(line) != len(header):

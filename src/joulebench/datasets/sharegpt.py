@@ -61,7 +61,7 @@ def _array(text: str, where: str) -> list[Any]:
     except json.JSONDecodeError as error:
         raise UserError(
             f"{where}: broken JSON at character {error.pos:,} of {len(text):,} ({error.msg}); "
-            "it may be cut off: delete it and fetch it again"
+            "it is cut off or another file: delete it and fetch it again"
         ) from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{where}: JSON that cannot be read ({error}); fetch the dataset's original file") from None

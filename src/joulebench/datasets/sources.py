@@ -97,7 +97,8 @@ def _download(source: HubFile) -> Path:
         raise UserError(f"{what}: the dataset has no such revision; check dataset.source.revision, {local}") from None
     except errors.LocalEntryNotFoundError:
         raise UserError(
-            f"{what}: neither in the hub's cache here nor was the hub reached; check the network and HF_HUB_OFFLINE, {local}"
+            f"{what}: not in the hub's cache here, and the hub was not reached; "
+            f"check the network and HF_HUB_OFFLINE, {local}"
         ) from None
     except errors.EntryNotFoundError:
         raise UserError(f"{what}: that revision has no such file; check dataset.source.file, {local}") from None

@@ -4,7 +4,7 @@ The manager's thread would hide the iterations; its parts are called in the same
 They are not public, so another version of transformers than the tried one is refused by name.
 """
 
-from collections import deque
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class TransformersEngine:
                 f"engine transformers: found transformers {transformers.__version__}, its continuous batching was tried "
                 f"with {TRIED}; install the pinned environment"
             )
+        logging.getLogger("ContinuousBatchingLogger").setLevel(logging.WARNING)
         settings = Settings.model_validate(spec.engine_settings)
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
@@ -162,8 +163,7 @@ class TransformersEngine:
     def abort(self) -> None:
         """See engines.base.TextEngine."""
         self._processor.reset()
-        inbox = deque([self._manager.input_queue, self._manager.output_router.output_queue])
-        for waiting in inbox:
+        for waiting in (self._manager.input_queue, self._manager.output_router.output_queue):
             while not waiting.empty():
                 waiting.get()
         self._prompt_left.clear()

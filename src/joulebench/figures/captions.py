@@ -11,7 +11,7 @@ SOURCES = {
     "rapl": "energy from the RAPL counters (rapl)",
     ESTIMATE: f"energy estimated by CodeCarbon ({ESTIMATE}), not measured",
 }
-LINE_CHARACTERS = 96
+LINE_CHARACTERS = 112
 NO_SOURCE = "no energy source: energy not shown"
 
 METRICS = {
@@ -20,7 +20,7 @@ METRICS = {
     "itl": "inter-token latency",
     "latency": "latency",
 }
-_TARGET = re.compile(r"(ttft|tpot|itl|latency)_p(\d+)_s <= ([0-9.eE+-]+)")
+_TARGET = re.compile(r"(ttft|tpot|itl|latency)_p(\d+)_s <= (\d+(?:\.\d*)?(?:e[+-]?\d+)?)")
 
 
 def subtitle(rows: pl.DataFrame) -> list[str]:
@@ -43,7 +43,7 @@ def subtitle(rows: pl.DataFrame) -> list[str]:
 
 def energy_sources(rows: pl.DataFrame) -> list[str]:
     """The energy sources of `rows`, spelled out for people."""
-    sources = rows["energy_source"].drop_nulls().unique().sort().to_list()
+    sources = sorted({source for joined in rows["energy_source"].drop_nulls() for source in joined.split("+")})
     if not sources:
         return [NO_SOURCE]
     words = [SOURCES.get(source, f"energy from {source}") for source in sources]
@@ -53,9 +53,14 @@ def energy_sources(rows: pl.DataFrame) -> list[str]:
 def energy_title(rows: pl.DataFrame) -> str:
     """The title of an axis of energy: an estimate is named an estimate."""
     sources = set(rows.filter(pl.col("energy_per_response_j").is_not_null())["energy_source"].drop_nulls())
-    if ESTIMATE not in sources:
+    if not any(ESTIMATE in source.split("+") for source in sources):
         return "Energy per response (J)"
     return f"Energy per response (J), {'estimated' if sources == {ESTIMATE} else 'partly estimated'}"
+
+
+def is_estimate() -> pl.Expr:
+    """Whether any of the energy of a row is an estimate; sources of several devices are joined with `+`."""
+    return pl.col("energy_source").str.split("+").list.contains(ESTIMATE)
 
 
 def latency_target(target: str | None) -> str | None:

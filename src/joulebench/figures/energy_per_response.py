@@ -38,7 +38,7 @@ def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.VConcatChart:
 
 def _rows(leaderboard: pl.DataFrame) -> pl.DataFrame:
     missed = pl.col("meets_latency_target").not_().fill_null(False)
-    kind = pl.when(pl.col("energy_source") == captions.ESTIMATE).then(pl.lit("estimated")).otherwise(pl.lit("measured"))
+    kind = pl.when(captions.is_estimate()).then(pl.lit("estimated")).otherwise(pl.lit("measured"))
     return leaderboard.with_columns(
         run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
         missed=missed,
@@ -48,7 +48,11 @@ def _rows(leaderboard: pl.DataFrame) -> pl.DataFrame:
 
 def _label(row: dict[str, object]) -> str:
     energy = row["energy_per_response_j"]
-    parts = [f"{style.significant(energy)} J" if isinstance(energy, float) else f"no energy ({row['status']})"]
+    if isinstance(energy, float):
+        parts = [f"{style.significant(energy)} J"]
+    else:
+        why = str(row["status"]).replace("_", " ")
+        parts = ["no energy measured" if row["status"] in ("measured", "overloaded") else f"no energy ({why})"]
     if row["max_batch_size"] is not None:
         parts.append(f"B = {row['max_batch_size']}")
     if row["missed"]:
@@ -56,8 +60,8 @@ def _label(row: dict[str, object]) -> str:
     return ", ".join(parts)
 
 
-def _panel(task: str, rows: pl.DataFrame, kinds: list[str]) -> alt.Chart | alt.LayerChart:
-    target = captions.latency_target(rows["latency_target"].drop_nulls().first())
+def _panel(task: str, rows: pl.DataFrame, kinds: list[str]) -> style.Panel:
+    target = captions.latency_target(next(iter(rows["latency_target"].drop_nulls().to_list()), None))
     title = alt.TitleParams(task, subtitle=[target] if target else [])
     if rows["energy_per_response_j"].is_null().all():
         return style.message(title, f"No energy was measured for {task}: there are no bars to draw.")
@@ -66,7 +70,7 @@ def _panel(task: str, rows: pl.DataFrame, kinds: list[str]) -> alt.Chart | alt.L
         "kind",
         tdp=pl.when(pl.col("energy_per_response_j").is_not_null()).then("tdp_estimate_j"),
         energy="energy_per_response_j",
-        low="energy_per_response_low_j",
+        low=pl.col("energy_per_response_low_j").clip(lower_bound=0),
         high="energy_per_response_high_j",
         label=pl.Series([_label(row) for row in rows.iter_rows(named=True)], dtype=pl.String),
     ).with_columns(end=pl.max_horizontal("energy", "high", "tdp").fill_null(0.0))
@@ -91,10 +95,10 @@ def _panel(task: str, rows: pl.DataFrame, kinds: list[str]) -> alt.Chart | alt.L
             domain=False,
         ),
     )
-    scale = {"domain": kinds}
+    fills, strokes = zip(*(KINDS[kind] for kind in kinds), strict=True)
     legend = alt.Legend(orient="top", direction="vertical", columns=2, symbolType="square", offset=18)
-    fill = alt.Fill("kind:N", scale=alt.Scale(**scale, range=[KINDS[kind][0] for kind in kinds]), legend=legend)
-    stroke = alt.Stroke("kind:N", scale=alt.Scale(**scale, range=[KINDS[kind][1] for kind in kinds]), legend=legend)
+    fill = alt.Fill("kind:N", scale=alt.Scale(domain=kinds, range=fills), legend=legend)
+    stroke = alt.Stroke("kind:N", scale=alt.Scale(domain=kinds, range=strokes), legend=legend)
     tooltip = [alt.Tooltip("run:N", title="model"), alt.Tooltip("label:N", title="best point")]
 
     at_tdp = data.filter(pl.col("tdp").is_not_null()).with_columns(energy="tdp", kind=pl.lit(AT_TDP))

@@ -54,7 +54,7 @@ def place(
         half_width, half_height = mark.label_width / 2 + MARGIN_PX, mark.label_height / 2 + MARGIN_PX
         free = []
         for dx, dy in DIRECTIONS:
-            x, y = mark.x + dx * (radius + half_width), mark.y + dy * (radius + half_height)
+            x, y = mark.x + dx * (radius + half_width + 0.5), mark.y + dy * (radius + half_height + 0.5)
             box = Box.around(x, y, half_width, half_height)
             inside = box.left >= 0 and box.top >= 0 and box.right <= width and box.bottom <= height
             if inside and not box.meets(taken):

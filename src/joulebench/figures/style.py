@@ -28,10 +28,14 @@ PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, "#000000")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 
+Panel = alt.Chart | alt.LayerChart | alt.FacetChart
 
-def figure(title: str, subtitle: Sequence[str], panels: Sequence[alt.Chart | alt.LayerChart]) -> alt.VConcatChart:
+
+def figure(title: str, subtitle: Sequence[str], panels: Sequence[Panel]) -> alt.VConcatChart:
     """The panels one below the other, under a title and lines of subtitle, in the common style."""
-    chart = alt.vconcat(*panels, spacing=36, background="white", padding=16)
+    chart: alt.VConcatChart = alt.vconcat(*panels, spacing=36, background="white", padding=16)
+    # Each panel has its own models, and so its own legend of them.
+    chart = chart.resolve_scale(color="independent", shape="independent", strokeDash="independent")
     chart = chart.properties(
         title=alt.TitleParams(
             title,
@@ -79,9 +83,10 @@ def figure(title: str, subtitle: Sequence[str], panels: Sequence[alt.Chart | alt
 
 def message(title: alt.TitleParams, text: str) -> alt.Chart:
     """A panel that says in words why there is nothing to draw."""
-    data = alt.InlineData(values=[{"text": line} for line in (text,)])
+    data = alt.InlineData(values=[{"text": text}])
     mark = alt.Chart(data, title=title).mark_text(align="left", baseline="top", fontSize=13, color=INK)
-    return mark.encode(text="text:N", x=alt.value(0), y=alt.value(0)).properties(width=PANEL_PX, height=20)
+    panel: alt.Chart = mark.encode(text="text:N", x=alt.value(0), y=alt.value(0)).properties(width=PANEL_PX, height=20)
+    return panel
 
 
 def text_px(text: str, font_px: float) -> float:
@@ -107,7 +112,7 @@ def linear_ticks(low: float, high: float) -> list[float]:
 
 def log_ticks(low: float, high: float) -> list[float]:
     """The numbers 1, 2 and 5 times a power of ten from `low` to `high`, or the powers alone where these are many."""
-    factors = (1, 2, 5) if high / low < 2000 else (1,)
+    factors = (1, 2, 5) if high / low < 20_000 else (1,)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [float(f"{factor}e{power}") for power in powers for factor in factors]
     return [tick for tick in ticks if low <= tick <= high]

@@ -49,9 +49,6 @@ class Axis:
             return float(self.low * (self.high / self.low) ** share)
         return self.low + share * (self.high - self.low)
 
-    def clamped(self, value: float) -> float:
-        return min(max(value, self.low), self.high)
-
     @property
     def scale(self) -> alt.Scale:
         return alt.Scale(type="log" if self.log else "linear", domain=[self.low, self.high], nice=False, zero=False)
@@ -77,14 +74,15 @@ def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.VConcatChart:
         panels.append(_panel(task, rows.filter(pl.col("task") == task), targets[0] if len(targets) == 1 else None))
     notes = []
     if rows["energy"].is_not_null().any():
-        notes.append("Numbers at the points: maximum batch size. Thin lines: 95 % intervals.")
+        intervals = " Thin lines: 95 % intervals." if rows["low"].is_not_null().any() else ""
+        notes.append(f"Numbers at the points: maximum batch size.{intervals}")
         if (rows["status"] == "overloaded").any():
             notes.append("Hollow points: overloaded (memory, not the maximum, limits the batch).")
     subtitle = [*captions.subtitle(points), *notes]
     return style.figure("Energy per response against latency", subtitle, panels or [style.nothing()])
 
 
-def _panel(task: str, rows: pl.DataFrame, target: str | None) -> alt.Chart | alt.LayerChart:
+def _panel(task: str, rows: pl.DataFrame, target: str | None) -> style.Panel:
     drawn = rows.filter(pl.col("energy").is_not_null() & pl.col("latency").is_not_null())
     column, x_title = (
         ("tpot_p50_s", "Median time per output token (s)")
@@ -106,30 +104,36 @@ def _panel(task: str, rows: pl.DataFrame, target: str | None) -> alt.Chart | alt
         lines[0] += f" ({'right' if limit > max(latencies) else 'left'} of what is drawn)"
         limit = None
     x_axis = Axis.over([*latencies, *([limit] if limit is not None else [])], style.PANEL_PX)
-    y_axis = Axis.over(drawn["energy"].to_list(), HEIGHT_PX)
+    y_axis = _energy_axis(drawn)
     x = alt.X("latency:Q", title=x_title, scale=x_axis.scale, axis=x_axis.axis)
     y = alt.Y("energy:Q", title=captions.energy_title(rows), scale=y_axis.scale, axis=y_axis.axis)
-    layers = [*_curves(drawn, x, y, y_axis), _batch_sizes(drawn, x_axis, y_axis)]
+    layers = [*_curves(drawn, x, y, y_axis), _batch_sizes(drawn, x_axis, y_axis, limit)]
     if limit is not None:
         layers = [*_target(limit, x), *layers]
-    title = alt.TitleParams(task, subtitle=lines, offset=24 if limit is not None else 12)
-    return (
-        alt.layer(*layers, title=title)
-        .properties(width=style.PANEL_PX, height=HEIGHT_PX)
-        .resolve_scale(color="independent", shape="independent", strokeDash="independent")
+    title = alt.TitleParams(task, subtitle=lines, offset=12)
+    return alt.layer(*layers, title=title).properties(width=style.PANEL_PX, height=HEIGHT_PX)
+
+
+def _energy_axis(drawn: pl.DataFrame) -> Axis:
+    """Room for every point, and for its interval as far as that does not stretch the axis by much."""
+    energies = drawn["energy"]
+    ends = drawn.select(
+        pl.col("low").clip(lower_bound=pl.col("energy").min() / 2),
+        pl.col("high").clip(upper_bound=pl.col("energy").max() * 2),
     )
+    return Axis.over([*energies, *ends["low"].drop_nulls(), *ends["high"].drop_nulls()], HEIGHT_PX)
 
 
 def _curves(drawn: pl.DataFrame, x: alt.X, y: alt.Y, y_axis: Axis) -> list[alt.Chart]:
     """Lines, intervals and points. A model has one colour; its variants differ in shape and dashes."""
-    runs = drawn.select("run", "model", "variant").unique().sort("run")
-    models = runs["model"].unique(maintain_order=True).to_list()
-    colors = [style.PALETTE[models.index(model) % len(style.PALETTE)] for model in runs["model"]]
+    highest = pl.col("energy").max().over("model")
+    runs = drawn.sort(-highest, "model", "run").select("run", "model").unique(maintain_order=True)
+    names, of = runs["run"].to_list(), runs["model"].to_list()
+    models = list(dict.fromkeys(of))
+    colors = [style.PALETTE[models.index(model) % len(style.PALETTE)] for model in of]
     shapes = [style.SHAPES[colors[:i].count(color) % len(style.SHAPES)] for i, color in enumerate(colors)]
-    nth = [runs["model"][:i].to_list().count(model) for i, model in enumerate(runs["model"])]
-    dashes = [style.DASHES[n % len(style.DASHES)] for n in nth]
-    names = runs["run"].to_list()
-    legend = alt.Legend(orient="right", labelExpr=style.LINES, symbolOpacity=1, symbolStrokeWidth=1.5, offset=24)
+    dashes = [style.DASHES[of[:i].count(model) % len(style.DASHES)] for i, model in enumerate(of)]
+    legend = alt.Legend(orient="right", labelExpr=style.LINES, symbolStrokeWidth=0, offset=24)
     color = alt.Color("run:N", scale=alt.Scale(domain=names, range=colors), legend=legend)
     shape = alt.Shape("run:N", scale=alt.Scale(domain=names, range=shapes), legend=legend)
     dash = alt.StrokeDash("run:N", scale=alt.Scale(domain=names, range=dashes), legend=None)
@@ -142,26 +146,26 @@ def _curves(drawn: pl.DataFrame, x: alt.X, y: alt.Y, y_axis: Axis) -> list[alt.C
     ]
 
     data = drawn.select("run", "max_batch_size", "latency", "energy", "low", "high", "status")
-    order = alt.Order("max_batch_size:Q")
-    hollow = pl.col("status") == "overloaded"
-    intervals = data.filter(pl.col("low").is_not_null() & pl.col("high").is_not_null()).with_columns(
-        pl.col("low", "high").map_elements(y_axis.clamped, return_dtype=pl.Float64)
-    )
-    colored = alt.Color("run:N", scale=alt.Scale(domain=names, range=colors), legend=None)
-    chart = alt.Chart(data)
+    lines = alt.Chart(data).mark_line(strokeWidth=1.5)
+    intervals = alt.Chart(_intervals(data, y_axis)).mark_rule(strokeWidth=1)
+    points = alt.Chart(data).mark_point(filled=True, size=POINT_PX, opacity=1)
+    overloaded = alt.Chart(data.filter(pl.col("status") == "overloaded"))
+    hollows = overloaded.mark_point(filled=True, size=POINT_PX / 2.5, opacity=1, color="white")
     return [
-        chart.mark_line(strokeWidth=1.6, opacity=0.75).encode(x, y, colored, dash, order),
-        alt.Chart(intervals).mark_rule(strokeWidth=1).encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), colored),
-        alt.Chart(data.filter(~hollow.fill_null(False)))
-        .mark_point(filled=True, size=POINT_PX, opacity=1)
-        .encode(x, y, color, shape, tooltip=tooltip),
-        alt.Chart(data.filter(hollow))
-        .mark_point(fill="white", size=POINT_PX, opacity=1, strokeWidth=1.5)
-        .encode(x, y, stroke=alt.Stroke("run:N", scale=alt.Scale(domain=names, range=colors), legend=None), shape=shape, tooltip=tooltip),
+        lines.encode(x, y, color, dash, alt.Order("max_batch_size:Q")),
+        intervals.encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color),
+        points.encode(x, y, color, shape, tooltip=tooltip),
+        hollows.encode(x, y, shape, tooltip=tooltip),
     ]
 
 
-def _batch_sizes(drawn: pl.DataFrame, x_axis: Axis, y_axis: Axis) -> alt.Chart:
+def _intervals(drawn: pl.DataFrame, y_axis: Axis) -> pl.DataFrame:
+    """The points that have an interval, its ends kept inside the panel."""
+    both = drawn.filter(pl.col("low").is_not_null() & pl.col("high").is_not_null())
+    return both.with_columns(pl.col("low", "high").clip(y_axis.low, y_axis.high))
+
+
+def _batch_sizes(drawn: pl.DataFrame, x_axis: Axis, y_axis: Axis, limit: float | None) -> alt.Chart:
     """The batch size beside each point that has room for it; the ends of the lines choose first."""
     size = pl.col("max_batch_size")
     at_end = (size == size.min().over("run")) | (size == size.max().over("run"))
@@ -170,25 +174,28 @@ def _batch_sizes(drawn: pl.DataFrame, x_axis: Axis, y_axis: Axis) -> alt.Chart:
     for latency, energy, label in zip(points["latency"], points["energy"], labels, strict=True):
         width = style.text_px(label, style.SMALL_PX)
         marks.append(Mark(x_axis.px(latency), HEIGHT_PX - y_axis.px(energy), width, style.SMALL_PX * 0.8))
-    lines = [
-        [
-            (x_axis.px(latency), HEIGHT_PX - y_axis.px(energy))
-            for latency, energy in run.select("latency", "energy").rows()
-        ]
-        for run in drawn.partition_by("run")
-    ]
+
+    def pixels(latency: float, energy: float) -> tuple[float, float]:
+        return x_axis.px(latency), HEIGHT_PX - y_axis.px(energy)
+
+    lines = [[pixels(*row) for row in run.select("latency", "energy").rows()] for run in drawn.partition_by("run")]
+    for latency, low, high in _intervals(drawn, y_axis).select("latency", "low", "high").iter_rows():
+        lines.append([pixels(latency, low), pixels(latency, high)])
+    if limit is not None:
+        lines.append([(x_axis.px(limit), 0.0), (x_axis.px(limit), HEIGHT_PX)])
     centres = place(marks, RADIUS_PX, style.PANEL_PX, HEIGHT_PX, along(lines))
     values = [
         {"latency": x_axis.value(centre[0]), "energy": y_axis.value(HEIGHT_PX - centre[1]), "label": label}
         for centre, label in zip(centres, labels, strict=True)
         if centre is not None
     ]
-    chart = alt.Chart(alt.InlineData(values=values)).mark_text(fontSize=style.SMALL_PX, color=style.MUTED)
-    return chart.encode(alt.X("latency:Q"), alt.Y("energy:Q"), text="label:N")
+    texts = alt.Chart(alt.InlineData(values=values)).mark_text(fontSize=style.SMALL_PX, color=style.MUTED)
+    chart: alt.Chart = texts.encode(alt.X("latency:Q"), alt.Y("energy:Q"), text="label:N")
+    return chart
 
 
 def _target(limit: float, x: alt.X) -> list[alt.Chart]:
-    chart = alt.Chart(alt.InlineData(values=[{"latency": limit, "label": f"target {style.significant(limit)} s"}]))
+    chart = alt.Chart(alt.InlineData(values=[{"latency": limit, "label": f"target {limit:g} s"}]))
     return [
         chart.mark_rule(strokeDash=[5, 4], color=style.MUTED, strokeWidth=1.3).encode(x),
         chart.mark_text(dy=-6, baseline="bottom", fontSize=style.SMALL_PX, color=style.MUTED).encode(

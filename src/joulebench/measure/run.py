@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import logging
 import platform
 import subprocess
 from collections.abc import Iterable
@@ -18,18 +19,20 @@ from joulebench.meters.machine import probe, require
 from joulebench.meters.sampling import Sampling
 from joulebench.records import PROMPTS, Machine, Run, read_model, read_parquet, read_point, write_json
 
+log = logging.getLogger(__name__)
+
 ALWAYS = ("joulebench", "polars", "zeus", "codecarbon")
 
 
-def measure(spec: RunSpec, hardware: str, requests: Path, model: Path, folder: Path) -> Run:
+def measure(spec: RunSpec, requests: Path, model: Path, folder: Path) -> Run:
     """Measure what is left of a run, and write its run.json when every point has ended.
 
     `requests` is the task's Parquet file, `model` the model's folder, `folder` the run's own.
     Raises UserError where the machine is not the config's, a source fell silent, or a point failed.
     """
     engines.check(spec)
-    machine = probe(spec.device)
-    require(machine, hardware, spec.device, spec.reports_as)
+    machine = probe(spec.device, hardware_name=spec.hardware, reports_as=spec.reports_as)
+    require(machine, spec.hardware, spec.device, spec.reports_as)
     prompts = read_parquet(requests, PROMPTS)
     facts = read_model(model)
     digest = hashlib.sha256(requests.read_bytes()).hexdigest()
@@ -38,6 +41,8 @@ def measure(spec: RunSpec, hardware: str, requests: Path, model: Path, folder: P
         failure: UserError | None = None
         if session.left():
             chosen = meters.choose(spec.device)
+            for warning in chosen.warnings:
+                log.warning("%s", warning)
             with Sampling.start(chosen.meters, folder) as sampling:
                 with closing(engines.open_engine(spec, model)) as engine:
                     try:

@@ -103,7 +103,7 @@ class Sweep:
         requests, iterations = load.tables()
         energy = pl.DataFrame(schema=ENERGY)
         try:
-            energy = self._sampling.since(load.started, max(load.ended, time.monotonic() if status != "measured" else 0))
+            energy = self._sampling.since(load.started, time.monotonic())
         except SamplerError as error:
             status, reason = "failed", reason if status == "failed" else str(error)
         point = Point(

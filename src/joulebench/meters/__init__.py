@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from joulebench.errors import UserError
 from joulebench.meters import codecarbon, nothing, nvml, rapl
-from joulebench.meters.base import MeterModule, NoMeter
+from joulebench.meters.base import MeterModule, NoMeterError
 
 METERS: Final[dict[str, MeterModule]] = {
     "nvml": nvml,
@@ -86,6 +86,6 @@ def _why_not(name: str, allowed: Sequence[str]) -> str | None:
         return f"{name} not allowed"
     try:
         METERS[name].start(os.getpid()).close()
-    except NoMeter as error:
+    except NoMeterError as error:
         return str(error)
     return None

@@ -25,7 +25,7 @@ class MeterError(UserError):
     """A meter gave a reading that cannot be true."""
 
 
-class NoMeter(UserError):
+class NoMeterError(UserError):
     """A meter cannot be used on this machine; the message is the reason."""
 
 
@@ -72,4 +72,4 @@ class MeterModule(Protocol):
     """Time between two polls."""
 
     def start(self, engine_pid: int) -> Meter:
-        """Open the meter; `engine_pid` is the process whose memory counts. Raises NoMeter with the reason."""
+        """Open the meter; `engine_pid` is the process whose memory counts. Raises NoMeterError with the reason."""

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
-from joulebench.meters.base import NoMeter, Reading
+from joulebench.meters.base import NoMeterError, Reading
 from joulebench.meters.memory import EngineMemory
 
 INTERVAL_S = 0.25
@@ -69,40 +70,36 @@ class CodeCarbon:
 
 
 def start(engine_pid: int) -> CodeCarbon:
-    """Open the estimate. Raises NoMeter where CodeCarbon is not installed or knows no memory power."""
+    """Open the estimate. Raises NoMeterError where CodeCarbon is not installed or knows no memory power."""
     figures = tdp()
     with _silent():
-        from codecarbon.external.hardware import MODE_CPU_LOAD, CPU
-
-        cpu = CPU.from_utils(output_dir="", mode=MODE_CPU_LOAD, model=figures.model, tdp=figures.cpu_w)
+        hardware = import_module("codecarbon.external.hardware")
+        cpu = hardware.CPU.from_utils("", hardware.MODE_CPU_LOAD, model=figures.model, tdp=figures.cpu_w)
         cpu.start()
     return CodeCarbon(cpu, figures.ram_w, engine_pid)
 
 
 @lru_cache(maxsize=1)
 def tdp() -> Tdp:
-    """What CodeCarbon supposes of this machine (it takes seconds, once). Raises NoMeter."""
+    """What CodeCarbon supposes of this machine (it takes seconds, once). Raises NoMeterError."""
     with _silent():
         try:
-            from codecarbon.core.cpu import TDP
-            from codecarbon.core.util import count_physical_cpus
-            from codecarbon.external.hardware import POWER_CONSTANT
-            from codecarbon.external.ram import RAM
+            names = ("core.cpu", "core.util", "external.hardware", "external.ram")
+            cpu, util, hardware, ram = (import_module(f"codecarbon.{name}") for name in names)
         except ImportError as error:
-            raise NoMeter(f"no CodeCarbon ({error})") from None
+            raise NoMeterError(f"no CodeCarbon ({error})") from None
         logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
         try:
-            found = TDP()
-            ram_w = float(RAM().total_power().W)
+            found = cpu.TDP()
+            ram_w = float(ram.RAM().total_power().W)
         except OSError as error:
-            raise NoMeter(f"CodeCarbon fails here ({error})") from None
+            raise NoMeterError(f"CodeCarbon fails here ({error})") from None
         generic = found._get_cpu_power_from_registry(found.model) is None
     if ram_w <= 0:
-        raise NoMeter("CodeCarbon cannot tell this machine's memory")
-    if generic:
-        cpu_w = POWER_CONSTANT if found.tdp is None else found.tdp
-    else:
-        cpu_w = found.tdp * count_physical_cpus()
+        raise NoMeterError("CodeCarbon cannot tell this machine's memory")
+    cpu_w = found.tdp or hardware.POWER_CONSTANT
+    if not generic:
+        cpu_w *= util.count_physical_cpus()
     return Tdp(found.model, float(cpu_w), ram_w, generic)
 
 

@@ -24,10 +24,10 @@ class EngineMemory:
             return None
         self._asked_s = now
         ours = {os.getpid()} - {self._pid}
-        total = 0
+        total_bytes: int = 0
         try:
             engine = psutil.Process(self._pid)
-            total += engine.memory_info().rss
+            total_bytes += engine.memory_info().rss
             family = engine.children(recursive=True)
         except psutil.NoSuchProcess:
             return None
@@ -36,7 +36,7 @@ class EngineMemory:
                 if process.pid in ours or process.ppid() in ours:
                     ours.add(process.pid)
                 else:
-                    total += process.memory_info().rss
+                    total_bytes += process.memory_info().rss
             except psutil.NoSuchProcess:
                 continue
-        return total / 1e6
+        return total_bytes / 1e6

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from joulebench.meters.base import NoMeter, Reading
+from joulebench.meters.base import NoMeterError, Reading
 
 INTERVAL_S = 0.02
 COUNTER = "nvml_counter"
@@ -46,7 +46,7 @@ class _Gpu:
         elif _or_none(gpu.get_instant_power_usage) is not None:
             self.source = POWER
         else:
-            raise NoMeter(f"{device} has neither an energy counter nor a power reading")
+            raise NoMeterError(f"{device} has neither an energy counter nor a power reading")
         self._integral_j = 0.0
         self._last: tuple[float, float] | None = None
 
@@ -91,29 +91,27 @@ class _Gpu:
 
 
 def start(engine_pid: int) -> Nvml:
-    """Open the GPUs' meters. Raises NoMeter where there is no NVIDIA driver, or no GPU that this process sees."""
+    """Open the GPUs' meters. Raises NoMeterError where there is no NVIDIA driver, or no GPU that this process sees."""
     return Nvml(_gpus())
 
 
 def facts() -> list[dict[str, Any]]:
-    """What each GPU says of itself, in the order of the devices. Raises NoMeter as `start` does."""
-    gpus = _gpus()
+    """What each GPU says of itself, in the order of the devices. Raises NoMeterError as `start` does."""
+    return [_facts(gpu) for gpu in _gpus()]
+
+
+def _facts(gpu: Any) -> dict[str, Any]:
     import pynvml
 
-    return [
-        {
-            "name": gpu.get_name(),
-            "uuid": pynvml.nvmlDeviceGetUUID(gpu.handle),
-            "driver": pynvml.nvmlSystemGetDriverVersion(),
-            "power_limit_w": _watts(gpu.get_power_management_limit),
-            "default_power_limit_w": _watts(lambda h=gpu.handle: pynvml.nvmlDeviceGetPowerManagementDefaultLimit(h)),
-            "max_sm_clock_mhz": _or_none(
-                lambda h=gpu.handle: pynvml.nvmlDeviceGetMaxClockInfo(h, pynvml.NVML_CLOCK_SM)
-            ),
-            "memory_mb": pynvml.nvmlDeviceGetMemoryInfo(gpu.handle).total / 1e6,
-        }
-        for gpu in gpus
-    ]
+    return {
+        "name": gpu.get_name(),
+        "uuid": pynvml.nvmlDeviceGetUUID(gpu.handle),
+        "driver": pynvml.nvmlSystemGetDriverVersion(),
+        "power_limit_w": _watts(gpu.get_power_management_limit),
+        "default_power_limit_w": _watts(lambda: pynvml.nvmlDeviceGetPowerManagementDefaultLimit(gpu.handle)),
+        "max_sm_clock_mhz": _or_none(lambda: pynvml.nvmlDeviceGetMaxClockInfo(gpu.handle, pynvml.NVML_CLOCK_SM)),
+        "memory_mb": pynvml.nvmlDeviceGetMemoryInfo(gpu.handle).total / 1e6,
+    }
 
 
 def _gpus() -> Sequence[Any]:
@@ -122,15 +120,15 @@ def _gpus() -> Sequence[Any]:
         from zeus.device.gpu.nvidia import nvml_is_available
         from zeus.exception import ZeusBaseError
     except ImportError as error:
-        raise NoMeter(f"no Zeus ({error})") from None
+        raise NoMeterError(f"no Zeus ({error})") from None
     if not nvml_is_available():
-        raise NoMeter("no NVIDIA driver on this machine")
+        raise NoMeterError("no NVIDIA driver on this machine")
     try:
         gpus: Sequence[Any] = get_gpus().gpus
     except (ZeusBaseError, ValueError) as error:
-        raise NoMeter(f"no GPU that NVML can measure ({' '.join(str(error).split())})") from None
+        raise NoMeterError(f"no GPU that NVML can measure ({' '.join(str(error).split())})") from None
     if not gpus:
-        raise NoMeter("no GPU under this machine's NVIDIA driver")
+        raise NoMeterError("no GPU under this machine's NVIDIA driver")
     return gpus
 
 

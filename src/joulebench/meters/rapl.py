@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from joulebench.meters.base import MeterError, NoMeter, Reading
+from joulebench.meters.base import MeterError, NoMeterError, Reading
 from joulebench.meters.memory import EngineMemory
 
 INTERVAL_S = 0.05
@@ -56,25 +56,25 @@ class Rapl:
 
 
 def start(engine_pid: int) -> Rapl:
-    """Open the counters. Raises NoMeter where there are none, or this user may not read them."""
+    """Open the counters. Raises NoMeterError where there are none, or this user may not read them."""
     try:
         from zeus.device.cpu import get_cpus
         from zeus.device.cpu.common import ZeusCPUNoPermissionError
         from zeus.device.cpu.rapl import rapl_is_available
         from zeus.exception import ZeusBaseError
     except ImportError as error:
-        raise NoMeter(f"RAPL not readable (no Zeus: {error})") from None
+        raise NoMeterError(f"RAPL not readable (no Zeus: {error})") from None
     if not rapl_is_available():
-        raise NoMeter("no RAPL on this machine")
+        raise NoMeterError("no RAPL on this machine")
     try:
         cpus = get_cpus()
     except (ZeusCPUNoPermissionError, PermissionError):
-        raise NoMeter("RAPL not readable (permission denied: run as root or make energy_uj readable)") from None
+        raise NoMeterError("RAPL not readable (permission denied: run as root or make energy_uj readable)") from None
     except (ZeusBaseError, OSError, ValueError) as error:
-        raise NoMeter(f"RAPL not readable ({' '.join(str(error).split())})") from None
+        raise NoMeterError(f"RAPL not readable ({' '.join(str(error).split())})") from None
     packages = [i for i, cpu in enumerate(cpus.cpus) if _is_package(cpu)]
     if not packages:
-        raise NoMeter("RAPL has no processor package on this machine")
+        raise NoMeterError("RAPL has no processor package on this machine")
     return Rapl(cpus, packages, engine_pid)
 
 

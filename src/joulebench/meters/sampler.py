@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
+from joulebench.errors import UserError
 from joulebench.meters import METERS, known
 from joulebench.meters.base import COLUMNS, Meter, MeterError, Reading
 
@@ -87,7 +88,9 @@ def sample(meters: Mapping[str, Meter], readings: Readings, ended: threading.Eve
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the process to its end."""
-    parser = argparse.ArgumentParser(prog="python -m joulebench.meters.sampler", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m joulebench.meters.sampler", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--meters", required=True, help=f"comma-separated, of {', '.join(METERS)}")
     parser.add_argument("--out", required=True, type=Path, help="the CSV file to write")
     parser.add_argument("--engine-pid", type=int, default=os.getppid(), help="the process that is measured")
@@ -134,7 +137,7 @@ def _end_with_engine(parent_pid: int, engine_pid: int) -> None:
 
 def _say_in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     message = " ".join(str(error).split()) or kind.__name__
-    if not isinstance(error, MeterError):
+    if not isinstance(error, UserError):
         frames = traceback.extract_tb(trace)
         where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
         message = f"{kind.__name__}: {message}{where}"

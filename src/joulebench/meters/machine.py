@@ -1,0 +1,101 @@
+"""What the measuring machine is, and whether it is the one that the config means."""
+
+import os
+import platform
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from joulebench.errors import UserError
+from joulebench.meters import METERS, choose, codecarbon, nvml
+from joulebench.meters.base import NoMeterError
+from joulebench.records import Machine
+
+
+class MachineError(UserError):
+    """This machine is not the one that the config names."""
+
+
+def probe(
+    device: Literal["cpu", "cuda"],
+    meters: Sequence[str] | None = None,
+    *,
+    hardware_name: str = "cuda",
+    reports_as: str | None = None,
+) -> Machine:
+    """The facts of this machine. Takes seconds on a CPU, whose TDP CodeCarbon looks up.
+
+    `meters` are those that will run; by default `choose(device)`. `hardware_name` and `reports_as` only word the
+    error: raises MachineError where `device` is cuda and this process sees no GPU.
+    """
+    devices: list[dict[str, Any]] = []
+    tdp_w = tdp_source = None
+    cpu = _cpu_model()
+    if device == "cuda":
+        try:
+            devices = nvml.facts()
+        except NoMeterError as error:
+            raise _wrong(hardware_name, device, reports_as, str(error)) from None
+        name = " + ".join(dict.fromkeys(str(gpu["name"]) for gpu in devices))
+    else:
+        name = cpu
+        try:
+            tdp = codecarbon.tdp()
+            tdp_w, tdp_source = tdp.total_w, tdp.source
+        except NoMeterError:
+            pass
+    return Machine(
+        host=socket.gethostname(),
+        cpu=cpu,
+        cores=psutil.cpu_count(logical=False) or os.cpu_count() or 1,
+        memory_mb=psutil.virtual_memory().total / 1e6,
+        device=name,
+        devices=devices,
+        tdp_w=tdp_w,
+        tdp_source=tdp_source,
+        energy_sources=_sources(choose(device).meters if meters is None else meters),
+    )
+
+
+def require(machine: Machine, hardware_name: str, device: str, reports_as: str | None) -> None:
+    """Raise MachineError unless `machine` is what the config says of `hardware_name`.
+
+    Every GPU that this process sees must carry `reports_as` in its name, in any case; on a CPU its model must.
+    """
+    if device == "cuda" and not machine.devices:
+        raise _wrong(hardware_name, device, reports_as, "no GPU on this machine")
+    names = [str(gpu["name"]) for gpu in machine.devices] if device == "cuda" else [machine.device]
+    others = [name for name in names if reports_as is not None and reports_as.casefold() not in name.casefold()]
+    if others:
+        raise _wrong(hardware_name, device, reports_as, " and ".join(f"'{name}'" for name in dict.fromkeys(others)))
+
+
+def _wrong(hardware_name: str, device: str, reports_as: str | None, found: str) -> MachineError:
+    needs = "a CUDA device" if device == "cuda" else "a CPU"
+    if reports_as is not None:
+        needs += f" that reports '{reports_as}'"
+    return MachineError(
+        f"{hardware_name}: needs {needs}; found {found}; run on such a machine or build another hardware of the config"
+    )
+
+
+def _sources(meters: Sequence[str]) -> dict[str, str | None]:
+    sources: dict[str, str | None] = {}
+    for name in meters:
+        meter = METERS[name].start(os.getpid())
+        sources |= meter.sources
+        meter.close()
+    return sources
+
+
+def _cpu_model() -> str:
+    """The processor's name as Linux gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() == "model name"]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,291 @@
+"""Two small recordings whose figures were worked out by hand."""
+
+from collections.abc import Mapping
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from joulebench import records, tables
+from joulebench.analysis.points import WantedRun, points
+from joulebench.analysis.windows import overloaded
+from joulebench.config import RunSpec
+
+SPEC: dict[str, Any] = {
+    **dict.fromkeys(("reports_as", "variant", "architecture", "weights_seed", "tokenizer", "generation")),
+    "hardware": "h100",
+    "device": "cuda",
+    "task": "llm-chat",
+    "model": "example/one",
+    "weights": "checkpoint",
+    "revision": "0" * 40,
+    "trust_remote_code": False,
+    "dtype": "bfloat16",
+    "engine": "vllm",
+    "engine_settings": {},
+    "dataset": {"name": "synthetic", "source": {"kind": "packaged"}},
+    "sample": {"requests": 8},
+    "output_length": {"kind": "fixed", "tokens": 100},
+    "sweep": {"batch_sizes": [2, 4], "protocol": {"kind": "fixed", "requests": 8}},
+}
+TEXT = RunSpec.model_validate(SPEC)
+DIFFUSION = RunSpec.model_validate({**SPEC, "task": "text-to-image", "output_length": None})
+
+# B = 2, an iteration every 0.5 s but for those that prefill (1.0 s). The batch is full from the first iteration on;
+# the last with requests waiting is the tenth.
+#   end_s  running  waiting  prompt  output  first  finished
+STEPS = [
+    (1.0, 2, 4, 20, 2, 2, 0),  # queue window opens: the batch is full
+    (1.5, 2, 4, 0, 2, 0, 1),
+    (2.5, 2, 3, 10, 2, 1, 0),
+    (3.0, 2, 3, 0, 2, 0, 1),  # 2 finished, one turnover: the stationary window opens
+    (4.0, 2, 2, 10, 2, 1, 0),
+    (4.5, 2, 2, 0, 2, 0, 0),
+    (5.0, 1, 2, 0, 2, 0, 1),
+    (6.0, 2, 1, 30, 3, 2, 0),
+    (6.5, 2, 1, 0, 2, 0, 2),
+    (7.0, 2, 1, 0, 2, 0, 0),  # the last with a request waiting: both windows close
+    (8.0, 2, 0, 10, 2, 1, 0),
+    (8.5, 0, 0, 0, 2, 0, 2),
+]
+# Request: prompt, output, submitted, admitted, first output, finished, status. Mean output (4+5+6+2+9+4) / 6 = 5.
+ASKED = [
+    (10, 4, 0.0, 0.0, 1.0, 1.5, "finished"),
+    (10, 5, 0.0, 0.0, 1.0, 3.0, "finished"),
+    (10, 6, 0.0, 1.5, 2.5, 5.0, "finished"),  # in the window: its finish, not its first output
+    (10, 2, 0.0, 3.0, 4.0, 6.5, "finished"),
+    (10, 9, 0.0, 5.0, 6.0, 6.5, "finished"),
+    (22, 4, 1.0, 7.0, 8.0, 8.5, "finished"),
+    (99, 7, 1.0, 5.5, 6.0, None, "aborted"),
+]
+# Polled every 0.25 s, the counter moves every 0.5 s, at .25 and .75: 100 W until 3.25 s, then 200 W.
+COUNTED = {0.25 + 0.5 * i: (100.0 * 0.5 * i if i <= 6 else 300 + 200 * 0.5 * (i - 6)) for i in range(18)}
+
+
+def power_w(time_s: float) -> float:
+    return 100.0 if time_s <= 3.0 else 200.0
+
+
+def polls() -> list[dict[str, Any]]:
+    times = [0.25 * i for i in range(1, 36)]
+    return [
+        {
+            "device": "gpu:0",
+            "source": "nvml_counter",
+            "time_s": time,
+            "energy_j": COUNTED[time] if time in COUNTED else COUNTED[time - 0.25],
+            "power_w": power_w(time),
+            "memory_used_mb": 5000.0 + (10.0 if time == 4.0 else 0.0),
+        }
+        for time in times
+    ]
+
+
+def frame(rows: Any, schema: pl.Schema) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def steps(rows: list[tuple[float, int, int, int, int, int, int]] = STEPS) -> pl.DataFrame:
+    full = [(0, i, *row, 0, 0.5) for i, row in enumerate(rows)]
+    return frame(full, records.ITERATIONS)
+
+
+def asked() -> pl.DataFrame:
+    return frame([(0, i, *row) for i, row in enumerate(ASKED)], records.REQUESTS)
+
+
+def write(
+    folder: Path, spec: RunSpec, loads: Mapping[int, Mapping[str, pl.DataFrame]], **changes: Any
+) -> WantedRun:
+    """A run folder with one measured point a batch size of `loads`."""
+    for point, (batch, tables_of_point) in enumerate(loads.items()):
+        for name, rows in tables_of_point.items():
+            place = folder / "points" / records.point_folder(point, batch)
+            records.write_parquet(rows, place / f"{name}.parquet")
+    ended = [
+        records.Point(
+            point=i, max_batch_size=batch, status="measured", started_utc="2026-03-04T05:06:07Z", duration_s=9
+        )
+        for i, batch in enumerate(loads)
+    ]
+    machine = records.Machine(
+        host="h",
+        cpu="c",
+        cores=1,
+        memory_mb=1,
+        device="Example GPU",
+        devices=[],
+        tdp_w=250.0,
+        tdp_source=None,
+        energy_sources={},
+    )
+    run = records.Run(
+        spec=spec.model_dump(mode="json"),
+        spec_hash=spec.hash,
+        parameters=123,
+        model_files_sha256={},
+        requests_sha256="",
+        versions={},
+        machine=machine,
+        started_utc="2026-03-04T05:06:07Z",
+        ended_utc="2026-03-04T05:07:07Z",
+        points=ended,
+    )
+    records.write_json(run.model_copy(update=changes), folder / "run.json")
+    return WantedRun(folder, spec, None)
+
+
+@pytest.fixture
+def text_row(tmp_path: Path) -> dict[str, Any]:
+    energy = frame(polls(), records.ENERGY)
+    wanted = write(tmp_path, TEXT, {2: {"iterations": steps(), "requests": asked(), "energy": energy}})
+    table, left_out = points([wanted])
+    assert left_out.is_empty()
+    return table.row(0, named=True)
+
+
+def test_energy_and_speed_of_the_stationary_window(text_row: dict[str, Any]) -> None:
+    # Counter at 3.0: halfway in 2.75 -> 3.25 (250 -> 300): 275 J. At 7.0: 6.75 -> 7.25 (1000 -> 1100): 1050 J.
+    # Tokens after 3.0 up to 7.0: 2 + 2 + 2 + 3 + 2 + 2 = 13; prompts 10 + 30 = 40. Six iterations in 4 s.
+    assert text_row["window"] == "stationary"
+    assert text_row["window_s"] == pytest.approx(4.0)
+    assert text_row["power_w"] == pytest.approx(775 / 4)
+    assert text_row["energy_per_output_token_j"] == pytest.approx(775 / 13)
+    assert text_row["energy_per_total_token_j"] == pytest.approx(775 / 53)
+    assert text_row["output_tokens_per_s"] == pytest.approx(13 / 4)
+    assert text_row["mean_output_tokens"] == 5.0
+    assert text_row["mean_prompt_tokens"] == 12.0  # 72 / 6
+    assert text_row["energy_per_response_j"] == pytest.approx(775 / 13 * 5)
+    assert text_row["responses_per_s"] == pytest.approx(13 / 4 / 5)
+    assert text_row["window_responses"] == 3
+    # 2 running but for the half second that ended at 5.0, with 1: (3.5 x 2 + 0.5 x 1) / 4.
+    assert text_row["mean_batch_size"] == pytest.approx(7.5 / 4)
+    # 250 W over 0.65 responses a second.
+    assert text_row["tdp_estimate_j"] == pytest.approx(250 / 0.65)
+
+
+def test_power_is_integrated_up_to_the_bounds(text_row: dict[str, Any]) -> None:
+    # 100 W at 3.0 rising to 200 W at the poll of 3.25, then 200 W to 7.0: 37.5 + 3.75 x 200 = 787.5 J.
+    assert text_row["integrated_power_ratio"] == pytest.approx(775 / 787.5)
+
+
+def test_energy_of_the_queue_window(text_row: dict[str, Any]) -> None:
+    # From 1.0 (75 J) to 7.0 (1050 J); tokens after 1.0: 3 x 2, then the 13 above.
+    assert text_row["queue_energy_per_output_token_j"] == pytest.approx(975 / 19)
+    assert text_row["queue_energy_per_response_j"] == pytest.approx(975 / 19 * 5)
+
+
+def test_inter_token_latency_is_weighted_by_tokens_that_are_not_first(text_row: dict[str, Any]) -> None:
+    # In the window: 1.0 s with weight 1 (2 - 1), 0.5 s with 2, 2, then 1.0 s with 1 (3 - 2), 0.5 s with 2, 2.
+    # Sorted: 0.5 s has weight 8 of 10, 1.0 s the other 2. p50 -> 0.5; p90, p95, p99 -> 1.0.
+    assert text_row["itl_p50_s"] == pytest.approx(0.5)
+    assert [text_row[f"itl_p{q}_s"] for q in (90, 95, 99)] == pytest.approx([1.0, 1.0, 1.0])
+
+
+def test_request_latencies_of_the_window(text_row: dict[str, Any]) -> None:
+    # First outputs in (3, 7]: three requests. From admission 4 - 3, 6 - 5, 6 - 5.5 = 1, 1, 0.5;
+    # from submission 4, 6, 5. Nearest rank of p50 of three is the second, of p90 the third.
+    assert (text_row["ttft_p50_s"], text_row["ttft_p90_s"]) == pytest.approx((1.0, 1.0))
+    assert (text_row["submission_ttft_p50_s"], text_row["submission_ttft_p90_s"]) == pytest.approx((5.0, 6.0))
+    # Finished in (3, 7]: (5 - 2.5) / 5, (6.5 - 4) / 1, (6.5 - 6) / 8 = 0.5, 2.5, 0.0625. The finish at 3.0 is outside.
+    assert (text_row["tpot_p50_s"], text_row["tpot_p99_s"]) == pytest.approx((0.5, 2.5))
+    # From submission at 0: 5, 6.5, 6.5.
+    assert (text_row["latency_p50_s"], text_row["latency_p95_s"]) == pytest.approx((6.5, 6.5))
+
+
+def test_interval_by_batch_means_of_the_ratio(text_row: dict[str, Any]) -> None:
+    # Blocks of 0.25 s (a twentieth of 4 s is less), cut at iteration ends: each of the six is a block.
+    # Joules between 3.0, 4.0, 4.5, 5.0, 6.0, 6.5, 7.0: the counter is at 275, 450, 550, 650, 850, 950, 1050.
+    joules, tokens, total = [175, 100, 100, 200, 100, 100], [2, 2, 2, 3, 2, 2], [12, 2, 2, 33, 2, 2]
+    for name, amounts in (("output_token", tokens), ("total_token", total)):
+        ratio = 775 / sum(amounts)
+        squares = sum((e - ratio * t) ** 2 for e, t in zip(joules, amounts, strict=True))
+        half = 2.570582 * sqrt(6 / 5 * squares) / sum(amounts)  # t(0.975) of 5 degrees of freedom, from a table
+        assert text_row[f"energy_per_{name}_low_j"] == pytest.approx(ratio - half, rel=1e-6)
+        assert text_row[f"energy_per_{name}_high_j"] == pytest.approx(ratio + half, rel=1e-6)
+    assert text_row["energy_per_response_high_j"] == pytest.approx(5 * text_row["energy_per_output_token_high_j"])
+
+
+def test_facts_of_a_point(text_row: dict[str, Any]) -> None:
+    facts = {name: text_row[name] for name in ("model", "device", "parameters", "measured_on", "status", "reason")}
+    assert facts == {
+        "model": "example/one",
+        "device": "Example GPU",
+        "parameters": 123,
+        "measured_on": "2026-03-04",
+        "status": "measured",
+        "reason": None,
+    }
+    assert text_row["peak_memory_mb"] == 5010.0
+    assert text_row["energy_source"] == "nvml_counter"
+    assert list(text_row) == tables.POINTS.names()
+
+
+def test_points_do_not_mix(tmp_path: Path) -> None:
+    # The same load in a second point, on two devices that each draw what the one drew.
+    one = frame(polls(), records.ENERGY)
+    other = one.with_columns(device=pl.lit("gpu:1"))
+    host = one.with_columns(device=pl.lit("host"), source=pl.lit("codecarbon_estimate"))
+    two = pl.concat([one, other, host]).sort("time_s", maintain_order=True)
+    served = {"iterations": steps(), "requests": asked()}
+    wanted = write(tmp_path, TEXT, {2: {**served, "energy": one}, 3: {**served, "energy": two}})
+    first, second = points([wanted])[0].iter_rows(named=True)
+    # B = 3: only 2 ever ran, so the batch filled at 2, and the windows are the same.
+    assert second["energy_per_output_token_j"] == pytest.approx(2 * 775 / 13)
+    assert first["energy_per_output_token_j"] == pytest.approx(775 / 13)
+    assert second["tdp_estimate_j"] == pytest.approx(2 * first["tdp_estimate_j"])
+    assert second["peak_memory_mb"] == 10020.0
+    assert second["energy_source"] == "nvml_counter"  # the host's estimate is no headline beside a GPU
+
+
+def test_diffusion(tmp_path: Path) -> None:
+    # One warm-up batch, then five; a pause of 1 s before the last. Window 2 to 9 s.
+    batches = [
+        (0, 0, 0.0, 2.0, 4, 20, True),
+        (0, 1, 2.0, 3.0, 4, 20, False),
+        (0, 2, 3.0, 4.0, 4, 20, False),
+        (0, 3, 4.0, 6.0, 4, 20, False),
+        (0, 4, 6.0, 7.0, 4, 20, False),
+        (0, 5, 8.0, 9.0, 2, 20, False),
+    ]
+    # 100 W, then 200 W from 5 s on, in updates of a second: 100 t up to 5 s, then 500 + 200 (t - 5).
+    counter = [(t, 100.0 * t if t <= 5 else 500 + 200.0 * (t - 5)) for t in range(11)]
+    energy = pl.DataFrame(
+        {"time_s": [float(t) for t, _ in counter], "energy_j": [j for _, j in counter]}
+    ).with_columns(device=pl.lit("gpu:0"), source=pl.lit("nvml_counter"))
+    energy = energy.with_columns(
+        pl.lit(None, dtype).alias(name) for name, dtype in records.ENERGY.items() if name not in energy.columns
+    ).select(records.ENERGY.names())
+    requests = frame(
+        [(0, i, None, None, 2.0, 2.0, 3.0, 3.0, "finished") for i in range(22)], records.REQUESTS
+    )
+    loads = {4: {"iterations": frame(batches, records.BATCHES), "requests": requests, "energy": energy}}
+    row = points([write(tmp_path, DIFFUSION, loads)])[0].row(0, named=True)
+    # 200 J at 2 s, 1300 J at 9 s; 18 outputs in 7 s.
+    assert row["energy_per_response_j"] == pytest.approx(1100 / 18)
+    assert row["power_w"] == pytest.approx(1100 / 7)
+    assert row["responses_per_s"] == pytest.approx(18 / 7)
+    assert row["mean_batch_size"] == pytest.approx(18 / 5)
+    assert (row["window"], row["window_s"], row["window_responses"]) == ("batches", 7.0, 18)
+    # 1 s has weight 14 of 18 (78 %), 2 s the other 4.
+    assert (row["latency_p50_s"], row["latency_p90_s"]) == pytest.approx((1.0, 2.0))
+    # Blocks between the ends 2, 3, 4, 6, 7, 9.
+    ratio, joules, outputs = 1100 / 18, [100, 100, 300, 200, 400], [4, 4, 4, 4, 2]
+    squares = sum((e - ratio * n) ** 2 for e, n in zip(joules, outputs, strict=True))
+    half = 2.776445 * sqrt(5 / 4 * squares) / 18
+    assert row["energy_per_response_high_j"] == pytest.approx(ratio + half, rel=1e-6)
+    for name in ("energy_per_output_token_j", "queue_energy_per_response_j", "ttft_p50_s", "integrated_power_ratio"):
+        assert row[name] is None
+
+
+def test_overloaded_is_told_by_the_time_weighted_mean_of_running() -> None:
+    # Queue window of STEPS: 1.0 to 7.0 s, 2 running but for half a second with 1.
+    assert overloaded(steps(), 2) == (False, pytest.approx(11.5 / 6))
+    assert overloaded(steps(), 3) == (True, pytest.approx(11.5 / 6))
+
+
+def test_a_batch_that_no_request_waits_for_is_not_overloaded() -> None:
+    rows = [(1.0, 1, 1, 5, 1, 1, 0), (2.0, 2, 0, 5, 2, 1, 0), (3.0, 1, 0, 0, 2, 0, 1)]
+    assert overloaded(steps(rows), 8) == (False, pytest.approx(1.5))

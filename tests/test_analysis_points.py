@@ -1,0 +1,243 @@
+"""Bad input, and that the same records give the same bytes."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from joulebench import records, tables
+from joulebench.analysis.points import WantedRun, points
+from joulebench.config import RunSpec
+
+
+def spec(model: str = "example/one", **changes: Any) -> RunSpec:
+    nothing = ("reports_as", "variant", "architecture", "weights_seed", "tokenizer", "generation")
+    return RunSpec.model_validate(
+        {
+            **dict.fromkeys(nothing),
+            "hardware": "cpu",
+            "device": "cpu",
+            "task": "llm-chat",
+            "model": model,
+            "weights": "checkpoint",
+            "revision": "0" * 40,
+            "trust_remote_code": False,
+            "dtype": "bfloat16",
+            "engine": "transformers",
+            "engine_settings": {},
+            "dataset": {"name": "synthetic", "source": {"kind": "packaged"}},
+            "sample": {"requests": 8},
+            "output_length": {"kind": "fixed", "tokens": 100},
+            "sweep": {"batch_sizes": [1, 2], "protocol": {"kind": "fixed", "requests": 8}},
+            **changes,
+        }
+    )
+
+
+def energy(first_s: float = -1.0, last_s: float = 12.0, **columns: Any) -> pl.DataFrame:
+    times = [first_s + 0.5 * i for i in range(int((last_s - first_s) / 0.5) + 1)]
+    rows = pl.DataFrame({"time_s": times}).with_columns(
+        device=pl.lit("cpu:0"), source=pl.lit("rapl"), energy_j=pl.col("time_s") * 50 + 1000, power_w=pl.lit(50.0)
+    )
+    rows = rows.with_columns(**{name: value for name, value in columns.items()})
+    absent = [pl.lit(None).alias(name) for name in records.ENERGY if name not in rows.columns]
+    return rows.with_columns(*absent).select(pl.col(name).cast(dtype) for name, dtype in records.ENERGY.items())
+
+
+def write(
+    folder: Path, wanted: RunSpec, meters: pl.DataFrame | None = None, waiting: int = 1, **point: Any
+) -> WantedRun:
+    """A run of one point, B = 1: ten iterations of 1 s, two tokens each, a request finishing at every second."""
+    facts = {"point": 0, "max_batch_size": 1, "status": "measured", "started_utc": "", "duration_s": 10.0, **point}
+    ended = records.Point.model_validate(facts)
+    place = folder / "points" / records.point_folder(0, 1)
+    steps = [(0, i, i + 1.0, 1, waiting if i < 9 else 0, 5, 2, i % 2, i % 2, 0, 0.1) for i in range(10)]
+    served = [(0, i, 10, 4, 0.0, 2.0 * i, 2.0 * i + 1, 2.0 * i + 2, "finished") for i in range(5)]
+    if ended.status in ("measured", "overloaded"):
+        frames = {
+            "iterations": pl.DataFrame(steps, schema=records.ITERATIONS, orient="row"),
+            "requests": pl.DataFrame(served, schema=records.REQUESTS, orient="row"),
+            "energy": energy() if meters is None else meters,
+        }
+        for name, frame in frames.items():
+            records.write_parquet(frame, place / f"{name}.parquet")
+    machine = records.Machine(
+        host="h",
+        cpu="c",
+        cores=1,
+        memory_mb=1,
+        device="Example CPU",
+        devices=[],
+        tdp_w=80.0,
+        tdp_source="a table",
+        energy_sources={},
+    )
+    run = records.Run(
+        spec=wanted.model_dump(mode="json"),
+        spec_hash=wanted.hash,
+        parameters=1000,
+        model_files_sha256={},
+        requests_sha256="",
+        versions={},
+        machine=machine,
+        started_utc="2026-03-04T05:06:07Z",
+        ended_utc="2026-03-04T05:07:07Z",
+        points=[ended],
+    )
+    records.write_json(run, folder / "run.json")
+    return WantedRun(folder, wanted, None)
+
+
+def row(wanted: WantedRun) -> dict[str, Any]:
+    return points([wanted])[0].row(0, named=True)
+
+
+def energy_columns() -> list[str]:
+    named = [name for name in tables.POINTS if "energy_per" in name]
+    return [*named, "power_w", "integrated_power_ratio"]
+
+
+def test_a_plain_point(tmp_path: Path) -> None:
+    # One request has finished at 2 s; the last waits at 9 s. 50 W for 7 s over 14 tokens; 4 tokens a response.
+    found = row(write(tmp_path, spec()))
+    assert found["energy_per_response_j"] == pytest.approx(350 / 14 * 4)
+    assert found["integrated_power_ratio"] == pytest.approx(1.0)
+    assert found["tdp_estimate_j"] == pytest.approx(80 / 0.5)  # 2 tokens a second are half a response a second
+    assert found["reason"] is None
+
+
+def test_the_configs_tdp_goes_before_the_machines(tmp_path: Path) -> None:
+    wanted = write(tmp_path, spec())
+    assert row(WantedRun(tmp_path, wanted.spec, 120.0))["tdp_estimate_j"] == pytest.approx(240.0)
+
+
+@pytest.mark.parametrize("name", ["iterations", "requests", "energy"])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+    healthy, wanted = write(tmp_path / "a", spec("example/a")), write(tmp_path / "b", spec("example/b"))
+    file = tmp_path / "b" / "points" / "00-b1" / f"{name}.parquet"
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(records.RecordError) as caught:
+        points([healthy, wanted])
+    assert str(caught.value).startswith(f"{file}: not a readable Parquet file")
+    assert "\n" not in str(caught.value)
+    file.unlink()
+    with pytest.raises(records.RecordError) as caught:
+        points([healthy, wanted])
+    assert str(caught.value).startswith(f"{file}: missing")
+
+
+def test_a_missing_run_json_is_named(tmp_path: Path) -> None:
+    with pytest.raises(records.RecordError, match=r"run\.json: missing"):
+        points([WantedRun(tmp_path, spec(), None)])
+
+
+def test_times_that_go_back_are_named(tmp_path: Path) -> None:
+    wanted = write(tmp_path, spec(), energy().reverse())
+    with pytest.raises(records.RecordError, match=r"energy\.parquet: time_s is null or goes back"):
+        points([wanted])
+
+
+def test_a_column_typed_otherwise_is_read(tmp_path: Path) -> None:
+    wanted = write(tmp_path, spec())
+    file = tmp_path / "points" / "00-b1" / "iterations.parquet"
+    expected = row(wanted)
+    records.write_parquet(pl.read_parquet(file).with_columns(pl.col("running").cast(pl.Int64)), file)
+    assert row(wanted) == expected
+
+
+def test_another_spec_is_left_out_and_named(tmp_path: Path) -> None:
+    kept = write(tmp_path / "kept", spec("example/kept"))
+    measured = write(tmp_path / "run", spec(variant="half"))
+    table, left_out = points([WantedRun(measured.folder, spec(variant="half", dtype="float32"), None), kept])
+    assert table["model"].to_list() == ["example/kept"]
+    assert left_out.select("task", "run").rows() == [("llm-chat", "example--one+half")]
+    assert measured.spec.hash[:12] in left_out["reason"][0]
+
+
+def test_nothing_wanted_is_an_empty_table() -> None:
+    table, left_out = points([])
+    assert (table.schema, table.height, left_out.schema) == (tables.POINTS, 0, tables.LEFT_OUT)
+
+
+def test_what_nothing_measures_is_null(tmp_path: Path) -> None:
+    meters = energy(source=pl.lit(None, pl.String), energy_j=pl.lit(None, pl.Float64))
+    found = row(write(tmp_path, spec(), meters))
+    assert [found[name] for name in energy_columns()] == [None] * len(energy_columns())
+    assert found["energy_source"] is None
+    assert found["reason"] == "no energy: nothing measures cpu:0"
+    assert found["output_tokens_per_s"] == pytest.approx(2.0)
+
+
+def test_a_sum_without_one_device_is_no_sum(tmp_path: Path) -> None:
+    lacking = energy(device=pl.lit("dram:0"), source=pl.lit(None, pl.String), energy_j=pl.lit(None, pl.Float64))
+    found = row(write(tmp_path, spec(), pl.concat([energy(), lacking])))
+    assert found["energy_per_response_j"] is None
+    assert found["reason"] == "no energy: nothing measures dram:0"
+
+
+def test_sources_are_joined(tmp_path: Path) -> None:
+    guessed = energy(device=pl.lit("dram:0"), source=pl.lit("codecarbon_estimate"))
+    found = row(write(tmp_path, spec(), pl.concat([energy(), guessed])))
+    assert found["energy_source"] == "codecarbon_estimate+rapl"
+    assert found["power_w"] == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize("meters", [energy(first_s=3.0), energy(last_s=8.0)])
+def test_nothing_is_extrapolated(tmp_path: Path, meters: pl.DataFrame) -> None:
+    found = row(write(tmp_path, spec(), meters))
+    assert [found[name] for name in energy_columns()] == [None] * len(energy_columns())
+    span = f"{meters['time_s'][0]} to {meters['time_s'][-1]} s"
+    assert found["reason"] == f"no energy: the window, 2.0 to 9.0 s, is not within the counters' updates, {span}"
+
+
+def test_a_counter_that_went_back_gives_no_energy(tmp_path: Path) -> None:
+    back = pl.when(pl.col("time_s") > 5).then(pl.col("time_s")).otherwise(pl.col("time_s") + 500)
+    found = row(write(tmp_path, spec(), energy(energy_j=back)))
+    assert found["energy_per_response_j"] is None
+    assert found["reason"] == "no energy: the counter went back on cpu:0"
+
+
+def test_a_counter_that_stood_still_is_read_between_its_updates(tmp_path: Path) -> None:
+    # It moves at 1, 5 and 10 s alone: 50 W from 1 s on, 100 W from 5 s on. 2 to 9 s: 150 + 400 J over 14 tokens.
+    stepwise = pl.when(pl.col("time_s") < 5).then(0.0).when(pl.col("time_s") < 10).then(200.0).otherwise(700.0)
+    stepwise = pl.when(pl.col("time_s") < 1).then(-1.0).otherwise(stepwise)
+    found = row(write(tmp_path, spec(), energy(energy_j=stepwise)))
+    assert found["energy_per_output_token_j"] == pytest.approx(550 / 14)
+
+
+def test_no_stationary_window_is_said_and_nothing_put_in_its_place(tmp_path: Path) -> None:
+    found = row(write(tmp_path, spec(), waiting=0))
+    figures = [name for name in tables.POINTS if name.endswith(("_j", "_s", "_w")) and not name.startswith("mean")]
+    assert [found[name] for name in figures] == [None] * len(figures)
+    assert found["window"] is None
+    assert found["reason"] == "no stationary window: no request waited once the batch had filled"
+
+
+@pytest.mark.parametrize("status", ["out_of_memory", "failed"])
+def test_a_point_that_failed_has_a_row(tmp_path: Path, status: str) -> None:
+    found = row(write(tmp_path, spec(), status=status, reason="no room for the batch"))
+    assert (found["status"], found["reason"], found["max_batch_size"]) == (status, "no room for the batch", 1)
+    figures = [name for name, dtype in tables.POINTS.items() if dtype == pl.Float64]
+    assert [found[name] for name in figures] == [None] * len(figures)
+
+
+def test_an_unknown_weight_gives_no_quantile(tmp_path: Path) -> None:
+    wanted = write(tmp_path, spec())
+    file = tmp_path / "points" / "00-b1" / "iterations.parquet"
+    lost = pl.when(pl.col("iteration") != 5).then(pl.col("first_tokens", "prompt_tokens"))
+    records.write_parquet(pl.read_parquet(file).with_columns(lost), file)
+    found = row(wanted)
+    assert (found["itl_p50_s"], found["energy_per_total_token_j"]) == (None, None)
+    assert found["energy_per_output_token_j"] == pytest.approx(25.0)
+
+
+def test_same_records_same_bytes(tmp_path: Path) -> None:
+    models = [f"example/m{i}" for i in range(13)]
+    wanted = [write(tmp_path / str(i), spec(model)) for i, model in enumerate(models)]
+    written = []
+    for order in (wanted, wanted, wanted[::-1]):
+        tables.write_csv(points(order)[0], tables.POINTS, tmp_path / "points.csv")
+        written.append((tmp_path / "points.csv").read_bytes())
+    assert written[0] == written[1] == written[2]
+    assert tables.read_csv(tmp_path / "points.csv", tables.POINTS)["model"].to_list() == sorted(models)

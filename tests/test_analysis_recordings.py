@@ -1,0 +1,169 @@
+"""Two real recordings of an H100 serving Llama-3.1-8B's shape, against the table of a first, separate analysis."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from joulebench import records
+from joulebench.analysis.points import WantedRun, points
+from joulebench.config import RunSpec
+
+SHARED = Path(__file__).parents[2] / "shared" / "recordings"
+ONCE, SWEEP = SHARED / "h100-llama-3.1-8b-shape", SHARED / "h100-llama-3.1-8b-shape-sweep"
+pytestmark = pytest.mark.skipif(not SHARED.exists(), reason="the recordings lie beside the checkout, in shared/")
+
+# Point -> J per output token of the queue window, of the stationary one, and seconds of both.
+ONCE_TABLE = {
+    0: (0.05002, 11.1, 0.05214, 5.3),
+    1: (0.05128, 11.9, 0.05430, 6.0),
+    2: (0.05124, 11.5, 0.05366, 5.6),
+    3: (0.05133, 11.5, 0.05385, 5.6),
+}
+# Batch size -> J per output token, tokens/s, W, mean running, ITL p50 and p99 in ms, counter / integrated power,
+# half-width of the interval in %.
+SWEEP_TABLE = {
+    8: (0.4009, 1149, 461, 7.93, 6.7, 14.1, 1.004, 1.6),
+    16: (0.2231, 2170, 484, 15.89, 7.0, 17.9, 1.004, 1.3),
+    32: (0.1346, 3973, 535, 31.76, 7.4, 27.3, 1.005, 1.8),
+    64: (0.0912, 6688, 610, 63.53, 8.4, 34.6, 1.002, 2.5),
+    128: (0.0657, 10160, 668, 127.1, 10.3, 40.4, 1.002, 2.6),
+    256: (0.0531, 12620, 670, 254.2, 16.2, 60.3, 1.002, 3.8),
+    512: (0.0507, 12997, 659, 507.5, 38.2, 87.9, 1.001, 3.6),
+}
+
+
+def spec(batch_sizes: list[int]) -> RunSpec:
+    return RunSpec.model_validate(
+        {
+            **dict.fromkeys(("variant", "architecture", "weights_seed", "tokenizer", "generation")),
+            "hardware": "h100",
+            "device": "cuda",
+            "reports_as": "H100",
+            "task": "llm-chat",
+            "model": "example/llama-3.1-8b-shape",
+            "weights": "checkpoint",
+            "revision": "0" * 40,
+            "trust_remote_code": False,
+            "dtype": "bfloat16",
+            "engine": "vllm",
+            "engine_settings": {},
+            "dataset": {"name": "synthetic", "source": {"kind": "packaged"}},
+            "sample": {"requests": 768},
+            "output_length": {"kind": "fixed", "tokens": 100},
+            "sweep": {"batch_sizes": batch_sizes, "protocol": {"kind": "fixed", "requests": 768}},
+        }
+    )
+
+
+def fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """With the columns of `schema`; what was not recorded is null."""
+    absent = [pl.lit(None).alias(name) for name in schema if name not in frame.columns]
+    return frame.with_columns(*absent).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+
+def write_point(run: Path, point: int, batch: int, **frames: pl.DataFrame) -> None:
+    place = run / "points" / records.point_folder(point, batch)
+    schemas = {"iterations": records.ITERATIONS, "requests": records.REQUESTS, "energy": records.ENERGY}
+    for name, schema in schemas.items():
+        records.write_parquet(fitted(frames[name], schema), place / f"{name}.parquet")
+
+
+def write_run(run: Path, wanted: RunSpec, batches: list[int]) -> None:
+    ended = [
+        records.Point(point=i, max_batch_size=b, status="measured", started_utc="2026-01-01T00:00:00Z", duration_s=1)
+        for i, b in enumerate(batches)
+    ]
+    machine = records.Machine(
+        host="h",
+        cpu="c",
+        cores=1,
+        memory_mb=1,
+        device="NVIDIA H100 80GB HBM3",
+        devices=[],
+        tdp_w=700.0,
+        tdp_source=None,
+        energy_sources={"gpu:0": "nvml_counter"},
+    )
+    written = records.Run(
+        spec=wanted.model_dump(mode="json"),
+        spec_hash=wanted.hash,
+        parameters=8_000_000_000,
+        model_files_sha256={},
+        requests_sha256="",
+        versions={},
+        machine=machine,
+        started_utc="2026-01-01T00:00:00Z",
+        ended_utc="2026-01-01T00:10:00Z",
+        points=ended,
+    )
+    records.write_json(written, run / "run.json")
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
+    """Four repeats of 768 requests submitted at once; of a request only the lengths were kept."""
+    run, wanted = tmp_path_factory.mktemp("once"), spec([256])
+    iterations, energy = (pl.read_parquet(ONCE / f"{name}.parquet") for name in ("iterations", "energy"))
+    requests = pl.read_parquet(ONCE / "requests.parquet").with_columns(status=pl.lit("finished"))
+    for point in range(4):
+        mine = pl.col("point") == point
+        write_point(
+            run, point, 256, iterations=iterations.filter(mine), requests=requests, energy=energy.filter(mine)
+        )
+    write_run(run, wanted, [256] * 4)
+    return points([WantedRun(run, wanted, None)])[0]
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
+    """Closed loop: the generator's queue never emptied, but `waiting` counts the engine's own queue alone."""
+    run, wanted = tmp_path_factory.mktemp("sweep"), spec(list(SWEEP_TABLE))
+    iterations, energy = (pl.read_parquet(SWEEP / f"{name}.parquet") for name in ("iterations", "energy"))
+    for point, batch in enumerate(SWEEP_TABLE):
+        mine = iterations.filter(pl.col("point") == point).with_columns(pl.col("waiting") + 1)
+        write_point(run, point, batch, iterations=mine, requests=pl.DataFrame(), energy=energy)
+    write_run(run, wanted, list(SWEEP_TABLE))
+    return points([WantedRun(run, wanted, None)])[0]
+
+
+def test_energy_of_both_windows_of_four_repeats(once: pl.DataFrame) -> None:
+    for row, (queue_j, _, stationary_j, seconds) in zip(once.iter_rows(named=True), ONCE_TABLE.values(), strict=True):
+        assert row["queue_energy_per_output_token_j"] == pytest.approx(queue_j, rel=0.001)
+        assert row["energy_per_output_token_j"] == pytest.approx(stationary_j, rel=0.001)
+        assert row["window_s"] == pytest.approx(seconds, abs=0.05)
+        assert row["window_responses"] == 256  # 768 requests: 256 in the first turnover, 256 in the drain
+
+
+def test_what_was_not_recorded_is_null(once: pl.DataFrame, sweep: pl.DataFrame) -> None:
+    unknown = [name for name in once.columns if name.startswith(("itl", "ttft", "submission_ttft", "tpot", "latency"))]
+    assert len(unknown) == 20
+    assert once.select(unknown).null_count().sum_horizontal().item() == 80
+    assert sweep["energy_per_response_j"].null_count() == 7  # no lengths of requests were recorded
+    assert sweep["itl_p50_s"].null_count() == 0
+
+
+def test_response_is_a_mean_response(once: pl.DataFrame) -> None:
+    tokens = pl.read_parquet(ONCE / "requests.parquet")["output_tokens"]
+    assert once["mean_output_tokens"].to_list() == [sum(tokens) / 768] * 4
+    assert once["energy_per_response_j"][0] == pytest.approx(0.05214 * sum(tokens) / 768, rel=0.001)
+
+
+def test_sweep(sweep: pl.DataFrame) -> None:
+    for row, (batch, expected) in zip(sweep.iter_rows(named=True), SWEEP_TABLE.items(), strict=True):
+        token_j, tokens_per_s, watts, running, p50_ms, p99_ms, ratio, half_width = expected
+        assert row["max_batch_size"] == batch
+        assert row["energy_per_output_token_j"] == pytest.approx(token_j, rel=0.003)
+        assert row["output_tokens_per_s"] == pytest.approx(tokens_per_s, rel=0.001)
+        assert row["power_w"] == pytest.approx(watts, rel=0.002)
+        assert row["mean_batch_size"] == pytest.approx(running, rel=0.002)
+        assert row["itl_p50_s"] == pytest.approx(p50_ms / 1000, rel=0.01)
+        # The table's p99 is not weighted by tokens: 14.1 ms at B = 8, where the weighted one is 13.4.
+        assert row["itl_p99_s"] == pytest.approx(p99_ms / 1000, rel=0.06)
+        # The table integrates between the polls inside the window, without the pieces at its ends.
+        assert row["integrated_power_ratio"] == pytest.approx(ratio, abs=0.005)
+        half = row["energy_per_output_token_high_j"] - row["energy_per_output_token_j"]
+        assert 100 * half / row["energy_per_output_token_j"] == pytest.approx(half_width, abs=0.3)
+        assert row["window_s"] == pytest.approx(20.0, abs=0.1)
+        assert row["window"] == "stationary"
+        assert row["energy_source"] == "nvml_counter"

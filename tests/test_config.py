@@ -1,0 +1,159 @@
+"""What may be written in config.yaml, and what a wrong one says."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from joulebench import config
+from joulebench.checked import ConfigError
+from joulebench.plan import plan
+
+PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def raw(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The project's own config, as plain keys and values."""
+    monkeypatch.chdir(PROJECT)
+    found = yaml.safe_load((PROJECT / "config.yaml").read_text())
+    assert isinstance(found, dict)
+    return copy.deepcopy(found)
+
+
+def complaint(raw: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        plan(raw, "config.yaml")
+    return str(caught.value)
+
+
+def test_the_projects_own_configs_are_valid(raw: dict[str, Any]) -> None:
+    plan(raw)
+    plan(yaml.safe_load((PROJECT / "config" / "tiny.yaml").read_text()))
+
+
+def test_schema_for_editors_is_in_step() -> None:
+    assert (PROJECT / "config" / "schema.json").read_text() == config.json_schema(), "run `make schema`"
+
+
+def test_unknown_key_gets_the_nearest_known_one(raw: dict[str, Any]) -> None:
+    raw["tasks"]["llm-chat"]["sweep"]["batch_size"] = 8
+    expected = "config.yaml: tasks.llm-chat.sweep.batch_size: unknown key; did you mean 'batch_sizes'?"
+    assert complaint(raw) == expected
+
+
+def test_unknown_key_in_a_union_gets_the_nearest_of_its_own_branch(raw: dict[str, Any]) -> None:
+    raw["tasks"]["llm-chat"]["sweep"]["protocol"]["second"] = 8
+    expected = "config.yaml: tasks.llm-chat.sweep.protocol.second: unknown key; did you mean 'seconds'?"
+    assert complaint(raw) == expected
+
+
+def test_model_without_weights(raw: dict[str, Any]) -> None:
+    del raw["models"]["joulebench/llama-1m"]["weights"]
+    expected = "config.yaml: models.joulebench/llama-1m.weights: missing; expected checkpoint or synthetic"
+    assert complaint(raw) == expected
+
+
+def test_checkpoint_needs_a_pinned_revision(raw: dict[str, Any]) -> None:
+    raw["models"]["a/b"] = {"weights": "checkpoint", "revision": "main"}
+    assert complaint(raw) == "config.yaml: models.a/b.revision: found 'main'; expected a commit of 40 hex digits"
+
+
+@pytest.mark.parametrize("name", ["../up", "a/../b", "/abs", "a/b/c", "a--b", "", ".hidden", "a b", "a\nb", "a+b/c"])
+def test_model_id_that_could_leave_the_results_folder(raw: dict[str, Any], name: str) -> None:
+    raw["models"][name] = raw["models"]["joulebench/llama-1m"]
+    assert "names a folder under results/" in complaint(raw)
+
+
+@pytest.mark.parametrize("name", ["../up", "models", "requests", "H100", "a/b", "", "."])
+def test_hardware_name_that_could_leave_the_results_folder(raw: dict[str, Any], name: str) -> None:
+    raw["hardware"][name] = {"device": "cpu"}
+    assert "names a folder under results/" in complaint(raw) or "names a folder" in complaint(raw)
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "a+b", ""])
+def test_variant_name_that_could_leave_the_results_folder(raw: dict[str, Any], name: str) -> None:
+    raw["variants"][name] = {"dtype": "bfloat16"}
+    assert "variants" in complaint(raw)
+
+
+def test_batch_sizes_must_rise(raw: dict[str, Any]) -> None:
+    raw["tasks"]["llm-chat"]["sweep"]["batch_sizes"] = [4, 2]
+    assert complaint(raw) == "config.yaml: tasks.llm-chat.sweep: batch_sizes must rise, found [4, 2]"
+
+
+def test_run_of_a_model_that_is_not_there(raw: dict[str, Any]) -> None:
+    raw["matrix"]["cpu"]["llm-chat"]["models"] = ["joulebench/llama-1n"]
+    message = complaint(raw)
+    assert "no model 'joulebench/llama-1n' in the config; did you mean 'joulebench/llama-1m'?" in message
+
+
+def test_synthetic_weights_never_end_an_answer(raw: dict[str, Any]) -> None:
+    raw["tasks"]["llm-chat"]["output_length"]["kind"] = "natural"
+    assert "synthetic weights, which never end an answer" in complaint(raw)
+
+
+def test_engine_setting_that_the_engine_does_not_know(raw: dict[str, Any]) -> None:
+    raw["engines"]["transformers"]["settings"]["num_block"] = 4
+    assert complaint(raw) == "engines.transformers.settings: num_block: unknown key; did you mean 'num_blocks'?"
+
+
+def test_engine_that_does_not_serve_the_task(raw: dict[str, Any]) -> None:
+    raw["matrix"]["cpu"]["llm-chat"]["engine"] = "diffusers"
+    assert complaint(raw) == "matrix.cpu.llm-chat.engine: diffusers serves text-to-image"
+
+
+def test_unknown_dataset_and_filter(raw: dict[str, Any]) -> None:
+    raw["tasks"]["llm-chat"]["dataset"]["name"] = "sharegtp"
+    assert "did you mean 'sharegpt'?" in complaint(raw)
+    raw["tasks"]["llm-chat"]["dataset"] = {
+        "name": "sharegpt",
+        "source": {"kind": "packaged"},
+        "filters": {"max_token": 3},
+    }
+    assert "did you mean 'max_tokens'?" in complaint(raw)
+
+
+def test_missing_architecture_file(raw: dict[str, Any]) -> None:
+    raw["models"]["joulebench/llama-1m"]["architecture"] = "config/models/none.yaml"
+    assert complaint(raw) == "models.joulebench/llama-1m.architecture: no file config/models/none.yaml"
+
+
+def test_not_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("tasks: [")
+    with pytest.raises(ConfigError, match="is not readable YAML"):
+        config.load(path)
+
+
+def test_spec_hash_follows_what_is_measured_and_nothing_else(raw: dict[str, Any]) -> None:
+    def spec_hash(changed: dict[str, Any]) -> str:
+        return config.run_spec(config.parse(changed), "cpu", "llm-chat", "joulebench/llama-1m").hash
+
+    before = spec_hash(raw)
+    only_for_tables = copy.deepcopy(raw)
+    only_for_tables["tasks"]["llm-chat"]["latency_target"]["at_most_s"] = 7
+    only_for_tables["hardware"]["cpu"]["tdp_w"] = 3
+    only_for_tables["models"]["joulebench/llama-1m"]["licence"] = "MIT"
+    assert spec_hash(only_for_tables) == before
+    for change in (
+        lambda c: c["tasks"]["llm-chat"]["sample"].update(seed=1),
+        lambda c: c["tasks"]["llm-chat"]["sweep"].update(batch_sizes=[1]),
+        lambda c: c["models"]["joulebench/llama-1m"].update(seed=1),
+        lambda c: c["models"]["joulebench/llama-1m"].update(dtype="bfloat16"),
+        lambda c: c["engines"]["transformers"]["settings"].update(block_size=32),
+    ):
+        changed = copy.deepcopy(raw)
+        change(changed)
+        assert spec_hash(changed) != before
+
+
+def test_spec_goes_through_json_unchanged(raw: dict[str, Any]) -> None:
+    spec = config.run_spec(config.parse(raw), "h100", "llm-chat", "joulebench/llama-9m+bf16")
+    again = config.RunSpec.model_validate(json.loads(json.dumps(spec.model_dump(mode="json"))))
+    assert again == spec
+    assert again.hash == spec.hash
+    assert (spec.run, spec.dtype) == ("joulebench--llama-9m+bf16", "bfloat16")

@@ -1,0 +1,350 @@
+"""The figures: what they say, that names stay text, and that the same tables give the same bytes."""
+
+import json
+import os
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import polars as pl
+import pytest
+
+from joulebench import figures, tables
+from joulebench.errors import UserError
+from joulebench.figures import captions, placement, render, style
+from joulebench.figures.placement import Box, Mark
+from joulebench.figures.time_energy_tradeoff import Axis
+
+LLAMA, QWEN, GEMMA = "meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen3-32B", "google/gemma-3-1b-it"
+MISTRAL, PHI = "mistralai/Mistral-Small-24B-Instruct-2501", "microsoft/phi-4"
+FLUX, SD, PIXART = "black-forest-labs/FLUX.1-schnell", "stabilityai/stable-diffusion-3.5-medium", "PixArt-alpha/Sigma"
+# task, model, variant, batch sizes, energy per response at the first (J), latency at the first (s)
+SWEEPS = [
+    ("llm-chat", LLAMA, None, (4, 8, 16, 32, 64, 128, 256), 360.0, 0.010),
+    ("llm-chat", LLAMA, "fp8", (4, 8, 16, 32, 64, 128, 256), 280.0, 0.007),
+    ("llm-chat", QWEN, None, (2, 4, 8, 16, 32), 2300.0, 0.031),
+    ("llm-chat", GEMMA, None, (4, 8, 16, 32, 64, 128, 256), 64.0, 0.005),
+    ("llm-chat", MISTRAL, None, (1, 2, 4, 8, 16, 32), 5100.0, 0.061),
+    ("llm-chat", PHI, None, (2, 4, 8, 16, 32), 1100.0, 0.016),
+    ("text-to-image", FLUX, None, (1, 2, 4, 8), 1500.0, 1.0),
+    ("text-to-image", SD, None, (1, 2, 4, 8, 16), 820.0, 2.0),
+    ("text-to-image", PIXART, None, (1, 2, 4, 8, 16), 620.0, 2.4),
+]
+TARGETS = {"llm-chat": "tpot_p50_s <= 0.05", "text-to-image": "latency_p50_s <= 5"}
+SVG = "{http://www.w3.org/2000/svg}"
+HOSTILE = "</script><script>alert(1)</script>"
+
+
+def example(**changes: object) -> pl.DataFrame:
+    """points.csv of nine sweeps on an H100; the last point of Qwen's is overloaded."""
+    rows = []
+    for task, model, variant, batches, energy, latency in SWEEPS:
+        for step, batch in enumerate(batches):
+            joules, seconds = energy / 1.6**step, latency * 1.3**step
+            rows.append(
+                {
+                    **dict.fromkeys(tables.POINTS),
+                    "task": task,
+                    "model": model,
+                    "variant": variant,
+                    "weights": "checkpoint",
+                    "hardware": "h100",
+                    "device": "NVIDIA H100 80GB HBM3",
+                    "max_batch_size": batch,
+                    "status": "overloaded" if (model, step) == (QWEN, 4) else "measured",
+                    "energy_source": "nvml_counter",
+                    "energy_per_response_j": joules,
+                    "energy_per_response_low_j": joules * 0.97,
+                    "energy_per_response_high_j": joules * 1.04,
+                    "tdp_estimate_j": joules * 1.3,
+                    "tpot_p50_s" if task == "llm-chat" else "latency_p50_s": seconds,
+                    "measured_on": "2025-11-02",
+                    **changes,
+                }
+            )
+    return pl.DataFrame(rows, schema=tables.POINTS, orient="row")
+
+
+def best(points: pl.DataFrame) -> pl.DataFrame:
+    """leaderboard.csv of the example: a model's last point, which Mistral's target is too strict for."""
+    last = points.group_by("task", "model", maintain_order=True).last()
+    return last.with_columns(
+        rank=pl.lit(1, pl.Int64),
+        meets_latency_target=pl.col("model") != MISTRAL,
+        latency_target=pl.col("task").replace_strict(TARGETS),
+    ).select(tables.LEADERBOARD.names())
+
+
+def without(points: pl.DataFrame, *stems: str) -> pl.DataFrame:
+    return points.with_columns(
+        pl.lit(None, pl.Float64).alias(name) for name in points.columns if name.startswith(stems)
+    )
+
+
+def texts(name: str, points: pl.DataFrame, folder: Path) -> list[str]:
+    """Every line of text of the figure's SVG."""
+    path = folder / f"{name}.svg"
+    render.save(figures.draw(name, points, best(points)), [path])
+    return [line for text in ElementTree.parse(path).iter(f"{SVG}text") for line in text.itertext()]
+
+
+class Scripts(HTMLParser):
+    """The scripts of a page, as a browser would cut them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[dict[str, str | None], str]] = []
+        self.inside = False
+        self.remote: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.remote += [value or "" for key, value in attrs if key in ("src", "href")]
+        self.inside = tag == "script"
+        if self.inside:
+            self.found.append((dict(attrs), ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = self.inside and tag != "script"
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            attrs, text = self.found[-1]
+            self.found[-1] = (attrs, text + data)
+
+
+def test_bars_name_every_model_with_its_energy_and_batch_size(tmp_path: Path) -> None:
+    found = texts("energy_per_response", example(), tmp_path)
+    # The last of seven steps down by 1.6 from 280 J: 280 / 1.6^6 = 16.69.
+    assert {"16.7 J, B = 256", "351 J, B = 32", "486 J, B = 32, misses latency target"} <= set(found)
+    assert {f"{LLAMA}+fp8", QWEN, GEMMA, MISTRAL, PHI, FLUX, SD, PIXART} <= set(found)
+    assert found.count("Energy per response (J)") == 2
+    assert {"measured", "measured, misses the latency target", "if the device drew its TDP throughout"} <= set(found)
+    # In the order of energy, from the top.
+    order = [text for text in found if text in (f"{LLAMA}+fp8", QWEN, GEMMA, MISTRAL, PHI)]
+    assert order == [GEMMA, f"{LLAMA}+fp8", PHI, QWEN, MISTRAL]
+
+
+def test_lines_name_every_run_and_both_axes(tmp_path: Path) -> None:
+    found = texts("time_energy_tradeoff", example(), tmp_path)
+    assert {"Median time per output token (s)", "Median latency of a batch (s)", "Energy per response (J)"} <= set(
+        found
+    )
+    runs = [LLAMA, f"{LLAMA}+fp8", QWEN, GEMMA, MISTRAL, PHI, FLUX, SD, PIXART]
+    assert [found.count(run) for run in runs] == [1] * len(runs)
+    assert {"target 0.05 s", "target 5 s"} <= set(found)
+    assert "Hollow points: overloaded (memory, not the maximum, limits the batch)." in found
+    assert found.count("256") == 3
+    assert not any("e-" in text or "µ" in text for text in found)
+
+
+def test_without_energy_the_figures_say_so_in_words(tmp_path: Path) -> None:
+    points = without(example(energy_source=None), "energy_per_response", "tdp_estimate")
+    for name in figures.FIGURES:
+        found = texts(name, points, tmp_path)
+        assert sum(text.startswith("No energy was measured for") for text in found) == 2
+        assert any("no energy source: energy not shown" in text for text in found)
+        assert not any(text.startswith("Energy per response (J)") for text in found)
+
+
+def test_an_estimate_is_named_an_estimate_and_needs_no_interval(tmp_path: Path) -> None:
+    points = without(
+        example(energy_source=captions.ESTIMATE), "energy_per_response_low", "energy_per_response_high", "tdp_estimate"
+    )
+    bars = texts("energy_per_response", points, tmp_path)
+    assert bars.count("Energy per response (J), estimated") == 2
+    assert {"estimated", "estimated, misses the latency target"} <= set(bars)
+    assert not {"measured", "if the device drew its TDP throughout"} & set(bars)
+    assert not any("95 %" in text for text in bars)
+    lines = texts("time_energy_tradeoff", points, tmp_path)
+    assert lines.count("Energy per response (J), estimated") == 2
+
+
+def test_a_model_without_energy_keeps_its_row_and_is_counted(tmp_path: Path) -> None:
+    gone = pl.col("model") == PHI
+    figured = ["energy_per_response_j", "energy_per_response_low_j", "energy_per_response_high_j", "tdp_estimate_j"]
+    points = example().with_columns(
+        *(pl.when(~gone).then(pl.col(name)).alias(name) for name in figured),
+        status=pl.when(gone).then(pl.lit("out_of_memory")).otherwise("status"),
+    )
+    assert "no energy (out of memory), B = 32" in texts("energy_per_response", points, tmp_path)
+    tradeoff = texts("time_energy_tradeoff", points, tmp_path)
+    assert "not drawn, without energy or latency: 5 out_of_memory" in tradeoff
+
+
+def test_empty_tables_are_drawn_as_a_sentence(tmp_path: Path) -> None:
+    for name in figures.FIGURES:
+        assert any("No run has been measured yet" in text for text in texts(name, example().clear(), tmp_path))
+
+
+@pytest.mark.parametrize("name", figures.FIGURES)
+def test_a_hostile_name_is_text_in_every_format(name: str, tmp_path: Path) -> None:
+    points = example().with_columns(pl.col("model").replace(QWEN, HOSTILE))
+    assert HOSTILE in texts(name, points, tmp_path)
+    assert not list(ElementTree.parse(tmp_path / f"{name}.svg").iter(f"{SVG}script"))
+    render.save(figures.draw(name, points, best(points)), [tmp_path / "page.html"])
+    page = Scripts((tmp_path / "page.html").read_text())
+    assert len(page.found) == 3
+    assert not page.remote
+    [spec] = [text for attrs, text in page.found if attrs.get("id") == "spec"]
+    assert any(HOSTILE in (row.get("run") or "") for rows in json.loads(spec)["datasets"].values() for row in rows)
+
+
+def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.{kind}" for name in figures.FIGURES for kind in ("svg", "png", "html")]
+    for path in paths:
+        render.save(figures.draw(path.stem, example(), best(example())), [path])
+    first = [path.read_bytes() for path in paths]
+    assert all(first)
+    for name in figures.FIGURES:
+        chart = figures.draw(name, example(), best(example()))
+        render.save(chart, [path for path in paths if path.stem == name])
+    assert [path.read_bytes() for path in paths] == first
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+
+
+def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
+    tables.write_csv(example(), tables.POINTS, tmp_path / "points.csv")
+    tables.write_csv(best(example()), tables.LEADERBOARD, tmp_path / "leaderboard.csv")
+    program = (
+        "import sys; from pathlib import Path; from joulebench import figures, tables; "
+        "from joulebench.figures import render; folder = Path(sys.argv[1]); "
+        "points = tables.read_csv(folder / 'points.csv', tables.POINTS); "
+        "board = tables.read_csv(folder / 'leaderboard.csv', tables.LEADERBOARD); "
+        "render.save(figures.draw('time_energy_tradeoff', points, board), [folder / sys.argv[2]])"
+    )
+    found = []
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", program, tmp_path, f"{seed}.svg"], check=True, env=environment)
+        found.append((tmp_path / f"{seed}.svg").read_bytes())
+    assert found[0] == found[1]
+
+
+def test_the_png_has_two_pixels_a_point(tmp_path: Path) -> None:
+    chart = figures.draw("energy_per_response", example(), best(example()))
+    render.save(chart, [tmp_path / "a.svg", tmp_path / "a.png"])
+    svg = ElementTree.parse(tmp_path / "a.svg").getroot()
+    png = (tmp_path / "a.png").read_bytes()
+    width, height = (int.from_bytes(png[start : start + 4]) for start in (16, 20))
+    assert (width, height) == (2 * int(svg.attrib["width"]), 2 * int(svg.attrib["height"]))
+
+
+def test_an_unknown_suffix_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    chart = figures.draw("energy_per_response", example(), best(example()))
+    with pytest.raises(UserError, match=r"a\.pdf: a figure is written as \.svg, \.png, \.html"):
+        render.save(chart, [tmp_path / "a.svg", tmp_path / "a.pdf"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_figure_gets_the_nearest_name() -> None:
+    with pytest.raises(UserError, match="no figure 'energy_per_respons'; did you mean 'energy_per_response'"):
+        figures.draw("energy_per_respons", example(), best(example()))
+
+
+def test_the_subtitle_spells_out_hardware_source_dates_and_weights() -> None:
+    points = example()
+    assert captions.subtitle(points) == [
+        "NVIDIA H100 80GB HBM3 (h100) · energy from the NVML energy counter (nvml_counter) · measured 2025-11-02"
+    ]
+    synthetic = pl.when(pl.col("model") == QWEN).then(pl.lit("synthetic")).otherwise("weights")
+    days = pl.when(pl.col("task") == "llm-chat").then(pl.lit("2025-10-30")).otherwise("measured_on")
+    mixed = captions.subtitle(points.with_columns(weights=synthetic, measured_on=days))
+    assert mixed == [
+        "NVIDIA H100 80GB HBM3 (h100) · energy from the NVML energy counter (nvml_counter)",
+        "measured 2025-10-30 to 2025-11-02 · synthetic weights (1 of 8 models)",
+    ]
+    cpu = example(
+        weights="synthetic", energy_source="codecarbon_estimate", device=None, hardware="cpu", measured_on=None
+    )
+    assert captions.subtitle(cpu) == [
+        "cpu · energy estimated by CodeCarbon (codecarbon_estimate), not measured · synthetic weights"
+    ]
+    assert captions.energy_sources(example(energy_source="nvml_power+rapl")) == [
+        "energy integrated from NVML power readings (nvml_power)",
+        "energy from the RAPL counters (rapl)",
+    ]
+
+
+def test_a_sum_of_measured_and_estimated_energy_is_partly_estimated() -> None:
+    assert captions.energy_title(example(energy_source="codecarbon_estimate+nvml_counter")) == (
+        "Energy per response (J), partly estimated"
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "words", "seconds"),
+    [
+        ("tpot_p50_s <= 0.2", "latency target: median time per output token at most 0.2 s", 0.2),
+        ("tpot_p99_s <= 1e-05", "latency target: 99th percentile of time per output token at most 1e-05 s", None),
+        ("as fast as it goes", "latency target: as fast as it goes", None),
+        (None, None, None),
+    ],
+)
+def test_latency_targets_in_words(target: str | None, words: str | None, seconds: float | None) -> None:
+    assert captions.latency_target(target) == words
+    assert captions.target_of(target, "tpot_p50_s") == seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (0.012345, "0.0123"), (6.5, "6.50"), (9.996, "10.0"), (999.6, "1,000"), (12345.0, "12,300")],
+)
+def test_numbers_have_three_significant_digits(value: float, text: str) -> None:
+    assert style.significant(value) == text
+
+
+def test_long_names_break_after_a_separator_and_lose_nothing() -> None:
+    name = "an-organisation-of-some-length/A-Model-With-A-Name-Of-Many-Words-70B-Instruct+fp8"
+    lines = style.wrapped(name).split("\n")
+    assert lines == [
+        "an-organisation-of-some-length/A-Model-With-",
+        "A-Name-Of-Many-Words-70B-Instruct+fp8",
+    ]
+    assert "".join(style.wrapped("x" * 100).split("\n")) == "x" * 100
+
+
+@pytest.mark.parametrize(
+    ("ticks", "expected"),
+    [
+        (style.linear_ticks(0, 760), [0, 200, 400, 600]),
+        (style.linear_ticks(0.0041, 0.0532), [0.01, 0.02, 0.03, 0.04, 0.05]),
+        (style.log_ticks(0.004, 0.3), [0.005, 0.01, 0.02, 0.05, 0.1, 0.2]),
+        (style.log_ticks(0.5, 2e5), [1, 10, 100, 1000, 10000, 100000]),
+    ],
+)
+def test_ticks_are_round_numbers(ticks: list[float], expected: list[float]) -> None:
+    assert ticks == pytest.approx(expected)
+
+
+def test_an_axis_is_logarithmic_past_a_decade_only() -> None:
+    assert not Axis.over([1.0, 9.9], 100).log
+    assert not Axis.over([0.0, 50.0], 100).log
+    axis = Axis.over([1.0, 10.1], 100)
+    assert axis.log
+    assert axis.px((axis.low * axis.high) ** 0.5) == pytest.approx(50)
+    assert axis.value(axis.px(3.0)) == pytest.approx(3.0)
+    alone = Axis.over([4.0], 100)
+    assert alone.low < 4.0 < alone.high
+
+
+def test_labels_cover_neither_points_nor_each_other() -> None:
+    marks = [Mark(20 + 9 * k, 50 + (k % 3), 14, 9) for k in range(12)]
+    centres = placement.place(marks, 4, 140, 100)
+    boxes = [Box.around(*centre, 7, 4.5) for centre in centres if centre]
+    points = [Box.around(mark.x, mark.y, 4, 4) for mark in marks]
+    assert len(boxes) > 6
+    for index, box in enumerate(boxes):
+        assert not box.meets(points)
+        assert not box.meets(boxes[:index])
+        assert box.left >= 0
+        assert box.right <= 140
+
+
+def test_a_label_without_room_is_left_out_and_lines_are_avoided_where_they_can_be() -> None:
+    assert placement.place([Mark(5, 5, 40, 9)], 4, 10, 10) == [None]
+    [centre] = placement.place([Mark(50, 50, 10, 9)], 4, 100, 100, placement.along([[(50, 0), (50, 100)]]))
+    assert centre is not None
+    assert abs(centre[0] - 50) > 6

@@ -1,0 +1,168 @@
+"""The loads, against engines whose every step is known beforehand."""
+
+from collections.abc import Sequence
+
+import polars as pl
+import pytest
+
+from joulebench.config import Fixed, Sweep, Timed
+from joulebench.engines.base import Prepared, Step
+from joulebench.measure.diffusion import batches
+from joulebench.measure.load import Load, Progress
+from joulebench.measure.order import serving_order
+from joulebench.measure.text import closed_loop
+from joulebench.records import BATCHES, ITERATIONS
+
+
+class Clockwork:
+    """A text engine that prefills what is new in one step, then gives each request one token a step."""
+
+    def __init__(self, seats: int = 1000, fails: int | None = None) -> None:
+        self.seats, self.fails = seats, fails
+        self.waiting: list[tuple[int, Prepared]] = []
+        self.left: dict[int, int] = {}
+        self.served: list[int] = []
+
+    def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
+        raise NotImplementedError
+
+    def submit(self, request: int, prepared: Prepared) -> None:
+        self.waiting.append((request, prepared))
+        self.served.append(int(str(prepared.prompt)))
+
+    def step(self) -> Step:
+        step = Step(running=0, waiting=0)
+        while self.waiting and len(self.left) < self.seats:
+            request, prepared = self.waiting.pop(0)
+            self.left[request] = prepared.max_output_tokens
+            step.admitted.append(request)
+            step.first_output.append(request)
+            step.prompt_tokens += prepared.prompt_tokens or 0
+        step.running, step.waiting, step.output_tokens = len(self.left), len(self.waiting), len(self.left)
+        for request in list(self.left):
+            self.left[request] -= 1
+            if request == self.fails:
+                step.failed[request] = "its seat broke"
+                del self.left[request]
+            elif self.left[request] == 0:
+                step.finished[request] = 3
+                del self.left[request]
+        return step
+
+    def abort(self) -> None:
+        self.waiting.clear()
+        self.left.clear()
+
+    def close(self) -> None:
+        pass
+
+
+def prompts(count: int, tokens: int = 3) -> list[Prepared]:
+    return [Prepared(str(number), prompt_tokens=10, max_output_tokens=tokens) for number in range(count)]
+
+
+def ignore(progress: Progress) -> None:
+    assert 0.0 <= progress.share <= 1.0
+
+
+def test_closed_loop_keeps_b_in_flight_until_the_queue_is_empty() -> None:
+    load = Load(0, ITERATIONS)
+    closed_loop(Clockwork(), prompts(7), load, 2, Fixed(kind="fixed", requests=7), 0, ignore)
+    requests, iterations = load.tables()
+    # Three steps a pair; the seventh request runs alone at the end.
+    assert iterations["running"].to_list() == [2] * 9 + [1] * 3
+    # Seven in all, less those admitted: five wait while the first two run, and so on.
+    assert iterations["waiting"].to_list() == [5] * 3 + [3] * 3 + [1] * 3 + [0] * 3
+    assert iterations["prompt_tokens"].to_list() == [20, 0, 0, 20, 0, 0, 20, 0, 0, 10, 0, 0]
+    assert iterations["first_tokens"].to_list() == [2, 0, 0, 2, 0, 0, 2, 0, 0, 1, 0, 0]
+    assert iterations["finished"].to_list() == [0, 0, 2, 0, 0, 2, 0, 0, 2, 0, 0, 1]
+    assert iterations["output_tokens"].sum() == 7 * 3
+    assert requests["status"].to_list() == ["finished"] * 7
+    order = requests.select(
+        (pl.col("submitted_s") <= pl.col("admitted_s")).all().alias("admission"),
+        (pl.col("admitted_s") <= pl.col("first_output_s")).all().alias("first"),
+        (pl.col("first_output_s") <= pl.col("finished_s")).all().alias("last"),
+    )
+    assert order.row(0) == (True, True, True)
+    assert requests["finished_s"].max() == iterations["end_s"].max()
+
+
+def test_a_full_engine_shows_fewer_running_than_asked_for() -> None:
+    load = Load(0, ITERATIONS)
+    closed_loop(Clockwork(seats=3), prompts(8), load, 8, Fixed(kind="fixed", requests=8), 0, ignore)
+    assert load.tables()[1]["running"].max() == 3
+
+
+def test_timed_ends_after_a_turnover_and_its_seconds() -> None:
+    load = Load(0, ITERATIONS)
+    engine = Clockwork()
+    closed_loop(engine, prompts(3), load, 4, Timed(kind="timed", seconds=0.05), 0, ignore)
+    requests, iterations = load.tables()
+    turnover = iterations.filter(pl.col("finished").cum_sum() >= 4)["end_s"][0]
+    assert 0.05 <= iterations["end_s"][-1] - turnover < 0.1
+    assert iterations["waiting"].min() > 0
+    assert set(requests["status"]) <= {"finished", "aborted"}
+    assert requests.filter(pl.col("status") == "aborted")["finished_s"].null_count() <= 4
+    assert engine.left == {}
+
+
+def test_a_failed_request_ends_the_point_with_its_reason() -> None:
+    load = Load(0, ITERATIONS)
+    closed_loop(Clockwork(fails=1), prompts(4), load, 2, Fixed(kind="fixed", requests=4), 0, ignore)
+    assert load.failure == "request 1 failed: its seat broke"
+    assert load.tables()[0]["status"].to_list()[1] == "failed"
+
+
+def test_requests_repeat_in_a_seeded_order() -> None:
+    once = list(serving_order(5, 5, seed=3))
+    thrice = list(serving_order(5, 13, seed=3))
+    assert once == [0, 1, 2, 3, 4] == thrice[:5]
+    assert sorted(thrice[5:10]) == [0, 1, 2, 3, 4]
+    assert len(thrice) == 13
+    assert thrice == list(serving_order(5, 13, seed=3))
+    assert thrice != list(serving_order(5, 13, seed=4))
+
+
+class Darkroom:
+    """A diffusion engine that notes the batches it was given."""
+
+    def __init__(self, breaks_at: int = 1000) -> None:
+        self.batches: list[list[str]] = []
+        self.breaks_at = breaks_at
+
+    def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
+        raise NotImplementedError
+
+    def generate(self, batch: Sequence[Prepared]) -> int:
+        if len(self.batches) == self.breaks_at:
+            raise RuntimeError("the lamp broke")
+        self.batches.append([str(one.prompt) for one in batch])
+        return 25
+
+    def close(self) -> None:
+        pass
+
+
+def test_batches_back_to_back_after_the_warm_up() -> None:
+    load, engine = Load(2, BATCHES), Darkroom()
+    sweep = Sweep(batch_sizes=(4,), protocol=Fixed(kind="fixed", requests=10), warmup_batches=1)
+    batches(engine, prompts(6), load, 4, sweep, 0, ignore)
+    requests, iterations = load.tables()
+    # Ten images in batches of four take three, after one to warm up.
+    assert [len(batch) for batch in engine.batches] == [4, 4, 4, 4]
+    assert iterations["warmup"].to_list() == [True, False, False, False]
+    assert iterations["outputs"].to_list() == [4] * 4
+    assert iterations["denoising_steps"].to_list() == [25] * 4
+    assert (iterations["start_s"] <= iterations["end_s"]).all()
+    assert iterations["point"].to_list() == [2] * 4
+    assert requests.height == 16
+
+
+def test_what_a_broken_batch_left_is_kept() -> None:
+    load = Load(0, BATCHES)
+    sweep = Sweep(batch_sizes=(2,), protocol=Fixed(kind="fixed", requests=10))
+    with pytest.raises(RuntimeError, match="the lamp broke"):
+        batches(Darkroom(breaks_at=2), prompts(6), load, 2, sweep, 0, ignore)
+    requests, iterations = load.tables()
+    assert iterations.height == 2
+    assert requests["status"].to_list() == ["finished"] * 4 + ["aborted"] * 2

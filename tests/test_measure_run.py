@@ -1,0 +1,252 @@
+"""Whole runs of the measuring script on a real engine, broken off in every way that happens."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import psutil
+import pytest
+import yaml
+
+from joulebench import config, datasets, models
+from joulebench.analysis.points import WantedRun, points
+from joulebench.plan import Plan
+from joulebench.records import ITERATIONS, read_parquet, write_parquet
+
+PROJECT = Path(__file__).parents[1]
+SCRIPTS = PROJECT / "workflow" / "scripts"
+TASK, MODEL = "llm-chat", "joulebench/llama-1m"
+
+
+class Bench:
+    """A folder in which one small run is measured again and again."""
+
+    def __init__(self, folder: Path, shared: Path, **changes: Any) -> None:
+        self.folder = folder
+        raw = tiny()
+        raw["tasks"][TASK]["sweep"] = {"batch_sizes": [1, 2, 3, 4], "protocol": {"kind": "timed", "seconds": 1.0}}
+        for path, value in changes.items():
+            *steps, last = path.split("__")
+            block = raw
+            for step in steps:
+                block = block[step.replace("_", "-")]
+            block[last] = value
+        (folder / "config.yaml").write_text(yaml.safe_dump(raw))
+        (folder / "results").mkdir()
+        for part in ("requests", "models"):
+            (folder / "results" / part).symlink_to(shared / part)
+        self.plan = Plan(config.load(folder / "config.yaml"))
+        self.cell = self.plan.cell("cpu", TASK, "joulebench--llama-1m")
+        self.run = folder / self.cell.folder
+
+    def start(self, **environment: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, str(SCRIPTS / "measure.py"), "cpu", TASK, "joulebench--llama-1m", "run.log"]
+        return subprocess.Popen(
+            command, cwd=self.folder, env=os.environ | environment, stderr=subprocess.PIPE, text=True
+        )
+
+    def finish(self, **environment: str) -> tuple[int, str]:
+        process = self.start(**environment)
+        said = process.communicate(timeout=120)[1]
+        return process.returncode, said
+
+    def samplers(self) -> list[int]:
+        """Sampler processes that write into this run's folder."""
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            words = process.info["cmdline"] or []
+            if "joulebench.meters.sampler" in words and any(str(self.cell.folder) in word for word in words):
+                found.append(process.pid)
+        return found
+
+    def wait_for(self, process: "subprocess.Popen[str]", points_there: int) -> None:
+        """Until so many points have ended and the sampler is at work."""
+
+        def reached() -> bool:
+            assert process.poll() is None, process.communicate()[1]
+            return len(list(self.run.glob("points/[0-9]*"))) >= points_there and bool(self.samplers())
+
+        wait_until(reached)
+
+    def ended(self) -> dict[str, str]:
+        """Digest of every file of every point that has ended."""
+        files = sorted(self.run.glob("points/[0-9]*/*"))
+        return {str(path.relative_to(self.run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    def table(self) -> pl.DataFrame:
+        here = Path.cwd()
+        os.chdir(self.folder)
+        try:
+            return points([WantedRun(self.cell.folder, self.plan.spec(self.cell), None)])[0]
+        finally:
+            os.chdir(here)
+
+
+def tiny() -> dict[str, Any]:
+    raw = yaml.safe_load((PROJECT / "config" / "tiny.yaml").read_text())
+    for model in raw["models"].values():
+        model["architecture"] = str(PROJECT / model["architecture"])
+    assert isinstance(raw, dict)
+    return raw
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Requests and model of the tiny config, made once."""
+    results = tmp_path_factory.mktemp("prepared")
+    made = config.parse(tiny())
+    sampled = datasets.sample(made.tasks[TASK].dataset, made.tasks[TASK].sample).requests
+    write_parquet(sampled, results / "requests" / f"{TASK}.parquet")
+    texts = [*sampled["prompt"], *sampled["reference"]]
+    models.prepare(MODEL, made.models[MODEL], texts, results / "models" / "joulebench--llama-1m")
+    return results
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    yield
+    deadline = time.monotonic() + 5
+    while left := [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]:
+        assert time.monotonic() < deadline, f"left behind: {left}"
+        time.sleep(0.1)
+
+
+def wait_until(condition: Any, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_killed_at_several_moments_it_goes_on_at_the_first_unfinished_point(tmp_path: Path, prepared: Path) -> None:
+    bench = Bench(tmp_path, prepared)
+    before: dict[str, str] = {}
+    for points_there in (0, 1, 3):
+        process = bench.start()
+        bench.wait_for(process, points_there)
+        time.sleep(0.4)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        wait_until(lambda: not bench.samplers(), 5)
+        assert not (bench.run / "run.json").exists()
+        now = bench.ended()
+        assert now.items() >= before.items(), "a finished point has changed"
+        before = now
+    code, said = bench.finish()
+    assert code == 0, said
+    assert "going on with the sweep" in said
+    assert bench.ended().items() >= before.items()
+    assert bench.table().select("max_batch_size", "status").rows() == [(b, "measured") for b in (1, 2, 3, 4)]
+    assert sorted(path.name for path in bench.run.iterdir()) == ["points", "run.json"]
+    assert sorted(path.name for path in (bench.run / "points").iterdir()) == ["00-b1", "01-b2", "02-b3", "03-b4"]
+    # Whole runs are measured anew when they are asked for, not taken for finished.
+    (bench.run / "run.json").unlink()
+    process = bench.start()
+    wait_until(lambda: (bench.run / "unfinished.json").exists())
+    assert not list(bench.run.glob("points/03*"))
+    process.terminate()
+    assert process.wait(30) == 143
+
+
+@pytest.mark.slow
+def test_a_run_ends_with_the_workflow_that_started_it(tmp_path: Path, prepared: Path) -> None:
+    bench = Bench(tmp_path, prepared)
+    command = [sys.executable, str(SCRIPTS / "measure.py"), "cpu", TASK, "joulebench--llama-1m", "run.log"]
+    starter = f"import subprocess; subprocess.run({command!r}, cwd={str(tmp_path)!r})"
+    parent = subprocess.Popen([sys.executable, "-c", starter], stderr=subprocess.DEVNULL)
+    wait_until(bench.samplers)
+    (child,) = psutil.Process(parent.pid).children()
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 20)
+    wait_until(lambda: not bench.samplers(), 5)
+    assert not (bench.run / "run.json").exists()
+
+
+@pytest.mark.slow
+def test_a_dead_sampler_fails_the_run(tmp_path: Path, prepared: Path) -> None:
+    bench = Bench(tmp_path, prepared)
+    process = bench.start()
+    bench.wait_for(process, 1)
+    for sampler in bench.samplers():
+        os.kill(sampler, signal.SIGKILL)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 1
+    assert "sampler" in said
+    assert "Traceback" not in said
+    statuses = [point["status"] for point in json.loads((bench.run / "run.json").read_text())["points"]]
+    assert statuses[-1] == "failed"
+    assert set(statuses[:-1]) == {"measured"}
+    failed = bench.table().filter(pl.col("status") == "failed")
+    assert failed.select("energy_per_response_j", "tpot_p50_s").row(0) == (None, None)
+    kept = {name: digest for name, digest in bench.ended().items() if "00-b1" in name}
+    code, said = bench.finish()
+    assert code == 0, said
+    assert bench.ended().items() >= kept.items()
+
+
+@pytest.mark.slow
+def test_a_full_cache_is_overloaded_and_ends_the_sweep(tmp_path: Path, prepared: Path) -> None:
+    bench = Bench(
+        tmp_path,
+        prepared,
+        tasks__llm_chat__sweep={"batch_sizes": [1, 32, 64], "protocol": {"kind": "fixed", "requests": 96}},
+        engines__transformers={"kind": "transformers", "settings": {"num_blocks": 48}},
+    )
+    code, said = bench.finish()
+    assert code == 0, said
+    table = bench.table()
+    assert table["status"].to_list() == ["measured", "overloaded"]
+    assert "of 32 requests running on average while others wait" in table["reason"][1]
+    iterations = read_parquet(bench.run / "points" / "01-b32" / "iterations.parquet", ITERATIONS)
+    assert iterations["kv_cache_usage"].max() > 0.9
+
+
+@pytest.mark.slow
+def test_no_energy_source_leaves_latency_and_a_warning(tmp_path: Path, prepared: Path) -> None:
+    bench = Bench(
+        tmp_path,
+        prepared,
+        tasks__llm_chat__sweep={"batch_sizes": [2], "protocol": {"kind": "fixed", "requests": 16}},
+    )
+    code, said = bench.finish(JOULEBENCH_METERS="none")
+    assert code == 0, said
+    assert "JOULEBENCH_METERS says to measure with none" in said
+    row = bench.table().row(0, named=True)
+    assert row["tpot_p50_s"] > 0
+    assert row["output_tokens_per_s"] > 0
+    assert row["peak_memory_mb"] > 10
+    energy = [name for name in row if "energy" in name or name in ("power_w", "integrated_power_ratio")]
+    assert {row[name] for name in energy} == {None}
+
+
+def test_hardware_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    raw = yaml.safe_load((PROJECT / "config.yaml").read_text())
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(raw))
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / "probe_machine.py"), "h100", "machine.json", "probe.log"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        pytest.skip("this machine has an H100")
+    assert done.returncode == 1
+    complaint = [line for line in done.stderr.splitlines() if "h100: needs" in line]
+    assert len(complaint) == 1
+    assert "'H100'" in complaint[0]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "machine.json").exists()
+    assert complaint[0] in (tmp_path / "probe.log").read_text()
+
+

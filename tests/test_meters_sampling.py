@@ -1,0 +1,253 @@
+"""The real sampler process, with the meters that any machine has."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import polars as pl
+import psutil
+import pytest
+
+from joulebench.meters.base import COLUMNS, MeterError, Reading
+from joulebench.meters.sampler import Readings
+from joulebench.meters.sampling import FILE_NAME, SamplerError, Sampling
+from joulebench.records import ENERGY
+
+
+@pytest.fixture
+def sampling(tmp_path: Path) -> Iterator[Sampling]:
+    with Sampling.start(["none"], tmp_path, silence_s=1.0) as running:
+        yield running
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _error_of_check(sampling: Sampling, seconds: float) -> str:
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        try:
+            sampling.check()
+        except SamplerError as error:
+            return str(error)
+        time.sleep(0.02)
+    raise AssertionError(f"check() said nothing for {seconds} s")
+
+
+def test_the_lines_of_the_file_are_rows_of_the_energy_table() -> None:
+    assert tuple(ENERGY.names()) == COLUMNS
+
+
+@pytest.mark.slow
+def test_codecarbon_readings_are_regular_and_add_up(tmp_path: Path) -> None:
+    pytest.importorskip("codecarbon")
+    with Sampling.start(["codecarbon"], tmp_path) as sampling:
+        assert sampling.sources == {"host": "codecarbon_estimate"}
+        begin = time.monotonic()
+        time.sleep(4)
+        end = time.monotonic()
+        frame = sampling.since(begin, end)
+        now_j = sampling.energy_now_j()
+    assert frame.schema == ENERGY
+    assert set(frame["source"]) == {"codecarbon_estimate"}
+    times, energies, powers = (frame[name].to_list() for name in ("time_s", "energy_j", "power_w"))
+    assert times[0] <= 0
+    assert times[-1] > end - begin
+    steps = [later - earlier for earlier, later in pairwise(times)]
+    assert all(step > 0 for step in steps)
+    assert pl.Series(steps).median() == pytest.approx(0.25, abs=0.02)
+    assert sum(steps) / round(sum(steps) / 0.25) == pytest.approx(0.25, rel=0.02)
+    assert energies == sorted(energies)
+    integral = sum(power * step for power, step in zip(powers[1:], steps, strict=True))
+    assert energies[-1] - energies[0] == pytest.approx(integral, rel=0.01)
+    assert energies[-1] > energies[0]
+    assert now_j is not None
+    assert now_j >= energies[-1]
+    own_mb = psutil.Process().memory_info().rss / 1e6
+    assert frame["memory_used_mb"].drop_nulls().max() == pytest.approx(own_mb, rel=0.25)
+
+
+def test_without_a_source_energy_is_null_and_memory_is_not(sampling: Sampling) -> None:
+    begin = time.monotonic()
+    time.sleep(0.6)
+    frame = sampling.since(begin, time.monotonic())
+    assert sampling.sources == {"host": None}
+    assert sampling.energy_now_j() is None
+    assert frame.height >= 3
+    for name in ("source", "energy_j", "power_w", "temperature_c", "clock_mhz", "throttled"):
+        assert frame[name].null_count() == frame.height
+    assert frame["memory_used_mb"].min() > 10  # type: ignore[operator]
+
+
+def test_memory_is_of_the_whole_tree_without_the_sampler(sampling: Sampling) -> None:
+    program = "x = b'1' * 300_000_000; print(1, flush=True); input()"
+    child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert child.stdout is not None
+        child.stdout.readline()
+        begin = time.monotonic()
+        time.sleep(0.6)
+        used_mb = sampling.since(begin, time.monotonic(), margin_s=0)["memory_used_mb"].drop_nulls()[-1]
+        tree = [psutil.Process(), psutil.Process(child.pid)]
+        assert used_mb == pytest.approx(sum(one.memory_info().rss for one in tree) / 1e6, abs=8)
+    finally:
+        child.communicate(b"\n")
+
+
+def test_a_killed_sampler_is_noticed(sampling: Sampling) -> None:
+    sampling.check()
+    os.kill(sampling.pid, signal.SIGKILL)
+    message = _error_of_check(sampling, 3.0)
+    assert "was killed by signal 9" in message
+    assert "void" in message
+
+
+def test_a_silent_sampler_is_noticed(sampling: Sampling) -> None:
+    os.kill(sampling.pid, signal.SIGSTOP)
+    assert "has given no reading for" in _error_of_check(sampling, 3.0)
+
+
+def test_since_does_not_wait_for_ever_on_a_silent_sampler(sampling: Sampling) -> None:
+    begin = time.monotonic()
+    os.kill(sampling.pid, signal.SIGSTOP)
+    with pytest.raises(SamplerError, match="no reading"):
+        sampling.since(begin, time.monotonic() + 0.3)
+
+
+def test_a_gap_in_the_stretch_is_refused(sampling: Sampling) -> None:
+    begin = time.monotonic()
+    os.kill(sampling.pid, signal.SIGSTOP)
+    time.sleep(1.5)
+    os.kill(sampling.pid, signal.SIGCONT)
+    time.sleep(0.3)
+    end = time.monotonic()
+    with pytest.raises(SamplerError, match=r"did not read host for 1\.\d s"):
+        sampling.since(begin, end)
+    time.sleep(0.3)
+    assert sampling.since(end, time.monotonic()).height > 0
+
+
+def test_a_stretch_before_the_sampler_is_refused(sampling: Sampling) -> None:
+    now = time.monotonic()
+    with pytest.raises(SamplerError, match="after the measurement began"):
+        sampling.since(now - 30, now)
+
+
+def test_the_margin_comes_along_and_no_more(sampling: Sampling) -> None:
+    time.sleep(1.2)
+    begin = time.monotonic()
+    time.sleep(0.5)
+    end = time.monotonic()
+    time.sleep(1.2)
+    frame = sampling.since(begin, end, margin_s=0.6)
+    assert -0.6 <= frame["time_s"].min() < -0.3  # type: ignore[operator]
+    assert end - begin + 0.3 < frame["time_s"].max() <= end - begin + 0.6  # type: ignore[operator]
+    narrow = sampling.since(begin, end, margin_s=0.0)["time_s"]
+    assert (narrow < 0).sum() == 1
+    assert (narrow > end - begin).sum() == 1
+
+
+def test_an_incomplete_last_line_is_not_read(sampling: Sampling, tmp_path: Path) -> None:
+    begin = time.monotonic()
+    time.sleep(0.6)
+    end = time.monotonic()
+    sampling.since(begin, end)
+    os.kill(sampling.pid, signal.SIGSTOP)
+    whole = sampling.since(begin, end)
+    with (tmp_path / FILE_NAME).open("ab") as lines:
+        lines.write(f"host,,{end + 0.9:.6f},,1".encode())
+    assert sampling.since(begin, end).equals(whole)
+    with (tmp_path / FILE_NAME).open("ab") as lines:
+        lines.write(b"2.5,,,,\n")
+    completed = sampling.since(begin, end)
+    assert completed.height == whole.height + 1
+    assert completed["power_w"][-1] == 12.5
+
+
+def test_stop_leaves_no_process_and_no_file(tmp_path: Path) -> None:
+    sampling = Sampling.start(["none"], tmp_path)
+    pid = sampling.pid
+    assert _alive(pid)
+    assert list(tmp_path.iterdir())
+    sampling.stop()
+    sampling.stop()
+    assert not psutil.pid_exists(pid)
+    assert pid not in [child.pid for child in psutil.Process().children(recursive=True)]
+    assert list(tmp_path.iterdir()) == []
+    time.sleep(0.25)
+    with pytest.raises(SamplerError, match="was stopped"):
+        sampling.check()
+
+
+def test_stop_ends_a_sampler_that_does_not_listen(tmp_path: Path) -> None:
+    sampling = Sampling.start(["none"], tmp_path, stop_timeout_s=0.2)
+    pid = sampling.pid
+    os.kill(pid, signal.SIGSTOP)
+    sampling.stop()
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_meter_that_cannot_start_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # also where there is a GPU
+    with pytest.raises(SamplerError, match=r"could not start: it ended with code 1 \(no .*\)$"):
+        Sampling.start(["nvml"], tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    with pytest.raises(SamplerError, match=r"no first reading within 0\.001 s"):
+        Sampling.start(["none"], tmp_path, start_timeout_s=0.001)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_sampler_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path; from joulebench.meters.sampling import Sampling\n"
+        "print(Sampling.start(['none'], Path(sys.argv[1])).pid, flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    assert _alive(pid)
+    parent.kill()
+    parent.communicate()
+    give_up = time.monotonic() + 2.0
+    while _alive(pid) and time.monotonic() < give_up:
+        time.sleep(0.02)
+    assert not _alive(pid)
+
+
+class _Replay:
+    """A meter that gives the energies it is told to."""
+
+    def __init__(self, *energies_j: float) -> None:
+        self.sources: dict[str, str | None] = {"cpu:0": "rapl"}
+        self._energies = iter(energies_j)
+
+    def read(self) -> Iterator[Reading]:
+        yield Reading("cpu:0", "rapl", next(self._energies), None, throttled=True)
+
+    def close(self) -> None: ...
+
+
+def test_energy_starts_at_zero_and_a_counter_that_goes_back_is_an_error(tmp_path: Path) -> None:
+    meter = _Replay(5000.5, 5000.5, 5010.75, 5010.5)
+    with (tmp_path / "readings.csv").open("w") as file:
+        readings = Readings(file)
+        for _ in range(3):
+            readings.poll(meter)
+        with pytest.raises(MeterError, match=r"cpu:0 went back from 5010\.750 to 5010\.500 J"):
+            readings.poll(meter)
+    frame = pl.read_csv(tmp_path / "readings.csv", schema=ENERGY)
+    assert frame["energy_j"].to_list() == [0.0, 0.0, 10.25]
+    assert frame["throttled"].to_list() == [True] * 3
+    assert frame["power_w"].to_list() == [None] * 3
