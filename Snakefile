@@ -20,7 +20,9 @@ except UserError as error:
 
 # What the rules' own processes need: this interpreter first, and the config as it was resolved here.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-os.environ["JOULEBENCH_CONFIG"] = str(hand_over(PLAN.config, Path(".snakemake", "joulebench")))
+os.environ["JOULEBENCH_CONFIG"] = str(
+    hand_over(PLAN.config, Path(".snakemake", "joulebench"))
+)
 
 
 wildcard_constraints:

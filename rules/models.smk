@@ -10,5 +10,5 @@ rule prepare_model:
         "results/models/{model}/model.json",
     log:
         "logs/models/{model}.log",
-    script:
-        "../workflow/scripts/prepare_model.py"
+    shell:
+        "exec python workflow/scripts/prepare_model.py {wildcards.model} {output} {log} {input}"

@@ -1,10 +1,10 @@
+# `shell:` and no params: what is there is not made again when a rule or the config changes, and so nothing below it is.
+# The measuring holds what it is given against the config, and says what to delete.
 rule sample_requests:
     output:
-        "results/requests/{task}.parquet",
-    params:
-        dataset=lambda wc: PLAN.config.tasks[wc.task].dataset.model_dump(mode="json"),
-        sample=lambda wc: PLAN.config.tasks[wc.task].sample.model_dump(mode="json"),
+        table="results/requests/{task}.parquet",
+        facts="results/requests/{task}.json",
     log:
         "logs/requests/{task}.log",
-    script:
-        "../workflow/scripts/sample_requests.py"
+    shell:
+        "exec python workflow/scripts/sample_requests.py {wildcards.task} {output.table} {output.facts} {log}"

@@ -8,7 +8,10 @@ def is_cpu(wildcards):
 
 
 def model_of(wildcards):
-    return str(PLAN.cell(wildcards.hardware, wildcards.task, wildcards.run).model_folder / "model.json")
+    return str(
+        PLAN.cell(wildcards.hardware, wildcards.task, wildcards.run).model_folder
+        / "model.json"
+    )
 
 
 rule probe_machine:

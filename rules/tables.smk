@@ -9,9 +9,9 @@ rule tables:
         points="results/{hardware}/points.csv",
         leaderboard="results/{hardware}/leaderboard.csv",
         left_out="results/{hardware}/left_out.csv",
-    params:
-        config=lambda wc: PLAN.digest(wc.hardware),
     log:
         "logs/{hardware}/tables.log",
+    params:
+        config=lambda wc: PLAN.digest(wc.hardware),
     script:
         "../workflow/scripts/tables.py"

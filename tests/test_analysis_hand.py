@@ -96,9 +96,7 @@ def asked() -> pl.DataFrame:
     return frame([(0, i, *row) for i, row in enumerate(ASKED)], records.REQUESTS)
 
 
-def write(
-    folder: Path, spec: RunSpec, loads: Mapping[int, Mapping[str, pl.DataFrame]], **changes: Any
-) -> WantedRun:
+def write(folder: Path, spec: RunSpec, loads: Mapping[int, Mapping[str, pl.DataFrame]], **changes: Any) -> WantedRun:
     """A run folder with one measured point a batch size of `loads`."""
     for point, (batch, tables_of_point) in enumerate(loads.items()):
         for name, rows in tables_of_point.items():
@@ -252,15 +250,13 @@ def test_diffusion(tmp_path: Path) -> None:
     ]
     # 100 W, then 200 W from 5 s on, in updates of a second: 100 t up to 5 s, then 500 + 200 (t - 5).
     counter = [(t, 100.0 * t if t <= 5 else 500 + 200.0 * (t - 5)) for t in range(11)]
-    energy = pl.DataFrame(
-        {"time_s": [float(t) for t, _ in counter], "energy_j": [j for _, j in counter]}
-    ).with_columns(device=pl.lit("gpu:0"), source=pl.lit("nvml_counter"))
+    energy = pl.DataFrame({"time_s": [float(t) for t, _ in counter], "energy_j": [j for _, j in counter]}).with_columns(
+        device=pl.lit("gpu:0"), source=pl.lit("nvml_counter")
+    )
     energy = energy.with_columns(
         pl.lit(None, dtype).alias(name) for name, dtype in records.ENERGY.items() if name not in energy.columns
     ).select(records.ENERGY.names())
-    requests = frame(
-        [(0, i, None, None, 2.0, 2.0, 3.0, 3.0, "finished") for i in range(22)], records.REQUESTS
-    )
+    requests = frame([(0, i, None, None, 2.0, 2.0, 3.0, 3.0, "finished") for i in range(22)], records.REQUESTS)
     loads = {4: {"iterations": frame(batches, records.BATCHES), "requests": requests, "energy": energy}}
     row = points([write(tmp_path, DIFFUSION, loads)])[0].row(0, named=True)
     # 200 J at 2 s, 1300 J at 9 s; 18 outputs in 7 s.

@@ -40,7 +40,7 @@ def energy(first_s: float = -1.0, last_s: float = 12.0, **columns: Any) -> pl.Da
     rows = pl.DataFrame({"time_s": times}).with_columns(
         device=pl.lit("cpu:0"), source=pl.lit("rapl"), energy_j=pl.col("time_s") * 50 + 1000, power_w=pl.lit(50.0)
     )
-    rows = rows.with_columns(**{name: value for name, value in columns.items()})
+    rows = rows.with_columns(**columns)
     absent = [pl.lit(None).alias(name) for name in records.ENERGY if name not in rows.columns]
     return rows.with_columns(*absent).select(pl.col(name).cast(dtype) for name, dtype in records.ENERGY.items())
 

@@ -54,7 +54,7 @@ def figures(folder: Path, load: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame],
 
 
 @given(load=loads(), batch=st.integers(1, 4))
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=40)
 def test_figures_of_a_point_agree_with_each_other(
     tmp_path_factory: pytest.TempPathFactory, load: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], batch: int
 ) -> None:
@@ -102,9 +102,7 @@ def test_tokens_of_two_halves_add_up(load: tuple[pl.DataFrame, pl.DataFrame, pl.
 
 @given(load=loads(), batch=st.integers(1, 4))
 @settings(deadline=None, max_examples=60)
-def test_blocks_hold_the_window_exactly_once(
-    load: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], batch: int
-) -> None:
+def test_blocks_hold_the_window_exactly_once(load: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], batch: int) -> None:
     rows = windows.with_durations(load[0].with_columns(key=pl.lit(0, KEY)).lazy())
     sizes = pl.LazyFrame({"key": [0], "max_batch_size": [batch]}, schema=SIZES)
     found = windows.text_windows(rows, sizes).collect()

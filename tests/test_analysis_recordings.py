@@ -108,9 +108,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
     requests = pl.read_parquet(ONCE / "requests.parquet").with_columns(status=pl.lit("finished"))
     for point in range(4):
         mine = pl.col("point") == point
-        write_point(
-            run, point, 256, iterations=iterations.filter(mine), requests=requests, energy=energy.filter(mine)
-        )
+        write_point(run, point, 256, iterations=iterations.filter(mine), requests=requests, energy=energy.filter(mine))
     write_run(run, wanted, [256] * 4)
     return points([WantedRun(run, wanted, None)])[0]
 

@@ -19,7 +19,7 @@ import yaml
 from joulebench import config, datasets, models
 from joulebench.analysis.points import WantedRun, points
 from joulebench.plan import Plan
-from joulebench.records import ITERATIONS, read_parquet, write_parquet
+from joulebench.records import ITERATIONS, Requests, read_parquet, write_json, write_parquet
 
 PROJECT = Path(__file__).parents[1]
 SCRIPTS = PROJECT / "workflow" / "scripts"
@@ -103,9 +103,18 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Requests and model of the tiny config, made once."""
     results = tmp_path_factory.mktemp("prepared")
     made = config.parse(tiny())
-    sampled = datasets.sample(made.tasks[TASK].dataset, made.tasks[TASK].sample).requests
-    write_parquet(sampled, results / "requests" / f"{TASK}.parquet")
-    texts = [*sampled["prompt"], *sampled["reference"]]
+    task = made.tasks[TASK]
+    sampled = datasets.sample(task.dataset, task.sample)
+    write_parquet(sampled.requests, results / "requests" / f"{TASK}.parquet")
+    facts = Requests(
+        dataset=task.dataset.model_dump(mode="json"),
+        sample=task.sample.model_dump(mode="json"),
+        origin=sampled.origin,
+        rows=sampled.rows,
+        unusable=sampled.unusable,
+    )
+    write_json(facts, results / "requests" / f"{TASK}.json")
+    texts = [*sampled.requests["prompt"], *sampled.requests["reference"]]
     models.prepare(MODEL, made.models[MODEL], texts, results / "models" / "joulebench--llama-1m")
     return results
 
@@ -229,6 +238,21 @@ def test_no_energy_source_leaves_latency_and_a_warning(tmp_path: Path, prepared:
     assert {row[name] for name in energy} == {None}
 
 
+def test_requests_or_a_model_made_under_another_config_are_refused(tmp_path: Path, prepared: Path) -> None:
+    for change, complaint in (
+        ({"tasks__llm_chat__sample": {"requests": 9, "seed": 0}}, "sampled under other settings of tasks.llm-chat"),
+        ({"models__joulebench/llama_1m__seed": 5}, "made under another weights_seed than the config's"),
+    ):
+        folder = tmp_path / str(len(complaint))
+        folder.mkdir()
+        bench = Bench(folder, prepared, **change)
+        code, said = bench.finish()
+        assert code == 1
+        assert complaint in said
+        assert "delete it and run again" in said
+        assert not bench.run.exists()
+
+
 def test_hardware_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     raw = yaml.safe_load((PROJECT / "config.yaml").read_text())
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(raw))
@@ -248,5 +272,3 @@ def test_hardware_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "machine.json").exists()
     assert complaint[0] in (tmp_path / "probe.log").read_text()
-
-

@@ -48,7 +48,7 @@ def _explain(model: type[BaseModel], error: Any) -> str:
         options = {name for node in nodes for name in _mapping(node)}
         found = f"found {error['input'][tag]!r}" if tag in error["input"] else "missing"
         return f"{where}.{tag}: {found}; expected {' or '.join(sorted(options))}"
-    message = error["msg"].removeprefix("Value error, ")
+    message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "string_pattern_mismatch":
         pattern = error["ctx"]["pattern"]
         message = "expected a commit of 40 hex digits" if "{40}" in pattern else f"expected to match {pattern}"
@@ -56,7 +56,8 @@ def _explain(model: type[BaseModel], error: Any) -> str:
         return message
     if isinstance(error["input"], dict):
         return f"{where}: {message}"
-    return f"{where}: found {error['input']!r}; {message[0].lower()}{message[1:]}"
+    message = message[0].lower() + message[1:]
+    return f"{where}: found {error['input']!r}; {message}"
 
 
 def _walk(schema: dict[str, Any], loc: tuple[Any, ...]) -> tuple[list[str], list[str], list[dict[str, Any]]]:
@@ -86,11 +87,12 @@ def _deref(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mapping(node: dict[str, Any]) -> dict[Any, str]:
-    return node.get("discriminator", {}).get("mapping", {})
+    found: dict[Any, str] = node.get("discriminator", {}).get("mapping", {})
+    return found
 
 
 def _options(node: dict[str, Any]) -> list[dict[str, Any]]:
-    return node.get("anyOf", []) + node.get("oneOf", [])
+    return [*node.get("anyOf", []), *node.get("oneOf", [])]
 
 
 def _leaves(schema: dict[str, Any], nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -336,7 +336,6 @@ def run_spec(config: Config, hardware: str, task: TaskName, run: str) -> RunSpec
     entry, model, place = config.matrix[hardware][task], config.models[name], config.hardware[hardware]
     variant = config.variants[variant_name] if variant_name else Variant()
     engine = config.engine_of(hardware, task, run)
-    synthetic = isinstance(model, Synthetic)
     return RunSpec(
         hardware=hardware,
         device=place.device,
@@ -344,12 +343,7 @@ def run_spec(config: Config, hardware: str, task: TaskName, run: str) -> RunSpec
         task=task,
         model=name,
         variant=variant_name or None,
-        weights=model.weights,
-        revision=None if synthetic else model.revision,
-        trust_remote_code=False if synthetic else model.trust_remote_code,
-        architecture=architecture(name, model) if synthetic else None,
-        weights_seed=model.seed if synthetic else None,
-        tokenizer=model.tokenizer if synthetic else None,
+        **model_spec(name, model),
         dtype=variant.dtype or model.dtype,
         generation=model.generation if task not in TEXT_TASKS else None,
         engine=engine.kind,
@@ -359,6 +353,19 @@ def run_spec(config: Config, hardware: str, task: TaskName, run: str) -> RunSpec
         output_length=config.tasks[task].output_length if task in TEXT_TASKS else None,
         sweep=entry.sweep or config.tasks[task].sweep,
     )
+
+
+def model_spec(name: str, model: Checkpoint | Synthetic) -> dict[str, Any]:
+    """What a model's files are made from: the fields of RunSpec that results/models/{model}/ stands for."""
+    if isinstance(model, Synthetic):
+        made = {
+            "architecture": architecture(name, model),
+            "weights_seed": model.seed,
+            "tokenizer": model.tokenizer.model_dump(),
+        }
+        return {"weights": "synthetic", "revision": None, "trust_remote_code": False, **made}
+    code = {"revision": model.revision, "trust_remote_code": model.trust_remote_code}
+    return {"weights": "checkpoint", **code, "architecture": None, "weights_seed": None, "tokenizer": None}
 
 
 def architecture(name: str, model: Synthetic) -> dict[str, JsonValue]:

@@ -42,7 +42,7 @@ class Plan:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._cells = {
+        self._cells: dict[tuple[str, str, str], Cell] = {
             (hardware, task, run_folder(run)): Cell(hardware, task, run)
             for hardware, tasks in config.matrix.items()
             for task, entry in tasks.items()
@@ -93,7 +93,9 @@ class Plan:
         return {
             "specs": {str(cell.folder): self.spec(cell).hash for cell in self.cells(hardware)},
             "tdp_w": self.config.hardware[hardware].tdp_w,
-            "targets": {name: task.model_dump(mode="json")["latency_target"] for name, task in self.config.tasks.items()},
+            "targets": {
+                name: task.model_dump(mode="json")["latency_target"] for name, task in self.config.tasks.items()
+            },
         }
 
     def check(self) -> None:

@@ -116,12 +116,21 @@ class Point(Record):
     duration_s: float
 
 
+class Requests(Record):
+    """results/requests/{task}.json beside the Parquet file: how it was sampled, and what could not be used."""
+
+    dataset: dict[str, Any]
+    sample: dict[str, Any]
+    origin: dict[str, str]
+    rows: int
+    unusable: dict[str, int]
+
+
 class Model(Record):
-    """model.json beside a model's weights: what they are."""
+    """model.json beside a model's weights: what they are, and what the config said of them (config.model_spec)."""
 
     model: str
-    weights: Literal["checkpoint", "synthetic"]
-    revision: str | None
+    made_from: dict[str, Any]
     parameters: int
     licence: str | None
     files_sha256: dict[str, str]
@@ -249,6 +258,11 @@ def read_parquet(path: Path, schema: pl.Schema) -> pl.DataFrame:
 def read_run(folder: Path) -> Run:
     """Read a run folder's run.json. Raises RecordError where it is missing or damaged."""
     return _read_json(folder / "run.json", Run)
+
+
+def read_requests(path: Path) -> Requests:
+    """Read what results/requests/{task}.json says. Raises RecordError where it is missing or damaged."""
+    return _read_json(path, Requests)
 
 
 def read_model(folder: Path) -> Model:

@@ -1,6 +1,7 @@
-"""A model of the config -> results/models/{model}/."""
+"""A model of the config -> results/models/{model}/: prepare_model.py MODEL OUT LOG [REQUESTS]"""
 
 import logging
+import sys
 from pathlib import Path
 
 from joulebench import models
@@ -10,7 +11,7 @@ from joulebench.records import PROMPTS, read_parquet
 from joulebench.resolved import handed_over
 
 
-def main(folder_name: str, requests: Path | None, out: Path, log: Path) -> None:
+def main(folder_name: str, out: Path, log: Path, requests: Path | None = None) -> None:
     with journal(log, f"model {folder_name}"):
         config = handed_over()
         name = Plan(config).model(folder_name)
@@ -19,9 +20,8 @@ def main(folder_name: str, requests: Path | None, out: Path, log: Path) -> None:
             prompts = read_parquet(requests, PROMPTS)
             texts = [*prompts["prompt"], *prompts["reference"].drop_nulls()]
         made = models.prepare(name, config.models[name], texts, out.parent)
-        logging.info("%s: %s weights, %s parameters", name, made.weights, f"{made.parameters:,}")
+        logging.info("%s: %s weights, %s parameters", name, made.made_from["weights"], f"{made.parameters:,}")
 
 
-if "snakemake" in globals():
-    job = globals()["snakemake"]
-    main(job.wildcards.model, Path(job.input[0]) if job.input else None, Path(job.output[0]), Path(job.log[0]))
+if __name__ == "__main__":
+    main(sys.argv[1], *(Path(word) for word in sys.argv[2:]))

@@ -89,7 +89,9 @@ class TransformersEngine:
             most = self._length.tokens
             if self._length.kind == "reference":
                 if reference is None:
-                    raise UserError("output_length: kind is reference, but the dataset has no answers; set natural or fixed")
+                    raise UserError(
+                        "output_length: kind is reference, but the dataset has no answers; set natural or fixed"
+                    )
                 most = max(1, min(most, len(self._tokenizer(reference, add_special_tokens=False).input_ids)))
             if len(ids) + most > self._capacity:
                 raise UserError(

@@ -41,12 +41,17 @@ class Mark:
 
 
 def place(
-    marks: Sequence[Mark], radius: float, width: float, height: float, lines: Sequence[Box] = ()
+    marks: Sequence[Mark],
+    radius: float,
+    width: float,
+    height: float,
+    lines: Sequence[Box] = (),
+    over_lines: bool = True,
 ) -> list[tuple[float, float] | None]:
     """The centre of each mark's label in pixels, or None where no place around the point is free.
 
-    Greedy: earlier marks choose first. `radius` is a point's. A label stays inside `width` by `height`, covers
-    no point and no other label, and covers `lines` only where there is no other place.
+    Greedy: earlier marks choose first. `radius` is a point's. A label stays inside `width` by `height` and covers
+    no point and no other label. It covers `lines` only where there is no other place, and never without `over_lines`.
     """
     taken = [Box.around(mark.x, mark.y, radius, radius) for mark in marks]
     centres: list[tuple[float, float] | None] = []
@@ -57,7 +62,7 @@ def place(
             x, y = mark.x + dx * (radius + half_width + 0.5), mark.y + dy * (radius + half_height + 0.5)
             box = Box.around(x, y, half_width, half_height)
             inside = box.left >= 0 and box.top >= 0 and box.right <= width and box.bottom <= height
-            if inside and not box.meets(taken):
+            if inside and not box.meets(taken) and (over_lines or not box.meets(lines)):
                 free.append((box.meets(lines), (x, y), box))
         if free:
             _, centre, box = min(free, key=lambda place: place[0])

@@ -15,6 +15,7 @@ HEIGHT_PX = 380
 POINT_PX = 60  # an area, as Vega counts point sizes
 RADIUS_PX = math.sqrt(POINT_PX) / 2 + 0.5
 DECADE = 10.0
+CROWDED = 60  # points of a panel, from which on a label is left out rather than set over a line
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def _batch_sizes(drawn: pl.DataFrame, x_axis: Axis, y_axis: Axis, limit: float |
         lines.append([pixels(latency, low), pixels(latency, high)])
     if limit is not None:
         lines.append([(x_axis.px(limit), 0.0), (x_axis.px(limit), HEIGHT_PX)])
-    centres = place(marks, RADIUS_PX, style.PANEL_PX, HEIGHT_PX, along(lines))
+    centres = place(marks, RADIUS_PX, style.PANEL_PX, HEIGHT_PX, along(lines), over_lines=len(marks) <= CROWDED)
     values = [
         {"latency": x_axis.value(centre[0]), "energy": y_axis.value(HEIGHT_PX - centre[1]), "label": label}
         for centre, label in zip(centres, labels, strict=True)

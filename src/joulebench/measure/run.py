@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
+import polars as pl
+
 from joulebench import engines, meters
 from joulebench.config import RunSpec
 from joulebench.errors import UserError
@@ -17,7 +19,17 @@ from joulebench.measure.session import Session, utc_now
 from joulebench.measure.sweep import Sweep
 from joulebench.meters.machine import probe, require
 from joulebench.meters.sampling import Sampling
-from joulebench.records import PROMPTS, Machine, Run, read_model, read_parquet, read_point, write_json
+from joulebench.records import (
+    PROMPTS,
+    Machine,
+    Model,
+    Run,
+    read_model,
+    read_parquet,
+    read_point,
+    read_requests,
+    write_json,
+)
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +45,7 @@ def measure(spec: RunSpec, requests: Path, model: Path, folder: Path) -> Run:
     engines.check(spec)
     machine = probe(spec.device, hardware_name=spec.hardware, reports_as=spec.reports_as)
     require(machine, spec.hardware, spec.device, spec.reports_as)
-    prompts = read_parquet(requests, PROMPTS)
-    facts = read_model(model)
+    prompts, facts = _prompts(spec, requests), _model(spec, model)
     digest = hashlib.sha256(requests.read_bytes()).hexdigest()
     with alone_on(_device(machine)):
         session = Session(folder, spec, digest, machine)
@@ -67,6 +78,28 @@ def measure(spec: RunSpec, requests: Path, model: Path, folder: Path) -> Run:
             raise failure
         session.close()
         return run
+
+
+def _prompts(spec: RunSpec, path: Path) -> pl.DataFrame:
+    sampled = read_requests(path.with_suffix(".json"))
+    wanted = (spec.dataset.model_dump(mode="json"), spec.sample.model_dump(mode="json"))
+    if (sampled.dataset, sampled.sample) != wanted:
+        raise UserError(
+            f"{path}: sampled under other settings of tasks.{spec.task}.dataset or sample than the config's; "
+            "delete it and run again"
+        )
+    return read_parquet(path, PROMPTS)
+
+
+def _model(spec: RunSpec, folder: Path) -> Model:
+    facts = read_model(folder)
+    wanted = spec.model_dump(mode="json", include=set(facts.made_from))
+    if changed := sorted(name for name, value in facts.made_from.items() if wanted[name] != value):
+        raise UserError(
+            f"{folder}: made under another {', '.join(changed)} than the config's for models.{spec.model}; "
+            "delete it and run again"
+        )
+    return facts
 
 
 def _device(machine: Machine) -> str:

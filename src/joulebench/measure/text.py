@@ -48,7 +48,9 @@ def closed_loop(
             turned_over = ended
         if isinstance(protocol, Timed) and turned_over is not None and ended - turned_over >= protocol.seconds:
             break
-        watch(Progress(finished, ended - load.started, _share(protocol, finished / batch, finished, turned_over, ended)))
+        watch(
+            Progress(finished, ended - load.started, _share(protocol, finished / batch, finished, turned_over, ended))
+        )
     engine.abort()
 
 

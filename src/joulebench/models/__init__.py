@@ -21,8 +21,7 @@ def prepare(name: str, model: config.Model, prompts: Sequence[str], folder: Path
         checkpoint.download(name, model, folder)
     record = Model(
         model=name,
-        weights=model.weights,
-        revision=None if isinstance(model, config.Synthetic) else model.revision,
+        made_from=config.model_spec(name, model),
         parameters=files.count_parameters(name, folder, model.parameters),
         licence=model.licence,
         files_sha256=files.digests(folder),
