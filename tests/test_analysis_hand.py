@@ -9,6 +9,9 @@ import polars as pl
 import pytest
 
 from joulebench import records, tables
+from joulebench.analysis.energy import energy_at, updates
+from joulebench.analysis.keyed import KEY
+from joulebench.analysis.latency import inter_token_latency
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.windows import overloaded
 from joulebench.config import RunSpec
@@ -285,3 +288,26 @@ def test_overloaded_is_told_by_the_time_weighted_mean_of_running() -> None:
 def test_a_batch_that_no_request_waits_for_is_not_overloaded() -> None:
     rows = [(1.0, 1, 1, 5, 1, 1, 0), (2.0, 2, 0, 5, 2, 1, 0), (3.0, 1, 0, 0, 2, 0, 1)]
     assert overloaded(steps(rows), 8) == (False, pytest.approx(1.5))
+
+
+def test_iterations_weigh_as_many_tokens_as_were_not_first() -> None:
+    # Weights 1, 2, 2: 0.5 s has four of five, 1.0 s the fifth; by all output tokens 1.0 s would have 10 of 14.
+    served = pl.LazyFrame(
+        {"duration_s": [1.0, 0.5, 0.5], "output_tokens": [10, 2, 2], "first_tokens": [9, 0, 0]},
+    ).with_columns(key=pl.lit(0, KEY))
+    found = inter_token_latency(served).collect().row(0, named=True)
+    assert found == {"key": 0, "itl_p50_s": 0.5, "itl_p90_s": 1.0, "itl_p95_s": 1.0, "itl_p99_s": 1.0}
+
+
+def test_a_quantile_is_the_smallest_duration_that_reaches_its_share() -> None:
+    # 0.1 s has exactly half of the tokens.
+    served = pl.LazyFrame({"duration_s": [0.2, 0.1], "output_tokens": [5, 5], "first_tokens": [0, 0]})
+    found = inter_token_latency(served.with_columns(key=pl.lit(0, KEY))).collect().row(0, named=True)
+    assert (found["itl_p50_s"], found["itl_p90_s"]) == (0.1, 0.2)
+
+
+def test_interpolation_does_not_round_above_the_next_update() -> None:
+    # In floating point 2.3 + 8.8 / 0.7 x (0.9999999999999999 - 0.3) is 11.100000000000001, above the 11.1 J of 1.0 s.
+    polls = pl.DataFrame({"time_s": [0.3, 1.0], "energy_j": [2.3, 11.1]}).with_columns(key=pl.lit(0, KEY))
+    asked = pl.DataFrame({"time_s": [0.9999999999999999], "row": [0]}).with_columns(key=pl.lit(0, KEY))
+    assert energy_at(updates(polls), asked)["value"].item() == 11.1

@@ -1,6 +1,5 @@
 """Whole files or none, and damaged ones refused by name."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +37,7 @@ def test_disk_full_leaves_no_file_and_says_so(small_disk: Path, large: pl.DataFr
         records.write_parquet(large, small_disk / "x.parquet")
     with pytest.raises(RecordError, match="No space left on device"):
         records.write_text("x" * 1_000_000, small_disk / "x.txt")
-    assert os.listdir(small_disk) == []
+    assert list(small_disk.iterdir()) == []
 
 
 def test_disk_full_keeps_the_file_that_was_there(small_disk: Path, large: pl.DataFrame) -> None:
@@ -51,20 +50,25 @@ def test_disk_full_keeps_the_file_that_was_there(small_disk: Path, large: pl.Dat
 
 
 def test_disk_full_leaves_no_point_folder(small_disk: Path, large: pl.DataFrame) -> None:
-    with (
-        pytest.raises(RecordError, match="No space left on device"),
-        records.whole_folder(small_disk / "00-b1") as folder,
-    ):
-        records.write_text("{}", folder / "point.json")
-        records.write_parquet(large, folder / "energy.parquet")
-    assert os.listdir(small_disk) == []
+    def save() -> None:
+        with records.whole_folder(small_disk / "00-b1") as folder:
+            records.write_text("{}", folder / "point.json")
+            records.write_parquet(large, folder / "energy.parquet")
+
+    with pytest.raises(RecordError, match="No space left on device"):
+        save()
+    assert list(small_disk.iterdir()) == []
 
 
 def test_a_folder_that_broke_off_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), records.whole_folder(tmp_path / "00-b1") as folder:
-        records.write_text("{}", folder / "point.json")
-        raise KeyboardInterrupt
-    assert os.listdir(tmp_path) == []
+    def save() -> None:
+        with records.whole_folder(tmp_path / "00-b1") as folder:
+            records.write_text("{}", folder / "point.json")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        save()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_corrupt_and_missing_parquet_are_named(tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
         _sync(aside)
-        os.replace(aside, path)
+        aside.replace(path)
     except OSError as error:
         raise RecordError(
             f"{path}: could not be written ({error.strerror or error}); nothing half-written was left; "
@@ -201,7 +201,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         yield aside
         for file in aside.iterdir():
             _sync(file)
-        os.replace(aside, path)
+        aside.replace(path)
     except OSError as error:
         raise RecordError(
             f"{path}: could not be written ({error.strerror or error}); nothing half-written was left; "

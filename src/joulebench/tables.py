@@ -66,7 +66,13 @@ _POINT: dict[str, type[pl.DataType]] = {
 POINTS = pl.Schema(_POINT)
 """points.csv: one row a point. Null where a figure does not apply or was not measured."""
 
-LEADERBOARD = pl.Schema({"rank": pl.Int64, "meets_latency_target": pl.Boolean, "latency_target": pl.String, **_POINT})
+_VERDICT: dict[str, type[pl.DataType]] = {
+    "rank": pl.Int64,
+    "meets_latency_target": pl.Boolean,
+    "latency_target": pl.String,
+}
+
+LEADERBOARD = pl.Schema(_VERDICT | _POINT)
 """leaderboard.csv: one row a task and model, the best point of it. `rank` counts within a task."""
 
 LEFT_OUT = pl.Schema({"task": pl.String, "run": pl.String, "reason": pl.String})

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.points import WantedRun, points
-from joulebench.config import LatencyTarget
 from joulebench.errors import UserError
 from joulebench.journal import journal
 from joulebench.plan import Plan
@@ -23,9 +22,7 @@ def main(hardware: str, points_csv: Path, leaderboard_csv: Path, left_out_csv: P
             logging.warning("left out: %s %s: %s", row["task"], row["run"], row["reason"])
         if table.is_empty():
             raise UserError(f"{hardware}: no run was measured as the config says; see what was left out above")
-        targets: dict[str, LatencyTarget | None] = {
-            name: task.latency_target for name, task in plan.config.tasks.items()
-        }
+        targets = {name: task.latency_target for name, task in plan.config.tasks.items()}
         best = leaderboard(table, targets)
         write_csv(left_out, LEFT_OUT, left_out_csv)
         write_csv(table, POINTS, points_csv)

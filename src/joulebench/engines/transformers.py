@@ -40,8 +40,8 @@ class TransformersEngine:
 
         if not transformers.__version__.startswith(f"{TRIED}."):
             raise UserError(
-                f"engine transformers: found transformers {transformers.__version__}, its continuous batching was tried "
-                f"with {TRIED}; install the pinned environment"
+                f"engine transformers: found transformers {transformers.__version__}, its continuous batching was "
+                f"tried with {TRIED}; install the pinned environment"
             )
         logging.getLogger("ContinuousBatchingLogger").setLevel(logging.WARNING)
         settings = Settings.model_validate(spec.engine_settings)

@@ -35,7 +35,8 @@ def count_parameters(name: str, folder: Path, expected: int | None) -> int:
         raise UserError(f"{name}: no safetensors weights in {folder}; only safetensors are loaded")
     if expected is not None and abs(found - expected) > TOLERANCE * expected:
         raise UserError(
-            f"{name}: {found:,} parameters in its weights, the config says {expected:,}; correct models.{name}.parameters"
+            f"{name}: {found:,} parameters in its weights, the config says {expected:,}; "
+            f"correct models.{name}.parameters"
         )
     return found
 

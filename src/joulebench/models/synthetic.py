@@ -29,7 +29,7 @@ class CausalLM(BaseModel):
 
 
 class Pipeline(BaseModel):
-    """A diffusion pipeline: its class, its components by name (null for one left out), and switches of its constructor."""
+    """A diffusion pipeline: its class, its components by name (null: left out), and switches of its constructor."""
 
     model_config = ConfigDict(extra="forbid")
     kind: Literal["pipeline"]
