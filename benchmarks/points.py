@@ -158,6 +158,7 @@ def _point(rng: np.random.Generator, index: int, batch: int) -> dict[str, pl.Dat
         "first_output_s": first,
         "finished_s": finished_at,
         "status": ["finished"] * served,
+        "asked_output_tokens": tokens,
     }
     polled = np.arange(-1, end[-1] + 1, 0.02) + rng.uniform(0, 0.001)
     power = (400 + 0.6 * batch) * rng.normal(1, 0.01, polled.size)

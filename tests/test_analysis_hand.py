@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from joulebench import records, tables
+from joulebench.analysis import metrics
 from joulebench.analysis.energy import energy_at, updates
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.latency import inter_token_latency
@@ -96,7 +97,7 @@ def steps(rows: list[tuple[float, int, int, int, int, int, int]] = STEPS) -> pl.
 
 
 def asked() -> pl.DataFrame:
-    return frame([(0, i, *row) for i, row in enumerate(ASKED)], records.REQUESTS)
+    return frame([(0, i, *row, None) for i, row in enumerate(ASKED)], records.REQUESTS)
 
 
 def write(folder: Path, spec: RunSpec, loads: Mapping[int, Mapping[str, pl.DataFrame]], **changes: Any) -> WantedRun:
@@ -259,7 +260,7 @@ def test_diffusion(tmp_path: Path) -> None:
     energy = energy.with_columns(
         pl.lit(None, dtype).alias(name) for name, dtype in records.ENERGY.items() if name not in energy.columns
     ).select(records.ENERGY.names())
-    requests = frame([(0, i, None, None, 2.0, 2.0, 3.0, 3.0, "finished") for i in range(22)], records.REQUESTS)
+    requests = frame([(0, i, None, None, 2.0, 2.0, 3.0, 3.0, "finished", None) for i in range(22)], records.REQUESTS)
     loads = {4: {"iterations": frame(batches, records.BATCHES), "requests": requests, "energy": energy}}
     row = points([write(tmp_path, DIFFUSION, loads)])[0].row(0, named=True)
     # 200 J at 2 s, 1300 J at 9 s; 18 outputs in 7 s.
@@ -311,3 +312,17 @@ def test_interpolation_does_not_round_above_the_next_update() -> None:
     polls = pl.DataFrame({"time_s": [0.3, 1.0], "energy_j": [2.3, 11.1]}).with_columns(key=pl.lit(0, KEY))
     asked = pl.DataFrame({"time_s": [0.9999999999999999], "row": [0]}).with_columns(key=pl.lit(0, KEY))
     assert energy_at(updates(polls), asked)["value"].item() == 11.1
+
+
+def test_a_point_that_was_cut_off_does_not_lose_its_long_answers() -> None:
+    """Lengths 2, 3 and 10 were asked for; the long one was in flight at the end. Mean 15 / 3 = 5, not 5 / 2."""
+    rows = [
+        (0, 0, 10, 2, 0.0, 0.0, 1.0, 2.0, "finished", 2),
+        (0, 1, 20, 3, 0.0, 0.0, 1.0, 3.0, "finished", 3),
+        (0, 2, 60, None, 0.0, 0.0, 1.0, None, "aborted", 10),
+    ]
+    known = metrics._mean_lengths(frame(rows, records.REQUESTS).lazy().with_columns(key=0)).collect()
+    assert known.row(0, named=True) == {"key": 0, "mean_prompt_tokens": 30.0, "mean_output_tokens": 5.0}
+    stops_by_itself = frame([(*row[:-1], None) for row in rows], records.REQUESTS)
+    known = metrics._mean_lengths(stops_by_itself.lazy().with_columns(key=0)).collect()
+    assert known.row(0, named=True) == {"key": 0, "mean_prompt_tokens": 15.0, "mean_output_tokens": 2.5}

@@ -27,7 +27,7 @@ def loads(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         rows.append((0, index, end, running, waiting, 3 * tokens, 1 + tokens, tokens, finished, 0, 0.0))
     iterations = pl.DataFrame(rows, schema=records.ITERATIONS, orient="row")
     lengths = draw(st.lists(st.integers(1, 50), min_size=1, max_size=5))
-    served = [(0, i, 7, length, 0.0, 0.0, 0.5 * end, end, "finished") for i, length in enumerate(lengths)]
+    served = [(0, i, 7, length, 0.0, 0.0, 0.5 * end, end, "finished", None) for i, length in enumerate(lengths)]
     requests = pl.DataFrame(served, schema=records.REQUESTS, orient="row")
     return iterations, requests, draw(counters(end))
 

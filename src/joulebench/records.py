@@ -37,9 +37,11 @@ REQUESTS = pl.Schema(
         "first_output_s": pl.Float64,
         "finished_s": pl.Float64,
         "status": pl.String,
+        "asked_output_tokens": pl.Int32,
     }
 )
-"""One row a request of a point. `status`: finished, aborted (dropped when the point ended), failed.
+"""One row a request of a point. `asked_output_tokens` is the length that its answer was made to have (end of
+sequence ignored), null where the model stops by itself. `status`: finished, aborted (dropped when the point ended), failed.
 Diffusion has no prompt or output tokens, and its first output is the whole one."""
 
 ITERATIONS = pl.Schema(

@@ -6,12 +6,12 @@ import polars as pl
 
 from joulebench import tables
 from joulebench.analysis.points import USABLE
-from joulebench.config import LatencyTarget
+from joulebench.config import LatencyTarget, TaskName
 
 _GROUP = ("task", "model")
 
 
-def leaderboard(points: pl.DataFrame, targets: Mapping[str, LatencyTarget | None]) -> pl.DataFrame:
+def leaderboard(points: pl.DataFrame, targets: Mapping[TaskName, LatencyTarget | None]) -> pl.DataFrame:
     """The best point of each task and model (tables.LEADERBOARD), sorted by task, rank and model.
 
     `points`: tables.POINTS; `targets`: task -> its latency target, None where every point will do. Of a model's
@@ -46,11 +46,11 @@ def leaderboard(points: pl.DataFrame, targets: Mapping[str, LatencyTarget | None
     )
 
 
-def _judged(points: pl.DataFrame, targets: Mapping[str, LatencyTarget | None]) -> pl.DataFrame:
+def _judged(points: pl.DataFrame, targets: Mapping[TaskName, LatencyTarget | None]) -> pl.DataFrame:
     """`points` with latency_target as text, waited_s (what it is about), and meets_latency_target."""
-    parts = []
+    parts, named = [], {str(task): target for task, target in targets.items()}
     for (task,), rows in points.group_by("task", maintain_order=True):
-        target = targets.get(str(task))
+        target = named.get(str(task))
         if target is None:
             waited, text, meets = pl.lit(None, pl.Float64), None, pl.lit(True)
         else:

@@ -1,6 +1,6 @@
 """The figures of points: what was served and drawn over a window, divided.
 
-Per response of text: energy per output token x mean output tokens of the point's finished requests. Hence
+Per response of text: energy per output token x mean output tokens of the point's requests. Hence
 energy per token x tokens per second = power, and energy per response = energy per token x mean length, exactly.
 The interval per response is that per output token x the same mean length, the lengths taken as given.
 """
@@ -26,6 +26,7 @@ _REQUEST = (
     "first_output_s",
     "finished_s",
     "status",
+    "asked_output_tokens",
 )
 _BATCH = ("start_s", "end_s", "outputs", "warmup")
 
@@ -111,9 +112,17 @@ def diffusion(files: Files, keys: pl.DataFrame) -> pl.DataFrame:
 
 
 def _mean_lengths(requests: pl.LazyFrame) -> pl.LazyFrame:
-    """key, mean_prompt_tokens, mean_output_tokens of the finished requests of the whole point."""
+    """key, mean_prompt_tokens, mean_output_tokens, over every request of the whole point whose length is known.
+
+    Where the answers are made to have a length, that is all of them, the last ones in flight too: taken over the
+    finished alone, the mean would be too short in a point that was cut off, since long answers are in flight longer
+    (the inspection paradox; with the unfinished counted in, Wald's equation makes it unbiased). Where the model stops
+    by itself, it is the finished ones.
+    """
+    finished = pl.when(pl.col("status") == "finished").then("output_tokens")
     return (
-        requests.filter(pl.col("status") == "finished")
+        requests.with_columns(output_tokens=pl.coalesce("asked_output_tokens", finished))
+        .filter(pl.col("output_tokens").is_not_null())
         .group_by("key", maintain_order=True)
         .agg((whole_sum(name) / pl.len()).alias(f"mean_{name}") for name in ("prompt_tokens", "output_tokens"))
     )

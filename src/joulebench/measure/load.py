@@ -28,6 +28,7 @@ class Request:
 
     prompt_tokens: int | None
     submitted: float
+    asked_output_tokens: int | None = None
     admitted: float | None = None
     first_output: float | None = None
     finished: float | None = None
@@ -69,6 +70,7 @@ class Load:
                 one.first_output,
                 one.finished,
                 one.status,
+                one.asked_output_tokens,
             )
             for number, one in enumerate(self.requests)
         ]

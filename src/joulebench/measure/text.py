@@ -65,7 +65,8 @@ def warm_up(engine: TextEngine, prepared: Sequence[Prepared], tokens: int = 8) -
 
 
 def _submit(engine: TextEngine, one: Prepared, load: Load) -> None:
-    load.requests.append(Request(one.prompt_tokens, submitted=time.monotonic()))
+    asked = one.max_output_tokens if one.ignore_end else None
+    load.requests.append(Request(one.prompt_tokens, time.monotonic(), asked))
     engine.submit(len(load.requests) - 1, one)
 
 

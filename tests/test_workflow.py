@@ -1,0 +1,175 @@
+"""The whole way as a user types it, in a clean copy, on the tiny config."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from joulebench.tables import LEADERBOARD, LEFT_OUT, POINTS, read_csv
+
+PROJECT = Path(__file__).parents[1]
+FIGURES = [
+    f"results/cpu/figures/{name}.{suffix}"
+    for name in ("energy_per_response", "time_energy_tradeoff")
+    for suffix in ("svg", "png", "html")
+]
+BIN = Path(sys.executable).parent
+
+pytestmark = pytest.mark.slow
+
+
+def copy_project(to: Path) -> None:
+    """What git holds or would hold, as it is in the working tree."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT,
+        capture_output=True,
+        check=True,
+    )
+    for name in listed.stdout.decode().split("\0"):
+        if name and (PROJECT / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, to / name)
+
+
+def call(where: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | {"PYTHONPATH": str(where / "src")}
+    return subprocess.run(words, cwd=where, env=environment, capture_output=True, text=True, check=False, timeout=600)
+
+
+def snakemake(where: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    return call(where, str(BIN / "snakemake"), *words, "--configfile", "config/tiny.yaml")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clean copy in which `make leaderboard` has run on the tiny config."""
+    where = tmp_path_factory.mktemp("project")
+    copy_project(where)
+    venv = tmp_path_factory.mktemp("env") / "venv"
+    venv.symlink_to(BIN.parent)
+    done = call(where, "make", "leaderboard", "CONFIG=config/tiny.yaml", f"VENV={venv}", "-o", f"{venv}/.ready-cpu")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return where
+
+
+@pytest.fixture
+def mine(project: Path, tmp_path: Path) -> Path:
+    """A copy of the finished project, times and all, that a test may spoil."""
+    where = tmp_path / "mine"
+    shutil.copytree(project, where, symlinks=True)
+    return where
+
+
+def test_every_configured_model_has_a_row_and_every_figure_is_there(project: Path) -> None:
+    best = read_csv(project / "results/cpu/leaderboard.csv", LEADERBOARD)
+    assert best.select("task", "model").rows() == [
+        ("llm-chat", "joulebench/llama-1m"),
+        ("text-to-image", "joulebench/sd-5m"),
+    ]
+    points = read_csv(project / "results/cpu/points.csv", POINTS)
+    assert points["status"].to_list() == ["measured"] * 4
+    assert points["energy_source"].null_count() == 0
+    assert (points["energy_per_response_j"] > 0).all()
+    assert read_csv(project / "results/cpu/left_out.csv", LEFT_OUT).is_empty()
+    for name in FIGURES:
+        assert (project / name).stat().st_size > 1000
+    for log in (project / "logs").rglob("*.log"):
+        assert log.stat().st_size > 0
+
+
+def test_a_second_call_has_nothing_to_do(project: Path) -> None:
+    done = snakemake(project, "--cores", "all", "results/cpu/leaderboard.csv", "all")
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_one_figure_alone(mine: Path) -> None:
+    figure = mine / "results/cpu/figures/time_energy_tradeoff.svg"
+    before = figure.read_bytes()
+    figure.unlink()
+    done = snakemake(mine, "--cores", "1", "results/cpu/figures/time_energy_tradeoff.svg")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 steps (100%) done" in done.stdout + done.stderr
+    assert figure.read_bytes() == before
+
+
+def test_a_clone_with_the_records_makes_the_tables_and_measures_nothing(mine: Path) -> None:
+    """No provenance, no requests, no models, every time of change the checkout's own."""
+    wanted = {name: (mine / "results/cpu" / name).read_bytes() for name in ("points.csv", "leaderboard.csv")}
+    for gone in (".snakemake", "logs", "results/requests", "results/models", "results/cpu/figures"):
+        shutil.rmtree(mine / gone)
+    for name in ("points.csv", "leaderboard.csv", "left_out.csv", "machine.json"):
+        (mine / "results/cpu" / name).unlink()
+    for path in mine.rglob("*"):
+        os.utime(path)
+    done = snakemake(mine, "--cores", "all")
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "rule tables" in said
+    for rule in ("measure_llm", "measure_diffusion", "sample_requests", "prepare_model", "probe_machine"):
+        assert f"rule {rule}" not in said
+    assert {name: (mine / "results/cpu" / name).read_bytes() for name in wanted} == wanted
+
+
+def test_a_run_of_another_spec_is_named_and_left_out(mine: Path) -> None:
+    record = mine / "results/cpu/runs/llm-chat/joulebench--llama-1m/run.json"
+    spoilt = json.loads(record.read_text()) | {"spec_hash": "0" * 64}
+    record.write_text(json.dumps(spoilt))
+    done = snakemake(mine, "--cores", "all", "results/cpu/leaderboard.csv")
+    assert done.returncode == 0, done.stderr
+    assert "left out: llm-chat joulebench--llama-1m: measured under another spec" in done.stderr
+    left_out = read_csv(mine / "results/cpu/left_out.csv", LEFT_OUT)
+    assert left_out.select("task", "run").rows() == [("llm-chat", "joulebench--llama-1m")]
+    assert read_csv(mine / "results/cpu/leaderboard.csv", LEADERBOARD)["task"].to_list() == ["text-to-image"]
+
+
+def test_a_changed_latency_target_redraws_the_tables_and_measures_nothing(mine: Path) -> None:
+    raw = yaml.safe_load((mine / "config/tiny.yaml").read_text())
+    raw["tasks"]["llm-chat"]["latency_target"]["at_most_s"] = 1e-9
+    (mine / "config/tiny.yaml").write_text(yaml.safe_dump(raw))
+    done = snakemake(mine, "--cores", "all")
+    assert done.returncode == 0, done.stderr
+    assert "rule measure" not in done.stdout + done.stderr
+    best = read_csv(mine / "results/cpu/leaderboard.csv", LEADERBOARD).filter(pl.col("task") == "llm-chat")
+    assert best.select("rank", "meets_latency_target").row(0) == (None, False)
+
+
+def test_corrupt_records_are_named_in_one_line(mine: Path) -> None:
+    spoilt = mine / "results/cpu/runs/llm-chat/joulebench--llama-1m/points/00-b1/energy.parquet"
+    spoilt.write_bytes(spoilt.read_bytes()[:200])
+    (mine / "results/cpu/points.csv").unlink()
+    done = snakemake(mine, "--cores", "all", "results/cpu/leaderboard.csv")
+    assert done.returncode == 1
+    complaints = [line for line in done.stderr.splitlines() if "not a readable Parquet file" in line]
+    assert len(complaints) == 1
+    assert "points/00-b1/energy.parquet" in complaints[0]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_config_is_one_line_and_code_1(mine: Path) -> None:
+    text = (mine / "config/tiny.yaml").read_text().replace("batch_sizes: [1, 4]", "batch_size: [1, 4]")
+    (mine / "config/tiny.yaml").write_text(text)
+    done = snakemake(mine, "-n")
+    assert done.returncode == 1
+    assert "tiny.yaml: tasks.llm-chat.sweep.batch_size: unknown key; did you mean 'batch_sizes'?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_hardware_that_is_not_there_ends_before_anything_is_fetched(mine: Path) -> None:
+    shutil.rmtree(mine / "results")
+    done = call(mine, str(BIN / "snakemake"), "--cores", "all", "results/h100/leaderboard.csv")
+    if done.returncode == 0:
+        pytest.skip("this machine has an H100")
+    assert done.returncode == 1
+    complaints = [line for line in done.stderr.splitlines() if "h100: needs a CUDA device that reports 'H100'" in line]
+    assert len(complaints) == 1
+    assert "build another hardware of the config" in complaints[0]
+    assert not (mine / "results/requests").exists()
+    assert not (mine / "results/models").exists()
