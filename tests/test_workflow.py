@@ -144,7 +144,7 @@ def test_a_changed_latency_target_redraws_the_tables_and_measures_nothing(mine: 
 def test_corrupt_records_are_named_in_one_line(mine: Path) -> None:
     spoilt = mine / "results/cpu/runs/llm-chat/joulebench--llama-1m/points/00-b1/energy.parquet"
     spoilt.write_bytes(spoilt.read_bytes()[:200])
-    (mine / "results/cpu/points.csv").unlink()
+    (mine / "results/cpu/leaderboard.csv").unlink()
     done = snakemake(mine, "--cores", "all", "results/cpu/leaderboard.csv")
     assert done.returncode == 1
     complaints = [line for line in done.stderr.splitlines() if "not a readable Parquet file" in line]

@@ -375,10 +375,12 @@ def architecture(name: str, model: Synthetic) -> dict[str, JsonValue]:
     return _read_yaml(Path(model.architecture), f"models.{name}.architecture")
 
 
-@lru_cache
+_parsed = lru_cache(yaml.safe_load)
+
+
 def _read_yaml(path: Path, who: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{who}: no file {path}") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -1,6 +1,7 @@
 """points.csv: from the raw records of many runs to one row a point."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from joulebench.config import TEXT_TASKS, RunSpec
 from joulebench.records import Point, Run, point_folder, read_run
 
 RUNS_AT_ONCE = 10
-"""Bounds the memory: the records of so many runs are held at a time."""
+GROUPS_AT_ONCE = 2
+"""Bound the memory: the records of so many runs, and groups of them, are held at a time."""
 
 USABLE = ("measured", "overloaded")
 
@@ -45,9 +47,10 @@ def points(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
         else:
             left_out.append({"task": one.spec.task, "run": one.spec.run, "reason": _other_spec(run, one.spec)})
     parts = [pl.DataFrame(schema={**tables.POINTS, **_FACTS, **_COMPUTED})]
-    for first in range(0, len(taken), RUNS_AT_ONCE):
-        facts = _facts(taken[first : first + RUNS_AT_ONCE])
-        parts.append(facts.join(_figures(facts), on="key", how="left", maintain_order="left"))
+    known = [_facts(taken[first : first + RUNS_AT_ONCE]) for first in range(0, len(taken), RUNS_AT_ONCE)]
+    with ThreadPoolExecutor(GROUPS_AT_ONCE) as pool:
+        for facts, figures in zip(known, pool.map(_figures, known), strict=True):
+            parts.append(facts.join(figures, on="key", how="left", maintain_order="left"))
     table = pl.concat(parts, how="diagonal_relaxed")
     return _finished(table), pl.DataFrame(left_out, schema=tables.LEFT_OUT)
 
