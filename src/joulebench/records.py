@@ -41,8 +41,8 @@ REQUESTS = pl.Schema(
     }
 )
 """One row a request of a point. `asked_output_tokens` is the length that its answer was made to have (end of
-sequence ignored), null where the model stops by itself. `status`: finished, aborted (dropped when the point ended), failed.
-Diffusion has no prompt or output tokens, and its first output is the whole one."""
+sequence ignored), null where the model stops by itself. `status`: finished, aborted (dropped when the point ended),
+failed. Diffusion has no prompt or output tokens, and its first output is the whole one."""
 
 ITERATIONS = pl.Schema(
     {

@@ -1,0 +1,105 @@
+"""Sweeps over engines that break: what the points say, what is saved, and what is left to do."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+from joulebench import config
+from joulebench.engines.base import Prepared
+from joulebench.engines.memory import is_out_of_memory
+from joulebench.errors import UserError
+from joulebench.measure.session import Session
+from joulebench.measure.sweep import Sweep
+from joulebench.meters.sampling import Sampling
+from joulebench.records import BATCHES, Machine, read_parquet, read_point
+
+PROJECT = Path(__file__).parents[1]
+MACHINE = Machine(
+    host="h",
+    cpu="c",
+    cores=2,
+    memory_mb=1.0,
+    device="c",
+    devices=[],
+    tdp_w=None,
+    tdp_source=None,
+    energy_sources={},
+)
+
+
+class Narrow:
+    """A pipeline that has room for so many images; above that torch itself is asked for more than there is."""
+
+    def __init__(self, room: int, error: Exception | None = None) -> None:
+        self.room, self.error = room, error
+
+    def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
+        raise NotImplementedError
+
+    def generate(self, batch: Sequence[Prepared]) -> int:
+        if len(batch) > self.room:
+            if self.error is not None:
+                raise self.error
+            torch.empty(10**15)
+        return 4
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def spec(monkeypatch: pytest.MonkeyPatch) -> config.RunSpec:
+    monkeypatch.chdir(PROJECT)
+    made = config.run_spec(config.load("config/tiny.yaml"), "cpu", "text-to-image", "joulebench/sd-5m")
+    protocol = config.Fixed(kind="fixed", requests=8)
+    return made.model_copy(update={"sweep": config.Sweep(batch_sizes=(1, 2, 4, 8), protocol=protocol)})
+
+
+def sweep(spec: config.RunSpec, engine: Narrow, folder: Path) -> Session:
+    session = Session(folder, spec, "digest", MACHINE)
+    folder.mkdir(parents=True, exist_ok=True)
+    with Sampling.start(("none",), folder) as sampling:
+        Sweep(spec, engine, [Prepared("a"), Prepared("b")], sampling).run(session)
+    return session
+
+
+def test_out_of_memory_ends_the_sweep_and_is_data(tmp_path: Path, spec: config.RunSpec) -> None:
+    session = sweep(spec, Narrow(room=2), tmp_path / "run")
+    assert [(one.max_batch_size, one.status) for one in session.points()] == [
+        (1, "measured"),
+        (2, "measured"),
+        (4, "out_of_memory"),
+    ]
+    assert "can't allocate memory" in str(session.points()[-1].reason)
+    assert list(session.left()) == []
+    assert read_parquet(session.place(1) / "iterations.parquet", BATCHES)["outputs"].to_list() == [2] * 5
+
+
+def test_any_other_error_is_a_failure_that_is_saved_and_measured_again(tmp_path: Path, spec: config.RunSpec) -> None:
+    broken = Narrow(room=1, error=RuntimeError("out of memory, says somebody else"))
+    with pytest.raises(UserError, match="B = 2: RuntimeError: out of memory, says somebody else"):
+        sweep(spec, broken, tmp_path / "run")
+    assert read_point(tmp_path / "run" / "points" / "01-b2").status == "failed"
+    before = (tmp_path / "run" / "points" / "00-b1" / "iterations.parquet").read_bytes()
+    session = sweep(spec, Narrow(room=100), tmp_path / "run")
+    assert [one.status for one in session.points()] == ["measured"] * 4
+    assert (tmp_path / "run" / "points" / "00-b1" / "iterations.parquet").read_bytes() == before
+
+
+def test_another_spec_measures_anew(tmp_path: Path, spec: config.RunSpec) -> None:
+    sweep(spec, Narrow(room=100), tmp_path / "run")
+    assert list(Session(tmp_path / "run", spec, "digest", MACHINE).left()) == []
+    other = spec.model_copy(update={"sample": config.Sample(requests=7)})
+    assert list(Session(tmp_path / "run", other, "digest", MACHINE).left()) == [0, 1, 2, 3]
+
+
+def test_only_torch_itself_says_out_of_memory() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**15)
+    assert is_out_of_memory(caught.value)
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    for other in (RuntimeError("CUDA error: out of memory"), MemoryError(), ValueError("can't allocate memory")):
+        assert not is_out_of_memory(other)

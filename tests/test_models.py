@@ -1,0 +1,141 @@
+"""Model folders: drawn from a seed, or fetched; what is in them, and what is refused."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import numpy as np
+import pytest
+from huggingface_hub.errors import RevisionNotFoundError
+from safetensors.numpy import save_file
+
+from joulebench import config, models
+from joulebench.errors import UserError
+
+PROJECT = Path(__file__).parents[1]
+PROMPTS = [f"Tell me, in {number} words, how a bicycle stays upright." for number in range(40)]
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+def synthetic(architecture: dict[str, Any] | str, **changes: Any) -> config.Synthetic:
+    tokenizer = {"kind": "trained", "train_on": "llm-chat", "vocabulary": 512}
+    facts = {"weights": "synthetic", "architecture": architecture, "tokenizer": tokenizer, "dtype": "float32"}
+    return config.Synthetic.model_validate(facts | changes)
+
+
+LLAMA = {
+    "kind": "causal-lm",
+    "model_type": "llama",
+    "config": {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "tie_word_embeddings": True,
+    },
+}
+
+
+def test_parameters_of_a_llama_are_what_its_sizes_say(tmp_path: Path) -> None:
+    made = models.prepare("a/b", synthetic(LLAMA), PROMPTS, tmp_path / "m")
+    attention = 32 * 32 + 32 * 16 + 32 * 16 + 32 * 32  # q, k, v, o: four heads of 8, two of them for keys
+    block = attention + 3 * 32 * 64 + 2 * 32  # gate, up, down; two norms
+    assert made.parameters == 512 * 32 + 2 * block + 32
+    assert (made.model, made.made_from["weights"]) == ("a/b", "synthetic")
+    weights = tmp_path / "m" / "model.safetensors"
+    assert made.files_sha256["model.safetensors"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert not [path for path in (tmp_path / "m").rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
+
+
+def test_the_same_seed_draws_the_same_weights_and_another_does_not(tmp_path: Path) -> None:
+    def digest(folder: str, seed: int) -> str:
+        made = models.prepare("a/b", synthetic(LLAMA, seed=seed), PROMPTS, tmp_path / folder)
+        return made.files_sha256["model.safetensors"]
+
+    assert digest("one", 3) == digest("again", 3) != digest("other", 4)
+
+
+def test_parameters_that_the_config_says_are_checked(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a/b: 34,976 parameters in its weights, the config says 40,000"):
+        models.prepare("a/b", synthetic(LLAMA, parameters=40_000), PROMPTS, tmp_path / "m")
+    assert not (tmp_path / "m" / "model.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "complaint"),
+    [
+        ({"kind": "causal-lm", "model_type": "lama", "config": {}}, "cannot be built"),
+        ({"kind": "causal-lm", "config": {}}, "model_type: field required"),
+        ({"kind": "pipeline", "pipeline": "os", "components": {}}, "has no class os"),
+        (
+            {"kind": "pipeline", "pipeline": "AutoPipelineForText2Image", "components": {"x": {"class": "sys"}}},
+            "class sys",
+        ),
+    ],
+)
+def test_an_architecture_that_cannot_be_built(tmp_path: Path, architecture: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint):
+        models.prepare("a/b", synthetic(architecture), PROMPTS, tmp_path / "m")
+
+
+def test_a_given_tokenizer(tmp_path: Path) -> None:
+    models.prepare("a/b", synthetic(LLAMA), PROMPTS, tmp_path / "first")
+    given = {"kind": "given", "path": str(tmp_path / "first" / "tokenizer.json")}
+    made = models.prepare("a/c", synthetic(LLAMA, tokenizer=given), [], tmp_path / "second")
+    assert made.parameters > 0
+    with pytest.raises(UserError, match=r"no file nowhere\.json; name a tokenizer\.json"):
+        models.prepare(
+            "a/d", synthetic(LLAMA, tokenizer={"kind": "given", "path": "nowhere.json"}), [], tmp_path / "third"
+        )
+
+
+def test_synthetic_shapes_of_the_config_are_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    sizes = {}
+    for name, model in config.load("config.yaml").models.items():
+        assert isinstance(model, config.Synthetic)
+        sizes[name.rsplit("-", 1)[1]] = models.prepare(name, model, PROMPTS, tmp_path / name).parameters
+    for label, parameters in sizes.items():
+        millions = float(label.removesuffix("m"))
+        assert abs(parameters / 1e6 - millions) < 0.5
+        assert parameters < 20_000_000
+
+
+def checkpoint(**changes: Any) -> config.Checkpoint:
+    return config.Checkpoint.model_validate({"weights": "checkpoint", "revision": REVISION} | changes)
+
+
+def test_a_checkpoint_is_fetched_at_its_revision_without_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def download(repository: str, **how: Any) -> str:
+        asked.update(how, repository=repository)
+        save_file({"w": np.zeros((3, 5), np.float32)}, Path(how["local_dir"]) / "model.safetensors")
+        return str(how["local_dir"])
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    made = models.prepare("owner/name", checkpoint(), [], tmp_path / "m")
+    assert made.parameters == 15
+    assert (asked["repository"], asked["revision"]) == ("owner/name", REVISION)
+    assert "*.py" not in asked["allow_patterns"]
+    assert not any("bin" in pattern or "pt" in pattern for pattern in asked["allow_patterns"])
+    models.prepare("owner/name", checkpoint(trust_remote_code=True), [], tmp_path / "m")
+    assert "*.py" in asked["allow_patterns"]
+
+
+def test_a_checkpoint_without_safetensors_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda repository, **how: how["local_dir"])
+    with pytest.raises(UserError, match="owner/name: no safetensors weights"):
+        models.prepare("owner/name", checkpoint(), [], tmp_path / "m")
+
+
+def test_a_revision_that_the_hub_does_not_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(repository: str, **how: Any) -> str:
+        response = type("Response", (), {"headers": {}, "request": None, "status_code": 404})()
+        raise RevisionNotFoundError("404", response=response)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    with pytest.raises(UserError, match=f"owner/name: no revision {REVISION} on the hub"):
+        models.prepare("owner/name", checkpoint(), [], tmp_path / "m")
