@@ -18,8 +18,9 @@ except UserError as error:
     print(error, file=sys.stderr)
     sys.exit(1)
 
-# What the rules' own processes need: this interpreter first, and the config as it was resolved here.
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+# What the rules' own processes need: this interpreter, and the config as it was resolved here. Not in the rules'
+# text, where another path would look like other code, and measure again.
+os.environ["JOULEBENCH_PYTHON"] = sys.executable
 os.environ["JOULEBENCH_CONFIG"] = str(
     hand_over(PLAN.config, Path(".snakemake", "joulebench"))
 )

@@ -11,4 +11,4 @@ rule prepare_model:
     log:
         "logs/models/{model}.log",
     shell:
-        "exec python workflow/scripts/prepare_model.py {wildcards.model} {output} {log} {input}"
+        'exec "$JOULEBENCH_PYTHON" workflow/scripts/prepare_model.py {wildcards.model} {output} {log} {input}'

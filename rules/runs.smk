@@ -22,7 +22,7 @@ rule probe_machine:
     priority: 100
     threads: workflow.cores
     shell:
-        "exec python workflow/scripts/probe_machine.py {wildcards.hardware} {output} {log}"
+        'exec "$JOULEBENCH_PYTHON" workflow/scripts/probe_machine.py {wildcards.hardware} {output} {log}'
 
 
 rule measure_llm:
@@ -40,7 +40,7 @@ rule measure_llm:
     resources:
         gpu=lambda wc: 0 if is_cpu(wc) else 1,
     shell:
-        "exec python workflow/scripts/measure.py {wildcards.hardware} {wildcards.task} {wildcards.run} {log}"
+        'exec "$JOULEBENCH_PYTHON" workflow/scripts/measure.py {wildcards.hardware} {wildcards.task} {wildcards.run} {log}'
 
 
 use rule measure_llm as measure_diffusion with:

@@ -5,9 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
+import psutil
 import pytest
 import yaml
 
@@ -116,6 +119,35 @@ def test_a_clone_with_the_records_makes_the_tables_and_measures_nothing(mine: Pa
     for rule in ("measure_llm", "measure_diffusion", "sample_requests", "prepare_model", "probe_machine"):
         assert f"rule {rule}" not in said
     assert {name: (mine / "results/cpu" / name).read_bytes() for name in wanted} == wanted
+
+
+def test_a_killed_workflow_leaves_nothing_running_and_the_same_command_goes_on(mine: Path) -> None:
+    shutil.rmtree(mine / "results/cpu/runs/llm-chat")
+    command = [str(BIN / "snakemake"), "--cores", "all", "--configfile", "config/tiny.yaml"]
+    environment = os.environ | {"PYTHONPATH": str(mine / "src")}
+    workflow = subprocess.Popen(command, cwd=mine, env=environment, stderr=subprocess.DEVNULL)
+
+    def ours() -> list[psutil.Process]:
+        words = ("joulebench.meters.sampler", "workflow/scripts/measure.py")
+        found = psutil.process_iter(["cmdline", "cwd", "status"])
+        live = [one for one in found if one.info["cwd"] == str(mine) and one.info["status"] != psutil.STATUS_ZOMBIE]
+        return [one for one in live if any(word in one.info["cmdline"] for word in words)]
+
+    wait_until(lambda: len(ours()) >= 2)
+    workflow.kill()
+    workflow.wait()
+    wait_until(lambda: not ours())
+    done = snakemake(mine, "--cores", "all")
+    assert done.returncode == 0, done.stderr
+    best = read_csv(mine / "results/cpu/leaderboard.csv", LEADERBOARD)
+    assert best["task"].to_list() == ["llm-chat", "text-to-image"]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.05)
 
 
 def test_a_run_of_another_spec_is_named_and_left_out(mine: Path) -> None:

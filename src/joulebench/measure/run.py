@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from joulebench import engines, meters
+from joulebench import __version__, engines, meters
 from joulebench.config import RunSpec
 from joulebench.errors import UserError
 from joulebench.measure.alone import alone_on
@@ -33,7 +33,7 @@ from joulebench.records import (
 
 log = logging.getLogger(__name__)
 
-ALWAYS = ("joulebench", "polars", "zeus", "codecarbon")
+ALWAYS = ("polars", "zeus", "codecarbon")
 
 
 def measure(spec: RunSpec, requests: Path, model: Path, folder: Path) -> Run:
@@ -108,7 +108,11 @@ def _device(machine: Machine) -> str:
 
 def versions(packages: Iterable[str]) -> dict[str, str | None]:
     """What measured: package versions, Python's, and the commit where this is a checkout."""
-    found: dict[str, str | None] = {"python": platform.python_version(), "commit": _commit()}
+    found: dict[str, str | None] = {
+        "joulebench": __version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+    }
     for package in packages:
         try:
             found[package] = importlib.metadata.version(package)
