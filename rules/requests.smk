@@ -7,4 +7,4 @@ rule sample_requests:
     log:
         "logs/requests/{task}.log",
     shell:
-        'exec "$JOULEBENCH_PYTHON" workflow/scripts/sample_requests.py {wildcards.task} {output.table} {output.facts} {log}'
+        'exec "$JOULEBENCH_PYTHON" workflow/scripts/sample_requests.py {wildcards.task} {output.table} {log}'

@@ -62,9 +62,12 @@ def test_a_hub_file_is_asked_for_by_its_revision(tmp_path: Path, monkeypatch: py
     [
         (errors.LocalEntryNotFoundError("no network"), "check the network and HF_HUB_OFFLINE"),
         (errors.GatedRepoError("403", response=answer(403)), "accept its terms on the hub and set HF_TOKEN"),
-        (errors.RepositoryNotFoundError("404", response=answer(404)), "check dataset.source.repo, set HF_TOKEN"),
-        (errors.RevisionNotFoundError("404", response=answer(404)), "check dataset.source.revision"),
-        (errors.RemoteEntryNotFoundError("404", response=answer(404)), "check dataset.source.file"),
+        (
+            errors.RepositoryNotFoundError("404", response=answer(404)),
+            r"no such repository; check dataset\.source, set HF_TOKEN",
+        ),
+        (errors.RevisionNotFoundError("404", response=answer(404)), r"no such revision; check dataset\.source,"),
+        (errors.RemoteEntryNotFoundError("404", response=answer(404)), r"no such file; check dataset\.source,"),
         (errors.HfHubHTTPError("500\nserver", response=answer(500)), r"the download failed \(500 server\)"),
         (errors.OfflineModeIsEnabled("offline"), r"the download failed \(offline\)"),
         (httpx.ReadTimeout("too slow"), r"the download failed \(too slow\)"),

@@ -19,7 +19,7 @@ import yaml
 from joulebench import config, datasets, models
 from joulebench.analysis.points import WantedRun, points
 from joulebench.plan import Plan
-from joulebench.records import ITERATIONS, Requests, read_parquet, write_json, write_parquet
+from joulebench.records import ITERATIONS, read_parquet
 
 PROJECT = Path(__file__).parents[1]
 SCRIPTS = PROJECT / "workflow" / "scripts"
@@ -104,16 +104,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = tmp_path_factory.mktemp("prepared")
     made = config.parse(tiny())
     task = made.tasks[TASK]
-    sampled = datasets.sample(task.dataset, task.sample)
-    write_parquet(sampled.requests, results / "requests" / f"{TASK}.parquet")
-    facts = Requests(
-        dataset=task.dataset.model_dump(mode="json"),
-        sample=task.sample.model_dump(mode="json"),
-        origin=sampled.origin,
-        rows=sampled.rows,
-        unusable=sampled.unusable,
-    )
-    write_json(facts, results / "requests" / f"{TASK}.json")
+    sampled = datasets.write(task.dataset, task.sample, results / "requests" / f"{TASK}.parquet")
     texts = [*sampled.requests["prompt"], *sampled.requests["reference"]]
     models.prepare(MODEL, made.models[MODEL], texts, results / "models" / "joulebench--llama-1m")
     return results
@@ -249,7 +240,7 @@ def test_requests_or_a_model_made_under_another_config_are_refused(tmp_path: Pat
         code, said = bench.finish()
         assert code == 1
         assert complaint in said
-        assert "delete it and run again" in said
+        assert "delete it and give the same command again" in said
         assert not bench.run.exists()
 
 

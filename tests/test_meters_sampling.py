@@ -98,7 +98,7 @@ def test_memory_is_of_the_whole_tree_without_the_sampler(sampling: Sampling) -> 
         time.sleep(0.6)
         used_mb = sampling.since(begin, time.monotonic(), margin_s=0)["memory_used_mb"].drop_nulls()[-1]
         tree = [psutil.Process(), psutil.Process(child.pid)]
-        assert used_mb == pytest.approx(sum(one.memory_info().rss for one in tree) / 1e6, abs=8)
+        assert used_mb == pytest.approx(sum(one.memory_info().rss for one in tree) / 1e6, abs=20)
     finally:
         child.communicate(b"\n")
 

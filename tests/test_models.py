@@ -137,5 +137,5 @@ def test_a_revision_that_the_hub_does_not_have(tmp_path: Path, monkeypatch: pyte
         raise RevisionNotFoundError("404", response=response)  # type: ignore[arg-type]
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    with pytest.raises(UserError, match=f"owner/name: no revision {REVISION} on the hub"):
+    with pytest.raises(UserError, match=f"owner/name at revision {REVISION}: the repository has no such revision"):
         models.prepare("owner/name", checkpoint(), [], tmp_path / "m")

@@ -159,7 +159,15 @@ def test_a_run_of_another_spec_is_named_and_left_out(mine: Path) -> None:
     assert "left out: llm-chat joulebench--llama-1m: measured under another spec" in done.stderr
     left_out = read_csv(mine / "results/cpu/left_out.csv", LEFT_OUT)
     assert left_out.select("task", "run").rows() == [("llm-chat", "joulebench--llama-1m")]
+    assert f"--force {record.relative_to(mine)}" in left_out["reason"][0]
     assert read_csv(mine / "results/cpu/leaderboard.csv", LEADERBOARD)["task"].to_list() == ["text-to-image"]
+    # What the reason says to do, then the usual command.
+    done = snakemake(mine, "--cores", "all", "--force", str(record.relative_to(mine)))
+    assert done.returncode == 0, done.stderr
+    assert "measuring anew" in done.stderr
+    done = snakemake(mine, "--cores", "all", "results/cpu/leaderboard.csv")
+    assert done.returncode == 0, done.stderr
+    assert read_csv(mine / "results/cpu/left_out.csv", LEFT_OUT).is_empty()
 
 
 def test_a_changed_latency_target_redraws_the_tables_and_measures_nothing(mine: Path) -> None:

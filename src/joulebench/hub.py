@@ -7,10 +7,12 @@ from joulebench.errors import UserError
 
 
 @contextmanager
-def explained(what: str, revision: str) -> Iterator[None]:
-    """Turn the hub's errors about `what` (a repository, or a file of one) into one line each.
+def explained(what: str, where: str, otherwise: str) -> Iterator[None]:
+    """Turn the hub's errors into one line each.
 
-    Raises UserError where the hub cannot be reached, has no such thing, or does not let this user have it.
+    `what` names the thing and its revision, `where` the key of the config that asks for it, `otherwise` what to do
+    where the hub cannot help. Raises UserError where the hub cannot be reached, has no such thing, or does not let
+    this user have it.
     """
     import httpx
     from huggingface_hub import errors
@@ -18,17 +20,18 @@ def explained(what: str, revision: str) -> Iterator[None]:
     try:
         yield
     except errors.GatedRepoError:
-        raise UserError(
-            f"{what}: gated on the hub; accept its terms there and set HF_TOKEN in the environment"
-        ) from None
+        problem = "gated, and this access was refused; accept its terms on the hub and set HF_TOKEN"
     except errors.RepositoryNotFoundError:
-        raise UserError(
-            f"{what}: no such repository on the hub, or a private one; check the name, or set HF_TOKEN"
-        ) from None
+        problem = f"the hub shows no such repository; check {where}, set HF_TOKEN if it is private"
     except errors.RevisionNotFoundError:
-        raise UserError(f"{what}: no revision {revision} on the hub; check the commit in the config") from None
-    except (errors.EntryNotFoundError, errors.HfHubHTTPError, httpx.HTTPError, OSError) as error:
-        reason = " ".join(str(error).split())[:160]
-        offline = isinstance(error, errors.LocalEntryNotFoundError | httpx.TransportError)
-        advice = "fetch it where there is a network, or name a local copy in the config" if offline else "try again"
-        raise UserError(f"{what} at {revision[:12]}: not to be had from the hub ({reason}); {advice}") from None
+        problem = f"the repository has no such revision; check {where}"
+    except errors.LocalEntryNotFoundError:
+        problem = "not in the hub's cache here, and the hub was not reached; check the network and HF_HUB_OFFLINE"
+    except errors.EntryNotFoundError:
+        problem = f"that revision has no such file; check {where}"
+    except (OSError, ValueError, RuntimeError, httpx.HTTPError) as error:
+        cause = " ".join(str(error).split())[:200] or type(error).__name__
+        problem = f"the download failed ({cause}); run again, set HF_TOKEN if asked to"
+    else:
+        return
+    raise UserError(f"{what}: {problem}, {otherwise}")

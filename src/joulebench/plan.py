@@ -81,9 +81,13 @@ class Plan:
         return None
 
     def targets(self) -> list[str]:
-        """Tables and figures of the hardware that `all` covers."""
+        """Runs, tables and figures of the hardware that `all` covers.
+
+        The runs too: a run that was deleted is measured again, though the tables made of it are still there.
+        """
         found = []
         for hardware in self.config.measure_on:
+            found += [str(cell.record) for cell in self.cells(hardware)]
             found.append(f"results/{hardware}/leaderboard.csv")
             found += [f"results/{hardware}/figures/{name}.{suffix}" for name in FIGURES for suffix in FORMATS]
         return found

@@ -180,15 +180,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield aside
-        _sync(aside)
-        aside.replace(path)
-    except OSError as error:
-        raise RecordError(
-            f"{path}: could not be written ({error.strerror or error}); nothing half-written was left; "
-            "make room or check the permissions, and run again"
-        ) from error
+        with _explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield aside
+            _sync(aside)
+            aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
 
@@ -199,18 +195,25 @@ def whole_folder(path: Path) -> Iterator[Path]:
     aside = path.with_name(f".{path.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
     try:
-        aside.mkdir(parents=True)
-        yield aside
-        for file in aside.iterdir():
-            _sync(file)
-        aside.replace(path)
+        with _explained(path):
+            aside.mkdir(parents=True)
+            yield aside
+            for file in aside.iterdir():
+                _sync(file)
+            aside.replace(path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise RecordError(
             f"{path}: could not be written ({error.strerror or error}); nothing half-written was left; "
             "make room or check the permissions, and run again"
         ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

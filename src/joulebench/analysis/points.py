@@ -45,7 +45,7 @@ def points(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
         if run.spec_hash == one.spec.hash:
             taken.append((one, run))
         else:
-            left_out.append({"task": one.spec.task, "run": one.spec.run, "reason": _other_spec(run, one.spec)})
+            left_out.append({"task": one.spec.task, "run": one.spec.run, "reason": _other_spec(run, one)})
     parts = [pl.DataFrame(schema={**tables.POINTS, **_FACTS, **_COMPUTED})]
     known = [_facts(taken[first : first + RUNS_AT_ONCE]) for first in range(0, len(taken), RUNS_AT_ONCE)]
     with ThreadPoolExecutor(GROUPS_AT_ONCE) as pool:
@@ -55,10 +55,11 @@ def points(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
     return _finished(table), pl.DataFrame(left_out, schema=tables.LEFT_OUT)
 
 
-def _other_spec(run: Run, spec: RunSpec) -> str:
+def _other_spec(run: Run, one: WantedRun) -> str:
     return (
-        f"measured under another spec: run.json has the hash {run.spec_hash[:12]}, the config's is {spec.hash[:12]}; "
-        "measure it again, or set the config back to what was measured"
+        f"measured under another spec: run.json has the hash {run.spec_hash[:12]}, the config's is "
+        f"{one.spec.hash[:12]}; measure it again (snakemake --cores all --force {one.folder / 'run.json'}), "
+        "or set the config back to what was measured"
     )
 
 

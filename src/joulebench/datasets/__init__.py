@@ -9,6 +9,7 @@ A dataset is one module here and one line in `DATASETS`. Its module has
 """
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 from pydantic import BaseModel
@@ -17,8 +18,9 @@ from joulebench import config
 from joulebench.checked import ConfigError, checked, nearest
 from joulebench.datasets import sources
 from joulebench.datasets.sampling import Rows, Sampled, draw, reasons
+from joulebench.records import Requests, write_json, write_parquet
 
-__all__ = ["DATASETS", "Sampled", "filters", "report", "sample"]
+__all__ = ["DATASETS", "Sampled", "filters", "report", "sample", "write"]
 
 DATASETS: dict[str, str] = {
     "sharegpt": "joulebench.datasets.sharegpt",
@@ -60,6 +62,24 @@ def sample(dataset: config.Dataset, sample: config.Sample) -> Sampled:
         rows=rows.count,
         unusable=dict(sorted(rows.unusable.items())),
     )
+
+
+def write(dataset: config.Dataset, wanted: config.Sample, table: Path) -> Sampled:
+    """Sample, and write the requests to `table` (Parquet) and how they were sampled beside it (JSON).
+
+    The same settings over the same file give the same bytes. Raises UserError as `sample` does.
+    """
+    sampled = sample(dataset, wanted)
+    write_parquet(sampled.requests, table)
+    facts = Requests(
+        dataset=dataset.model_dump(mode="json"),
+        sample=wanted.model_dump(mode="json"),
+        origin=sampled.origin,
+        rows=sampled.rows,
+        unusable=sampled.unusable,
+    )
+    write_json(facts, table.with_suffix(".json"))
+    return sampled
 
 
 def report(sampled: Sampled) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from joulebench.config import HubFile, LocalFile, Packaged
 from joulebench.errors import UserError
+from joulebench.hub import explained
 
 Source = HubFile | LocalFile | Packaged
 
@@ -77,34 +78,9 @@ def _local(path: Path, usual: str) -> Path:
 
 
 def _download(source: HubFile) -> Path:
-    import httpx
     import huggingface_hub
-    from huggingface_hub import errors
 
     what = f"{source.file} of the dataset {source.repo} at revision {source.revision}"
-    local = "or fetch the file elsewhere and set dataset.source to kind: local"
-    try:
+    with explained(what, "dataset.source", "or fetch the file elsewhere and set dataset.source to kind: local"):
         path = huggingface_hub.hf_hub_download(source.repo, source.file, repo_type="dataset", revision=source.revision)
-    except errors.GatedRepoError:
-        raise UserError(
-            f"{what}: gated, and this access was refused; accept its terms on the hub and set HF_TOKEN, {local}"
-        ) from None
-    except errors.RepositoryNotFoundError:
-        raise UserError(
-            f"{what}: the hub shows no such dataset; check dataset.source.repo, set HF_TOKEN if it is private, {local}"
-        ) from None
-    except errors.RevisionNotFoundError:
-        raise UserError(f"{what}: the dataset has no such revision; check dataset.source.revision, {local}") from None
-    except errors.LocalEntryNotFoundError:
-        raise UserError(
-            f"{what}: not in the hub's cache here, and the hub was not reached; "
-            f"check the network and HF_HUB_OFFLINE, {local}"
-        ) from None
-    except errors.EntryNotFoundError:
-        raise UserError(f"{what}: that revision has no such file; check dataset.source.file, {local}") from None
-    except (OSError, ValueError, RuntimeError, httpx.HTTPError) as error:
-        cause = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(
-            f"{what}: the download failed ({cause}); run again, set HF_TOKEN if asked to, {local}"
-        ) from None
     return Path(path)

@@ -86,7 +86,7 @@ def _prompts(spec: RunSpec, path: Path) -> pl.DataFrame:
     if (sampled.dataset, sampled.sample) != wanted:
         raise UserError(
             f"{path}: sampled under other settings of tasks.{spec.task}.dataset or sample than the config's; "
-            "delete it and run again"
+            "delete it and give the same command again"
         )
     return read_parquet(path, PROMPTS)
 
@@ -97,7 +97,7 @@ def _model(spec: RunSpec, folder: Path) -> Model:
     if changed := sorted(name for name, value in facts.made_from.items() if wanted[name] != value):
         raise UserError(
             f"{folder}: made under another {', '.join(changed)} than the config's for models.{spec.model}; "
-            "delete it and run again"
+            "delete it and give the same command again"
         )
     return facts
 

@@ -14,5 +14,6 @@ def download(name: str, model: config.Checkpoint, folder: Path) -> None:
     from huggingface_hub import snapshot_download
 
     patterns = PATTERNS + (CODE if model.trust_remote_code else [])
-    with explained(name, model.revision):
+    what = f"{name} at revision {model.revision}"
+    with explained(what, f"models.{name}", "or give the model synthetic weights"):
         snapshot_download(name, revision=model.revision, local_dir=folder, allow_patterns=patterns)
