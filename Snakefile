@@ -43,3 +43,19 @@ include: "rules/models.smk"
 include: "rules/runs.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+
+
+onsuccess:
+    # Below a rule whose text has changed, Snakemake can leave what was asked for to a second pass and call that success.
+    asked = {
+        str(file)
+        for job in workflow.persistence.dag.targetjobs
+        for file in (job.output or job.input)
+    }
+    if missing := sorted(file for file in asked if not Path(file).exists()):
+        print(
+            f"not made yet: {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}; "
+            "a rule above has changed and ran first; give the same command again",
+            file=sys.stderr,
+        )
+        sys.exit(1)

@@ -150,6 +150,19 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.05)
 
 
+def test_what_a_changed_rule_keeps_from_being_made_is_said_and_made_by_the_second_call(mine: Path) -> None:
+    """Snakemake takes the first call, which only samples again, for a success (its issue 4166)."""
+    (mine / "results/cpu/leaderboard.csv").unlink()
+    rule = mine / "rules/requests.smk"
+    rule.write_text(rule.read_text().replace("sample_requests.py {", "sample_requests.py  {"))
+    done = snakemake(mine, "--cores", "all", "results/cpu/leaderboard.csv")
+    assert done.returncode == 1
+    assert "not made yet: results/cpu/leaderboard.csv; a rule above has changed" in done.stderr
+    done = snakemake(mine, "--cores", "all", "results/cpu/leaderboard.csv")
+    assert done.returncode == 0, done.stderr
+    assert (mine / "results/cpu/leaderboard.csv").exists()
+
+
 def test_a_run_of_another_spec_is_named_and_left_out(mine: Path) -> None:
     record = mine / "results/cpu/runs/llm-chat/joulebench--llama-1m/run.json"
     spoilt = json.loads(record.read_text()) | {"spec_hash": "0" * 64}

@@ -49,10 +49,9 @@ class Display:
         if energy_j is not None:
             each = f"{energy_j / progress.finished:.3g} J/response" if progress.finished else "no response yet"
         left = progress.elapsed_s * (1 / progress.share - 1) if progress.share > 0.02 else None
-        time_left = "" if left is None else f", {left:.0f} s left of the point"
-        place = f"point {point + 1} of {self._points}, B = {batch}"
-        line = f"{self._run}: {place}, {progress.finished} done, {each}{time_left}"
+        time_left = "" if left is None else f", {left:.0f} s left"
+        line = f"{self._run} {point + 1}/{self._points}, B = {batch}: {progress.finished} done, {each}{time_left}"
         if self._live:
-            self._live.update(Text(line))
+            self._live.update(Text(line, no_wrap=True, overflow="ellipsis"))
         else:
             log.info(line)
