@@ -17,7 +17,8 @@ import polars as pl
 
 from joulebench import records
 from joulebench.analysis.points import WantedRun, points
-from joulebench.config import OutputLength, RunSpec
+from joulebench.config import OutputLength
+from joulebench.spec import RunSpec
 
 BATCHES = (8, 16, 32, 64, 128, 256, 512)
 ITERATIONS_PER_POINT = 7143

@@ -15,7 +15,7 @@ from joulebench.analysis.keyed import KEY
 from joulebench.analysis.latency import inter_token_latency
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.windows import overloaded
-from joulebench.config import RunSpec
+from joulebench.spec import RunSpec
 
 SPEC: dict[str, Any] = {
     **dict.fromkeys(("reports_as", "variant", "architecture", "weights_seed", "tokenizer", "generation")),

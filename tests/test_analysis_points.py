@@ -8,7 +8,7 @@ import pytest
 
 from joulebench import records, tables
 from joulebench.analysis.points import WantedRun, points
-from joulebench.config import RunSpec
+from joulebench.spec import RunSpec
 
 
 def spec(model: str = "example/one", **changes: Any) -> RunSpec:

@@ -7,7 +7,7 @@ import pytest
 
 from joulebench import records
 from joulebench.analysis.points import WantedRun, points
-from joulebench.config import RunSpec
+from joulebench.spec import RunSpec
 
 SHARED = Path(__file__).parents[2] / "shared" / "recordings"
 ONCE, SWEEP = SHARED / "h100-llama-3.1-8b-shape", SHARED / "h100-llama-3.1-8b-shape-sweep"

@@ -11,6 +11,7 @@ import yaml
 from joulebench import config
 from joulebench.checked import ConfigError
 from joulebench.plan import plan
+from joulebench.spec import RunSpec, run_spec
 
 PROJECT = Path(__file__).parents[1]
 
@@ -132,7 +133,7 @@ def test_not_yaml(tmp_path: Path) -> None:
 
 def test_spec_hash_follows_what_is_measured_and_nothing_else(raw: dict[str, Any]) -> None:
     def spec_hash(changed: dict[str, Any]) -> str:
-        return config.run_spec(config.parse(changed), "cpu", "llm-chat", "joulebench/llama-1m").hash
+        return run_spec(config.parse(changed), "cpu", "llm-chat", "joulebench/llama-1m").hash
 
     before = spec_hash(raw)
     only_for_tables = copy.deepcopy(raw)
@@ -140,6 +141,10 @@ def test_spec_hash_follows_what_is_measured_and_nothing_else(raw: dict[str, Any]
     only_for_tables["hardware"]["cpu"]["tdp_w"] = 3
     only_for_tables["models"]["joulebench/llama-1m"]["licence"] = "MIT"
     assert spec_hash(only_for_tables) == before
+    spelled_out = copy.deepcopy(raw)
+    assert "warmup_batches" not in spelled_out["tasks"]["llm-chat"]["sweep"]
+    spelled_out["tasks"]["llm-chat"]["sweep"]["warmup_batches"] = 1
+    assert spec_hash(spelled_out) == before
     for change in (
         lambda c: c["tasks"]["llm-chat"]["sample"].update(seed=1),
         lambda c: c["tasks"]["llm-chat"]["sweep"].update(batch_sizes=[1]),
@@ -153,8 +158,8 @@ def test_spec_hash_follows_what_is_measured_and_nothing_else(raw: dict[str, Any]
 
 
 def test_spec_goes_through_json_unchanged(raw: dict[str, Any]) -> None:
-    spec = config.run_spec(config.parse(raw), "h100", "llm-chat", "joulebench/llama-9m+bf16")
-    again = config.RunSpec.model_validate(json.loads(json.dumps(spec.model_dump(mode="json"))))
+    spec = run_spec(config.parse(raw), "h100", "llm-chat", "joulebench/llama-9m+bf16")
+    again = RunSpec.model_validate(json.loads(json.dumps(spec.model_dump(mode="json"))))
     assert again == spec
     assert again.hash == spec.hash
     assert (spec.run, spec.dtype) == ("joulebench--llama-9m+bf16", "bfloat16")

@@ -15,6 +15,7 @@ from joulebench.measure.session import Session
 from joulebench.measure.sweep import Sweep
 from joulebench.meters.sampling import Sampling
 from joulebench.records import BATCHES, Machine, read_parquet, read_point
+from joulebench.spec import RunSpec, run_spec
 
 PROJECT = Path(__file__).parents[1]
 MACHINE = Machine(
@@ -51,14 +52,14 @@ class Narrow:
 
 
 @pytest.fixture
-def spec(monkeypatch: pytest.MonkeyPatch) -> config.RunSpec:
+def spec(monkeypatch: pytest.MonkeyPatch) -> RunSpec:
     monkeypatch.chdir(PROJECT)
-    made = config.run_spec(config.load("config/tiny.yaml"), "cpu", "text-to-image", "joulebench/sd-5m")
+    made = run_spec(config.load("config/tiny.yaml"), "cpu", "text-to-image", "joulebench/sd-5m")
     protocol = config.Fixed(kind="fixed", requests=8)
     return made.model_copy(update={"sweep": config.Sweep(batch_sizes=(1, 2, 4, 8), protocol=protocol)})
 
 
-def sweep(spec: config.RunSpec, engine: Narrow, folder: Path) -> Session:
+def sweep(spec: RunSpec, engine: Narrow, folder: Path) -> Session:
     session = Session(folder, spec, "digest", MACHINE)
     folder.mkdir(parents=True, exist_ok=True)
     with Sampling.start(("none",), folder) as sampling:
@@ -66,7 +67,7 @@ def sweep(spec: config.RunSpec, engine: Narrow, folder: Path) -> Session:
     return session
 
 
-def test_out_of_memory_ends_the_sweep_and_is_data(tmp_path: Path, spec: config.RunSpec) -> None:
+def test_out_of_memory_ends_the_sweep_and_is_data(tmp_path: Path, spec: RunSpec) -> None:
     session = sweep(spec, Narrow(room=2), tmp_path / "run")
     assert [(one.max_batch_size, one.status) for one in session.points()] == [
         (1, "measured"),
@@ -78,7 +79,7 @@ def test_out_of_memory_ends_the_sweep_and_is_data(tmp_path: Path, spec: config.R
     assert read_parquet(session.place(1) / "iterations.parquet", BATCHES)["outputs"].to_list() == [2] * 5
 
 
-def test_any_other_error_is_a_failure_that_is_saved_and_measured_again(tmp_path: Path, spec: config.RunSpec) -> None:
+def test_any_other_error_is_a_failure_that_is_saved_and_measured_again(tmp_path: Path, spec: RunSpec) -> None:
     broken = Narrow(room=1, error=RuntimeError("out of memory, says somebody else"))
     with pytest.raises(UserError, match="B = 2: RuntimeError: out of memory, says somebody else"):
         sweep(spec, broken, tmp_path / "run")
@@ -89,7 +90,7 @@ def test_any_other_error_is_a_failure_that_is_saved_and_measured_again(tmp_path:
     assert (tmp_path / "run" / "points" / "00-b1" / "iterations.parquet").read_bytes() == before
 
 
-def test_another_spec_measures_anew(tmp_path: Path, spec: config.RunSpec) -> None:
+def test_another_spec_measures_anew(tmp_path: Path, spec: RunSpec) -> None:
     sweep(spec, Narrow(room=100), tmp_path / "run")
     assert list(Session(tmp_path / "run", spec, "digest", MACHINE).left()) == []
     other = spec.model_copy(update={"sample": config.Sample(requests=7)})

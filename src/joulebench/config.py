@@ -3,7 +3,6 @@
 The JSON schema for editors is generated from these models (`python -m joulebench.config`).
 """
 
-import hashlib
 import json
 import re
 from functools import lru_cache
@@ -286,99 +285,11 @@ class Config(Strict):
             raise ValueError(f"models.{model}.generation: missing; {task} needs height, width and denoising_steps")
 
 
-class RunSpec(Strict):
-    """Everything that the config says of one run's measuring: what its records stand for.
-
-    Facts that only the tables use (latency targets, TDP, licences) are not part of it.
-    """
-
-    hardware: str
-    device: Literal["cpu", "cuda"]
-    reports_as: str | None
-    task: TaskName
-    model: str
-    variant: str | None
-    weights: Literal["checkpoint", "synthetic"]
-    revision: str | None
-    trust_remote_code: bool
-    architecture: dict[str, JsonValue] | None
-    weights_seed: int | None
-    tokenizer: Tokenizer | None
-    dtype: Dtype
-    generation: Generation | None
-    engine: str
-    engine_settings: dict[str, JsonValue]
-    dataset: Dataset
-    sample: Sample
-    output_length: OutputLength | None
-    sweep: Sweep
-
-    @property
-    def run(self) -> str:
-        """The run's folder name: the model id with '/' as '--', then '+variant' where there is one."""
-        return run_folder(self.model if self.variant is None else f"{self.model}+{self.variant}")
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 over the canonical JSON of every field."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
-def run_folder(run: str) -> str:
-    """`owner/name+variant` -> `owner--name+variant`."""
-    return run.replace("/", "--")
-
-
-def run_spec(config: Config, hardware: str, task: TaskName, run: str) -> RunSpec:
-    """Resolve one cell of the matrix; `run` is a model id, with `+variant` where there is one."""
-    name, _, variant_name = run.partition("+")
-    entry, model, place = config.matrix[hardware][task], config.models[name], config.hardware[hardware]
-    variant = config.variants[variant_name] if variant_name else Variant()
-    engine = config.engine_of(hardware, task, run)
-    return RunSpec(
-        hardware=hardware,
-        device=place.device,
-        reports_as=place.reports_as,
-        task=task,
-        model=name,
-        variant=variant_name or None,
-        **model_spec(name, model),
-        dtype=variant.dtype or model.dtype,
-        generation=model.generation if task not in TEXT_TASKS else None,
-        engine=engine.kind,
-        engine_settings=engine.settings,
-        dataset=config.tasks[task].dataset,
-        sample=config.tasks[task].sample,
-        output_length=config.tasks[task].output_length if task in TEXT_TASKS else None,
-        sweep=entry.sweep or config.tasks[task].sweep,
-    )
-
-
-def model_spec(name: str, model: Checkpoint | Synthetic) -> dict[str, Any]:
-    """What a model's files are made from: the fields of RunSpec that results/models/{model}/ stands for."""
-    if isinstance(model, Synthetic):
-        made = {
-            "architecture": architecture(name, model),
-            "weights_seed": model.seed,
-            "tokenizer": model.tokenizer.model_dump(),
-        }
-        return {"weights": "synthetic", "revision": None, "trust_remote_code": False, **made}
-    code = {"revision": model.revision, "trust_remote_code": model.trust_remote_code}
-    return {"weights": "checkpoint", **code, "architecture": None, "weights_seed": None, "tokenizer": None}
-
-
-def architecture(name: str, model: Synthetic) -> dict[str, JsonValue]:
-    """A synthetic model's architecture, read from its YAML file where the config names one."""
-    if isinstance(model.architecture, dict):
-        return model.architecture
-    return _read_yaml(Path(model.architecture), f"models.{name}.architecture")
-
-
 _parsed = lru_cache(yaml.safe_load)
 
 
-def _read_yaml(path: Path, who: str) -> dict[str, Any]:
+def read_yaml(path: Path, who: str) -> dict[str, Any]:
+    """A file's keys and values; `who` opens the line of the error. Raises ConfigError where it has none."""
     try:
         content = _parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -395,7 +306,7 @@ def load(path: Path | str) -> Config:
 
     Raises ConfigError with one line for each thing that is wrong.
     """
-    return parse(_read_yaml(Path(path), "config"), str(path))
+    return parse(read_yaml(Path(path), "config"), str(path))
 
 
 def parse(raw: dict[str, Any], name: str = "config") -> Config:

@@ -7,8 +7,9 @@ from typing import Any
 
 from joulebench import datasets, engines
 from joulebench.checked import ConfigError, nearest
-from joulebench.config import Config, RunSpec, Synthetic, TaskName, TrainedTokenizer, parse, run_folder, run_spec
+from joulebench.config import Config, Synthetic, TaskName, TrainedTokenizer, parse
 from joulebench.figures import FIGURES
+from joulebench.spec import RunSpec, run_folder, run_spec
 
 FORMATS = ("svg", "png", "html")
 

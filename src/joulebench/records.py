@@ -129,7 +129,7 @@ class Requests(Record):
 
 
 class Model(Record):
-    """model.json beside a model's weights: what they are, and what the config said of them (config.model_spec)."""
+    """model.json beside a model's weights: what they are, and what the config said of them (spec.model_spec)."""
 
     model: str
     made_from: dict[str, Any]

@@ -7,8 +7,8 @@ from types import ModuleType
 from pydantic import BaseModel
 
 from joulebench.checked import ConfigError, checked, nearest
-from joulebench.config import RunSpec
 from joulebench.engines.base import DiffusionEngine, TextEngine
+from joulebench.spec import RunSpec
 
 ENGINES = {
     "transformers": "joulebench.engines.transformers",

@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
-from joulebench.config import RunSpec
 from joulebench.engines.base import Prepared
+from joulebench.spec import RunSpec
 
 TASKS = ("text-to-image",)
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate")

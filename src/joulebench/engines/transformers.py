@@ -11,9 +11,9 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
-from joulebench.config import RunSpec
 from joulebench.engines.base import Prepared, Step
 from joulebench.errors import UserError
+from joulebench.spec import RunSpec
 
 TASKS = ("llm-chat",)
 PACKAGES = ("torch", "transformers", "tokenizers", "accelerate")

@@ -28,7 +28,8 @@ _PAGE = """<!DOCTYPE html>
 <script type="application/json" id="spec">{spec}</script>
 <script>
 const spec = JSON.parse(document.getElementById("spec").textContent);
-const options = {{renderer: "svg", logLevel: 1, actions: {{export: true, source: false, compiled: false, editor: false}}}};
+const actions = {{export: true, source: false, compiled: false, editor: false}};
+const options = {{renderer: "svg", logLevel: 1, actions}};
 vegaEmbed("#figure", spec, options).catch(console.error);
 </script>
 </body>

@@ -12,7 +12,6 @@ from pathlib import Path
 import polars as pl
 
 from joulebench import __version__, engines, meters
-from joulebench.config import RunSpec
 from joulebench.errors import UserError
 from joulebench.measure.alone import alone_on
 from joulebench.measure.session import Session, utc_now
@@ -30,6 +29,7 @@ from joulebench.records import (
     read_requests,
     write_json,
 )
+from joulebench.spec import RunSpec
 
 log = logging.getLogger(__name__)
 

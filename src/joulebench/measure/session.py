@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from joulebench.config import RunSpec
 from joulebench.records import Machine, Point, Record, RecordError, point_folder, read_point, write_json
+from joulebench.spec import RunSpec
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from joulebench import config
 from joulebench.models import checkpoint, files, synthetic
 from joulebench.records import Model, write_json
+from joulebench.spec import architecture, model_spec
 
 
 def prepare(name: str, model: config.Model, prompts: Sequence[str], folder: Path) -> Model:
@@ -16,12 +17,12 @@ def prepare(name: str, model: config.Model, prompts: Sequence[str], folder: Path
     """
     files.clear(folder)
     if isinstance(model, config.Synthetic):
-        synthetic.build(name, config.architecture(name, model), model, prompts, folder)
+        synthetic.build(name, architecture(name, model), model, prompts, folder)
     else:
         checkpoint.download(name, model, folder)
     record = Model(
         model=name,
-        made_from=config.model_spec(name, model),
+        made_from=model_spec(name, model),
         parameters=files.count_parameters(name, folder, model.parameters),
         licence=model.licence,
         files_sha256=files.digests(folder),

@@ -1,0 +1,119 @@
+"""What one run of the matrix stands for: the resolved spec that its records carry."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import JsonValue
+
+from joulebench.config import (
+    TEXT_TASKS,
+    Checkpoint,
+    Config,
+    Dataset,
+    Dtype,
+    Generation,
+    OutputLength,
+    Sample,
+    Strict,
+    Sweep,
+    Synthetic,
+    TaskName,
+    Tokenizer,
+    Variant,
+    read_yaml,
+)
+
+
+class RunSpec(Strict):
+    """Everything that the config says of one run's measuring: what its records stand for.
+
+    Facts that only the tables use (latency targets, TDP, licences) are not part of it.
+    """
+
+    hardware: str
+    device: Literal["cpu", "cuda"]
+    reports_as: str | None
+    task: TaskName
+    model: str
+    variant: str | None
+    weights: Literal["checkpoint", "synthetic"]
+    revision: str | None
+    trust_remote_code: bool
+    architecture: dict[str, JsonValue] | None
+    weights_seed: int | None
+    tokenizer: Tokenizer | None
+    dtype: Dtype
+    generation: Generation | None
+    engine: str
+    engine_settings: dict[str, JsonValue]
+    dataset: Dataset
+    sample: Sample
+    output_length: OutputLength | None
+    sweep: Sweep
+
+    @property
+    def run(self) -> str:
+        """The run's folder name: the model id with '/' as '--', then '+variant' where there is one."""
+        return run_folder(self.model if self.variant is None else f"{self.model}+{self.variant}")
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the canonical JSON of every field that is not at its default.
+
+        A field that is added later, with a default that means what was always done, leaves old records valid.
+        """
+        fields = self.model_dump(mode="json", exclude_defaults=True)
+        text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def run_folder(run: str) -> str:
+    """`owner/name+variant` -> `owner--name+variant`."""
+    return run.replace("/", "--")
+
+
+def run_spec(config: Config, hardware: str, task: TaskName, run: str) -> RunSpec:
+    """Resolve one cell of the matrix; `run` is a model id, with `+variant` where there is one."""
+    name, _, variant_name = run.partition("+")
+    entry, model, place = config.matrix[hardware][task], config.models[name], config.hardware[hardware]
+    variant = config.variants[variant_name] if variant_name else Variant()
+    engine = config.engine_of(hardware, task, run)
+    return RunSpec(
+        hardware=hardware,
+        device=place.device,
+        reports_as=place.reports_as,
+        task=task,
+        model=name,
+        variant=variant_name or None,
+        **model_spec(name, model),
+        dtype=variant.dtype or model.dtype,
+        generation=model.generation if task not in TEXT_TASKS else None,
+        engine=engine.kind,
+        engine_settings=engine.settings,
+        dataset=config.tasks[task].dataset,
+        sample=config.tasks[task].sample,
+        output_length=config.tasks[task].output_length if task in TEXT_TASKS else None,
+        sweep=entry.sweep or config.tasks[task].sweep,
+    )
+
+
+def model_spec(name: str, model: Checkpoint | Synthetic) -> dict[str, Any]:
+    """What a model's files are made from: the fields of RunSpec that results/models/{model}/ stands for."""
+    if isinstance(model, Synthetic):
+        made = {
+            "architecture": architecture(name, model),
+            "weights_seed": model.seed,
+            "tokenizer": model.tokenizer.model_dump(),
+        }
+        return {"weights": "synthetic", "revision": None, "trust_remote_code": False, **made}
+    code = {"revision": model.revision, "trust_remote_code": model.trust_remote_code}
+    return {"weights": "checkpoint", **code, "architecture": None, "weights_seed": None, "tokenizer": None}
+
+
+def architecture(name: str, model: Synthetic) -> dict[str, JsonValue]:
+    """A synthetic model's architecture, read from its YAML file where the config names one."""
+    if isinstance(model.architecture, dict):
+        return model.architecture
+    return read_yaml(Path(model.architecture), f"models.{name}.architecture")
