@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,10 @@ from joulebench.errors import UserError
 
 @contextmanager
 def journal(path: Path | str, what: str) -> Iterator[None]:
-    """Log to `path` and to standard error; a UserError is printed as it is and ends the process with code 1."""
+    """Log to `path` and to standard error; a UserError is printed as it is and ends the process with code 1.
+
+    An interruption ends it with the signal's usual code and no traceback.
+    """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     root = logging.getLogger()
     root.setLevel(logging.INFO)
@@ -30,9 +34,11 @@ def journal(path: Path | str, what: str) -> Iterator[None]:
     except UserError as error:
         log.error("%s: %s", what, error)
         sys.exit(1)
-    except BaseException as error:
-        if not isinstance(error, SystemExit):
-            log.exception("%s: broke off", what)
+    except (KeyboardInterrupt, SystemExit) as error:
+        log.error("%s: interrupted; the same command goes on from what is whole", what)
+        sys.exit(error.code if isinstance(error, SystemExit) else 128 + signal.SIGINT)
+    except Exception:
+        log.exception("%s: broke off", what)
         raise
     else:
         log.info("%s: done", what)
