@@ -1,12 +1,15 @@
 """The loads, against engines whose every step is known beforehand."""
 
 from collections.abc import Sequence
+from itertools import count
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
 from joulebench.config import Fixed, Sweep, Timed
 from joulebench.engines.base import Prepared, Step
+from joulebench.measure import text
 from joulebench.measure.diffusion import batches
 from joulebench.measure.load import Load, Progress
 from joulebench.measure.order import serving_order
@@ -93,13 +96,17 @@ def test_a_full_engine_shows_fewer_running_than_asked_for() -> None:
     assert load.tables()[1]["running"].max() == 3
 
 
-def test_timed_ends_after_a_turnover_and_its_seconds() -> None:
-    load = Load(0, ITERATIONS)
+def test_timed_ends_after_a_turnover_and_its_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = count()
+    clock = SimpleNamespace(monotonic=lambda: next(ticks) / 1000)  # a millisecond passes between two looks at it
+    monkeypatch.setattr(text, "time", clock)
+    load = Load(0, ITERATIONS, started=0.0)
     engine = Clockwork()
     closed_loop(engine, prompts(3), load, 4, Timed(kind="timed", seconds=0.05), 0, ignore)
     requests, iterations = load.tables()
     turnover = iterations.filter(pl.col("finished").cum_sum() >= 4)["end_s"][0]
-    assert 0.05 <= iterations["end_s"][-1] - turnover < 0.1
+    # An iteration is two looks, and one more for each of the up to four requests that it lets in.
+    assert 0.05 <= iterations["end_s"][-1] - turnover < 0.05 + 0.007
     assert iterations["waiting"].min() > 0
     assert set(requests["status"]) <= {"finished", "aborted"}
     assert requests.filter(pl.col("status") == "aborted")["finished_s"].null_count() <= 4

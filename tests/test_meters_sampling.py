@@ -130,7 +130,7 @@ def test_a_gap_in_the_stretch_is_refused(sampling: Sampling) -> None:
     os.kill(sampling.pid, signal.SIGCONT)
     time.sleep(0.3)
     end = time.monotonic()
-    with pytest.raises(SamplerError, match=r"did not read host for 1\.\d s"):
+    with pytest.raises(SamplerError, match=r"did not read host for [1-9]\.\d s"):
         sampling.since(begin, end)
     time.sleep(0.3)
     assert sampling.since(end, time.monotonic()).height > 0
