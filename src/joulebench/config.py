@@ -25,8 +25,8 @@ from pydantic import (
 
 from joulebench.checked import ConfigError, checked, nearest
 
-TaskName = Literal["llm-chat", "text-to-image"]
-TEXT_TASKS: frozenset[str] = frozenset({"llm-chat"})
+TaskName = Literal["llm-chat", "llm-code", "text-to-image"]
+TEXT_TASKS: frozenset[str] = frozenset({"llm-chat", "llm-code"})
 
 # Folders beside the hardware's under results/.
 RESERVED = frozenset({"requests", "models", "figures", "site", "logs"})
@@ -65,6 +65,8 @@ RunId = Annotated[str, AfterValidator(_run_name)]
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 Dtype = Literal["float32", "bfloat16", "float16"]
+PromptForm = Literal["chat", "completion"]
+StopString = Annotated[str, StringConstraints(min_length=1)]
 
 
 class Strict(BaseModel):
@@ -160,6 +162,8 @@ class Task(Strict):
     sample: Sample
     sweep: Sweep
     output_length: OutputLength | None = None
+    prompt_form: PromptForm = Field("chat", description="chat: in the model's chat template. completion: as it is.")
+    stop: tuple[StopString, ...] = Field((), description="Texts that end an answer, where the model may end it.")
     latency_target: LatencyTarget | None = None
 
 

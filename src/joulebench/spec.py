@@ -15,7 +15,9 @@ from joulebench.config import (
     Dtype,
     Generation,
     OutputLength,
+    PromptForm,
     Sample,
+    StopString,
     Strict,
     Sweep,
     Synthetic,
@@ -51,6 +53,8 @@ class RunSpec(Strict):
     dataset: Dataset
     sample: Sample
     output_length: OutputLength | None
+    prompt_form: PromptForm = "chat"
+    stop: tuple[StopString, ...] = ()
     sweep: Sweep
 
     @property
@@ -95,6 +99,8 @@ def run_spec(config: Config, hardware: str, task: TaskName, run: str) -> RunSpec
         dataset=config.tasks[task].dataset,
         sample=config.tasks[task].sample,
         output_length=config.tasks[task].output_length if task in TEXT_TASKS else None,
+        prompt_form=config.tasks[task].prompt_form,
+        stop=config.tasks[task].stop,
         sweep=entry.sweep or config.tasks[task].sweep,
     )
 

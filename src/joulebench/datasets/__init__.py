@@ -25,6 +25,7 @@ __all__ = ["DATASETS", "Sampled", "filters", "report", "sample", "write"]
 DATASETS: dict[str, str] = {
     "sharegpt": "joulebench.datasets.sharegpt",
     "partiprompts": "joulebench.datasets.partiprompts",
+    "humanevalplus": "joulebench.datasets.humanevalplus",
 }
 
 

@@ -1,6 +1,8 @@
 """Where a dataset's file comes from: the Hugging Face hub, this machine, or the project's own package."""
 
+import gzip
 import hashlib
+import zlib
 from importlib import resources
 from pathlib import Path
 
@@ -29,9 +31,9 @@ def fetch(source: Source, packaged: str, usual: str) -> Path:
 
 
 def read_text(path: Path) -> tuple[str, str]:
-    """The file's text (UTF-8, with or without a byte order mark) and the SHA-256 of its bytes in hex.
+    """The file's text (UTF-8, with or without a byte order mark; .gz unpacked) and the SHA-256 of its bytes in hex.
 
-    Raises UserError where the file is missing, empty, no text in UTF-8, or the pointer that Git LFS leaves for a file.
+    Raises UserError where the file is missing, empty, damaged, no text in UTF-8, or the pointer that Git LFS leaves.
     """
     try:
         content = path.read_bytes()
@@ -43,6 +45,9 @@ def read_text(path: Path) -> tuple[str, str]:
         raise UserError(f"{path}: only a Git LFS pointer, not the file itself; run 'git lfs pull' there")
     if not content.strip():
         raise UserError(f"{path}: empty; delete it and fetch it again")
+    digest = hashlib.sha256(content).hexdigest()
+    if path.suffix == ".gz":
+        content = _unpacked(content, path)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -50,7 +55,14 @@ def read_text(path: Path) -> tuple[str, str]:
             f"{path}: not UTF-8 text (byte {error.start:,} of {len(content):,}: {error.reason}); "
             "expected the dataset's original file, unpacked; fetch it again"
         ) from None
-    return text, hashlib.sha256(content).hexdigest()
+    return text, digest
+
+
+def _unpacked(content: bytes, path: Path) -> bytes:
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: not a whole gzip file ({error}); it may be cut off, fetch it again") from None
 
 
 def origin(source: Source, path: Path, sha256: str) -> dict[str, str]:

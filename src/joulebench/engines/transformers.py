@@ -15,7 +15,7 @@ from joulebench.engines.base import Prepared, Step
 from joulebench.errors import UserError
 from joulebench.spec import RunSpec
 
-TASKS = ("llm-chat",)
+TASKS = ("llm-chat", "llm-code")
 PACKAGES = ("torch", "transformers", "tokenizers", "accelerate")
 TRIED = "5.17"
 
@@ -50,6 +50,8 @@ class TransformersEngine:
         trust = spec.trust_remote_code
         self._torch = torch
         self._length = spec.output_length
+        self._as_chat = spec.prompt_form == "chat"
+        self._stop = spec.stop
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
         self._model = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -79,6 +81,7 @@ class TransformersEngine:
         self._prompt_left: dict[int, int] = {}
         self._produced: dict[int, int] = {}
         self._active: set[int] = set()
+        self._may_stop: set[int] = set()
 
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
         """See engines.base.TextEngine. Raises UserError for a request that the cache could never hold."""
@@ -102,7 +105,7 @@ class TransformersEngine:
         return prepared
 
     def _encode(self, prompt: str) -> list[int]:
-        if self._tokenizer.chat_template is None:
+        if not self._as_chat or self._tokenizer.chat_template is None:
             return list(self._tokenizer(prompt).input_ids)
         message = [{"role": "user", "content": prompt}]
         encoded = self._tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=True)
@@ -112,6 +115,8 @@ class TransformersEngine:
         """See engines.base.TextEngine."""
         assert isinstance(prepared.prompt, list)
         self._prompt_left[request], self._produced[request] = len(prepared.prompt), 0
+        if self._stop and not prepared.ignore_end:
+            self._may_stop.add(request)
         self._manager.add_request(
             prepared.prompt,
             request_id=str(request),
@@ -147,18 +152,39 @@ class TransformersEngine:
                 if not self._produced[request]:
                     step.first_output.append(request)
                 self._produced[request] += 1
+                if request in self._may_stop:
+                    self._end_at_stop(request, step)
         self._active = {int(key) for key in processor.scheduler.active_requests}
         self._collect(step)
         return step
+
+    def _end_at_stop(self, request: int, step: Step) -> None:
+        """Finish a request whose answer has come to hold a stop string; looks at its last tokens only."""
+        state = self._processor.scheduler.active_requests.get(str(request))
+        if state is None:
+            return
+        reach = max(len(one.encode()) for one in self._stop) + 4
+        tail = self._tokenizer.decode(state.generated_tokens[-reach:], skip_special_tokens=False)
+        if any(one in tail for one in self._stop):
+            self._processor.scheduler.finish_request(str(request))
+            step.finished[request] = self._forget(request)
+
+    def _forget(self, request: int) -> int:
+        """Drop what is kept of a request; how many tokens it got."""
+        del self._prompt_left[request]
+        self._may_stop.discard(request)
+        return self._produced.pop(request)
 
     def _collect(self, step: Step) -> None:
         outputs = self._manager.output_router.output_queue
         while not outputs.empty():
             output = outputs.get()
             request = int(output.request_id)
-            del self._prompt_left[request], self._produced[request]
+            if request in step.finished:
+                continue
+            tokens = self._forget(request)
             if output.error is None:
-                step.finished[request] = len(output.generated_tokens)
+                step.finished[request] = tokens
             else:
                 step.failed[request] = str(output.error)
 
@@ -170,6 +196,7 @@ class TransformersEngine:
                 waiting.get()
         self._prompt_left.clear()
         self._produced.clear()
+        self._may_stop.clear()
         self._active = set()
 
     def close(self) -> None:

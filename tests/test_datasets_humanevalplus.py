@@ -1,0 +1,106 @@
+"""HumanEval+: the original file, and files that only look like it."""
+
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from joulebench import config, datasets, records
+from joulebench.errors import UserError
+
+ORIGINAL = Path(__file__).parents[2] / "shared" / "datasets" / "humanevalplus" / "HumanEvalPlus.jsonl.gz"
+
+
+def take(path: Path | None, count: int, seed: int = 0) -> datasets.Sampled:
+    source: Any = {"kind": "packaged"} if path is None else {"kind": "local", "path": str(path)}
+    dataset = config.Dataset.model_validate({"name": "humanevalplus", "source": source})
+    return datasets.sample(dataset, config.Sample(requests=count, seed=seed))
+
+
+def problem(number: int = 0, **changes: Any) -> dict[str, Any]:
+    row = {"task_id": f"HumanEval/{number}", "prompt": "def f():\n", "canonical_solution": "    return 1\n", "test": ""}
+    return {**row, **changes}
+
+
+def write(path: Path, rows: Sequence[Any]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.mark.skipif(not ORIGINAL.is_file(), reason=f"no {ORIGINAL}")
+def test_the_original_file(tmp_path: Path) -> None:
+    with gzip.open(ORIGINAL, "rt", encoding="utf-8") as file:
+        problems = {row["task_id"]: row for row in map(json.loads, file)}
+    taken = take(ORIGINAL, 164)
+    assert (taken.rows, taken.usable) == (164, 164)
+    assert sorted(taken.requests["source_id"]) == sorted(problems)
+    for source_id, prompt, reference in taken.requests.select("source_id", "prompt", "reference").iter_rows():
+        assert prompt == problems[source_id]["prompt"]
+        assert reference == problems[source_id]["canonical_solution"]
+    for name in ("a", "b"):
+        records.write_parquet(take(ORIGINAL, 50, seed=3).requests, tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert not take(ORIGINAL, 50, seed=4).requests.equals(take(ORIGINAL, 50, seed=3).requests)
+
+
+@pytest.mark.skipif(not ORIGINAL.is_file(), reason=f"no {ORIGINAL}")
+def test_a_truncated_gzip_is_not_taken_for_a_short_file(tmp_path: Path) -> None:
+    cut = tmp_path / "HumanEvalPlus.jsonl.gz"
+    cut.write_bytes(ORIGINAL.read_bytes()[:200_000])
+    with pytest.raises(UserError, match=r"HumanEvalPlus\.jsonl\.gz: not a whole gzip file .* fetch it again"):
+        take(cut, 10)
+
+
+def test_something_else_named_gz(tmp_path: Path) -> None:
+    path = tmp_path / "HumanEvalPlus.jsonl.gz"
+    path.write_bytes(b"<html>not found</html>")
+    with pytest.raises(UserError, match="not a whole gzip file"):
+        take(path, 1)
+
+
+def test_the_packaged_problems_are_python_that_does_what_it_says() -> None:
+    taken = take(None, 24)
+    assert (taken.rows, taken.usable) == (24, 24)
+    for prompt, reference in taken.requests.select("prompt", "reference").iter_rows():
+        compile(prompt + reference, "problem", "exec")
+        assert ">>>" in prompt
+
+
+def test_a_file_that_was_cut_off(tmp_path: Path) -> None:
+    path = write(tmp_path / "cut.jsonl", [problem(0), problem(1)])
+    path.write_text(path.read_text()[:-30])
+    with pytest.raises(UserError, match=r"cut\.jsonl: line 2 is not JSON .* it again"):
+        take(path, 1)
+
+
+def test_rows_that_cannot_be_used_are_counted_by_reason(tmp_path: Path) -> None:
+    rows = [
+        problem(0),
+        problem(1, prompt=" "),
+        problem(2, prompt=7),
+        problem(3, canonical_solution=None),
+        problem(4, canonical_solution="\n"),
+        ["not", "an", "object"],
+        {"task_id": "x"},
+        problem(5, prompt="half a pair \ud800"),
+        problem(6),
+    ]
+    taken = take(write(tmp_path / "mixed.jsonl", rows), 2)
+    assert sorted(taken.requests["source_id"]) == ["HumanEval/0", "HumanEval/6"]
+    assert taken.unusable == {
+        "empty canonical_solution": 1,
+        "empty prompt": 1,
+        "no text in canonical_solution": 1,
+        "no text in prompt": 2,
+        "not an object": 1,
+        "prompt not valid Unicode": 1,
+    }
+
+
+def test_no_usable_row_names_the_file_and_the_reasons(tmp_path: Path) -> None:
+    path = write(tmp_path / "wrong.jsonl", [{"question": "?"}, {"question": "!"}])
+    with pytest.raises(UserError, match=r"wrong\.jsonl: none of 2 rows can be used \(2 no text in task_id\)"):
+        take(path, 1)
