@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from joulebench.config import Strict
-from joulebench.datasets.sampling import Row, Rows
+from joulebench.datasets.sampling import Row, Rows, is_unicode
 from joulebench.errors import UserError
 
 PACKAGED = "humanevalplus.jsonl"
@@ -51,14 +51,6 @@ def _row(raw: Any) -> Row | str:
             return f"no text in {name}"
         if not raw[name].strip():
             return f"empty {name}"
-        if not _is_unicode(raw[name]):
+        if not is_unicode(raw[name]):
             return f"{name} not valid Unicode"
     return Row(*(raw[name] for name in _TEXTS))
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -85,6 +85,15 @@ def draw(rows: Rows, sample: config.Sample, where: str) -> pl.DataFrame:
     return pl.DataFrame([(request, *row) for request, row in enumerate(taken)], schema=PROMPTS, orient="row")
 
 
+def is_unicode(text: str) -> bool:
+    """Whether `text` can be written: JSON's \\ud800 escapes can leave half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def reasons(unusable: Mapping[str, int]) -> str:
     """`201 prompt longer than 800 tokens, 8 fewer than 2 turns`: the most frequent first."""
     ranked = sorted(unusable.items(), key=lambda item: (-item[1], item[0]))

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field, PositiveInt, model_validator
 
 from joulebench.config import Strict
-from joulebench.datasets.sampling import Row, Rows
+from joulebench.datasets.sampling import Row, Rows, is_unicode
 from joulebench.errors import UserError
 
 PACKAGED = "sharegpt.json"
@@ -87,7 +87,7 @@ def _row(place: int, raw: Any, filters: Filters, count: Callable[[str], int]) ->
     for name, text in (("prompt", first["value"]), ("answer", second["value"])):
         if not text.strip():
             return f"empty {name}"
-        if not _is_unicode(text):
+        if not is_unicode(text):
             return f"{name} not valid Unicode"
         tokens = count(text)
         if tokens < filters.min_tokens:
@@ -101,17 +101,8 @@ def _has_text(turn: Any) -> bool:
     return isinstance(turn, dict) and isinstance(turn.get("value"), str)
 
 
-def _is_unicode(text: str) -> bool:
-    """Whether `text` can be written: JSON's \\ud800 escapes can leave half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _source_id(place: int, given: Any) -> str:
-    named = isinstance(given, str) and given.strip() and _is_unicode(given)
+    named = isinstance(given, str) and given.strip() and is_unicode(given)
     return given if named else f"sharegpt-{place:06d}"
 
 

@@ -180,8 +180,6 @@ class TransformersEngine:
         while not outputs.empty():
             output = outputs.get()
             request = int(output.request_id)
-            if request in step.finished:
-                continue
             tokens = self._forget(request)
             if output.error is None:
                 step.finished[request] = tokens

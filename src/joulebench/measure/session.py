@@ -44,8 +44,7 @@ class Session:
             spec_hash=spec.hash, requests_sha256=requests_sha256, device=machine.device, started_utc=utc_now()
         )
         found = self._read()
-        same = found is not None and found.model_copy(update={"started_utc": wanted.started_utc}) == wanted
-        if found is not None and same:
+        if found is not None and found == wanted.model_copy(update={"started_utc": found.started_utc}):
             self.started_utc = found.started_utc
             log.info("going on with the sweep of %s: %d points are there", found.started_utc, len(self.points()))
         else:
