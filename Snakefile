@@ -1,5 +1,6 @@
 # Joulebench: config.yaml -> requests -> models -> runs -> tables -> figures.
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -29,6 +30,7 @@ os.environ["JOULEBENCH_CONFIG"] = str(
 wildcard_constraints:
     hardware="|".join(PLAN.config.matrix),
     task="|".join(PLAN.config.tasks),
+    requests="|".join(map(re.escape, PLAN.config.requests)),
     model=r"[A-Za-z0-9._-]+",
     run=r"[A-Za-z0-9._+-]+",
 

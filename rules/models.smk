@@ -1,6 +1,6 @@
 def prompts_of(wildcards):
-    task = PLAN.trains_on(wildcards.model)
-    return [] if task is None else ancient(f"results/requests/{task}.parquet")
+    requests = PLAN.trains_on(wildcards.model)
+    return [] if requests is None else ancient(f"results/requests/{requests}.parquet")
 
 
 rule prepare_model:

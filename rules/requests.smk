@@ -2,9 +2,9 @@
 # The measuring holds what it is given against the config, and says what to delete.
 rule sample_requests:
     output:
-        table="results/requests/{task}.parquet",
-        facts="results/requests/{task}.json",
+        table="results/requests/{requests}.parquet",
+        facts="results/requests/{requests}.json",
     log:
-        "logs/requests/{task}.log",
+        "logs/requests/{requests}.log",
     shell:
-        'exec "$JOULEBENCH_PYTHON" workflow/scripts/sample_requests.py {wildcards.task} {output.table} {log}'
+        'exec "$JOULEBENCH_PYTHON" workflow/scripts/sample_requests.py {wildcards.requests} {output.table} {log}'

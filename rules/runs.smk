@@ -1,17 +1,22 @@
 # The only stage that needs the hardware. `shell:` and `ancient`, so that neither a fresh clone nor an edited
 # script measures again; the tables hold each run's spec against the config instead.
-from joulebench.config import TEXT_TASKS
+from joulebench.names import TEXT_TASKS
 
 
 def is_cpu(wildcards):
     return PLAN.config.hardware[wildcards.hardware].device == "cpu"
 
 
+def cell_of(wildcards):
+    return PLAN.cell(wildcards.hardware, wildcards.task, wildcards.run)
+
+
 def model_of(wildcards):
-    return str(
-        PLAN.cell(wildcards.hardware, wildcards.task, wildcards.run).model_folder
-        / "model.json"
-    )
+    return str(cell_of(wildcards).model_folder / "model.json")
+
+
+def requests_of(wildcards):
+    return str(PLAN.requests(cell_of(wildcards)))
 
 
 rule probe_machine:
@@ -28,7 +33,7 @@ rule probe_machine:
 rule measure_llm:
     input:
         machine=ancient("results/{hardware}/machine.json"),
-        requests=ancient("results/requests/{task}.parquet"),
+        requests=lambda wc: ancient(requests_of(wc)),
         model=lambda wc: ancient(model_of(wc)),
     output:
         "results/{hardware}/runs/{task}/{run}/run.json",
@@ -38,7 +43,7 @@ rule measure_llm:
         task="|".join(sorted(TEXT_TASKS)),
     threads: lambda wc: workflow.cores if is_cpu(wc) else 1
     resources:
-        gpu=lambda wc: 0 if is_cpu(wc) else 1,
+        gpu=lambda wc: 0 if is_cpu(wc) else PLAN.spec(cell_of(wc)).tensor_parallel,
     shell:
         'exec "$JOULEBENCH_PYTHON" workflow/scripts/measure.py {wildcards.hardware} {wildcards.task} {wildcards.run} {log}'
 

@@ -56,7 +56,7 @@ def test_a_row_becomes_a_request_with_its_first_two_turns(tmp_path: Path) -> Non
     }
     taken = sampled(tmp_path, [row], 1)
     assert taken.requests.schema == records.PROMPTS
-    assert taken.requests.rows() == [(0, "abc_7", " Hi, you there?\n", "Yes, I am.")]
+    assert taken.requests.rows() == [(0, "abc_7", " Hi, you there?\n", "Yes, I am.", None)]
     assert (taken.rows, taken.usable, taken.unusable) == (1, 1, {})
 
 

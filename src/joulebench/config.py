@@ -4,14 +4,12 @@ The JSON schema for editors is generated from these models (`python -m joulebenc
 """
 
 import json
-import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -24,46 +22,19 @@ from pydantic import (
 )
 
 from joulebench.checked import ConfigError, checked, nearest
+from joulebench.names import (
+    IMAGE_TASKS,
+    TEXT_TASKS,
+    VIDEO_TASKS,
+    HardwareName,
+    ModelId,
+    RequestsName,
+    Revision,
+    RunId,
+    TaskName,
+    VariantName,
+)
 
-TaskName = Literal["llm-chat", "llm-code", "text-to-image"]
-TEXT_TASKS: frozenset[str] = frozenset({"llm-chat", "llm-code"})
-
-# Folders beside the hardware's under results/.
-RESERVED = frozenset({"requests", "models", "figures", "site", "logs"})
-
-
-def _model_id(value: str) -> str:
-    part = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-    if not re.fullmatch(rf"{part}(/{part})?", value) or ".." in value or "--" in value:
-        raise ValueError(
-            "a model id is 'name' or 'owner/name' in letters, digits, '.', '_' and '-', "
-            "without '..' or '--', since it names a folder under results/"
-        )
-    return value
-
-
-def _hardware_name(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", value) or value in RESERVED:
-        raise ValueError(
-            "a hardware name is lower-case letters, digits, '_' and '-', since it names a folder "
-            f"under results/, and none of {', '.join(sorted(RESERVED))}"
-        )
-    return value
-
-
-def _run_name(value: str) -> str:
-    model, *variant = value.split("+")
-    _model_id(model)
-    if len(variant) > 1:
-        raise ValueError("a run is 'model' or 'model+variant', with one variant at most")
-    return value
-
-
-ModelId = Annotated[str, AfterValidator(_model_id)]
-HardwareName = Annotated[str, AfterValidator(_hardware_name)]
-RunId = Annotated[str, AfterValidator(_run_name)]
-VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
-Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 Dtype = Literal["float32", "bfloat16", "float16"]
 PromptForm = Literal["chat", "completion"]
 StopString = Annotated[str, StringConstraints(min_length=1)]
@@ -90,6 +61,13 @@ class HubFile(Strict):
     file: str
 
 
+class HubFolder(Strict):
+    kind: Literal["hub-folder"]
+    repo: ModelId
+    revision: Revision
+    folder: str = Field("", description="The folder in the repository; its files are fetched one by one.")
+
+
 class LocalFile(Strict):
     kind: Literal["local"]
     path: str = Field(description="The file, or the folder that holds it.")
@@ -104,6 +82,9 @@ class Dataset(Strict):
 
     name: str
     source: Annotated[HubFile | LocalFile | Packaged, Field(discriminator="kind")]
+    media: Annotated[HubFile | HubFolder | LocalFile | Packaged, Field(discriminator="kind")] | None = Field(
+        None, description="The images or videos that the rows name: a folder or a ZIP archive."
+    )
     filters: dict[str, JsonValue] = Field(default_factory=dict, description="What the dataset's own module knows.")
 
 
@@ -172,13 +153,17 @@ class Generation(Strict):
 
     height: PositiveInt
     width: PositiveInt
+    frames: PositiveInt | None = Field(None, description="Needed for a video task.")
     denoising_steps: PositiveInt
     guidance_scale: float = 0.0
+    arguments: dict[str, JsonValue] = Field(
+        default_factory=dict, description="Other arguments of this pipeline's call, by its own names."
+    )
 
 
 class TrainedTokenizer(Strict):
     kind: Literal["trained"]
-    train_on: TaskName
+    train_on: RequestsName = Field(description="The requests whose texts it is trained on: results/requests/.")
     vocabulary: PositiveInt
 
 
@@ -214,10 +199,11 @@ Model = Annotated[Checkpoint | Synthetic, Field(discriminator="weights")]
 
 
 class Variant(Strict):
-    """What differs from a model's plain serving."""
+    """What differs from a model's plain serving; `tensor_parallel` devices share each layer."""
 
     dtype: Dtype | None = None
     engine: str | None = None
+    tensor_parallel: PositiveInt = 1
 
 
 class Engine(Strict):
@@ -231,7 +217,10 @@ class Entry(Strict):
 
     engine: str
     models: Annotated[tuple[RunId, ...], Field(min_length=1)]
-    sweep: Sweep | None = Field(None, description="Instead of the task's own.")
+    dataset: Dataset | None = Field(None, description="Instead of the task's own, as each of the following.")
+    sample: Sample | None = None
+    output_length: OutputLength | None = None
+    sweep: Sweep | None = None
 
 
 class Config(Strict):
@@ -251,6 +240,11 @@ class Config(Strict):
             if value not in names:
                 raise ValueError(f"{where}: no {what} '{value}' in the config{nearest(value, names)}")
 
+        for task, own in self.tasks.items():
+            _images_fit(task, own.dataset, f"tasks.{task}")
+        for name, facts in self.models.items():
+            if isinstance(facts, Synthetic) and isinstance(facts.tokenizer, TrainedTokenizer):
+                known(facts.tokenizer.train_on, self.requests, f"models.{name}.tokenizer.train_on", "requests")
         for hardware in self.measure_on:
             known(hardware, self.matrix, "measure_on", "matrix entry")
         for hardware, tasks in self.matrix.items():
@@ -259,6 +253,7 @@ class Config(Strict):
                 where = f"matrix.{hardware}.{task}"
                 known(task, self.tasks, where, "task")
                 known(entry.engine, self.engines, f"{where}.engine", "engine")
+                _images_fit(task, entry.dataset, where)
                 if len(set(entry.models)) < len(entry.models):
                     raise ValueError(f"{where}.models: a run is listed twice in {list(entry.models)}")
                 for run in entry.models:
@@ -268,16 +263,32 @@ class Config(Strict):
                         known(variant, self.variants, f"{where}.models", "variant")
                         if (engine := self.variants[variant].engine) is not None:
                             known(engine, self.engines, f"variants.{variant}.engine", "engine")
-                    self._fits(task, model, where)
+                    self._fits(task, entry, model, where)
         return self
+
+    @cached_property
+    def requests(self) -> dict[str, tuple[Dataset, Sample]]:
+        """What is sampled, by the name of its file: a task's own, and `task.hardware` where that has another."""
+        found = {str(name): (task.dataset, task.sample) for name, task in self.tasks.items()}
+        for hardware, tasks in self.matrix.items():
+            for task, entry in tasks.items():
+                if task in self.tasks and (entry.dataset or entry.sample):
+                    own = self.tasks[task]
+                    found[f"{task}.{hardware}"] = (entry.dataset or own.dataset, entry.sample or own.sample)
+        return found
+
+    def requests_of(self, hardware: str, task: TaskName) -> str:
+        """The name of the requests that one cell of the matrix serves."""
+        own = f"{task}.{hardware}"
+        return own if own in self.requests else task
 
     def engine_of(self, hardware: str, task: TaskName, run: str) -> Engine:
         """The engine of one cell of the matrix: its variant's where that names one, else the entry's."""
         variant = self.variants.get(run.partition("+")[2], Variant())
         return self.engines[variant.engine or self.matrix[hardware][task].engine]
 
-    def _fits(self, task: TaskName, model: str, where: str) -> None:
-        facts, length = self.models[model], self.tasks[task].output_length
+    def _fits(self, task: TaskName, entry: Entry, model: str, where: str) -> None:
+        facts, length = self.models[model], entry.output_length or self.tasks[task].output_length
         if task in TEXT_TASKS and length is None:
             raise ValueError(f"tasks.{task}.output_length: missing; a text task needs kind and tokens")
         if task in TEXT_TASKS and facts.weights == "synthetic" and length and length.kind == "natural":
@@ -287,6 +298,17 @@ class Config(Strict):
             )
         if task not in TEXT_TASKS and facts.generation is None:
             raise ValueError(f"models.{model}.generation: missing; {task} needs height, width and denoising_steps")
+        if task in VIDEO_TASKS and facts.generation and facts.generation.frames is None:
+            raise ValueError(f"models.{model}.generation.frames: missing; {task} needs the number of frames")
+
+
+def _images_fit(task: str, dataset: Dataset | None, where: str) -> None:
+    if dataset is None:
+        return
+    if task in IMAGE_TASKS and dataset.media is None:
+        raise ValueError(f"{where}.dataset.media: missing; {task} needs the images or videos that the rows name")
+    if task not in IMAGE_TASKS and dataset.media is not None:
+        raise ValueError(f"{where}.dataset.media: {task} serves no images; leave it out")
 
 
 _parsed = lru_cache(yaml.safe_load)

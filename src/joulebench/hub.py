@@ -6,17 +6,22 @@ from contextlib import contextmanager
 from joulebench.errors import UserError
 
 
+class NoSuchFileError(UserError):
+    """The repository and its revision are there, the file is not."""
+
+
 @contextmanager
 def explained(what: str, where: str, otherwise: str) -> Iterator[None]:
     """Turn the hub's errors into one line each.
 
     `what` names the thing and its revision, `where` the key of the config that asks for it, `otherwise` what to do
-    where the hub cannot help. Raises UserError where the hub cannot be reached, has no such thing, or does not let
-    this user have it.
+    where the hub cannot help. Raises UserError where the hub cannot be reached, has no such thing (a file:
+    NoSuchFileError), or does not let this user have it.
     """
     import httpx
     from huggingface_hub import errors
 
+    kind = UserError
     try:
         yield
     except errors.GatedRepoError:
@@ -28,10 +33,10 @@ def explained(what: str, where: str, otherwise: str) -> Iterator[None]:
     except errors.LocalEntryNotFoundError:
         problem = "not in the hub's cache here, and the hub was not reached; check the network and HF_HUB_OFFLINE"
     except errors.EntryNotFoundError:
-        problem = f"that revision has no such file; check {where}"
+        problem, kind = f"that revision has no such file; check {where}", NoSuchFileError
     except (OSError, ValueError, RuntimeError, httpx.HTTPError) as error:
         cause = " ".join(str(error).split())[:200] or type(error).__name__
         problem = f"the download failed ({cause}); run again, set HF_TOKEN if asked to"
     else:
         return
-    raise UserError(f"{what}: {problem}, {otherwise}")
+    raise kind(f"{what}: {problem}, {otherwise}")

@@ -7,8 +7,9 @@ from typing import Any
 
 from joulebench import datasets, engines
 from joulebench.checked import ConfigError, nearest
-from joulebench.config import Config, Synthetic, TaskName, TrainedTokenizer, parse
+from joulebench.config import Config, Synthetic, TrainedTokenizer, parse
 from joulebench.figures import FIGURES
+from joulebench.names import TaskName
 from joulebench.spec import RunSpec, run_folder, run_spec
 
 FORMATS = ("svg", "png", "html")
@@ -74,8 +75,12 @@ class Plan:
             raise ConfigError(f"no model of folder '{folder}' in the config{nearest(folder, self._models)}")
         return self._models[folder]
 
-    def trains_on(self, folder: str) -> TaskName | None:
-        """The task whose prompts a synthetic model's tokenizer is trained on, if any."""
+    def requests(self, cell: Cell) -> Path:
+        """The requests that a run serves: results/requests/{name}.parquet"""
+        return Path("results", "requests", f"{self.config.requests_of(cell.hardware, cell.task)}.parquet")
+
+    def trains_on(self, folder: str) -> str | None:
+        """The name of the requests whose texts a synthetic model's tokenizer is trained on, if any."""
         model = self.config.models[self.model(folder)]
         if isinstance(model, Synthetic) and isinstance(model.tokenizer, TrainedTokenizer):
             return model.tokenizer.train_on
@@ -105,8 +110,8 @@ class Plan:
 
     def check(self) -> None:
         """Hold the filters and settings that only a dataset or an engine knows against them. Raises ConfigError."""
-        for task in self.config.tasks.values():
-            datasets.filters(task.dataset)
+        for dataset, _ in self.config.requests.values():
+            datasets.filters(dataset)
         seen = set()
         for cell in self.cells():
             entry = self.config.matrix[cell.hardware][cell.task]

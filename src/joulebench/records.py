@@ -22,9 +22,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from joulebench.errors import UserError
 
-PROMPTS = pl.Schema({"request": pl.Int64, "source_id": pl.String, "prompt": pl.String, "reference": pl.String})
-"""results/requests/{task}.parquet: one row a sampled prompt, in the order in which they are served.
-`reference` is the dataset's own answer, null where it has none."""
+PROMPTS = pl.Schema(
+    {
+        "request": pl.Int64,
+        "source_id": pl.String,
+        "prompt": pl.String,
+        "reference": pl.String,
+        "image": pl.Binary,
+    }
+)
+"""results/requests/{name}.parquet: one row a sampled prompt, in the order in which they are served.
+`reference` is the dataset's own answer, null where it has none; `image` a whole JPEG, PNG or WebP file, null where the
+task serves none."""
 
 REQUESTS = pl.Schema(
     {
@@ -119,12 +128,13 @@ class Point(Record):
 
 
 class Requests(Record):
-    """results/requests/{task}.json beside the Parquet file: how it was sampled, and what could not be used."""
+    """results/requests/{name}.json beside the Parquet file: how it was sampled, and what could not be used."""
 
     dataset: dict[str, Any]
     sample: dict[str, Any]
     origin: dict[str, str]
     rows: int
+    looked_at: int | None = None
     unusable: dict[str, int]
 
 
@@ -266,7 +276,7 @@ def read_run(folder: Path) -> Run:
 
 
 def read_requests(path: Path) -> Requests:
-    """Read what results/requests/{task}.json says. Raises RecordError where it is missing or damaged."""
+    """Read what results/requests/{name}.json says. Raises RecordError where it is missing or damaged."""
     return _read_json(path, Requests)
 
 

@@ -8,7 +8,6 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from joulebench.config import (
-    TEXT_TASKS,
     Checkpoint,
     Config,
     Dataset,
@@ -21,11 +20,11 @@ from joulebench.config import (
     Strict,
     Sweep,
     Synthetic,
-    TaskName,
     Tokenizer,
     Variant,
     read_yaml,
 )
+from joulebench.names import TEXT_TASKS, TaskName
 
 
 class RunSpec(Strict):
@@ -48,6 +47,7 @@ class RunSpec(Strict):
     tokenizer: Tokenizer | None
     dtype: Dtype
     generation: Generation | None
+    tensor_parallel: int = 1
     engine: str
     engine_settings: dict[str, JsonValue]
     dataset: Dataset
@@ -83,7 +83,9 @@ def run_spec(config: Config, hardware: str, task: TaskName, run: str) -> RunSpec
     name, _, variant_name = run.partition("+")
     entry, model, place = config.matrix[hardware][task], config.models[name], config.hardware[hardware]
     variant = config.variants[variant_name] if variant_name else Variant()
-    engine = config.engine_of(hardware, task, run)
+    engine, asked = config.engine_of(hardware, task, run), config.tasks[task]
+    dataset, sample = config.requests[config.requests_of(hardware, task)]
+    length = entry.output_length or asked.output_length
     return RunSpec(
         hardware=hardware,
         device=place.device,
@@ -94,14 +96,15 @@ def run_spec(config: Config, hardware: str, task: TaskName, run: str) -> RunSpec
         **model_spec(name, model),
         dtype=variant.dtype or model.dtype,
         generation=model.generation if task not in TEXT_TASKS else None,
+        tensor_parallel=variant.tensor_parallel,
         engine=engine.kind,
         engine_settings=engine.settings,
-        dataset=config.tasks[task].dataset,
-        sample=config.tasks[task].sample,
-        output_length=config.tasks[task].output_length if task in TEXT_TASKS else None,
-        prompt_form=config.tasks[task].prompt_form,
-        stop=config.tasks[task].stop,
-        sweep=entry.sweep or config.tasks[task].sweep,
+        dataset=dataset,
+        sample=sample,
+        output_length=length if task in TEXT_TASKS else None,
+        prompt_form=asked.prompt_form,
+        stop=asked.stop,
+        sweep=entry.sweep or asked.sweep,
     )
 
 

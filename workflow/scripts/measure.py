@@ -24,8 +24,7 @@ def main(hardware: str, task: str, run: str, log: Path) -> None:
         go_on_under(config.engine_of(cell.hardware, cell.task, cell.run).python)
         end_cleanly_on_sigterm()
         end_with_parent()
-        requests = Path("results/requests", f"{task}.parquet")
-        measure(plan.spec(cell), requests, cell.model_folder, cell.folder)
+        measure(plan.spec(cell), plan.requests(cell), cell.model_folder, cell.folder)
 
 
 def go_on_under(python: str | None) -> None:

@@ -1,19 +1,18 @@
-"""A task's dataset -> results/requests/{task}.parquet and .json: sample_requests.py TASK TABLE LOG"""
+"""A dataset -> results/requests/{requests}.parquet and .json: sample_requests.py REQUESTS TABLE LOG"""
 
 import logging
 import sys
 from pathlib import Path
-from typing import Any
 
 from joulebench import datasets
 from joulebench.journal import journal
 from joulebench.resolved import handed_over
 
 
-def main(task: Any, table: Path, log: Path) -> None:
-    with journal(log, f"requests of {task}"):
-        wanted = handed_over().tasks[task]
-        for line in datasets.report(datasets.write(wanted.dataset, wanted.sample, table)):
+def main(requests: str, table: Path, log: Path) -> None:
+    with journal(log, f"requests {requests}"):
+        dataset, sample = handed_over().requests[requests]
+        for line in datasets.report(datasets.write(dataset, sample, table)):
             logging.info(line)
 
 

@@ -6,7 +6,8 @@ import polars as pl
 
 from joulebench import tables
 from joulebench.analysis.points import USABLE
-from joulebench.config import LatencyTarget, TaskName
+from joulebench.config import LatencyTarget
+from joulebench.names import TaskName
 
 _GROUP = ("task", "model")
 

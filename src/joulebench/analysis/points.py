@@ -11,7 +11,7 @@ import polars as pl
 from joulebench import tables
 from joulebench.analysis import metrics
 from joulebench.analysis.keyed import KEY
-from joulebench.config import TEXT_TASKS
+from joulebench.names import TEXT_TASKS
 from joulebench.records import Point, Run, point_folder, read_run
 from joulebench.spec import RunSpec
 

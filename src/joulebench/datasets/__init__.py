@@ -5,7 +5,12 @@ A dataset is one module here and one line in `DATASETS`. Its module has
 - `Filters`: a pydantic model of what the config may say under `dataset.filters`;
 - `PACKAGED`: the name of the small sample under packaged/ that comes with the project;
 - `USUAL`: the name, or glob pattern, of its file in a folder;
-- `read(text, filters, where) -> Rows`: the rows of the file's text that can be served, and why the others cannot.
+- `read(text, filters, where) -> Rows`: the rows of the file's text that can be served, and why the others cannot;
+
+and where rows name images or videos (`dataset.media`)
+
+- `PACKAGED_MEDIA`: their folder under packaged/;
+- `image(content) -> bytes`: the image to serve, of the bytes of such a file; raises media.UnusableError.
 """
 
 from importlib import import_module
@@ -16,7 +21,7 @@ from pydantic import BaseModel
 
 from joulebench import config
 from joulebench.checked import ConfigError, checked, nearest
-from joulebench.datasets import sources
+from joulebench.datasets import media, sources
 from joulebench.datasets.sampling import Rows, Sampled, draw, reasons
 from joulebench.records import Requests, write_json, write_parquet
 
@@ -35,6 +40,12 @@ class _Module(Protocol):
     USUAL: str
 
     def read(self, text: str, filters: Any, where: str) -> Rows: ...
+
+
+class _WithMedia(_Module, Protocol):
+    PACKAGED_MEDIA: str
+
+    def image(self, content: bytes) -> bytes: ...
 
 
 def filters(dataset: config.Dataset) -> BaseModel:
@@ -57,12 +68,16 @@ def sample(dataset: config.Dataset, sample: config.Sample) -> Sampled:
     text, sha256 = sources.read_text(path)
     where = f"dataset {dataset.name}: {path}"
     rows = module.read(text, chosen, where)
-    return Sampled(
-        requests=draw(rows, sample, where),
-        origin=sources.origin(dataset.source, path, sha256),
-        rows=rows.count,
-        unusable=dict(sorted(rows.unusable.items())),
-    )
+    count, origin = rows.count, sources.origin(dataset.source, path, sha256)
+    looked_at = None
+    if dataset.media is None:
+        requests, _ = draw(rows, sample, where)
+    else:
+        with_media = _with_media(module, dataset.name)
+        origin["media"] = media.origin(dataset.media)
+        with media.opened(dataset.media, with_media.PACKAGED_MEDIA) as read:
+            requests, looked_at = draw(rows, sample, where, lambda name: with_media.image(read(name)))
+    return Sampled(requests, origin, count, dict(sorted(rows.unusable.items())), looked_at)
 
 
 def write(dataset: config.Dataset, wanted: config.Sample, table: Path) -> Sampled:
@@ -77,6 +92,7 @@ def write(dataset: config.Dataset, wanted: config.Sample, table: Path) -> Sample
         sample=wanted.model_dump(mode="json"),
         origin=sampled.origin,
         rows=sampled.rows,
+        looked_at=sampled.looked_at,
         unusable=sampled.unusable,
     )
     write_json(facts, table.with_suffix(".json"))
@@ -94,7 +110,14 @@ def report(sampled: Sampled) -> list[str]:
         f"{origin['kind']} file {file}{pinned}, sha256 {origin['sha256']}",
         f"{sampled.rows:,} rows, {sampled.usable:,} usable, {left_out:,} not{why}",
         f"{sampled.requests.height:,} requests drawn",
+        *([] if sampled.looked_at is None else [f"images of {sampled.looked_at:,} rows looked at, in the drawn order"]),
     ]
+
+
+def _with_media(module: _Module, name: str) -> _WithMedia:
+    if not hasattr(module, "PACKAGED_MEDIA"):
+        raise ConfigError(f"dataset.media: the rows of {name} name no images or videos; leave it out, or take another")
+    return cast(_WithMedia, module)
 
 
 def _module(name: str) -> _Module:

@@ -1,7 +1,7 @@
 """Drawing requests from the usable rows of a dataset, the same way for every dataset."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,16 +9,22 @@ import numpy as np
 import polars as pl
 
 from joulebench import config
+from joulebench.datasets.media import UnusableError
 from joulebench.errors import UserError
 from joulebench.records import PROMPTS
 
 
 class Row(NamedTuple):
-    """A row that can be served; `reference` is the dataset's own answer, None where it has none."""
+    """A row that can be served.
+
+    `reference` is the dataset's own answer, None where it has none; `media` the name of its image or video among the
+    dataset's media.
+    """
 
     source_id: str
     prompt: str
     reference: str | None
+    media: str | None = None
 
 
 @dataclass
@@ -44,45 +50,68 @@ class Rows:
 class Sampled:
     """What was drawn, from which file, and what of the file could not be used.
 
-    `requests` has the schema records.PROMPTS. `origin` holds kind, file and sha256 of what was read, and repo and
-    revision where it came from the hub. `rows` counts every row of the file; `unusable` maps each reason to its
-    rows, sorted by reason.
+    `requests` has the schema records.PROMPTS. `origin` holds kind, file and sha256 of what was read, repo and
+    revision where it came from the hub, and media where rows name any. `rows` counts every row of the file;
+    `unusable` maps each reason to its rows, sorted by reason. `looked_at` is None, or the rows whose image was
+    looked at: images are, in the drawn order, until there are enough.
     """
 
     requests: pl.DataFrame
     origin: dict[str, str]
     rows: int
     unusable: dict[str, int]
+    looked_at: int | None = None
 
     @property
     def usable(self) -> int:
         return self.rows - sum(self.unusable.values())
 
 
-def draw(rows: Rows, sample: config.Sample, where: str) -> pl.DataFrame:
-    """The first `sample.requests` of the usable rows after a seeded shuffle; schema records.PROMPTS.
+def draw(
+    rows: Rows, sample: config.Sample, where: str, image_of: Callable[[str], bytes] | None = None
+) -> tuple[pl.DataFrame, int]:
+    """The first `sample.requests` usable rows after a seeded shuffle, schema records.PROMPTS; how many were looked at.
 
     The shuffle is numpy's `default_rng(seed).permutation(n)`, which is what `shuffle(seed)` of Hugging Face's
-    datasets does with n rows. Requests are numbered, and later served, in the drawn order.
+    datasets does with n rows. Requests are numbered, and later served, in the drawn order. With `image_of`, a row
+    whose image raises UnusableError is counted in `rows.unusable`, and the next one drawn is taken.
     Raises UserError where there are fewer usable rows than requests; `where` opens its message.
     """
-    usable = len(rows.usable)
-    if rows.count == 0:
+    count, drawn = rows.count, rows.usable
+    if count == 0:
         raise UserError(f"{where}: holds no rows; expected the dataset's original file")
-    if usable == 0:
+    taken: list[tuple[object, ...]] = []
+    looked_at = 0
+    for index in np.random.default_rng(sample.seed).permutation(len(drawn)):
+        if len(taken) == sample.requests:
+            break
+        looked_at += 1
+        row, image = drawn[index], None
+        if image_of is not None:
+            try:
+                image = image_of(_named(row))
+            except UnusableError as reason:
+                rows.unusable[str(reason)] += 1
+                continue
+        taken.append((len(taken), row.source_id, row.prompt, row.reference, image))
+    if not taken:
         raise UserError(
-            f"{where}: none of {rows.count} rows can be used ({reasons(rows.unusable)}); "
+            f"{where}: none of {count} rows can be used ({reasons(rows.unusable)}); "
             "check that it is the dataset's original file, or loosen dataset.filters"
         )
-    if usable < sample.requests:
+    if len(taken) < sample.requests:
         why = f" ({reasons(rows.unusable)})" if rows.unusable else ""
         raise UserError(
-            f"{where}: {sample.requests} requests wanted, but {usable} of {rows.count} rows can be used{why}; "
-            "lower sample.requests, loosen dataset.filters, or take a larger file"
+            f"{where}: {sample.requests} requests wanted, but {count - rows.unusable.total()} of {count} rows can be "
+            f"used{why}; lower sample.requests, loosen dataset.filters, or take a larger file"
         )
-    order = np.random.default_rng(sample.seed).permutation(usable)[: sample.requests]
-    taken = [rows.usable[index] for index in order]
-    return pl.DataFrame([(request, *row) for request, row in enumerate(taken)], schema=PROMPTS, orient="row")
+    return pl.DataFrame(taken, schema=PROMPTS, orient="row"), looked_at
+
+
+def _named(row: Row) -> str:
+    if row.media is None:
+        raise UnusableError("no image named")
+    return row.media
 
 
 def is_unicode(text: str) -> bool:

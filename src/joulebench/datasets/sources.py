@@ -6,6 +6,8 @@ import zlib
 from importlib import resources
 from pathlib import Path
 
+import polars as pl
+
 from joulebench.config import HubFile, LocalFile, Packaged
 from joulebench.errors import UserError
 from joulebench.hub import explained
@@ -23,15 +25,25 @@ def fetch(source: Source, packaged: str, usual: str) -> Path:
     """
     match source:
         case HubFile():
-            return _download(source)
+            return download(source)
         case LocalFile():
             return _local(Path(source.path).expanduser(), usual)
         case Packaged():
             return Path(str(resources.files("joulebench.datasets") / "packaged" / packaged))
 
 
+def download(source: HubFile, setting: str = "dataset.source") -> Path:
+    """The path of a file of the hub, in its cache; `setting` is where the config names it. Raises UserError."""
+    import huggingface_hub
+
+    what = f"{source.file} of the dataset {source.repo} at revision {source.revision}"
+    with explained(what, setting, f"or fetch it elsewhere and set {setting} to kind: local"):
+        path = huggingface_hub.hf_hub_download(source.repo, source.file, repo_type="dataset", revision=source.revision)
+    return Path(path)
+
+
 def read_text(path: Path) -> tuple[str, str]:
-    """The file's text (UTF-8, with or without a byte order mark; .gz unpacked) and the SHA-256 of its bytes in hex.
+    """The file's text (UTF-8; .gz unpacked, .parquet as one JSON object a line) and the SHA-256 of its bytes in hex.
 
     Raises UserError where the file is missing, empty, damaged, no text in UTF-8, or the pointer that Git LFS leaves.
     """
@@ -48,6 +60,8 @@ def read_text(path: Path) -> tuple[str, str]:
     digest = hashlib.sha256(content).hexdigest()
     if path.suffix == ".gz":
         content = _unpacked(content, path)
+    elif path.suffix == ".parquet":
+        content = _json_lines(content, path)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -63,6 +77,14 @@ def _unpacked(content: bytes, path: Path) -> bytes:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: not a whole gzip file ({error}); it may be cut off, fetch it again") from None
+
+
+def _json_lines(content: bytes, path: Path) -> bytes:
+    try:
+        return pl.read_parquet(content).write_ndjson().encode()
+    except pl.exceptions.PolarsError as error:
+        cause = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}: not a whole Parquet file ({cause}); it may be cut off, fetch it again") from None
 
 
 def origin(source: Source, path: Path, sha256: str) -> dict[str, str]:
@@ -87,12 +109,3 @@ def _local(path: Path, usual: str) -> Path:
         names = ", ".join(file.name for file in found)
         raise UserError(f"{path}: {len(found)} files match {usual} ({names}); set dataset.source.path to one of them")
     return found[0]
-
-
-def _download(source: HubFile) -> Path:
-    import huggingface_hub
-
-    what = f"{source.file} of the dataset {source.repo} at revision {source.revision}"
-    with explained(what, "dataset.source", "or fetch the file elsewhere and set dataset.source to kind: local"):
-        path = huggingface_hub.hf_hub_download(source.repo, source.file, repo_type="dataset", revision=source.revision)
-    return Path(path)

@@ -1,4 +1,8 @@
-"""The engines, one module each. A module has `Settings`, `TASKS`, `PACKAGES` and `open_engine(spec, folder)`."""
+"""The engines, one module each.
+
+A module has `Settings`, `TASKS`, `PACKAGES`, `MOST_DEVICES` (that a model is spread over) and
+`open_engine(spec, folder)`.
+"""
 
 import importlib
 from pathlib import Path
@@ -28,6 +32,11 @@ def check(spec: RunSpec) -> BaseModel:
     found = module(spec.engine)
     if spec.task not in found.TASKS:
         raise ConfigError(f"matrix.{spec.hardware}.{spec.task}.engine: {spec.engine} serves {', '.join(found.TASKS)}")
+    if spec.tensor_parallel > found.MOST_DEVICES:
+        raise ConfigError(
+            f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants {spec.tensor_parallel} devices for "
+            f"{spec.model}; engine {spec.engine} spreads a model over {found.MOST_DEVICES}"
+        )
     settings: BaseModel = checked(found.Settings, spec.engine_settings, f"engines.{spec.engine}.settings")
     return settings
 

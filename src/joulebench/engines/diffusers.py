@@ -10,6 +10,7 @@ from joulebench.engines.base import Prepared
 from joulebench.spec import RunSpec
 
 TASKS = ("text-to-image",)
+MOST_DEVICES = 1
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate")
 
 

@@ -16,6 +16,7 @@ from joulebench.errors import UserError
 from joulebench.spec import RunSpec
 
 TASKS = ("llm-chat", "llm-code")
+MOST_DEVICES = 1
 PACKAGES = ("torch", "transformers", "tokenizers", "accelerate")
 TRIED = "5.17"
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import altair as alt
 import polars as pl
 
-from joulebench.config import TEXT_TASKS
 from joulebench.figures import captions, style
 from joulebench.figures.placement import Mark, along, place
+from joulebench.names import TEXT_TASKS
 
 HEIGHT_PX = 380
 POINT_PX = 60  # an area, as Vega counts point sizes

@@ -46,6 +46,21 @@ def clip(wanted: config.TrainedTokenizer | config.GivenTokenizer, prompts: Seque
     return blank.train_new_from_iterator([_texts(prompts)], vocab_size=wanted.vocabulary, show_progress=False)
 
 
+def vocabulary(wanted: config.TrainedTokenizer | config.GivenTokenizer, words: Any = None) -> dict[str, int | None]:
+    """What a model's configuration takes from its tokenizer `words`; without them, its size alone.
+
+    A model's sizes do not depend on the prompts: a trained tokenizer may stay under its vocabulary.
+    """
+    if isinstance(wanted, config.TrainedTokenizer):
+        size = wanted.vocabulary
+    else:
+        size = len(words if words is not None else chat(wanted, ()))
+    if words is None:
+        return {"vocab_size": size}
+    ends = {name: getattr(words, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    return {"vocab_size": size, **ends}
+
+
 def _texts(prompts: Sequence[str]) -> list[str]:
     if not prompts:
         raise UserError("tokenizer: no prompts to train on; sample the task that train_on names first")

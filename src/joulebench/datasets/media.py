@@ -1,0 +1,150 @@
+"""The images and videos that a dataset's rows name: from a folder, a ZIP archive, or the hub; looked at before use."""
+
+import io
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path, PurePosixPath
+
+from joulebench.config import HubFile, HubFolder, LocalFile, Packaged
+from joulebench.datasets.sources import download
+from joulebench.errors import UserError
+from joulebench.hub import NoSuchFileError
+
+Source = HubFile | HubFolder | LocalFile | Packaged
+Read = Callable[[str], bytes]
+
+MOST_PIXELS = 100_000_000
+LONGEST_SIDE = 1024
+"""Pixels of a video's frame as it is kept: what pipelines want is smaller."""
+
+
+class UnusableError(Exception):
+    """Why a row's image or video cannot be used, in a few words."""
+
+
+@contextmanager
+def opened(source: Source, packaged: str) -> Iterator[Read]:
+    """What reads a file of `source` by the name that a row gives it, whole; `packaged` is its folder under packaged/.
+
+    A name in an archive may lack the folders that lead to it there (COCO's train2017/).
+    The reader raises UnusableError where there is no such file, or where its name leads out of the folder.
+    Raises UserError where there is no such folder or archive.
+    """
+    match source:
+        case HubFolder():
+            yield lambda name: _from_hub(source, _inside(name))
+        case Packaged():
+            folder = Path(str(resources.files("joulebench.datasets") / "packaged" / packaged))
+            yield lambda name: _from_folder(folder, _inside(name))
+        case HubFile():
+            with _archive(download(source, "dataset.media")) as read:
+                yield read
+        case LocalFile():
+            path = Path(source.path).expanduser()
+            if path.is_dir():
+                yield lambda name: _from_folder(path, _inside(name))
+            elif path.exists():
+                with _archive(path) as read:
+                    yield read
+            else:
+                raise UserError(f"{path}: no such folder or ZIP archive; check dataset.media.path")
+
+
+def origin(source: Source) -> str:
+    """What the records say of where images came from; of a path on this machine only its name."""
+    match source:
+        case HubFile():
+            return f"{source.repo} {source.file} at {source.revision}"
+        case HubFolder():
+            return f"{source.repo} {source.folder or '/'} at {source.revision}"
+        case LocalFile():
+            return Path(source.path).name
+        case Packaged():
+            return "packaged"
+
+
+def picture(content: bytes) -> bytes:
+    """An image file as it is, once it has been decoded. Raises UnusableError."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP")) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise UnusableError(f"image over {MOST_PIXELS // 10**6} million pixels")
+            image.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise UnusableError("image not decodable") from None
+    return content
+
+
+def first_frame(content: bytes) -> bytes:
+    """The first frame of a video file as PNG, its longer side LONGEST_SIDE pixels at most. Raises UnusableError."""
+    import av
+
+    try:
+        with av.open(io.BytesIO(content), "r") as video:
+            if not video.streams.video:
+                raise UnusableError("video without a picture stream")
+            frame = next(video.decode(video=0), None)
+            if frame is None:
+                raise UnusableError("video without a frame")
+            image = frame.to_image()
+    except (av.error.FFmpegError, ValueError):
+        raise UnusableError("video not decodable") from None
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    written = io.BytesIO()
+    image.save(written, format="PNG")
+    return written.getvalue()
+
+
+def _inside(name: str) -> PurePosixPath:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not path.parts:
+        raise UnusableError("image name leads out of its folder")
+    return path
+
+
+def _from_folder(folder: Path, name: PurePosixPath) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError:
+        raise UnusableError("image not there") from None
+
+
+def _from_hub(source: HubFolder, name: PurePosixPath) -> bytes:
+    file = HubFile(
+        kind="hub", repo=source.repo, revision=source.revision, file=str(PurePosixPath(source.folder) / name)
+    )
+    try:
+        return download(file, "dataset.media").read_bytes()
+    except NoSuchFileError:
+        raise UnusableError("image not there") from None
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[Read]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path}: not a whole ZIP archive ({error}); name a folder or a ZIP in dataset.media, or fetch it again"
+        ) from None
+    with archive:
+        members = {
+            "/".join(PurePosixPath(member).parts[start:]): member
+            for member in reversed(archive.namelist())
+            for start in range(len(PurePosixPath(member).parts))
+        }
+
+        def read(name: str) -> bytes:
+            member = members.get(str(_inside(name)))
+            if member is None:
+                raise UnusableError("image not there")
+            try:
+                return archive.read(member)
+            except (zipfile.BadZipFile, OSError, RuntimeError):
+                raise UnusableError("image not readable in its archive") from None
+
+        yield read

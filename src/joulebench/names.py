@@ -1,0 +1,62 @@
+"""The names that a config may use: of tasks, and of what becomes a folder or a file."""
+
+import re
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, StringConstraints
+
+TaskName = Literal["llm-chat", "llm-code", "vlm-chat", "text-to-image", "text-to-video", "image-to-video"]
+TASKS: tuple[TaskName, ...] = get_args(TaskName)
+TEXT_TASKS: frozenset[str] = frozenset({"llm-chat", "llm-code", "vlm-chat"})
+"""Tasks whose response is text: iterations and tokens. The others make images or videos, in batches."""
+IMAGE_TASKS: frozenset[str] = frozenset({"vlm-chat", "image-to-video"})
+"""Tasks whose requests hold an image."""
+VIDEO_TASKS: frozenset[str] = frozenset({"text-to-video", "image-to-video"})
+"""Tasks whose response is a video: so many frames."""
+
+# Folders beside the hardware's under results/.
+RESERVED = frozenset({"requests", "models", "figures", "site", "logs"})
+
+_HARDWARE = r"[a-z0-9][a-z0-9_-]*"
+
+
+def _model_id(value: str) -> str:
+    part = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+    if not re.fullmatch(rf"{part}(/{part})?", value) or ".." in value or "--" in value:
+        raise ValueError(
+            "a model id is 'name' or 'owner/name' in letters, digits, '.', '_' and '-', "
+            "without '..' or '--', since it names a folder under results/"
+        )
+    return value
+
+
+def _hardware_name(value: str) -> str:
+    if not re.fullmatch(_HARDWARE, value) or value in RESERVED:
+        raise ValueError(
+            "a hardware name is lower-case letters, digits, '_' and '-', since it names a folder "
+            f"under results/, and none of {', '.join(sorted(RESERVED))}"
+        )
+    return value
+
+
+def _run_name(value: str) -> str:
+    model, *variant = value.split("+")
+    _model_id(model)
+    if len(variant) > 1:
+        raise ValueError("a run is 'model' or 'model+variant', with one variant at most")
+    return value
+
+
+def _requests_name(value: str) -> str:
+    task, _, hardware = value.partition(".")
+    if task not in TASKS or ("." in value and not re.fullmatch(_HARDWARE, hardware)):
+        raise ValueError("expected a task, or 'task.hardware' where that hardware has a dataset of its own")
+    return value
+
+
+ModelId = Annotated[str, AfterValidator(_model_id)]
+HardwareName = Annotated[str, AfterValidator(_hardware_name)]
+RunId = Annotated[str, AfterValidator(_run_name)]
+RequestsName = Annotated[str, AfterValidator(_requests_name)]
+VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
