@@ -21,8 +21,9 @@ def raw(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The project's own config, as plain keys and values."""
     monkeypatch.chdir(PROJECT)
     found = yaml.safe_load((PROJECT / "config.yaml").read_text())
-    assert isinstance(found, dict)
-    return copy.deepcopy(found)
+    unshared = json.loads(json.dumps(found))  # what YAML's anchors share is one object
+    assert isinstance(unshared, dict)
+    return unshared
 
 
 def complaint(raw: dict[str, Any]) -> str:
@@ -94,7 +95,7 @@ def test_run_of_a_model_that_is_not_there(raw: dict[str, Any]) -> None:
 
 
 def test_synthetic_weights_never_end_an_answer(raw: dict[str, Any]) -> None:
-    raw["tasks"]["llm-chat"]["output_length"]["kind"] = "natural"
+    raw["matrix"]["cpu"]["llm-chat"]["output_length"]["kind"] = "natural"
     assert "synthetic weights, which never end an answer" in complaint(raw)
 
 
@@ -105,7 +106,53 @@ def test_engine_setting_that_the_engine_does_not_know(raw: dict[str, Any]) -> No
 
 def test_engine_that_does_not_serve_the_task(raw: dict[str, Any]) -> None:
     raw["matrix"]["cpu"]["llm-chat"]["engine"] = "diffusers"
-    assert complaint(raw) == "matrix.cpu.llm-chat.engine: diffusers serves text-to-image"
+    expected = "matrix.cpu.llm-chat.engine: diffusers serves text-to-image, text-to-video, image-to-video"
+    assert complaint(raw) == expected
+
+
+def test_more_devices_than_the_engine_spreads_a_model_over(raw: dict[str, Any]) -> None:
+    raw["variants"]["tp4"] = {"tensor_parallel": 4}
+    raw["matrix"]["cpu"]["llm-chat"]["models"] = ["joulebench/llama-1m+tp4"]
+    assert complaint(raw) == (
+        "matrix.cpu.llm-chat: variant tp4 wants 4 devices for joulebench/llama-1m; "
+        "engine transformers spreads a model over 1"
+    )
+
+
+def test_a_task_with_images_needs_them_and_no_other_takes_them(raw: dict[str, Any]) -> None:
+    media = raw["tasks"]["vlm-chat"]["dataset"].pop("media")
+    assert "tasks.vlm-chat.dataset.media: missing; vlm-chat needs the images or videos" in complaint(raw)
+    raw["tasks"]["vlm-chat"]["dataset"]["media"] = media
+    raw["matrix"]["cpu"]["llm-chat"]["dataset"]["media"] = media
+    assert "matrix.cpu.llm-chat.dataset.media: llm-chat serves no images; leave it out" in complaint(raw)
+
+
+def test_a_video_task_needs_the_number_of_frames(raw: dict[str, Any]) -> None:
+    (run, *_) = raw["matrix"]["cpu"]["text-to-video"]["models"]
+    del raw["models"][run]["generation"]["frames"]
+    assert f"models.{run}.generation.frames: missing; text-to-video needs the number of frames" in complaint(raw)
+
+
+def test_tokenizer_trained_on_requests_that_nobody_samples(raw: dict[str, Any]) -> None:
+    raw["models"]["joulebench/llama-1m"]["tokenizer"]["train_on"] = "llm-chat.h200"
+    assert "models.joulebench/llama-1m.tokenizer.train_on: no requests 'llm-chat.h200' in the config" in complaint(raw)
+    raw["models"]["joulebench/llama-1m"]["tokenizer"]["train_on"] = "../llm-chat"
+    assert "expected a task, or 'task.hardware'" in complaint(raw)
+
+
+def test_hardware_with_a_dataset_of_its_own_has_requests_of_its_own(raw: dict[str, Any]) -> None:
+    found = config.parse(raw)
+    for task in found.matrix["cpu"]:
+        assert found.requests_of("cpu", task) == f"{task}.cpu"
+        assert found.requests[f"{task}.cpu"][0].source.kind == "packaged"
+        assert found.requests_of("h100", task) == task
+        assert found.requests[task][0].source.kind == "local"
+    spec = run_spec(found, "cpu", "llm-chat", "joulebench/llama-1m")
+    assert (spec.dataset, spec.sample) == found.requests["llm-chat.cpu"]
+    only_fewer = copy.deepcopy(raw)
+    only_fewer["matrix"]["cpu"]["llm-chat"].pop("dataset")
+    dataset, sample = config.parse(only_fewer).requests["llm-chat.cpu"]
+    assert (dataset.source.kind, sample.requests) == ("local", raw["matrix"]["cpu"]["llm-chat"]["sample"]["requests"])
 
 
 def test_unknown_dataset_and_filter(raw: dict[str, Any]) -> None:
@@ -142,12 +189,12 @@ def test_spec_hash_follows_what_is_measured_and_nothing_else(raw: dict[str, Any]
     only_for_tables["models"]["joulebench/llama-1m"]["licence"] = "MIT"
     assert spec_hash(only_for_tables) == before
     spelled_out = copy.deepcopy(raw)
-    assert "warmup_batches" not in spelled_out["tasks"]["llm-chat"]["sweep"]
-    spelled_out["tasks"]["llm-chat"]["sweep"]["warmup_batches"] = 1
+    assert "warmup_batches" not in spelled_out["matrix"]["cpu"]["llm-chat"]["sweep"]
+    spelled_out["matrix"]["cpu"]["llm-chat"]["sweep"]["warmup_batches"] = 1
     assert spec_hash(spelled_out) == before
     for change in (
-        lambda c: c["tasks"]["llm-chat"]["sample"].update(seed=1),
-        lambda c: c["tasks"]["llm-chat"]["sweep"].update(batch_sizes=[1]),
+        lambda c: c["matrix"]["cpu"]["llm-chat"]["sample"].update(seed=1),
+        lambda c: c["matrix"]["cpu"]["llm-chat"]["sweep"].update(batch_sizes=[1]),
         lambda c: c["models"]["joulebench/llama-1m"].update(seed=1),
         lambda c: c["models"]["joulebench/llama-1m"].update(dtype="bfloat16"),
         lambda c: c["engines"]["transformers"]["settings"].update(block_size=32),
@@ -158,7 +205,8 @@ def test_spec_hash_follows_what_is_measured_and_nothing_else(raw: dict[str, Any]
 
 
 def test_spec_goes_through_json_unchanged(raw: dict[str, Any]) -> None:
-    spec = run_spec(config.parse(raw), "h100", "llm-chat", "joulebench/llama-9m+bf16")
+    raw["matrix"]["cpu"]["llm-chat"]["models"].append("joulebench/llama-9m+bf16")
+    spec = run_spec(config.parse(raw), "cpu", "llm-chat", "joulebench/llama-9m+bf16")
     again = RunSpec.model_validate(json.loads(json.dumps(spec.model_dump(mode="json"))))
     assert again == spec
     assert again.hash == spec.hash

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from joulebench import config, datasets, records
@@ -52,6 +53,29 @@ def test_a_truncated_gzip_is_not_taken_for_a_short_file(tmp_path: Path) -> None:
     cut.write_bytes(ORIGINAL.read_bytes()[:200_000])
     with pytest.raises(UserError, match=r"HumanEvalPlus\.jsonl\.gz: not a whole gzip file .* fetch it again"):
         take(cut, 10)
+
+
+def test_the_parquet_file_of_the_hub_gives_the_same_requests(tmp_path: Path) -> None:
+    # U+2028 and U+0085 end a line for str.splitlines, not in JSON.
+    rows = [problem(i, prompt=f'def f{i}():\n    """\u2028 \x85 \u00e9"""\n', entry_point=f"f{i}") for i in range(9)]
+    pl.DataFrame(rows).write_parquet(tmp_path / "test-00000-of-00001.parquet")
+    taken = take(tmp_path / "test-00000-of-00001.parquet", 9, seed=2)
+    assert (taken.rows, taken.unusable, taken.origin["file"]) == (9, {}, "test-00000-of-00001.parquet")
+    assert sorted(taken.requests["prompt"]) == sorted(row["prompt"] for row in rows)
+    assert taken.requests.equals(take(write(tmp_path / "lines.jsonl", rows), 9, seed=2).requests)
+    pl.DataFrame(rows).drop("canonical_solution").write_parquet(tmp_path / "other.parquet")
+    with pytest.raises(UserError, match=r"none of 9 rows can be used \(9 no text in canonical_solution\)"):
+        take(tmp_path / "other.parquet", 1)
+
+
+@pytest.mark.parametrize("kept", [-1, 200, 4])
+def test_a_truncated_parquet_file(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "test-00000-of-00001.parquet"
+    pl.DataFrame([problem(i) for i in range(50)]).write_parquet(path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(UserError, match=r"\.parquet: not a whole Parquet file .* fetch it again") as error:
+        take(path, 1)
+    assert "\n" not in str(error.value)
 
 
 def test_something_else_named_gz(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def spec(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> RunSpec:
 
 
 def prompts(*texts: str) -> pl.DataFrame:
-    rows = [(number, str(number), text, "one two three") for number, text in enumerate(texts)]
+    rows = [(number, str(number), text, "one two three", None) for number, text in enumerate(texts)]
     return pl.DataFrame(rows, schema=PROMPTS, orient="row")
 
 

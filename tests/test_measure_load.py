@@ -20,6 +20,8 @@ from joulebench.records import BATCHES, ITERATIONS
 class Clockwork:
     """A text engine that prefills what is new in one step, then gives each request one token a step."""
 
+    whole_batches = False
+
     def __init__(self, seats: int = 1000, fails: int | None = None) -> None:
         self.seats, self.fails = seats, fails
         self.waiting: list[tuple[int, Prepared]] = []

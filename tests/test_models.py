@@ -1,13 +1,16 @@
 """Model folders: drawn from a seed, or fetched; what is in them, and what is refused."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
 import numpy as np
 import pytest
+import yaml
 from huggingface_hub.errors import RevisionNotFoundError
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from joulebench import config, models
@@ -73,6 +76,10 @@ def test_parameters_that_the_config_says_are_checked(tmp_path: Path) -> None:
             {"kind": "pipeline", "pipeline": "AutoPipelineForText2Image", "components": {"x": {"class": "sys"}}},
             "class sys",
         ),
+        (
+            {"kind": "pipeline", "pipeline": "SanaPipeline", "components": {"tokenizer": {"class": "GemmaTokenizer"}}},
+            "GemmaTokenizer cannot be trained here; the tokenizers that can are CLIPTokenizer, T5Tokenizer",
+        ),
     ],
 )
 def test_an_architecture_that_cannot_be_built(tmp_path: Path, architecture: dict[str, Any], complaint: str) -> None:
@@ -101,6 +108,98 @@ def test_synthetic_shapes_of_the_config_are_small(tmp_path: Path, monkeypatch: p
         millions = float(label.removesuffix("m"))
         assert abs(parameters / 1e6 - millions) < 0.5
         assert parameters < 20_000_000
+
+
+T5 = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 2, "feed_forward_proj": "gated-gelu"}
+
+
+def sd3(**components: Any) -> dict[str, Any]:
+    """Stable Diffusion 3's shape, as small as it goes: three text encoders, two tokenizers' kinds."""
+    vae = {
+        "block_out_channels": [16],
+        "down_block_types": ["DownEncoderBlock2D"],
+        "up_block_types": ["UpDecoderBlock2D"],
+        "norm_num_groups": 8,
+    }
+    clip = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    encoder = {"class": "CLIPTextModelWithProjection", "config": clip | {"projection_dim": 16}}
+    transformer = {
+        "sample_size": 8,
+        "in_channels": 4,
+        "out_channels": 4,
+        "num_layers": 1,
+        "attention_head_dim": 8,
+        "num_attention_heads": 2,
+        "joint_attention_dim": 32,
+        "caption_projection_dim": 16,
+        "pooled_projection_dim": 32,
+        "pos_embed_max_size": 8,
+    }
+    parts = {
+        "transformer": {"class": "SD3Transformer2DModel", "config": transformer},
+        "vae": {"class": "AutoencoderKL", "config": vae},
+        "text_encoder": encoder,
+        "text_encoder_2": encoder,
+        "text_encoder_3": {"class": "T5EncoderModel", "config": T5},
+        "tokenizer": {"class": "CLIPTokenizer"},
+        "tokenizer_2": {"class": "CLIPTokenizer"},
+        "tokenizer_3": {"class": "T5Tokenizer"},
+        "scheduler": {"class": "FlowMatchEulerDiscreteScheduler"},
+    }
+    return {"kind": "pipeline", "pipeline": "StableDiffusion3Pipeline", "components": parts | components}
+
+
+def test_every_text_encoder_has_the_vocabulary_of_its_own_tokenizer(tmp_path: Path) -> None:
+    from transformers import CLIPTokenizer, T5Tokenizer
+
+    models.prepare("a/b", synthetic(sd3()), PROMPTS, tmp_path / "m")
+    clip = CLIPTokenizer.from_pretrained(tmp_path / "m" / "tokenizer_2")
+    t5 = T5Tokenizer.from_pretrained(tmp_path / "m" / "tokenizer_3")
+    for number, words in (("_2", clip), ("_3", t5)):
+        written = json.loads((tmp_path / "m" / f"text_encoder{number}" / "config.json").read_text())
+        assert written["vocab_size"] == 512 >= len(words)
+        assert (written["eos_token_id"], written["pad_token_id"]) == (words.eos_token_id, words.pad_token_id)
+    # T5: unigram pieces, no start, one end; what was never seen is the unknown piece.
+    ids = t5("how a bicycle stays upright.", padding="max_length", max_length=40)["input_ids"]
+    assert t5.decode(ids, skip_special_tokens=True) == "how a bicycle stays upright."
+    end = ids.index(t5.eos_token_id)
+    assert ids[end:] == [t5.eos_token_id] + [t5.pad_token_id] * (40 - end - 1)
+    assert t5.model_max_length == 512
+    assert t5("你", add_special_tokens=False)["input_ids"][-1] == t5.unk_token_id
+
+
+def test_parameters_of_a_t5_encoder_are_what_its_sizes_say(tmp_path: Path) -> None:
+    models.prepare("a/b", synthetic(sd3()), PROMPTS, tmp_path / "m")
+    attention = 4 * 32 * (2 * 8)  # q, k, v, o: two heads of 8
+    layer = attention + 3 * 32 * 64 + 2 * 32  # gate, up, down; two norms
+    biases = 32 * 2  # one for each of 32 buckets of distance and head, in the first layer alone
+    with safe_open(tmp_path / "m" / "text_encoder_3" / "model.safetensors", "numpy") as weights:
+        sizes = {name: int(weights.get_tensor(name).size) for name in weights.keys()}  # noqa: SIM118
+    assert sum(sizes.values()) == 512 * 32 + 2 * layer + biases + 32
+
+
+def test_a_pipeline_may_leave_out_a_text_encoder(tmp_path: Path) -> None:
+    shape = sd3(text_encoder_3=None, tokenizer_3=None)
+    models.prepare("a/b", synthetic(shape), PROMPTS, tmp_path / "m")
+    index = json.loads((tmp_path / "m" / "model_index.json").read_text())
+    assert (index["text_encoder_3"], index["tokenizer_3"]) == ([None, None], [None, None])
+    assert not (tmp_path / "m" / "text_encoder_3").exists()
+
+
+@pytest.mark.parametrize("name", ["svd-7m", "wan-6m"])
+def test_parameters_are_counted_as_they_are_saved(name: str, tmp_path: Path) -> None:
+    shape = yaml.safe_load((PROJECT / "config" / "models" / f"{name}.yaml").read_text())
+    saved = models.prepare("a/b", synthetic(shape), PROMPTS, tmp_path / "m").parameters
+    assert models.synthetic.parameters("a/b", shape, synthetic(shape)) == saved
+    assert round(saved / 1e6) == float(name.rsplit("-", 1)[1].removesuffix("m"))
+
+
+def test_an_image_processor_is_saved_with_its_sizes(tmp_path: Path) -> None:
+    shape = yaml.safe_load((PROJECT / "config" / "models" / "svd-7m.yaml").read_text())
+    shape["components"]["feature_extractor"]["config"] = {"size": {"shortest_edge": 96}, "crop_size": 64}
+    models.prepare("a/b", synthetic(shape), PROMPTS, tmp_path / "m")
+    written = json.loads((tmp_path / "m" / "feature_extractor" / "preprocessor_config.json").read_text())
+    assert (written["size"], written["crop_size"]) == ({"shortest_edge": 96}, {"height": 64, "width": 64})
 
 
 def checkpoint(**changes: Any) -> config.Checkpoint:

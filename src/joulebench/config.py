@@ -83,7 +83,7 @@ class Dataset(Strict):
     name: str
     source: Annotated[HubFile | LocalFile | Packaged, Field(discriminator="kind")]
     media: Annotated[HubFile | HubFolder | LocalFile | Packaged, Field(discriminator="kind")] | None = Field(
-        None, description="The images or videos that the rows name: a folder or a ZIP archive."
+        default=None, description="The images or videos that the rows name: a folder or a ZIP archive."
     )
     filters: dict[str, JsonValue] = Field(default_factory=dict, description="What the dataset's own module knows.")
 

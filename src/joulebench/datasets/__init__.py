@@ -11,6 +11,8 @@ and where rows name images or videos (`dataset.media`)
 
 - `PACKAGED_MEDIA`: their folder under packaged/;
 - `image(content) -> bytes`: the image to serve, of the bytes of such a file; raises media.UnusableError.
+
+`conversations` and `json_lines` read the forms that several of them share.
 """
 
 from importlib import import_module
@@ -31,6 +33,8 @@ DATASETS: dict[str, str] = {
     "sharegpt": "joulebench.datasets.sharegpt",
     "partiprompts": "joulebench.datasets.partiprompts",
     "humanevalplus": "joulebench.datasets.humanevalplus",
+    "llava": "joulebench.datasets.llava",
+    "sharegpt4video": "joulebench.datasets.sharegpt4video",
 }
 
 

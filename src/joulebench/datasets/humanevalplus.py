@@ -1,15 +1,15 @@
-"""HumanEval+: functions to complete; HumanEvalPlus.jsonl.gz of evalplus/humanevalplus_release.
+"""HumanEval+: functions to complete; HumanEvalPlus.jsonl.gz of evalplus/humanevalplus_release, `evalplus/humanevalplus`
+on the hub (data/test-*.parquet, the same columns).
 
 One JSON object a line with `task_id`, `prompt` (imports, a signature and a docstring) and `canonical_solution` (the
 body), among others. Every row's prompt is completed as it is; its reference is the canonical solution.
 """
 
-import json
 from typing import Any
 
 from joulebench.config import Strict
+from joulebench.datasets import json_lines
 from joulebench.datasets.sampling import Row, Rows, is_unicode
-from joulebench.errors import UserError
 
 PACKAGED = "humanevalplus.jsonl"
 USUAL = "HumanEvalPlus*.jsonl*"
@@ -27,20 +27,9 @@ def read(text: str, filters: Filters, where: str) -> Rows:
     Raises UserError where a line is not JSON, as in a file that was cut off; `where` opens its message.
     """
     rows = Rows()
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            rows.add(_row(_parsed(line, number, where)))
+    for raw in json_lines.parsed(text, where):
+        rows.add(_row(raw))
     return rows
-
-
-def _parsed(line: str, number: int, where: str) -> Any:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{where}: line {number} is not JSON (character {error.pos + 1}: {error.msg}); "
-            "expected one object a line; the file may be cut off, fetch it again"
-        ) from None
 
 
 def _row(raw: Any) -> Row | str:

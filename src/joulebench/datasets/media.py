@@ -1,7 +1,11 @@
 """The images and videos that a dataset's rows name: from a folder, a ZIP archive, or the hub; looked at before use."""
 
 import io
+import lzma
+import warnings
 import zipfile
+import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -28,7 +32,7 @@ class UnusableError(Exception):
 def opened(source: Source, packaged: str) -> Iterator[Read]:
     """What reads a file of `source` by the name that a row gives it, whole; `packaged` is its folder under packaged/.
 
-    A name in an archive may lack the folders that lead to it there (COCO's train2017/).
+    A name may lack the folders that lead to it in an archive (COCO's train2017/), where it then fits one member only.
     The reader raises UnusableError where there is no such file, or where its name leads out of the folder.
     Raises UserError where there is no such folder or archive.
     """
@@ -66,30 +70,40 @@ def origin(source: Source) -> str:
 
 
 def picture(content: bytes) -> bytes:
-    """An image file as it is, once it has been decoded. Raises UnusableError."""
+    """A JPEG, PNG or WebP file as it is, once it has been decoded. Raises UnusableError."""
     from PIL import Image
 
+    too_large = UnusableError(f"image over {MOST_PIXELS // 10**6} million pixels")
     try:
-        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP")) as image:
+        with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+            image = Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP"))
+        with image:
             if image.width * image.height > MOST_PIXELS:
-                raise UnusableError(f"image over {MOST_PIXELS // 10**6} million pixels")
+                raise too_large
             image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
+        raise too_large from None
+    except (OSError, ValueError, SyntaxError):
         raise UnusableError("image not decodable") from None
     return content
 
 
 def first_frame(content: bytes) -> bytes:
-    """The first frame of a video file as PNG, its longer side LONGEST_SIDE pixels at most. Raises UnusableError."""
+    """The first frame of an MP4 file as PNG, its longer side LONGEST_SIDE pixels at most. Raises UnusableError.
+
+    Its format is not guessed: among those that FFmpeg knows are playlists, which open other files.
+    """
     import av
 
     try:
-        with av.open(io.BytesIO(content), "r") as video:
+        with av.open(io.BytesIO(content), "r", format="mp4") as video:
             if not video.streams.video:
                 raise UnusableError("video without a picture stream")
             frame = next(video.decode(video=0), None)
             if frame is None:
                 raise UnusableError("video without a frame")
+            if frame.is_corrupt:
+                raise UnusableError("video's first frame damaged")
             image = frame.to_image()
     except (av.error.FFmpegError, ValueError):
         raise UnusableError("video not decodable") from None
@@ -127,24 +141,29 @@ def _from_hub(source: HubFolder, name: PurePosixPath) -> bytes:
 def _archive(path: Path) -> Iterator[Read]:
     try:
         archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise UserError(
             f"{path}: not a whole ZIP archive ({error}); name a folder or a ZIP in dataset.media, or fetch it again"
         ) from None
     with archive:
-        members = {
-            "/".join(PurePosixPath(member).parts[start:]): member
-            for member in reversed(archive.namelist())
-            for start in range(len(PurePosixPath(member).parts))
-        }
+        exact = {member for member in archive.namelist() if not member.endswith("/")}
+        ending: defaultdict[str, set[str]] = defaultdict(set)
+        for member in exact:
+            parts = PurePosixPath(member).parts
+            for start in range(1, len(parts)):
+                ending["/".join(parts[start:])].add(member)
 
         def read(name: str) -> bytes:
-            member = members.get(str(_inside(name)))
-            if member is None:
+            inside = str(_inside(name))
+            fitting = {inside} if inside in exact else ending.get(inside, set())
+            if not fitting:
                 raise UnusableError("image not there")
+            if len(fitting) > 1:
+                raise UnusableError("image name fits several files of the archive")
+            (member,) = fitting
             try:
                 return archive.read(member)
-            except (zipfile.BadZipFile, OSError, RuntimeError):
+            except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError):
                 raise UnusableError("image not readable in its archive") from None
 
         yield read

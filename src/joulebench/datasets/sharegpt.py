@@ -1,10 +1,9 @@
 """ShareGPT: conversations of people with ChatGPT; `anon8231489123/ShareGPT_Vicuna_unfiltered` on the hub.
 
-The file is one JSON array of `{"id": ..., "conversations": [{"from": "human" | "gpt" | ..., "value": ...}, ...]}`.
-A usable row's prompt is its first turn, from `human`; its reference is the second, from `gpt`.
+The file has the form of `conversations`. A usable row's prompt is its first turn, from `human`; its reference is the
+second, from `gpt`.
 """
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from pydantic import Field, PositiveInt, model_validator
 
 from joulebench.config import Strict
+from joulebench.datasets import conversations
 from joulebench.datasets.sampling import Row, Rows, is_unicode
 from joulebench.errors import UserError
 
@@ -50,41 +50,16 @@ def read(text: str, filters: Filters, where: str) -> Rows:
     """
     count = _counter(filters.tokenizer)
     rows = Rows()
-    for place, raw in enumerate(_array(text, where)):
+    for place, raw in enumerate(conversations.parsed(text, where)):
         rows.add(_row(place, raw, filters, count))
     return rows
 
 
-def _array(text: str, where: str) -> list[Any]:
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{where}: broken JSON at character {error.pos:,} of {len(text):,} ({error.msg}); "
-            "it is cut off or another file: delete it and fetch it again"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: JSON that cannot be read ({error}); fetch the dataset's original file") from None
-    if not isinstance(content, list):
-        kind = "an object" if isinstance(content, dict) else type(content).__name__
-        raise UserError(f"{where}: holds {kind}, expected a list of conversations; fetch the dataset's original file")
-    return content
-
-
 def _row(place: int, raw: Any, filters: Filters, count: Callable[[str], int]) -> Row | str:
-    turns = raw.get("conversations") if isinstance(raw, dict) else None
-    if not isinstance(turns, list):
-        return "not an object with a list of conversations"
-    if len(turns) < filters.min_turns:
-        return f"fewer than {filters.min_turns} turns"
-    first, second = turns[:2]
-    if not (_has_text(first) and _has_text(second)):
-        return "turn without text"
-    if first.get("from") != "human":
-        return "first turn not from human"
-    if second.get("from") != "gpt":
-        return "second turn not from gpt"
-    for name, text in (("prompt", first["value"]), ("answer", second["value"])):
+    pair = conversations.first_pair(raw, filters.min_turns)
+    if isinstance(pair, str):
+        return pair
+    for name, text in zip(("prompt", "answer"), pair, strict=True):
         if not text.strip():
             return f"empty {name}"
         if not is_unicode(text):
@@ -94,16 +69,7 @@ def _row(place: int, raw: Any, filters: Filters, count: Callable[[str], int]) ->
             return f"{name} shorter than {filters.min_tokens} tokens"
         if tokens > filters.max_tokens:
             return f"{name} longer than {filters.max_tokens} tokens"
-    return Row(_source_id(place, raw.get("id")), first["value"], second["value"])
-
-
-def _has_text(turn: Any) -> bool:
-    return isinstance(turn, dict) and isinstance(turn.get("value"), str)
-
-
-def _source_id(place: int, given: Any) -> str:
-    named = isinstance(given, str) and given.strip() and is_unicode(given)
-    return given if named else f"sharegpt-{place:06d}"
+    return Row(conversations.source_id(raw.get("id"), f"sharegpt-{place:06d}"), *pair)
 
 
 def _counter(tokenizer: str) -> Callable[[str], int]:

@@ -82,7 +82,7 @@ def _unpacked(content: bytes, path: Path) -> bytes:
 def _json_lines(content: bytes, path: Path) -> bytes:
     try:
         return pl.read_parquet(content).write_ndjson().encode()
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         cause = " ".join(str(error).split())[:200]
         raise UserError(f"{path}: not a whole Parquet file ({cause}); it may be cut off, fetch it again") from None
 

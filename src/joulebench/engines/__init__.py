@@ -16,6 +16,7 @@ from joulebench.spec import RunSpec
 
 ENGINES = {
     "transformers": "joulebench.engines.transformers",
+    "transformers-static": "joulebench.engines.transformers_static",
     "diffusers": "joulebench.engines.diffusers",
 }
 

@@ -40,7 +40,13 @@ class Step:
 
 
 class TextEngine(Protocol):
-    """Serves prompts; one call of `step` is one iteration, whole prompts or single tokens alike."""
+    """Serves prompts; one call of `step` is one iteration, whole prompts or single tokens alike.
+
+    With `whole_batches`, the answers of a batch end together, and nothing is admitted before: a window of whole
+    batches is the only one that holds prefill and decode in their proportion.
+    """
+
+    whole_batches: bool
 
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
         """Turn rows of the task's requests into what `submit` takes: tokenized, with their output lengths."""

@@ -12,6 +12,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from joulebench.engines.base import Prepared, Step
+from joulebench.engines.prompts import encoded, ends_in, output_tokens
 from joulebench.errors import UserError
 from joulebench.spec import RunSpec
 
@@ -33,6 +34,8 @@ class Settings(BaseModel):
 
 class TransformersEngine:
     """A causal language model behind transformers' continuous batching. See engines.base.TextEngine."""
+
+    whole_batches = False
 
     def __init__(self, spec: RunSpec, folder: Path) -> None:
         import torch
@@ -89,14 +92,8 @@ class TransformersEngine:
         assert self._length is not None
         prepared = []
         for prompt, reference in requests.select("prompt", "reference").iter_rows():
-            ids = self._encode(prompt)
-            most = self._length.tokens
-            if self._length.kind == "reference":
-                if reference is None:
-                    raise UserError(
-                        "output_length: kind is reference, but the dataset has no answers; set natural or fixed"
-                    )
-                most = max(1, min(most, len(self._tokenizer(reference, add_special_tokens=False).input_ids)))
+            ids = encoded(self._tokenizer, prompt, self._as_chat)
+            most = output_tokens(self._length, reference, self._tokenizer)
             if len(ids) + most > self._capacity:
                 raise UserError(
                     f"engine transformers: a request of {len(ids)} + {most} tokens does not fit the cache of "
@@ -104,13 +101,6 @@ class TransformersEngine:
                 )
             prepared.append(Prepared(ids, len(ids), most, self._length.kind != "natural"))
         return prepared
-
-    def _encode(self, prompt: str) -> list[int]:
-        if not self._as_chat or self._tokenizer.chat_template is None:
-            return list(self._tokenizer(prompt).input_ids)
-        message = [{"role": "user", "content": prompt}]
-        encoded = self._tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=True)
-        return list(encoded["input_ids"])
 
     def submit(self, request: int, prepared: Prepared) -> None:
         """See engines.base.TextEngine."""
@@ -160,13 +150,11 @@ class TransformersEngine:
         return step
 
     def _end_at_stop(self, request: int, step: Step) -> None:
-        """Finish a request whose answer has come to hold a stop string; looks at its last tokens only."""
+        """Finish a request whose answer has come to hold a stop string."""
         state = self._processor.scheduler.active_requests.get(str(request))
         if state is None:
             return
-        reach = max(len(one.encode()) for one in self._stop) + 4
-        tail = self._tokenizer.decode(state.generated_tokens[-reach:], skip_special_tokens=False)
-        if any(one in tail for one in self._stop):
+        if ends_in(self._tokenizer, self._stop, state.generated_tokens):
             self._processor.scheduler.finish_request(str(request))
             step.finished[request] = self._forget(request)
 

@@ -4,6 +4,8 @@ import re
 
 import polars as pl
 
+from joulebench.names import TASKS
+
 ESTIMATE = "codecarbon_estimate"
 SOURCES = {
     "nvml_counter": "energy from the NVML energy counter (nvml_counter)",
@@ -39,6 +41,12 @@ def subtitle(rows: pl.DataFrame) -> list[str]:
         else:
             lines.append(part)
     return lines
+
+
+def tasks(rows: pl.DataFrame) -> list[str]:
+    """The tasks of `rows`, in the order in which they are spoken of; any other after them, by name."""
+    found = set(rows["task"])
+    return [*(task for task in TASKS if task in found), *sorted(found.difference(TASKS))]
 
 
 def energy_sources(rows: pl.DataFrame) -> list[str]:

@@ -18,16 +18,16 @@ KINDS = {
 }
 
 
-def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.VConcatChart:
+def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
     """Bars from `leaderboard` (tables.LEADERBOARD); `points` is not used."""
     rows = _rows(leaderboard)
     has_energy = pl.col("energy_per_response_j").is_not_null()
     kinds = set(rows.filter(has_energy)["kind"])
     if not rows.filter(has_energy & pl.col("tdp_estimate_j").is_not_null()).is_empty():
         kinds.add(AT_TDP)
-    tasks = rows["task"].unique().sort()
     panels = [
-        _panel(task, rows.filter(pl.col("task") == task), [kind for kind in KINDS if kind in kinds]) for task in tasks
+        _panel(task, rows.filter(pl.col("task") == task), [kind for kind in KINDS if kind in kinds])
+        for task in captions.tasks(rows)
     ]
     notes = ["Thin lines: 95 % intervals."] if rows["energy_per_response_low_j"].is_not_null().any() else []
     notes += ["B: maximum batch size of the point."] if kinds else []

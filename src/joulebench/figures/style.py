@@ -31,9 +31,9 @@ DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 Panel = alt.Chart | alt.LayerChart | alt.FacetChart
 
 
-def figure(title: str, subtitle: Sequence[str], panels: Sequence[Panel]) -> alt.VConcatChart:
-    """The panels one below the other, under a title and lines of subtitle, in the common style."""
-    chart: alt.VConcatChart = alt.vconcat(*panels, spacing=36, background="white", padding=16)
+def figure(title: str, subtitle: Sequence[str], panels: Sequence[Panel], columns: int = 1) -> alt.ConcatChart:
+    """The panels row by row, under a title and lines of subtitle, in the common style."""
+    chart: alt.ConcatChart = alt.concat(*panels, columns=columns, spacing=36, background="white", padding=16)
     # Each panel has its own models, and so its own legend of them.
     chart = chart.resolve_scale(color="independent", shape="independent", strokeDash="independent")
     chart = chart.properties(

@@ -11,7 +11,8 @@ from joulebench.figures import captions, style
 from joulebench.figures.placement import Mark, along, place
 from joulebench.names import TEXT_TASKS
 
-HEIGHT_PX = 380
+COLUMNS = 2
+WIDTH_PX, HEIGHT_PX = 440, 330
 POINT_PX = 60  # an area, as Vega counts point sizes
 RADIUS_PX = math.sqrt(POINT_PX) / 2 + 0.5
 DECADE = 10.0
@@ -60,7 +61,7 @@ class Axis:
         return alt.Axis(values=ticks, format=style.NUMBER_FORMAT, labelFlush=False, labelOverlap=False)
 
 
-def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.VConcatChart:
+def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
     """Lines from `points` (tables.POINTS); the latency targets come from `leaderboard` (tables.LEADERBOARD)."""
     rows = points.with_columns(
         run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
@@ -70,7 +71,7 @@ def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.VConcatChart:
         high=pl.col("energy_per_response_high_j"),
     ).sort("task", "run", "max_batch_size")
     panels = []
-    for task in rows["task"].unique().sort():
+    for task in captions.tasks(rows):
         targets = leaderboard.filter(pl.col("task") == task)["latency_target"].drop_nulls().unique()
         panels.append(_panel(task, rows.filter(pl.col("task") == task), targets[0] if len(targets) == 1 else None))
     notes = []
@@ -80,7 +81,7 @@ def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.VConcatChart:
         if (rows["status"] == "overloaded").any():
             notes.append("Hollow points: overloaded (memory, not the maximum, limits the batch).")
     subtitle = [*captions.subtitle(points), *notes]
-    return style.figure("Energy per response against latency", subtitle, panels or [style.nothing()])
+    return style.figure("Energy per response against latency", subtitle, panels or [style.nothing()], COLUMNS)
 
 
 def _panel(task: str, rows: pl.DataFrame, target: str | None) -> style.Panel:
@@ -104,7 +105,7 @@ def _panel(task: str, rows: pl.DataFrame, target: str | None) -> style.Panel:
     if limit is not None and not min(latencies) / 4 <= limit <= max(latencies) * 4:
         lines[0] += f" ({'right' if limit > max(latencies) else 'left'} of what is drawn)"
         limit = None
-    x_axis = Axis.over([*latencies, *([limit] if limit is not None else [])], style.PANEL_PX)
+    x_axis = Axis.over([*latencies, *([limit] if limit is not None else [])], WIDTH_PX)
     y_axis = _energy_axis(drawn)
     x = alt.X("latency:Q", title=x_title, scale=x_axis.scale, axis=x_axis.axis)
     y = alt.Y("energy:Q", title=captions.energy_title(rows), scale=y_axis.scale, axis=y_axis.axis)
@@ -112,7 +113,7 @@ def _panel(task: str, rows: pl.DataFrame, target: str | None) -> style.Panel:
     if limit is not None:
         layers = [*_target(limit, x), *layers]
     title = alt.TitleParams(task, subtitle=lines, offset=12)
-    return alt.layer(*layers, title=title).properties(width=style.PANEL_PX, height=HEIGHT_PX)
+    return alt.layer(*layers, title=title).properties(width=WIDTH_PX, height=HEIGHT_PX)
 
 
 def _energy_axis(drawn: pl.DataFrame) -> Axis:
@@ -134,7 +135,7 @@ def _curves(drawn: pl.DataFrame, x: alt.X, y: alt.Y, y_axis: Axis) -> list[alt.C
     colors = [style.PALETTE[models.index(model) % len(style.PALETTE)] for model in of]
     shapes = [style.SHAPES[colors[:i].count(color) % len(style.SHAPES)] for i, color in enumerate(colors)]
     dashes = [style.DASHES[of[:i].count(model) % len(style.DASHES)] for i, model in enumerate(of)]
-    legend = alt.Legend(orient="right", labelExpr=style.LINES, symbolStrokeWidth=0, offset=24)
+    legend = alt.Legend(orient="bottom", columns=2, labelExpr=style.LINES, symbolStrokeWidth=0, offset=8)
     color = alt.Color("run:N", scale=alt.Scale(domain=names, range=colors), legend=legend)
     shape = alt.Shape("run:N", scale=alt.Scale(domain=names, range=shapes), legend=legend)
     dash = alt.StrokeDash("run:N", scale=alt.Scale(domain=names, range=dashes), legend=None)
@@ -184,7 +185,7 @@ def _batch_sizes(drawn: pl.DataFrame, x_axis: Axis, y_axis: Axis, limit: float |
         lines.append([pixels(latency, low), pixels(latency, high)])
     if limit is not None:
         lines.append([(x_axis.px(limit), 0.0), (x_axis.px(limit), HEIGHT_PX)])
-    centres = place(marks, RADIUS_PX, style.PANEL_PX, HEIGHT_PX, along(lines), over_lines=len(marks) <= CROWDED)
+    centres = place(marks, RADIUS_PX, WIDTH_PX, HEIGHT_PX, along(lines), over_lines=len(marks) <= CROWDED)
     values = [
         {"latency": x_axis.value(centre[0]), "energy": y_axis.value(HEIGHT_PX - centre[1]), "label": label}
         for centre, label in zip(centres, labels, strict=True)

@@ -23,7 +23,8 @@ def closed_loop(
 ) -> None:
     """Keep `batch` requests in flight until the protocol says that the point has ended.
 
-    fixed: until all its requests have finished. timed: one turnover, then so many seconds; the rest is aborted.
+    fixed: until all its requests have finished. timed: one turnover, then so many seconds (and the rest of its batch,
+    where an engine serves whole batches); what is in flight then is aborted.
     A request that fails ends the point, and `load.failure` says why. `watch` is called after each iteration.
     """
     total = protocol.requests if isinstance(protocol, Fixed) else ENDLESS
@@ -46,7 +47,9 @@ def closed_loop(
         finished += room
         if turned_over is None and finished >= batch:
             turned_over = ended
-        if isinstance(protocol, Timed) and turned_over is not None and ended - turned_over >= protocol.seconds:
+        between = room == step.running or not engine.whole_batches
+        timed_out = turned_over is not None and isinstance(protocol, Timed) and ended - turned_over >= protocol.seconds
+        if timed_out and between:
             break
         watch(
             Progress(finished, ended - load.started, _share(protocol, finished / batch, finished, turned_over, ended))

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from joulebench import config
 from joulebench.models import tokenizer
 
-TOKENIZERS = ("CLIPTokenizer",)
+TOKENIZERS = {"CLIPTokenizer": tokenizer.clip, "T5Tokenizer": tokenizer.t5, "T5TokenizerFast": tokenizer.t5}
 
 
 class Part(BaseModel):
@@ -27,7 +27,7 @@ class Pipeline(BaseModel):
     kind: Literal["pipeline"]
     pipeline: str
     components: dict[str, Part | None]
-    options: dict[str, bool] = {}
+    options: dict[str, bool | float] = {}
 
 
 def networks(shape: Pipeline, vocabulary: Mapping[str, int | None], dtype: Any) -> dict[str, Any]:
@@ -35,11 +35,11 @@ def networks(shape: Pipeline, vocabulary: Mapping[str, int | None], dtype: Any) 
     import torch
 
     made = {
-        name: component(part, vocabulary)
+        name: component(part, vocabulary if _tokenizer_of(name) else {})
         for name, part in sorted(shape.components.items())
-        if part is not None and part.cls not in TOKENIZERS
+        if part is not None and issubclass(_kind(part.cls), torch.nn.Module)
     }
-    return {name: one.to(dtype) for name, one in made.items() if isinstance(one, torch.nn.Module)}
+    return {name: torch.nn.Module.to(one, dtype) for name, one in made.items()}
 
 
 def save(shape: Pipeline, model: config.Synthetic, prompts: Sequence[str], folder: Path) -> None:
@@ -47,31 +47,48 @@ def save(shape: Pipeline, model: config.Synthetic, prompts: Sequence[str], folde
     import diffusers
     import torch
 
-    words = tokenizer.clip(model.tokenizer, prompts)
-    parts: dict[str, Any] = {}
+    parts: dict[str, Any] = dict.fromkeys(shape.components)
     for part, what in sorted(shape.components.items()):
-        if what is None:
-            parts[part] = None
-        elif what.cls == "CLIPTokenizer":
-            parts[part] = words
-        else:
-            parts[part] = component(what, tokenizer.vocabulary(model.tokenizer, words))
-    for part in parts.values():
-        if isinstance(part, torch.nn.Module):
-            part.to(getattr(torch, model.dtype))
+        if what is not None and what.cls in TOKENIZERS:
+            parts[part] = TOKENIZERS[what.cls](model.tokenizer, prompts)
+    for part, what in sorted(shape.components.items()):
+        if what is not None and what.cls not in TOKENIZERS:
+            words = parts.get(_tokenizer_of(part))
+            parts[part] = component(what, tokenizer.vocabulary(model.tokenizer, words) if words is not None else {})
+    for made in parts.values():
+        if isinstance(made, torch.nn.Module):
+            torch.nn.Module.to(made, getattr(torch, model.dtype))  # diffusers' own warns of what loading sets right
     pipeline = _named(shape.pipeline, diffusers)(**parts, **shape.options)
     pipeline.save_pretrained(folder, safe_serialization=True)
 
 
 def component(what: Part, vocabulary: Mapping[str, int | None]) -> Any:
-    """One component, built from its configuration. Raises ValueError where there is no such class."""
+    """One component, built from its configuration; `vocabulary` gives what that of a text encoder leaves out.
+
+    Raises ValueError where there is no such class, or it is a tokenizer of no known kind.
+    """
+    from transformers import PreTrainedTokenizerBase
+
+    kind = _kind(what.cls)
+    if hasattr(kind, "from_config"):
+        return kind.from_config(what.config)
+    if issubclass(kind, PreTrainedTokenizerBase):
+        raise ValueError(f"{what.cls} cannot be trained here; the tokenizers that can are {', '.join(TOKENIZERS)}")
+    if not hasattr(kind, "config_class"):  # an image processor is its own configuration
+        return kind(**what.config)
+    return kind(kind.config_class(**{**vocabulary, **what.config}))
+
+
+def _kind(name: str) -> Any:
     import diffusers
     import transformers
 
-    if hasattr(diffusers, what.cls):
-        return _named(what.cls, diffusers).from_config(what.config)
-    kind = _named(what.cls, transformers)
-    return kind(kind.config_class(**{**vocabulary, **what.config}))
+    return _named(name, diffusers if hasattr(diffusers, name) else transformers)
+
+
+def _tokenizer_of(part: str) -> str:
+    """text_encoder_2 -> tokenizer_2; empty for what encodes no text."""
+    return part.replace("text_encoder", "tokenizer") if part.startswith("text_encoder") else ""
 
 
 def _named(name: str, library: Any) -> Any:

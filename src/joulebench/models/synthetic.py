@@ -10,7 +10,7 @@ from joulebench import config
 from joulebench.errors import UserError
 from joulebench.models import language, pipelines, tokenizer
 
-Shape = language.CausalLM | pipelines.Pipeline
+Shape = language.CausalLM | language.VisionLanguage | pipelines.Pipeline
 
 _ARCHITECTURE: TypeAdapter[Shape] = TypeAdapter(Annotated[Shape, Field(discriminator="kind")])
 

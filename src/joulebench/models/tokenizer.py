@@ -9,30 +9,43 @@ from joulebench.errors import UserError
 
 END = "<|end|>"
 CHAT_TEMPLATE = (
-    "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}<|end|>{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    "{% for message in messages %}<|{{ message.role }}|>"
+    "{% if message.content is string %}{{ message.content }}{% else %}{% for part in message.content %}"
+    "{% if part.type == 'image' %}<<image>>{% else %}{{ part.text }}{% endif %}{% endfor %}{% endif %}"
+    "<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 
 
-def chat(wanted: config.TrainedTokenizer | config.GivenTokenizer, prompts: Sequence[str]) -> Any:
-    """A tokenizer of transformers with a chat template, or as given. Byte-level: no text is out of vocabulary."""
+def chat(
+    wanted: config.TrainedTokenizer | config.GivenTokenizer,
+    prompts: Sequence[str],
+    special: Sequence[str] = (),
+    image_prompt: str = "",
+) -> Any:
+    """A tokenizer of transformers with a chat template, or as given. Byte-level: no text is out of vocabulary.
+
+    `special` are further special tokens, and `image_prompt` what the template sets for an image, first of all parts
+    or where it stands.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     if isinstance(wanted, config.GivenTokenizer):
-        return PreTrainedTokenizerFast(tokenizer_file=str(_given(wanted)))
+        words = PreTrainedTokenizerFast(tokenizer_file=str(_given(wanted)))
+        words.add_special_tokens({"additional_special_tokens": list(special)})
+        return words
     model = Tokenizer(models.BPE())
     model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     model.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=wanted.vocabulary,
-        special_tokens=[END, "<|user|>", "<|assistant|>"],
+        special_tokens=[END, "<|user|>", "<|assistant|>", *special],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     model.train_from_iterator(_texts(prompts), trainer)
     words = PreTrainedTokenizerFast(tokenizer_object=model, eos_token=END, pad_token=END)
-    words.chat_template = CHAT_TEMPLATE
+    words.chat_template = CHAT_TEMPLATE.replace("<<image>>", image_prompt)
     return words
 
 
@@ -43,6 +56,19 @@ def clip(wanted: config.TrainedTokenizer | config.GivenTokenizer, prompts: Seque
     if isinstance(wanted, config.GivenTokenizer):
         raise UserError("tokenizer: CLIP's form of it can only be trained here; set kind: trained")
     blank = CLIPTokenizer(model_max_length=77)
+    return blank.train_new_from_iterator([_texts(prompts)], vocab_size=wanted.vocabulary, show_progress=False)
+
+
+def t5(wanted: config.TrainedTokenizer | config.GivenTokenizer, prompts: Sequence[str]) -> Any:
+    """T5's tokenizer (unigram pieces of words, 512 tokens) with a vocabulary trained on the prompts.
+
+    Without T5's sentinels (`extra_ids`), which serve its pretraining alone.
+    """
+    from transformers import T5Tokenizer
+
+    if isinstance(wanted, config.GivenTokenizer):
+        raise UserError("tokenizer: T5's form of it can only be trained here; set kind: trained")
+    blank = T5Tokenizer(extra_ids=0, model_max_length=512)
     return blank.train_new_from_iterator([_texts(prompts)], vocab_size=wanted.vocabulary, show_progress=False)
 
 

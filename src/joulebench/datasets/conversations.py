@@ -1,0 +1,54 @@
+"""The form that ShareGPT gave conversations and LLaVA took over.
+
+One JSON array of `{"id": ..., "conversations": [{"from": "human" | "gpt" | ..., "value": ...}, ...]}`.
+"""
+
+import json
+from typing import Any
+
+from joulebench.datasets.sampling import is_unicode
+from joulebench.errors import UserError
+
+
+def parsed(text: str, where: str) -> list[Any]:
+    """The array of the file's `text`. Raises UserError where it is none; `where` opens its message."""
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{where}: broken JSON at character {error.pos:,} of {len(text):,} ({error.msg}); "
+            "it is cut off or another file: delete it and fetch it again"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: JSON that cannot be read ({error}); fetch the dataset's original file") from None
+    if not isinstance(content, list):
+        kind = "an object" if isinstance(content, dict) else type(content).__name__
+        raise UserError(f"{where}: holds {kind}, expected a list of conversations; fetch the dataset's original file")
+    return content
+
+
+def first_pair(raw: Any, min_turns: int = 2) -> tuple[str, str] | str:
+    """What a conversation's human says first and gpt answers, as they are, or why there is no such pair."""
+    turns = raw.get("conversations") if isinstance(raw, dict) else None
+    if not isinstance(turns, list):
+        return "not an object with a list of conversations"
+    if len(turns) < min_turns:
+        return f"fewer than {min_turns} turns"
+    first, second = turns[:2]
+    if not (_has_text(first) and _has_text(second)):
+        return "turn without text"
+    if first.get("from") != "human":
+        return "first turn not from human"
+    if second.get("from") != "gpt":
+        return "second turn not from gpt"
+    return first["value"], second["value"]
+
+
+def source_id(given: Any, otherwise: str) -> str:
+    """A conversation's own id where it has one that can be written."""
+    named = isinstance(given, str) and given.strip() and is_unicode(given)
+    return given if named else otherwise
+
+
+def _has_text(turn: Any) -> bool:
+    return isinstance(turn, dict) and isinstance(turn.get("value"), str)

@@ -1,0 +1,60 @@
+"""LLaVA-Instruct-150K: questions about COCO's photographs; `liuhaotian/LLaVA-Instruct-150K` on the hub.
+
+The file has the form of `conversations`, and each row an `image`: the name of a file of COCO's train2017 (in the mix of
+LLaVA-1.5, a path in a folder with coco/ and others). A usable row's prompt is its first turn, from `human`, without the
+mark `<image>` that stands before or after the question; its reference is the second, from `gpt`. (ML.ENERGY's
+benchmark joins all the questions of a conversation to one prompt, which no answer of the dataset belongs to.)
+"""
+
+from typing import Any
+
+from joulebench.config import Strict
+from joulebench.datasets import conversations
+from joulebench.datasets.media import picture
+from joulebench.datasets.sampling import Row, Rows, is_unicode
+
+PACKAGED = "llava.json"
+PACKAGED_MEDIA = "llava"
+USUAL = "llava_instruct_150k*.json"
+
+image = picture
+
+_MARK = "<image>"
+
+
+class Filters(Strict):
+    """Nothing to choose: all conversations are used, as in ML.ENERGY's benchmark."""
+
+
+def read(text: str, filters: Filters, where: str) -> Rows:
+    """The usable conversations of the file's `text`, and the count of the others by reason.
+
+    A row without an id of its own is named by its place in the file, from 0. Raises UserError where the text is not a
+    JSON array; `where` opens its message.
+    """
+    rows = Rows()
+    for place, raw in enumerate(conversations.parsed(text, where)):
+        rows.add(_row(place, raw))
+    return rows
+
+
+def _row(place: int, raw: Any) -> Row | str:
+    pair = conversations.first_pair(raw)
+    if isinstance(pair, str):
+        return pair
+    name = raw.get("image")
+    if name is None:
+        return "no image named"
+    if not isinstance(name, str):
+        return "image name not text"
+    prompt, answer = pair
+    marks = prompt.count(_MARK)
+    if marks != 1:
+        return f"more than one {_MARK} in the prompt" if marks else f"no {_MARK} in the prompt"
+    prompt = prompt.replace(_MARK, "").strip()
+    for what, words in (("prompt", prompt), ("answer", answer), ("image name", name)):
+        if not words.strip():
+            return f"empty {what}"
+        if not is_unicode(words):
+            return f"{what} not valid Unicode"
+    return Row(conversations.source_id(raw.get("id"), f"llava-{place:06d}"), prompt, answer, name)

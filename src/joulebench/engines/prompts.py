@@ -1,0 +1,33 @@
+"""What every engine of text makes of a request: the tokens of its prompt, and how long its answer is."""
+
+from typing import Any
+
+from joulebench.config import OutputLength
+from joulebench.errors import UserError
+
+
+def encoded(tokenizer: Any, prompt: str, as_chat: bool) -> list[int]:
+    """The prompt's token ids: one user turn of the tokenizer's chat template where it has one, or the text as it is."""
+    if not as_chat or tokenizer.chat_template is None:
+        return list(tokenizer(prompt).input_ids)
+    message = [{"role": "user", "content": prompt}]
+    return list(tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=True)["input_ids"])
+
+
+def output_tokens(length: OutputLength, reference: str | None, tokenizer: Any) -> int:
+    """Tokens that an answer has at most, or exactly: the dataset's own answer counts where the kind is reference.
+
+    Raises UserError where there is none.
+    """
+    if length.kind != "reference":
+        return length.tokens
+    if reference is None:
+        raise UserError("output_length: kind is reference, but the dataset has no answers; set natural or fixed")
+    return max(1, min(length.tokens, len(tokenizer(reference, add_special_tokens=False).input_ids)))
+
+
+def ends_in(tokenizer: Any, stop: tuple[str, ...], tokens: list[int]) -> bool:
+    """Whether an answer that has just got its last token holds a stop string; looks at its last tokens only."""
+    reach = max(len(one.encode()) for one in stop) + 4
+    tail = tokenizer.decode(tokens[-reach:], skip_special_tokens=False)
+    return any(one in tail for one in stop)

@@ -1,0 +1,243 @@
+"""Text on transformers' `generate`, a static batch at a time, with or without images in the prompts.
+
+What is waiting when a batch starts is the batch. Its prompts are padded on the left, its answers come back together
+when the longest is done, and only then is the next batch admitted: how LLM-perf and the LLM Efficiency Benchmark
+measure. The first iteration of a batch is its prefill, each later one a token of every answer.
+"""
+
+import io
+import queue
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, PositiveInt
+
+from joulebench.engines.base import Prepared, Step
+from joulebench.engines.prompts import encoded, ends_in, output_tokens
+from joulebench.errors import UserError
+from joulebench.names import IMAGE_TASKS
+from joulebench.spec import RunSpec
+
+TASKS = ("llm-chat", "llm-code", "vlm-chat")
+MOST_DEVICES = 1
+PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "pillow")
+
+
+class Settings(BaseModel):
+    """Nothing but torch's threads; the batch is the load's."""
+
+    model_config = ConfigDict(extra="forbid")
+    threads: PositiveInt | None = None
+
+
+class Batch:
+    """The requests of one call of `generate`, and how far each of its answers is."""
+
+    def __init__(self, requests: Mapping[int, Prepared], ends: frozenset[int], tokenizer: Any, stop: tuple[str, ...]):
+        self.requests = dict(requests)
+        self._ends, self._tokenizer, self._stop = ends, tokenizer, stop
+        self._answers: list[list[int]] = [[] for _ in requests]
+        self.done = [False] * len(requests)
+
+    @property
+    def longest(self) -> int:
+        return max(one.max_output_tokens for one in self.requests.values())
+
+    def take(self, tokens: Sequence[int]) -> int:
+        """Give each answer that is not done its next token; how many there were."""
+        growing = [row for row, done in enumerate(self.done) if not done]
+        for row, one in enumerate(self.requests.values()):
+            if not self.done[row]:
+                answer = self._answers[row]
+                answer.append(tokens[row])
+                self.done[row] = len(answer) == one.max_output_tokens or (not one.ignore_end and self._ended(answer))
+        return len(growing)
+
+    def _ended(self, answer: list[int]) -> bool:
+        return answer[-1] in self._ends or (bool(self._stop) and ends_in(self._tokenizer, self._stop, answer))
+
+    def lengths(self) -> dict[int, int]:
+        """Request -> the tokens of its answer."""
+        return {request: len(answer) for request, answer in zip(self.requests, self._answers, strict=True)}
+
+
+class TransformersStaticEngine:
+    """A language model, with or without eyes, behind `generate`. See engines.base.TextEngine.
+
+    `generate` runs in a thread of its own, which a stopping criterion halts after every token until the next `step`:
+    its loop, and each model's own way of preparing its inputs, stay transformers'.
+    """
+
+    whole_batches = True
+
+    def __init__(self, spec: RunSpec, folder: Path) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        self._torch, self._device = torch, spec.device
+        self._length, self._as_chat, self._stop = spec.output_length, spec.prompt_form == "chat", spec.stop
+        files: dict[str, Any] = {"local_files_only": True, "trust_remote_code": spec.trust_remote_code}
+        sees = spec.task in IMAGE_TASKS
+        self._processor = AutoProcessor.from_pretrained(folder, **files) if sees else None
+        self._tokenizer = (
+            self._processor.tokenizer if self._processor else AutoTokenizer.from_pretrained(folder, **files)
+        )
+        kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+        self._model = kind.from_pretrained(
+            folder, dtype=getattr(torch, spec.dtype), use_safetensors=True, attn_implementation="sdpa", **files
+        ).to(spec.device)
+        ends = self._model.generation_config.eos_token_id
+        self._ends = frozenset(ends if isinstance(ends, list) else [ends])
+        self._padding = next(id_ for id_ in (self._tokenizer.pad_token_id, *self._ends, 0) if id_ is not None)
+        threads = Settings.model_validate(spec.engine_settings).threads or torch.get_num_threads()
+        # OpenMP's number of threads belongs to the thread that calls it.
+        self._pool = ThreadPoolExecutor(1, "generate", initializer=torch.set_num_threads, initargs=(threads,))
+        self._waiting: dict[int, Prepared] = {}
+        self._batch: Batch | None = None
+        self._future: Future[None] | None = None
+        self._tokens: queue.SimpleQueue[list[int]] = queue.SimpleQueue()
+        self._go = threading.Semaphore(0)
+        self._stopped = False
+
+    def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
+        """See engines.base.TextEngine. Raises UserError for a request without its image, or over the model's length."""
+        assert self._length is not None
+        room = self._model.config.get_text_config().max_position_embeddings
+        prepared = []
+        for prompt, reference, image in requests.select("prompt", "reference", "image").iter_rows():
+            inputs = self._inputs(prompt, image)
+            tokens = int(inputs["input_ids"].shape[1])
+            most = output_tokens(self._length, reference, self._tokenizer)
+            if tokens + most > room:
+                raise UserError(
+                    f"engine transformers-static: a request of {tokens} + {most} tokens is longer than the model's "
+                    f"{room}; lower output_length.tokens, or filter the dataset"
+                )
+            prepared.append(Prepared(inputs, tokens, most, self._length.kind != "natural"))
+        return prepared
+
+    def _inputs(self, prompt: str, image: bytes | None) -> dict[str, Any]:
+        if self._processor is None:
+            ids = self._torch.tensor([encoded(self._tokenizer, prompt, self._as_chat)])
+            return {"input_ids": ids, "attention_mask": self._torch.ones_like(ids)}
+        from PIL import Image
+
+        if image is None:
+            raise UserError(
+                "engine transformers-static: a request without an image; set dataset.media and sample again"
+            )
+        content = [{"type": "image"}, {"type": "text", "text": prompt}]
+        text = self._processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        with Image.open(io.BytesIO(image)) as picture:
+            return dict(self._processor(text=text, images=[picture.convert("RGB")], return_tensors="pt"))
+
+    def submit(self, request: int, prepared: Prepared) -> None:
+        """See engines.base.TextEngine."""
+        self._waiting[request] = prepared
+
+    def step(self) -> Step:
+        """See engines.base.TextEngine. Raises what `generate` raised, out of memory among it."""
+        first = self._batch is None
+        if self._batch is None or self._future is None:
+            self._batch, self._future = self._started()
+        else:
+            self._go.release()
+        batch, tokens = self._batch, self._next(self._future)
+        step = Step(running=len(batch.requests), waiting=len(self._waiting), output_tokens=batch.take(tokens))
+        if first:
+            step.admitted, step.first_output = list(batch.requests), list(batch.requests)
+            step.prompt_tokens = sum(one.prompt_tokens or 0 for one in batch.requests.values())
+        if all(batch.done):
+            self._end()
+            step.finished = batch.lengths()
+        return step
+
+    def _started(self) -> tuple[Batch, "Future[None]"]:
+        if not self._waiting:
+            raise RuntimeError("an iteration was asked for while no request was waiting")
+        batch = Batch(self._waiting, self._ends, self._tokenizer, self._stop)
+        self._waiting = {}
+        self._stopped = False
+        return batch, self._pool.submit(self._generate, batch)
+
+    def _next(self, future: "Future[None]") -> list[int]:
+        """The tokens of the next iteration, or the error that ended the batch."""
+        tokens = self._tokens.get()
+        if not tokens:
+            self._batch = self._future = None
+            future.result()
+        return tokens
+
+    def _end(self) -> None:
+        """Let the batch's call of `generate` return, and wait for it."""
+        self._stopped = True
+        self._go.release()
+        if self._future is not None:
+            self._future.exception()
+        self._batch = self._future = None
+        self._go = threading.Semaphore(0)
+        while not self._tokens.empty():
+            self._tokens.get()
+
+    def _generate(self, batch: Batch) -> None:
+        from transformers import StoppingCriteriaList
+
+        def hand_over(ids: Any, scores: Any, **_: Any) -> Any:
+            self._tokens.put(ids[:, -1].tolist())  # waits for the device
+            self._go.acquire()
+            return self._torch.full((len(ids),), self._stopped, device=ids.device, dtype=self._torch.bool)
+
+        try:
+            inputs = self._collated([one.prompt for one in batch.requests.values()])
+            self._model.generate(
+                **inputs,
+                max_new_tokens=batch.longest + 1,  # the criterion ends it
+                do_sample=False,
+                eos_token_id=-1,
+                pad_token_id=self._padding,
+                stopping_criteria=StoppingCriteriaList([hand_over]),
+            )
+        except BaseException:
+            self._tokens.put([])
+            raise
+
+    def _collated(self, prompts: Sequence[Any]) -> dict[str, Any]:
+        """One batch of the requests' inputs: what runs along the prompt padded on its left, all else set in a row."""
+        torch = self._torch
+        longest = max(one["input_ids"].shape[1] for one in prompts)
+        batch = {}
+        for name in prompts[0]:
+            parts = [one[name] for one in prompts]
+            if all(part.shape == one["input_ids"].shape for part, one in zip(parts, prompts, strict=True)):
+                fill = self._padding if name == "input_ids" else 0
+                pad = torch.nn.functional.pad
+                parts = [pad(part, (longest - part.shape[1], 0), value=fill) for part in parts]
+            whole = torch.cat(parts)
+            dtype = self._model.dtype if whole.is_floating_point() else whole.dtype
+            batch[name] = whole.to(self._device, dtype)
+        return batch
+
+    def abort(self) -> None:
+        """See engines.base.TextEngine."""
+        self._waiting = {}
+        if self._batch is not None:
+            self._end()
+
+    def close(self) -> None:
+        """See engines.base.TextEngine."""
+        self.abort()
+        self._pool.shutdown()
+        self._model = None
+        if self._device == "cuda":
+            self._torch.cuda.empty_cache()
+
+
+def open_engine(spec: RunSpec, folder: Path) -> TransformersStaticEngine:
+    """Load the model in `folder` on the run's device."""
+    return TransformersStaticEngine(spec, folder)

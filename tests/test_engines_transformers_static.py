@@ -1,0 +1,267 @@
+"""The static-batch engine on tiny networks: a language model, and one that sees."""
+
+import io
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from joulebench import config, models
+from joulebench.analysis.windows import overloaded
+from joulebench.engines import open_engine
+from joulebench.engines.base import Step
+from joulebench.engines.transformers_static import TransformersStaticEngine
+from joulebench.errors import UserError
+from joulebench.measure.load import Load
+from joulebench.measure.text import closed_loop
+from joulebench.records import ITERATIONS, PROMPTS
+from joulebench.spec import RunSpec, run_spec
+
+PROJECT = Path(__file__).parents[1]
+TEXTS = ["def area(side):", "def volume(side, height):", "What is in this picture?", "x = [1, 2, 3]"] * 10
+IMAGE_TOKENS = 64  # 112 / 14 patches a side
+
+
+def build(name: str, folder: Path) -> Path:
+    tokenizer = {"kind": "trained", "train_on": "llm-chat", "vocabulary": 300}
+    architecture = str(PROJECT / "config" / "models" / f"{name}.yaml")
+    facts = {"weights": "synthetic", "architecture": architecture, "tokenizer": tokenizer, "dtype": "float32"}
+    models.prepare("a/b", config.Synthetic.model_validate(facts), TEXTS, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def language(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("llama-1m", tmp_path_factory.mktemp("language"))
+
+
+@pytest.fixture(scope="module")
+def seeing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("llava-5m", tmp_path_factory.mktemp("seeing"))
+
+
+def spec(**changes: Any) -> RunSpec:
+    made = run_spec(config.load(PROJECT / "config" / "tiny.yaml"), "cpu", "llm-chat", "joulebench/llama-1m")
+    length = config.OutputLength(kind="reference", tokens=40)
+    return made.model_copy(
+        update={"engine": "transformers-static", "engine_settings": {}, "output_length": length, **changes}
+    )
+
+
+def opened(folder: Path, **changes: Any) -> TransformersStaticEngine:
+    engine = open_engine(spec(**changes), folder)
+    assert isinstance(engine, TransformersStaticEngine)
+    return engine
+
+
+@pytest.fixture(autouse=True)
+def _in_project(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(PROJECT)
+    before = set(threading.enumerate())
+    yield
+    assert {one for one in threading.enumerate() if one.name.startswith("generate")} <= before
+
+
+def picture(mode: str = "RGB", size: tuple[int, int] = (90, 60), colour: Any = (200, 30, 30)) -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, size, colour).save(file, format="PNG")
+    return file.getvalue()
+
+
+def prompts(*rows: tuple[str, str], image: bytes | None = None) -> pl.DataFrame:
+    table = [(number, str(number), text, answer, image) for number, (text, answer) in enumerate(rows)]
+    return pl.DataFrame(table, schema=PROMPTS, orient="row")
+
+
+def batch(engine: TransformersStaticEngine) -> list[Step]:
+    """Every step of one batch."""
+    steps = [engine.step()]
+    while not steps[-1].finished:
+        steps.append(engine.step())
+    return steps
+
+
+def answers(engine: TransformersStaticEngine, requests: pl.DataFrame, together: bool) -> dict[int, list[int]]:
+    """The tokens of each answer, served in one batch or one by one."""
+    said: dict[int, list[int]] = {}
+    prepared = engine.prepare(requests)
+    groups = [range(len(prepared))] if together else [[number] for number in range(len(prepared))]
+    for group in groups:
+        for number in group:
+            engine.submit(number, prepared[number])
+        engine.step()
+        current = engine._batch
+        assert current is not None
+        while not engine.step().finished:
+            pass
+        said |= dict(zip(current.requests, current._answers, strict=True))
+    return said
+
+
+def test_prefill_and_decode_are_iterations_of_their_own(language: Path) -> None:
+    engine = opened(language)
+    requests = prompts(("one", "a b c"), ("two and many more words", "a b c d e f"), ("three", "a"))
+    prepared = engine.prepare(requests)
+    lengths = [one.max_output_tokens for one in prepared]
+    assert lengths[2] < lengths[0] < lengths[1]
+    for number, one in enumerate(prepared):
+        engine.submit(number + 5, one)
+    steps = batch(engine)
+    engine.close()
+    assert len(steps) == lengths[1]
+    prefill, *decode = steps
+    assert prefill.prompt_tokens == sum(one.prompt_tokens or 0 for one in prepared)
+    assert prefill.admitted == prefill.first_output == [5, 6, 7]
+    assert prefill.output_tokens == 3
+    assert all((step.prompt_tokens, step.admitted, step.first_output) == (0, [], []) for step in decode)
+    growing = [sum(length > place for length in lengths) for place in range(lengths[1])]
+    assert [step.output_tokens for step in steps] == growing
+    assert {step.running for step in steps} == {3}
+    assert steps[-1].finished == {5: lengths[0], 6: lengths[1], 7: lengths[2]}
+    assert all(not step.finished for step in steps[:-1])
+
+
+def test_padding_changes_no_answer(language: Path) -> None:
+    engine = opened(language, output_length=config.OutputLength(kind="fixed", tokens=12))
+    requests = prompts(("one", ""), ("def volume(side, height): and many more words", ""), ("x = [1, 2, 3]", ""))
+    assert answers(engine, requests, together=True) == answers(engine, requests, together=False)
+    engine.close()
+
+
+def test_an_image_is_tokens_of_the_prompt(seeing: Path) -> None:
+    plain, grey = picture(), picture("L", (333, 31), 99)
+    engine = opened(seeing, task="vlm-chat")
+    text = "What is in this picture?"
+    (with_image,) = engine.prepare(prompts((text, "a b"), image=plain))
+    words = len(engine._tokenizer(text).input_ids)
+    assert with_image.prompt_tokens == IMAGE_TOKENS + words + 3  # user, end and assistant
+    requests = pl.concat([prompts((text, "a b c d"), image=plain), prompts(("x = [1", "a b c d e"), image=grey)])
+    together, alone = answers(engine, requests, together=True), answers(engine, requests, together=False)
+    engine.close()
+    assert together == alone
+
+
+def test_what_is_shown_changes_the_answer(seeing: Path) -> None:
+    engine = opened(seeing, task="vlm-chat", output_length=config.OutputLength(kind="fixed", tokens=1))
+    noise = Image.effect_noise((112, 112), 90).convert("RGB")
+    file = io.BytesIO()
+    noise.save(file, format="PNG")
+    logits = []
+    for image in (picture(), file.getvalue()):
+        (one,) = engine.prepare(prompts(("x = [1", ""), image=image))
+        logits.append(engine._model(**engine._collated([one.prompt])).logits[0, -1])
+    engine.close()
+    assert not logits[0].equal(logits[1])
+
+
+def test_a_request_without_its_image(seeing: Path) -> None:
+    engine = opened(seeing, task="vlm-chat")
+    with pytest.raises(UserError, match="a request without an image; set dataset"):
+        engine.prepare(prompts(("What?", "a")))
+    engine.close()
+
+
+def test_a_request_longer_than_the_model(language: Path) -> None:
+    engine = opened(language, output_length=config.OutputLength(kind="fixed", tokens=2048))
+    with pytest.raises(UserError, match=r"\d+ \+ 2048 tokens is longer than the model's 2048; lower"):
+        engine.prepare(prompts(("one", "")))
+    engine.close()
+
+
+def test_an_answer_ends_by_itself_at_a_stop_string(language: Path) -> None:
+    free = opened(language, output_length=config.OutputLength(kind="natural", tokens=40), prompt_form="completion")
+    requests = prompts(("x = [1, 2", ""), ("def area(", ""))
+    said = answers(free, requests, together=True)
+    free.close()
+    stop = free._tokenizer.decode(said[0][10:12])
+    ends = {
+        number: next(
+            (count for count in range(1, len(tokens) + 1) if stop in free._tokenizer.decode(tokens[:count])),
+            len(tokens),
+        )
+        for number, tokens in said.items()
+    }
+    assert ends[0] <= 12
+    held = opened(
+        language, output_length=config.OutputLength(kind="natural", tokens=40), prompt_form="completion", stop=(stop,)
+    )
+    for number, one in enumerate(held.prepare(requests)):
+        held.submit(number, one)
+    steps = batch(held)
+    held.close()
+    assert steps[-1].finished == ends
+    assert len(steps) == max(ends.values())
+
+
+def test_abort_in_the_middle_and_go_on(language: Path) -> None:
+    engine = opened(language, output_length=config.OutputLength(kind="fixed", tokens=9))
+    (one,) = engine.prepare(prompts(("one", "")))
+    engine.submit(0, one)
+    engine.step()
+    engine.submit(1, one)
+    assert engine.step().waiting == 1
+    engine.abort()
+    engine.submit(2, one)
+    assert [step.finished for step in batch(engine)] == [{}] * 8 + [{2: 9}]
+    engine.abort()
+    engine.close()
+    engine.close()
+
+
+def test_what_breaks_a_batch_is_raised_as_it_is_and_the_next_is_served(
+    language: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    engine = opened(language, output_length=config.OutputLength(kind="fixed", tokens=4))
+    (one,) = engine.prepare(prompts(("one", "")))
+    calls = []
+    forward = engine._model.forward
+
+    def full(*words: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise torch.OutOfMemoryError("no room")
+        return forward(*words, **named)
+
+    monkeypatch.setattr(engine._model, "forward", full)
+    engine.submit(0, one)
+    engine.step()
+    engine.step()
+    with pytest.raises(torch.OutOfMemoryError, match="no room"):
+        engine.step()
+    engine.abort()
+    engine.submit(1, one)
+    assert batch(engine)[-1].finished == {1: 4}
+    engine.close()
+
+
+@pytest.mark.parametrize("count", [24, 21])
+def test_a_point_of_whole_batches(language: Path, count: int) -> None:
+    """Four in flight, five tokens each: six batches of five iterations, the last smaller where the count wants it."""
+    engine = opened(language, output_length=config.OutputLength(kind="fixed", tokens=5))
+    prepared = engine.prepare(prompts(("one", ""), ("two words", ""), ("three", "")))
+    load = Load(0, ITERATIONS)
+    closed_loop(engine, prepared, load, 4, config.Fixed(kind="fixed", requests=count), 0, lambda _: None)
+    engine.close()
+    iterations = load.tables()[1]
+    assert iterations.height == 30
+    assert iterations["first_tokens"].to_list() == ([4, 0, 0, 0, 0] * 5) + [count - 20, 0, 0, 0, 0]
+    assert [tokens > 0 for tokens in iterations["prompt_tokens"]] == [True, False, False, False, False] * 6
+    assert overloaded(iterations, 4) == (False, 4.0)
+
+
+def test_a_timed_point_ends_between_batches(language: Path) -> None:
+    engine = opened(language, output_length=config.OutputLength(kind="fixed", tokens=6))
+    prepared = engine.prepare(prompts(("one", ""), ("two words", "")))
+    load = Load(0, ITERATIONS)
+    closed_loop(engine, prepared, load, 2, config.Timed(kind="timed", seconds=0.05), 0, lambda _: None)
+    engine.close()
+    requests, iterations = load.tables()
+    assert iterations.height % 6 == 0
+    assert requests["status"].to_list() == ["finished"] * (iterations.height // 6 * 2)
+    assert iterations["end_s"][-1] - iterations["end_s"][5] >= 0.05
