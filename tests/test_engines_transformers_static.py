@@ -1,6 +1,8 @@
 """The static-batch engine on tiny networks: a language model, and one that sees."""
 
 import io
+import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from joulebench import config, models
 from joulebench.analysis.windows import overloaded
@@ -27,10 +30,15 @@ IMAGE_TOKENS = 64  # 112 / 14 patches a side
 
 
 def build(name: str, folder: Path) -> Path:
+    """A network of the config whose layers weigh more than its embedding: else an answer repeats one token."""
     tokenizer = {"kind": "trained", "train_on": "llm-chat", "vocabulary": 300}
     architecture = str(PROJECT / "config" / "models" / f"{name}.yaml")
     facts = {"weights": "synthetic", "architecture": architecture, "tokenizer": tokenizer, "dtype": "float32"}
     models.prepare("a/b", config.Synthetic.model_validate(facts), TEXTS, folder)
+    file = folder / "model.safetensors"
+    weights = load_file(file)
+    layers = {key: 10 * one if one.ndim == 2 and "embed" not in key else one for key, one in weights.items()}
+    save_file(layers, file, metadata={"format": "pt"})
     return folder
 
 
@@ -158,11 +166,55 @@ def test_what_is_shown_changes_the_answer(seeing: Path) -> None:
     assert not logits[0].equal(logits[1])
 
 
-def test_a_request_without_its_image(seeing: Path) -> None:
+@pytest.mark.parametrize(
+    ("image", "complaint"),
+    [
+        (None, r"request 0 has no image, a vlm-chat request needs one; set dataset\.media"),
+        (b"GIF89a", "request 0: its image is no JPEG, PNG or WebP file that can be read"),
+        (picture()[:60], "request 0: its image is no JPEG, PNG or WebP file that can be read"),
+    ],
+)
+def test_a_request_without_an_image_that_can_be_read(seeing: Path, image: bytes | None, complaint: str) -> None:
     engine = opened(seeing, task="vlm-chat")
-    with pytest.raises(UserError, match="a request without an image; set dataset"):
-        engine.prepare(prompts(("What?", "a")))
+    with pytest.raises(UserError, match=complaint) as error:
+        engine.prepare(prompts(("What?", "a"), image=image))
+    assert "\n" not in str(error.value)
     engine.close()
+
+
+def test_an_answer_ends_by_itself_at_an_end_token(language: Path) -> None:
+    natural = config.OutputLength(kind="natural", tokens=12)
+    engine = opened(language, output_length=natural)
+    requests = prompts(("one", ""), ("def volume(side):", ""))
+    engine._ends = frozenset()
+    free = answers(engine, requests, together=True)
+    end = free[0][5]  # from here on this token is the end
+    engine._ends = frozenset([end])
+    held = answers(engine, requests, together=True)
+    engine.close()
+    for number, tokens in free.items():
+        assert held[number] == (tokens[: tokens.index(end) + 1] if end in tokens else tokens)
+    assert len(held[0]) <= 6
+
+
+def test_the_checkpoint_s_sampling_and_penalties_do_not_count(language: Path, tmp_path: Path) -> None:
+    shutil.copytree(language, tmp_path / "m")
+    file = tmp_path / "m" / "generation_config.json"
+    wilful = {"do_sample": True, "temperature": 5.0, "repetition_penalty": 50.0, "max_length": 3}
+    file.write_text(json.dumps(json.loads(file.read_text()) | wilful))
+    length = config.OutputLength(kind="fixed", tokens=12)
+    plain, other = opened(language, output_length=length), opened(tmp_path / "m", output_length=length)
+    requests = prompts(("one", ""), ("def volume(side):", ""))
+    assert answers(plain, requests, together=True) == answers(other, requests, together=True)
+    plain.close()
+    other.close()
+
+
+def test_serving_says_nothing(seeing: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    engine = opened(seeing, task="vlm-chat", output_length=config.OutputLength(kind="fixed", tokens=3))
+    answers(engine, prompts(("one", ""), ("two words", ""), image=picture()), together=True)
+    engine.close()
+    assert tuple(capfd.readouterr()) == ("", "")
 
 
 def test_a_request_longer_than_the_model(language: Path) -> None:

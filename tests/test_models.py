@@ -102,6 +102,8 @@ def test_synthetic_shapes_of_the_config_are_small(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(PROJECT)
     sizes = {}
     for name, model in config.load("config.yaml").models.items():
+        if not name.startswith("joulebench/"):  # a real shape: never drawn in a test
+            continue
         assert isinstance(model, config.Synthetic)
         sizes[name.rsplit("-", 1)[1]] = models.prepare(name, model, PROMPTS, tmp_path / name).parameters
     for label, parameters in sizes.items():
@@ -200,6 +202,55 @@ def test_an_image_processor_is_saved_with_its_sizes(tmp_path: Path) -> None:
     models.prepare("a/b", synthetic(shape), PROMPTS, tmp_path / "m")
     written = json.loads((tmp_path / "m" / "feature_extractor" / "preprocessor_config.json").read_text())
     assert (written["size"], written["crop_size"]) == ({"shortest_edge": 96}, {"height": 64, "width": 64})
+
+
+def llava() -> dict[str, Any]:
+    shape = yaml.safe_load((PROJECT / "config" / "models" / "llava-5m.yaml").read_text())
+    assert isinstance(shape, dict)
+    return shape
+
+
+def test_parameters_of_a_llava_are_what_its_sizes_say(tmp_path: Path) -> None:
+    shape = llava()
+    saved = models.prepare("a/b", synthetic(shape), PROMPTS, tmp_path / "m").parameters
+    # Vision: a class token, 14 x 14 x 3 patches without bias, 64 + 1 places, 4 layers, a norm before and one after.
+    attention, mlp = 4 * (128 * 128 + 128), 128 * 512 + 512 + 512 * 128 + 128
+    vision = 128 + 14 * 14 * 3 * 128 + 65 * 128 + 4 * (attention + mlp + 4 * 128) + 4 * 128
+    projector = 128 * 256 + 256 + 256 * 256 + 256
+    text = 512 * 256 + 5 * (4 * 256 * 256 + 3 * 256 * 768 + 2 * 256) + 256
+    assert saved == vision + projector + text
+    assert models.synthetic.parameters("a/b", shape, synthetic(shape)) == saved
+
+
+def test_a_model_that_sees_knows_its_image_token(tmp_path: Path) -> None:
+    from transformers import AutoProcessor
+
+    models.prepare("a/b", synthetic(llava()), PROMPTS, tmp_path / "m")
+    processor = AutoProcessor.from_pretrained(tmp_path / "m", local_files_only=True)
+    written = json.loads((tmp_path / "m" / "config.json").read_text())
+    image = processor.tokenizer.convert_tokens_to_ids("<image>")
+    assert written["image_token_id" if "image_token_id" in written else "image_token_index"] == image
+    assert written["text_config"]["eos_token_id"] == processor.tokenizer.eos_token_id
+    assert len(processor.tokenizer) <= 512
+    question, picture = {"type": "text", "text": "What?"}, {"type": "image"}
+    for content, said in (
+        ([picture, question], "<image>What?"),
+        ([question, picture], "What?<image>"),
+        ("What?", "What?"),
+    ):
+        message = [{"role": "user", "content": content}]
+        written = processor.apply_chat_template(message, add_generation_prompt=True)
+        assert written == f"<|user|>{said}<|end|><|assistant|>"
+
+
+def test_a_processor_that_cannot_be_built(tmp_path: Path) -> None:
+    shape = llava()
+    shape["processor"]["class"] = "os"
+    with pytest.raises(UserError, match="has no class os that can be built"):
+        models.prepare("a/b", synthetic(shape), PROMPTS, tmp_path / "m")
+    del shape["processor"]
+    with pytest.raises(UserError, match=r"architecture: vision-language\.processor: field required"):
+        models.prepare("a/b", synthetic(shape), PROMPTS, tmp_path / "m")
 
 
 def checkpoint(**changes: Any) -> config.Checkpoint:

@@ -23,6 +23,16 @@ FIGURES = [
     for suffix in ("svg", "png", "html")
 ]
 BIN = Path(sys.executable).parent
+RUNS = [
+    ("image-to-video", "joulebench/svd-7m", 1),
+    ("llm-chat", "joulebench/llama-1m", 2),
+    ("llm-code", "joulebench/llama-1m", 1),
+    ("text-to-image", "joulebench/sd-5m", 2),
+    ("text-to-video", "joulebench/animatediff-6m", 1),
+    ("vlm-chat", "joulebench/llava-5m", 1),
+]
+"""Task, model and points of the tiny config, in the tables' order."""
+TASKS = [task for task, _, _ in RUNS]
 
 pytestmark = pytest.mark.slow
 
@@ -72,12 +82,9 @@ def mine(project: Path, tmp_path: Path) -> Path:
 
 def test_every_configured_model_has_a_row_and_every_figure_is_there(project: Path) -> None:
     best = read_csv(project / "results/cpu/leaderboard.csv", LEADERBOARD)
-    assert best.select("task", "model").rows() == [
-        ("llm-chat", "joulebench/llama-1m"),
-        ("text-to-image", "joulebench/sd-5m"),
-    ]
+    assert best.select("task", "model").rows() == [(task, model) for task, model, _ in RUNS]
     points = read_csv(project / "results/cpu/points.csv", POINTS)
-    assert points["status"].to_list() == ["measured"] * 4
+    assert points["status"].to_list() == ["measured"] * sum(count for _, _, count in RUNS)
     assert points["energy_source"].null_count() == 0
     assert (points["energy_per_response_j"] > 0).all()
     assert read_csv(project / "results/cpu/left_out.csv", LEFT_OUT).is_empty()
@@ -140,7 +147,7 @@ def test_a_killed_workflow_leaves_nothing_running_and_the_same_command_goes_on(m
     done = snakemake(mine, "--cores", "all")
     assert done.returncode == 0, done.stderr
     best = read_csv(mine / "results/cpu/leaderboard.csv", LEADERBOARD)
-    assert best["task"].to_list() == ["llm-chat", "text-to-image"]
+    assert best["task"].to_list() == TASKS
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -173,7 +180,8 @@ def test_a_run_of_another_spec_is_named_and_left_out(mine: Path) -> None:
     left_out = read_csv(mine / "results/cpu/left_out.csv", LEFT_OUT)
     assert left_out.select("task", "run").rows() == [("llm-chat", "joulebench--llama-1m")]
     assert f"--force {record.relative_to(mine)}" in left_out["reason"][0]
-    assert read_csv(mine / "results/cpu/leaderboard.csv", LEADERBOARD)["task"].to_list() == ["text-to-image"]
+    others = [task for task in TASKS if task != "llm-chat"]
+    assert read_csv(mine / "results/cpu/leaderboard.csv", LEADERBOARD)["task"].to_list() == others
     # What the reason says to do, then the usual command.
     done = snakemake(mine, "--cores", "all", "--force", str(record.relative_to(mine)))
     assert done.returncode == 0, done.stderr
@@ -213,6 +221,22 @@ def test_a_wrong_config_is_one_line_and_code_1(mine: Path) -> None:
     assert done.returncode == 1
     assert "tiny.yaml: tasks.llm-chat.sweep.batch_size: unknown key; did you mean 'batch_sizes'?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("hardware", ["h100", "h200", "a100"])
+def test_the_full_config_is_planned_whole_in_seconds(mine: Path, hardware: str) -> None:
+    raw = yaml.safe_load((mine / "config.yaml").read_text())
+    runs = [
+        f"{task}/{run.replace('/', '--')}" for task, entry in raw["matrix"][hardware].items() for run in entry["models"]
+    ]
+    began = time.monotonic()
+    done = call(mine, str(BIN / "snakemake"), "-n", f"results/{hardware}/leaderboard.csv")
+    seconds = time.monotonic() - began
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert [run for run in runs if f"output: results/{hardware}/runs/{run}/run.json" not in said] == []
+    assert said.count("\nrule measure_") == len(runs) >= 20
+    assert seconds < 5
 
 
 def test_hardware_that_is_not_there_ends_before_anything_is_fetched(mine: Path) -> None:

@@ -76,7 +76,13 @@ class TransformersStaticEngine:
 
     def __init__(self, spec: RunSpec, folder: Path) -> None:
         import torch
-        from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
+        from transformers import (
+            AutoModelForCausalLM,
+            AutoModelForImageTextToText,
+            AutoProcessor,
+            AutoTokenizer,
+            GenerationConfig,
+        )
         from transformers.utils import logging
 
         logging.disable_progress_bar()
@@ -95,6 +101,8 @@ class TransformersStaticEngine:
         ends = self._model.generation_config.eos_token_id
         self._ends = frozenset(ends if isinstance(ends, list) else [ends])
         self._padding = next(id_ for id_ in (self._tokenizer.pad_token_id, *self._ends, 0) if id_ is not None)
+        # Not the model's own: its sampling and penalties are no greedy decoding, and `Batch` ends the answers.
+        self._model.generation_config = GenerationConfig(do_sample=False, pad_token_id=self._padding)
         threads = Settings.model_validate(spec.engine_settings).threads or torch.get_num_threads()
         # OpenMP's number of threads belongs to the thread that calls it.
         self._pool = ThreadPoolExecutor(1, "generate", initializer=torch.set_num_threads, initargs=(threads,))
@@ -106,15 +114,19 @@ class TransformersStaticEngine:
         self._stopped = False
 
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
-        """See engines.base.TextEngine. Raises UserError for a request without its image, or over the model's length."""
+        """See engines.base.TextEngine.
+
+        Raises UserError for a request without an image that can be read, or longer than the model's positions.
+        """
         assert self._length is not None
-        room = self._model.config.get_text_config().max_position_embeddings
+        room = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
         prepared = []
-        for prompt, reference, image in requests.select("prompt", "reference", "image").iter_rows():
-            inputs = self._inputs(prompt, image)
+        columns = requests.select("request", "prompt", "reference", "image")
+        for request, prompt, reference, image in columns.iter_rows():
+            inputs = self._inputs(request, prompt, image)
             tokens = int(inputs["input_ids"].shape[1])
             most = output_tokens(self._length, reference, self._tokenizer)
-            if tokens + most > room:
+            if room is not None and tokens + most > room:
                 raise UserError(
                     f"engine transformers-static: a request of {tokens} + {most} tokens is longer than the model's "
                     f"{room}; lower output_length.tokens, or filter the dataset"
@@ -122,20 +134,20 @@ class TransformersStaticEngine:
             prepared.append(Prepared(inputs, tokens, most, self._length.kind != "natural"))
         return prepared
 
-    def _inputs(self, prompt: str, image: bytes | None) -> dict[str, Any]:
+    def _inputs(self, request: int, prompt: str, image: bytes | None) -> dict[str, Any]:
         if self._processor is None:
             ids = self._torch.tensor([encoded(self._tokenizer, prompt, self._as_chat)])
             return {"input_ids": ids, "attention_mask": self._torch.ones_like(ids)}
-        from PIL import Image
-
-        if image is None:
-            raise UserError(
-                "engine transformers-static: a request without an image; set dataset.media and sample again"
+        content = [{"type": "image", "image": _picture(request, image)}, {"type": "text", "text": prompt}]
+        return dict(
+            self._processor.apply_chat_template(
+                [{"role": "user", "content": content}],
+                add_generation_prompt=True,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
             )
-        content = [{"type": "image"}, {"type": "text", "text": prompt}]
-        text = self._processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-        with Image.open(io.BytesIO(image)) as picture:
-            return dict(self._processor(text=text, images=[picture.convert("RGB")], return_tensors="pt"))
+        )
 
     def submit(self, request: int, prepared: Prepared) -> None:
         """See engines.base.TextEngine."""
@@ -172,6 +184,7 @@ class TransformersStaticEngine:
         if not tokens:
             self._batch = self._future = None
             future.result()
+            raise RuntimeError("generate ended before its batch was done")
         return tokens
 
     def _end(self) -> None:
@@ -198,14 +211,10 @@ class TransformersStaticEngine:
             self._model.generate(
                 **inputs,
                 max_new_tokens=batch.longest + 1,  # the criterion ends it
-                do_sample=False,
-                eos_token_id=-1,
-                pad_token_id=self._padding,
                 stopping_criteria=StoppingCriteriaList([hand_over]),
             )
-        except BaseException:
+        finally:
             self._tokens.put([])
-            raise
 
     def _collated(self, prompts: Sequence[Any]) -> dict[str, Any]:
         """One batch of the requests' inputs: what runs along the prompt padded on its left, all else set in a row."""
@@ -236,6 +245,23 @@ class TransformersStaticEngine:
         self._model = None
         if self._device == "cuda":
             self._torch.cuda.empty_cache()
+
+
+def _picture(request: int, content: bytes | None) -> Any:
+    """The request's image, upright, in RGB."""
+    from PIL import Image, ImageOps
+
+    where = f"engine transformers-static: request {request}"
+    if content is None:
+        raise UserError(f"{where} has no image, a vlm-chat request needs one; set dataset.media and sample again")
+    try:
+        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP")) as opened:
+            return ImageOps.exif_transpose(opened).convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(
+            f"{where}: its image is no JPEG, PNG or WebP file that can be read "
+            f"({' '.join(str(error).split())[:100]}); sample the requests again"
+        ) from error
 
 
 def open_engine(spec: RunSpec, folder: Path) -> TransformersStaticEngine:

@@ -32,7 +32,7 @@ def build(
                 pipelines.save(shape, model, prompts, folder)
             else:
                 language.save(shape, model, prompts, folder)
-        except (TypeError, ValueError, AttributeError, KeyError) as error:
+        except (TypeError, ValueError, AttributeError, KeyError, ImportError) as error:
             raise UserError(_cannot(name, error)) from error
 
 
@@ -51,7 +51,7 @@ def parameters(name: str, architecture: Mapping[str, Any], model: config.Synthet
                 made = list(pipelines.networks(shape, sizes, torch.bfloat16).values())
             else:
                 made = [language.network(shape, sizes, torch.bfloat16)]
-    except (TypeError, ValueError, AttributeError, KeyError) as error:
+    except (TypeError, ValueError, AttributeError, KeyError, ImportError) as error:
         raise UserError(_cannot(name, error)) from error
     return sum(weight.numel() for network in made for weight in network.parameters())
 

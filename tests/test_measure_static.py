@@ -1,0 +1,117 @@
+"""Static batches from the records on: their windows and figures worked out by hand, and a small run measured whole."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from joulebench import config, datasets, models, records
+from joulebench.analysis import metrics
+from joulebench.analysis.points import WantedRun, points
+from joulebench.analysis.windows import overloaded
+from joulebench.measure.run import measure
+from joulebench.spec import run_spec
+
+PROJECT = Path(__file__).parents[1]
+BATCHES = 4
+
+
+def steps(left: tuple[int, ...]) -> pl.DataFrame:
+    """Four batches of 2 s: 1 s of prefill, then two steps of 0.5 s; answers of 3 and 2 tokens; `left` wait."""
+    rows: list[tuple[Any, ...]] = []
+    for batch, waiting in enumerate(left):
+        at = 2.0 * batch
+        rows.append((0, len(rows), at + 1.0, 2, waiting, 20, 2, 2, 0, 0, None))
+        rows.append((0, len(rows), at + 1.5, 2, waiting, 0, 2, 0, 0, 0, None))
+        rows.append((0, len(rows), at + 2.0, 2, waiting, 0, 1, 0, 2, 0, None))
+    return pl.DataFrame(rows, schema=records.ITERATIONS, orient="row")
+
+
+def requests() -> pl.DataFrame:
+    rows = [
+        (0, 2 * batch + place, 10, tokens, 2.0 * batch, 2.0 * batch, 2 * batch + 1.0, 2 * batch + 2.0, "finished", None)
+        for batch in range(BATCHES)
+        for place, tokens in enumerate((3, 2))
+    ]
+    return pl.DataFrame(rows, schema=records.REQUESTS, orient="row")
+
+
+def energy() -> pl.DataFrame:
+    """A counter that moves every 0.5 s: 100 W in a prefill, 40 W in a decode; 140 J a batch."""
+    drawn, rows = 0.0, []
+    for half in range(20):
+        rows.append({"time_s": half / 2, "energy_j": drawn, "power_w": None})
+        drawn += 50.0 if half % 4 in (0, 1) else 20.0
+    named = pl.DataFrame(rows).with_columns(device=pl.lit("gpu:0"), source=pl.lit("nvml_counter"))
+    empty = [pl.lit(None, kind).alias(name) for name, kind in records.ENERGY.items() if name not in named.columns]
+    return named.with_columns(empty).select(pl.col(name).cast(kind) for name, kind in records.ENERGY.items())
+
+
+def figures(folder: Path, iterations: pl.DataFrame) -> dict[str, Any]:
+    tables = {"iterations": iterations, "requests": requests(), "energy": energy()}
+    for name, table in tables.items():
+        records.write_parquet(table, folder / f"{name}.parquet")
+    files = metrics.Files(**{name: {0: folder / f"{name}.parquet"} for name in tables})
+    sizes = pl.DataFrame({"key": [0], "max_batch_size": [2]}, schema_overrides={"key": metrics.windows.KEY})
+    return metrics.text(files, sizes).row(0, named=True)
+
+
+@pytest.mark.parametrize(("left", "batches"), [((9, 9, 9, 9), 3), ((6, 4, 2, 0), 2)])
+def test_the_stationary_window_holds_whole_batches(tmp_path: Path, left: tuple[int, ...], batches: int) -> None:
+    """Without the first batch, the turnover, and without the last where nothing waits for it."""
+    row = figures(tmp_path, steps(left))
+    assert (row["start_s"], row["end_s"]) == (2.0, 2.0 + 2 * batches)
+    # 140 J for 5 tokens of answers to 20 tokens of prompts, whatever the number of batches.
+    assert row["energy_per_output_token_j"] == pytest.approx(140 / 5)
+    assert row["energy_per_total_token_j"] == pytest.approx(140 / 25)
+    assert row["energy_per_response_j"] == pytest.approx(140 / 2)
+    assert row["power_w"] == pytest.approx(70.0)
+    assert row["output_tokens_per_s"] == pytest.approx(2.5)
+    assert row["mean_batch_size"] == pytest.approx(2.0)
+    assert row["window_responses"] == 2 * batches
+    assert overloaded(steps(left), 2) == (False, pytest.approx(2.0))
+
+
+def test_latencies_of_static_batches(tmp_path: Path) -> None:
+    row = figures(tmp_path, steps((9, 9, 9, 9)))
+    # A prefill gives first tokens alone: it has no weight. The first token is there after 1 s.
+    assert [row[f"itl_p{q}_s"] for q in (50, 90, 95, 99)] == pytest.approx([0.5] * 4)
+    assert row["ttft_p99_s"] == pytest.approx(1.0)
+    # Both answers are returned 1 s after their first tokens, one of 2 further tokens and one of 1.
+    assert (row["tpot_p50_s"], row["tpot_p90_s"]) == pytest.approx((0.5, 1.0))
+    assert row["latency_p50_s"] == pytest.approx(2.0)
+
+
+@pytest.mark.slow
+def test_a_small_run_with_images_is_measured_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    made = config.load("config/tiny.yaml")
+    sampled = datasets.write(made.tasks["vlm-chat"].dataset, made.tasks["vlm-chat"].sample, tmp_path / "asked.parquet")
+    model = made.models["joulebench/llava-5m"]
+    models.prepare("joulebench/llava-5m", model, sampled.requests["prompt"].to_list(), tmp_path / "model")
+    spec = run_spec(made, "cpu", "vlm-chat", "joulebench/llava-5m")
+    sweep = config.Sweep(batch_sizes=(1, 4), protocol=config.Timed(kind="timed", seconds=0.5))
+    spec = spec.model_copy(update={"sweep": sweep, "output_length": config.OutputLength(kind="fixed", tokens=8)})
+    run = measure(spec, tmp_path / "asked.parquet", tmp_path / "model", tmp_path / "run")
+    assert records.read_run(tmp_path / "run") == run
+    assert [(one.status, one.max_batch_size) for one in run.points] == [("measured", 1), ("measured", 4)]
+    for batch, folder in zip((1, 4), sorted((tmp_path / "run" / "points").iterdir()), strict=True):
+        iterations = records.read_parquet(folder / "iterations.parquet", records.ITERATIONS)
+        served = records.read_parquet(folder / "requests.parquet", records.REQUESTS)
+        # Eight tokens an answer: a prefill, then seven steps, and so on to the end of a batch.
+        assert iterations.height % 8 == 0
+        place = pl.int_range(pl.len()) % 8
+        prefills, decodes = iterations.filter(place == 0), iterations.filter(place > 0)
+        assert (prefills["prompt_tokens"] > 64 * batch).all()  # 8 x 8 patches an image, and the words
+        assert (prefills["first_tokens"] == batch).all()
+        assert decodes.select(pl.col("prompt_tokens", "first_tokens").sum()).row(0) == (0, 0)
+        assert (iterations["output_tokens"] == batch).all()
+        assert (iterations["running"] == batch).all()
+        assert served["status"].unique().to_list() == ["finished"]
+        assert served["output_tokens"].unique().to_list() == [8]
+        assert prefills["prompt_tokens"].sum() == served["prompt_tokens"].sum()
+    table, left_out = points([WantedRun(tmp_path / "run", spec, None)])
+    assert left_out.is_empty()
+    assert table["mean_batch_size"].to_list() == pytest.approx([1.0, 4.0])
+    assert table["mean_output_tokens"].to_list() == [8.0, 8.0]
