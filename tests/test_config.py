@@ -145,7 +145,7 @@ def test_hardware_with_a_dataset_of_its_own_has_requests_of_its_own(raw: dict[st
     for task in found.matrix["cpu"]:
         assert found.requests_of("cpu", task) == f"{task}.cpu"
         assert found.requests[f"{task}.cpu"][0].source.kind == "packaged"
-        assert found.requests_of("h100", task) == task
+        assert found.requests_of("h200", task) == task
         assert found.requests[task][0].source.kind == "local"
     spec = run_spec(found, "cpu", "llm-chat", "joulebench/llama-1m")
     assert (spec.dataset, spec.sample) == found.requests["llm-chat.cpu"]

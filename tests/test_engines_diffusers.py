@@ -16,7 +16,8 @@ from PIL import Image
 from joulebench import config, models
 from joulebench.engines import open_engine
 from joulebench.engines.base import Prepared
-from joulebench.engines.diffusers import DiffusersEngine, picture
+from joulebench.engines.diffusers import DiffusersEngine, fitted
+from joulebench.engines.pictures import picture
 from joulebench.errors import UserError
 from joulebench.measure.run import measure
 from joulebench.records import BATCHES, PROMPTS, REQUESTS, Requests, read_parquet, read_run, write_json, write_parquet
@@ -425,7 +426,7 @@ def test_the_autoencoder_saves_memory_only_where_it_is_asked_to(made: Callable[[
 
 def test_a_request_without_an_image_is_refused(made: Callable[[str], Made]) -> None:
     engine = open_engine(*made("svd"))
-    with pytest.raises(UserError, match="request 1 has no image, image-to-video needs one"):
+    with pytest.raises(UserError, match="request 1 has no image, its task needs one"):
         engine.prepare(requests(("a", painted(1)), ("b", None)))
 
 
@@ -435,10 +436,10 @@ def test_a_picture_covers_its_frame_and_is_cut_in_the_middle() -> None:
         flag.paste(colour, (20 * number, 0, 20 * number + 20, 20))
     file = io.BytesIO()
     flag.save(file, "PNG")
-    middle = picture(file.getvalue(), 10, 10)  # a square of a strip three squares wide: its middle third
+    middle = fitted(picture(0, file.getvalue()), 10, 10)  # a square of a strip three squares wide: its middle third
     assert (middle.size, middle.mode) == ((10, 10), "RGB")
     assert middle.getpixel((5, 5)) == (0, 200, 0)
-    whole = picture(file.getvalue(), 120, 40)
+    whole = fitted(picture(0, file.getvalue()), 120, 40)
     assert [whole.getpixel((20 + 40 * number, 20)) for number in range(3)] == [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
 
 
@@ -449,16 +450,16 @@ def test_pictures_of_every_form_become_upright_rgb() -> None:
         painted(90, "L", kind="JPEG"),
         painted((5,) * 4, "CMYK", kind="JPEG"),
     ):
-        made_of = picture(content, 16, 8)
+        made_of = fitted(picture(0, content), 16, 8)
         assert (made_of.size, made_of.mode) == ((16, 8), "RGB")
-    assert picture(painted(90, "L"), 4, 4).getpixel((1, 1)) == (90, 90, 90)
+    assert fitted(picture(0, painted(90, "L")), 4, 4).getpixel((1, 1)) == (90, 90, 90)
     sideways = Image.new("RGB", (20, 40), (0, 0, 200))
     sideways.paste((200, 0, 0), (0, 0, 20, 20))
     turned = Image.Exif()
     turned[0x0112] = 6  # shown turned by a quarter clockwise: what is on top goes to the right
     file = io.BytesIO()
     sideways.save(file, "PNG", exif=turned)
-    upright = picture(file.getvalue(), 40, 20)
+    upright = fitted(picture(0, file.getvalue()), 40, 20)
     assert [upright.getpixel((x, 10)) for x in (5, 35)] == [(0, 0, 200), (200, 0, 0)]
 
 

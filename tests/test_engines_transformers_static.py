@@ -10,13 +10,15 @@ from typing import Any
 
 import polars as pl
 import pytest
+import torch
+import transformers
 from PIL import Image
-from safetensors.numpy import load_file, save_file
 
 from joulebench import config, models
 from joulebench.analysis.windows import overloaded
 from joulebench.engines import open_engine
 from joulebench.engines.base import Step
+from joulebench.engines.loading import language_model
 from joulebench.engines.transformers_static import TransformersStaticEngine
 from joulebench.errors import UserError
 from joulebench.measure.load import Load
@@ -30,15 +32,18 @@ IMAGE_TOKENS = 64  # 112 / 14 patches a side
 
 
 def build(name: str, folder: Path) -> Path:
-    """A network of the config whose layers weigh more than its embedding: else an answer repeats one token."""
+    """A checkpoint of a network of the config whose layers weigh more than its embedding: else an answer repeats one token."""
     tokenizer = {"kind": "trained", "train_on": "llm-chat", "vocabulary": 300}
     architecture = str(PROJECT / "config" / "models" / f"{name}.yaml")
     facts = {"weights": "synthetic", "architecture": architecture, "tokenizer": tokenizer, "dtype": "float32"}
     models.prepare("a/b", config.Synthetic.model_validate(facts), TEXTS, folder)
-    file = folder / "model.safetensors"
-    weights = load_file(file)
-    layers = {key: 10 * one if one.ndim == 2 and "embed" not in key else one for key, one in weights.items()}
-    save_file(layers, file, metadata={"format": "pt"})
+    kind = transformers.AutoModelForImageTextToText if "llava" in name else transformers.AutoModelForCausalLM
+    made = language_model(kind, spec().model_copy(update={"weights": "synthetic"}), folder)
+    with torch.no_grad():
+        for key, weight in made.named_parameters():
+            if weight.ndim == 2 and "embed" not in key:
+                weight.mul_(10)
+    made.save_pretrained(folder)
     return folder
 
 
@@ -56,7 +61,13 @@ def spec(**changes: Any) -> RunSpec:
     made = run_spec(config.load(PROJECT / "config" / "tiny.yaml"), "cpu", "llm-chat", "joulebench/llama-1m")
     length = config.OutputLength(kind="reference", tokens=40)
     return made.model_copy(
-        update={"engine": "transformers-static", "engine_settings": {}, "output_length": length, **changes}
+        update={
+            "weights": "checkpoint",
+            "engine": "transformers-static",
+            "engine_settings": {},
+            "output_length": length,
+            **changes,
+        }
     )
 
 
@@ -169,7 +180,7 @@ def test_what_is_shown_changes_the_answer(seeing: Path) -> None:
 @pytest.mark.parametrize(
     ("image", "complaint"),
     [
-        (None, r"request 0 has no image, a vlm-chat request needs one; set dataset\.media"),
+        (None, r"request 0 has no image, its task needs one; set dataset\.media"),
         (b"GIF89a", "request 0: its image is no JPEG, PNG or WebP file that can be read"),
         (picture()[:60], "request 0: its image is no JPEG, PNG or WebP file that can be read"),
     ],
@@ -267,8 +278,6 @@ def test_abort_in_the_middle_and_go_on(language: Path) -> None:
 def test_what_breaks_a_batch_is_raised_as_it_is_and_the_next_is_served(
     language: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import torch
-
     engine = opened(language, output_length=config.OutputLength(kind="fixed", tokens=4))
     (one,) = engine.prepare(prompts(("one", "")))
     calls = []

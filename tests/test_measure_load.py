@@ -42,6 +42,7 @@ class Clockwork:
             self.left[request] = prepared.max_output_tokens
             step.admitted.append(request)
             step.first_output.append(request)
+            step.first_tokens += 1
             step.prompt_tokens += prepared.prompt_tokens or 0
         step.running, step.waiting, step.output_tokens = len(self.left), len(self.waiting), len(self.left)
         for request in list(self.left):

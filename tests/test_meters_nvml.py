@@ -23,6 +23,8 @@ class Gpu:
     power_mw: int | None = 321_500
     reasons: int = POWER_CAP
     name: str = "NVIDIA H100 80GB HBM3"
+    mig: int = 0
+    processes: list[object] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
 
     def supports_get_total_energy_consumption(self) -> bool:
@@ -54,8 +56,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> list[Gpu]:
     found = [Gpu(0), Gpu(1)]
 
     def clock(handle: int, kind: int) -> int:
-        assert kind == pynvml.NVML_CLOCK_SM
-        return 1980 - handle
+        return {pynvml.NVML_CLOCK_SM: 1980 - handle, pynvml.NVML_CLOCK_MEM: 2619}[kind]
 
     monkeypatch.setattr("zeus.device.gpu.nvidia.nvml_is_available", lambda: True)
     monkeypatch.setattr("zeus.device.gpu.get_gpus", lambda: SimpleNamespace(gpus=found))
@@ -68,6 +69,10 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> list[Gpu]:
         "nvmlDeviceGetUUID": lambda handle: f"GPU-{handle}",
         "nvmlSystemGetDriverVersion": lambda: "580.95.05",
         "nvmlDeviceGetPowerManagementDefaultLimit": lambda _: 700_000,
+        "nvmlDeviceGetEccMode": lambda _: [1, 1],
+        "nvmlDeviceGetMigMode": lambda handle: [found[handle].mig, 0],
+        "nvmlDeviceGetPersistenceMode": lambda _: 1,
+        "nvmlDeviceGetComputeRunningProcesses": lambda handle: found[handle].processes,
     }.items():
         monkeypatch.setattr(pynvml, name, answer)
     return found
@@ -152,11 +157,42 @@ def test_facts_of_a_machine_with_gpus(gpus: list[Gpu], monkeypatch: pytest.Monke
         "power_limit_w": 700.0,
         "default_power_limit_w": 700.0,
         "max_sm_clock_mhz": 1979,
+        "max_memory_clock_mhz": 2619,
         "memory_mb": 85520.809984,
+        "ecc": True,
+        "mig": False,
+        "persistence": True,
+        "compute_processes": 0,
     }
     assert machine.energy_sources == {"gpu:0": "nvml_counter", "gpu:1": "nvml_counter"}
     assert (machine.tdp_w, machine.tdp_source) == (None, None)
     require(machine, "h100", "cuda", "h100")
+
+
+def test_a_slice_of_a_gpu_is_refused(gpus: list[Gpu]) -> None:
+    gpus[1].mig = 1
+    with pytest.raises(MachineError, match="h100: NVIDIA H100 80GB HBM3 is in MIG mode, .* measure on a whole GPU"):
+        require(probe("cuda", ["nvml"]), "h100", "cuda", "H100")
+
+
+def test_a_gpu_that_others_use_is_refused(gpus: list[Gpu]) -> None:
+    gpus[0].processes = [object(), object()]
+    with pytest.raises(MachineError, match=r"h100: 2 other processes use NVIDIA H100 80GB HBM3 \(GPU-0\), .* wait for"):
+        require(probe("cuda", ["nvml"]), "h100", "cuda", "H100")
+
+
+def test_idle_power_is_the_counter_s_rise_over_the_time(gpus: list[Gpu], monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        for place, gpu in enumerate(gpus):
+            gpu.counter_mj = (gpu.counter_mj or 0) + round(seconds * 1000 * (71 + place))
+
+    monkeypatch.setattr(nvml, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    idle = [gpu["idle_power_w"] for gpu in probe("cuda", ["nvml"], idle_s=10.0).devices]
+    assert idle == [pytest.approx(71.0), pytest.approx(72.0)]
+    assert now[0] >= 10.0
 
 
 def test_every_gpu_must_be_the_one_that_the_config_means(gpus: list[Gpu]) -> None:

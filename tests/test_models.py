@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import yaml
 from huggingface_hub.errors import RevisionNotFoundError
-from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from joulebench import config, models
@@ -47,17 +46,10 @@ def test_parameters_of_a_llama_are_what_its_sizes_say(tmp_path: Path) -> None:
     block = attention + 3 * 32 * 64 + 2 * 32  # gate, up, down; two norms
     assert made.parameters == 512 * 32 + 2 * block + 32
     assert (made.model, made.made_from["weights"]) == ("a/b", "synthetic")
-    weights = tmp_path / "m" / "model.safetensors"
-    assert made.files_sha256["model.safetensors"] == hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert not [path for path in (tmp_path / "m").rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
-
-
-def test_the_same_seed_draws_the_same_weights_and_another_does_not(tmp_path: Path) -> None:
-    def digest(folder: str, seed: int) -> str:
-        made = models.prepare("a/b", synthetic(LLAMA, seed=seed), PROMPTS, tmp_path / folder)
-        return made.files_sha256["model.safetensors"]
-
-    assert digest("one", 3) == digest("again", 3) != digest("other", 4)
+    settings = tmp_path / "m" / "config.json"
+    assert made.files_sha256["config.json"] == hashlib.sha256(settings.read_bytes()).hexdigest()
+    assert json.loads(settings.read_text())["architectures"] == ["LlamaForCausalLM"]
+    assert not [path for path in (tmp_path / "m").rglob("*") if path.suffix in (".bin", ".pt", ".pkl", ".safetensors")]
 
 
 def test_parameters_that_the_config_says_are_checked(tmp_path: Path) -> None:
@@ -171,13 +163,12 @@ def test_every_text_encoder_has_the_vocabulary_of_its_own_tokenizer(tmp_path: Pa
 
 
 def test_parameters_of_a_t5_encoder_are_what_its_sizes_say(tmp_path: Path) -> None:
-    models.prepare("a/b", synthetic(sd3()), PROMPTS, tmp_path / "m")
+    whole = models.prepare("a/b", synthetic(sd3()), PROMPTS, tmp_path / "m")
+    without = models.prepare("a/b", synthetic(sd3(text_encoder_3=None, tokenizer_3=None)), PROMPTS, tmp_path / "n")
     attention = 4 * 32 * (2 * 8)  # q, k, v, o: two heads of 8
     layer = attention + 3 * 32 * 64 + 2 * 32  # gate, up, down; two norms
     biases = 32 * 2  # one for each of 32 buckets of distance and head, in the first layer alone
-    with safe_open(tmp_path / "m" / "text_encoder_3" / "model.safetensors", "numpy") as weights:
-        sizes = {name: int(weights.get_tensor(name).size) for name in weights.keys()}  # noqa: SIM118
-    assert sum(sizes.values()) == 512 * 32 + 2 * layer + biases + 32
+    assert whole.parameters - without.parameters == 512 * 32 + 2 * layer + biases + 32
 
 
 def test_a_pipeline_may_leave_out_a_text_encoder(tmp_path: Path) -> None:
@@ -186,14 +177,6 @@ def test_a_pipeline_may_leave_out_a_text_encoder(tmp_path: Path) -> None:
     index = json.loads((tmp_path / "m" / "model_index.json").read_text())
     assert (index["text_encoder_3"], index["tokenizer_3"]) == ([None, None], [None, None])
     assert not (tmp_path / "m" / "text_encoder_3").exists()
-
-
-@pytest.mark.parametrize("name", ["svd-7m", "wan-6m"])
-def test_parameters_are_counted_as_they_are_saved(name: str, tmp_path: Path) -> None:
-    shape = yaml.safe_load((PROJECT / "config" / "models" / f"{name}.yaml").read_text())
-    saved = models.prepare("a/b", synthetic(shape), PROMPTS, tmp_path / "m").parameters
-    assert models.synthetic.parameters("a/b", shape, synthetic(shape)) == saved
-    assert round(saved / 1e6) == float(name.rsplit("-", 1)[1].removesuffix("m"))
 
 
 def test_an_image_processor_is_saved_with_its_sizes(tmp_path: Path) -> None:
@@ -219,7 +202,6 @@ def test_parameters_of_a_llava_are_what_its_sizes_say(tmp_path: Path) -> None:
     projector = 128 * 256 + 256 + 256 * 256 + 256
     text = 512 * 256 + 5 * (4 * 256 * 256 + 3 * 256 * 768 + 2 * 256) + 256
     assert saved == vision + projector + text
-    assert models.synthetic.parameters("a/b", shape, synthetic(shape)) == saved
 
 
 def test_a_model_that_sees_knows_its_image_token(tmp_path: Path) -> None:

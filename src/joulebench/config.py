@@ -36,6 +36,7 @@ from joulebench.names import (
 )
 
 Dtype = Literal["float32", "bfloat16", "float16"]
+Quantization = Literal["fp8", "bitsandbytes", "awq", "gptq"]
 PromptForm = Literal["chat", "completion"]
 StopString = Annotated[str, StringConstraints(min_length=1)]
 
@@ -204,6 +205,7 @@ class Variant(Strict):
     dtype: Dtype | None = None
     engine: str | None = None
     tensor_parallel: PositiveInt = 1
+    quantization: Quantization | None = None
 
 
 class Engine(Strict):

@@ -163,7 +163,10 @@ class Machine(Record):
 
 
 class Run(Record):
-    """run.json: what was measured, with what, and how each point ended."""
+    """run.json: what was measured, with what, and how each point ended.
+
+    `durations_s` tells what its last session took by part: engine_start, points, engine_stop.
+    """
 
     spec: dict[str, Any]
     spec_hash: str
@@ -174,6 +177,7 @@ class Run(Record):
     machine: Machine
     started_utc: str
     ended_utc: str
+    durations_s: dict[str, float] | None = None
     points: list[Point]
 
 

@@ -15,6 +15,7 @@ from joulebench.config import (
     Generation,
     OutputLength,
     PromptForm,
+    Quantization,
     Sample,
     StopString,
     Strict,
@@ -48,6 +49,7 @@ class RunSpec(Strict):
     dtype: Dtype
     generation: Generation | None
     tensor_parallel: int = 1
+    quantization: Quantization | None = None
     engine: str
     engine_settings: dict[str, JsonValue]
     dataset: Dataset
@@ -97,6 +99,7 @@ def run_spec(config: Config, hardware: str, task: TaskName, run: str) -> RunSpec
         dtype=variant.dtype or model.dtype,
         generation=model.generation if task not in TEXT_TASKS else None,
         tensor_parallel=variant.tensor_parallel,
+        quantization=variant.quantization,
         engine=engine.kind,
         engine_settings=engine.settings,
         dataset=dataset,

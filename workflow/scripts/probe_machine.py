@@ -8,11 +8,13 @@ from joulebench.meters.machine import probe, require
 from joulebench.records import write_json
 from joulebench.resolved import handed_over
 
+IDLE_S = 10.0
+
 
 def main(hardware: str, out: Path, log: Path) -> None:
     with journal(log, f"machine for {hardware}"):
         wanted = handed_over().hardware[hardware]
-        machine = probe(wanted.device, hardware_name=hardware, reports_as=wanted.reports_as)
+        machine = probe(wanted.device, hardware_name=hardware, reports_as=wanted.reports_as, idle_s=IDLE_S)
         require(machine, hardware, wanted.device, wanted.reports_as)
         write_json(machine, out)
 

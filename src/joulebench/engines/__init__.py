@@ -1,7 +1,7 @@
 """The engines, one module each.
 
-A module has `Settings`, `TASKS`, `PACKAGES`, `MOST_DEVICES` (that a model is spread over) and
-`open_engine(spec, folder)`.
+A module has `Settings`, `TASKS`, `PACKAGES`, `MOST_DEVICES` (that a model is spread over),
+`QUANTIZATIONS` (that it serves) and `open_engine(spec, folder)`.
 """
 
 import importlib
@@ -17,6 +17,7 @@ from joulebench.spec import RunSpec
 ENGINES = {
     "transformers": "joulebench.engines.transformers",
     "transformers-static": "joulebench.engines.transformers_static",
+    "vllm": "joulebench.engines.vllm",
     "diffusers": "joulebench.engines.diffusers",
 }
 
@@ -37,6 +38,11 @@ def check(spec: RunSpec) -> BaseModel:
         raise ConfigError(
             f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants {spec.tensor_parallel} devices for "
             f"{spec.model}; engine {spec.engine} spreads a model over {found.MOST_DEVICES}"
+        )
+    if spec.quantization is not None and spec.quantization not in found.QUANTIZATIONS:
+        raise ConfigError(
+            f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants {spec.quantization} for {spec.model}; "
+            f"engine {spec.engine} knows {', '.join(found.QUANTIZATIONS) or 'no quantisation'}"
         )
     settings: BaseModel = checked(found.Settings, spec.engine_settings, f"engines.{spec.engine}.settings")
     return settings

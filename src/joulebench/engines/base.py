@@ -21,9 +21,21 @@ class Prepared:
     ignore_end: bool = False
 
 
+@dataclass(frozen=True)
+class Times:
+    """When a finished request was admitted, got its first token and its last: seconds of the monotonic clock."""
+
+    admitted: float
+    first_output: float
+    finished: float
+
+
 @dataclass
 class Step:
-    """What one iteration of a text engine did. Lists hold the ids that `submit` was given."""
+    """What one iteration of a text engine did. Lists hold the ids that `submit` was given.
+
+    Who was admitted, and who got a first token, may stay out where `times` tells it at the end.
+    """
 
     running: int
     waiting: int
@@ -31,10 +43,14 @@ class Step:
     output_tokens: int = 0
     preempted: int = 0
     kv_cache_usage: float | None = None
+    first_tokens: int = 0
+    """Those of `output_tokens` that opened an answer."""
     admitted: list[int] = field(default_factory=list)
     first_output: list[int] = field(default_factory=list)
     finished: dict[int, int] = field(default_factory=dict)
     """Request id -> its output tokens."""
+    times: dict[int, Times] = field(default_factory=dict)
+    """Request id -> its own times, from an engine that knows them better than by whole iterations."""
     failed: dict[int, str] = field(default_factory=dict)
     """Request id -> why."""
 

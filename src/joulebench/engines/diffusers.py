@@ -4,7 +4,6 @@ The three tasks differ in what goes into the pipeline's call and what comes out 
 """
 
 import inspect
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,15 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from joulebench.engines.base import Prepared
+from joulebench.engines.loading import pipeline
+from joulebench.engines.pictures import picture
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS, VIDEO_TASKS
 from joulebench.spec import RunSpec
 
 TASKS = ("text-to-image", "text-to-video", "image-to-video")
 MOST_DEVICES = 1
+QUANTIZATIONS: tuple[str, ...] = ()
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate")
 
 NEEDS = {
@@ -64,7 +66,6 @@ class DiffusersEngine:
 
     def __init__(self, spec: RunSpec, folder: Path) -> None:
         import torch
-        from diffusers import DiffusionPipeline
         from diffusers.utils import logging
         from transformers.utils import logging as encoders
 
@@ -75,15 +76,7 @@ class DiffusersEngine:
             torch.set_num_threads(settings.threads)
         self._torch = torch
         self._spec = spec
-        index = DiffusionPipeline.load_config(folder, local_files_only=True)
-        self._pipeline = DiffusionPipeline.from_pretrained(
-            folder,
-            **{name: None for name, part in index.items() if part == [None, None]},  # left out, as SD3's T5 may be
-            dtype=getattr(torch, spec.dtype),
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=spec.trust_remote_code,
-        )
+        self._pipeline = pipeline(spec, folder)
         self._kind = type(self._pipeline).__name__
         takes = _takes(self._pipeline)
         self._same = same_arguments(spec, self._kind, takes)
@@ -105,9 +98,8 @@ class DiffusersEngine:
             columns["prompt"] = requests["prompt"].to_list()
         if "image" in self._own:
             wanted = self._generation
-            for request in requests.filter(pl.col("image").is_null())["request"]:
-                raise UserError(f"request {request} has no image, {self._spec.task} needs one; sample the task again")
-            columns["image"] = [picture(content, wanted.width, wanted.height) for content in requests["image"]]
+            rows = requests.select("request", "image").iter_rows()
+            columns["image"] = [fitted(picture(*row), wanted.width, wanted.height) for row in rows]
         return [Prepared(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
 
     def generate(self, batch: Sequence[Prepared]) -> int:
@@ -203,12 +195,11 @@ def same_arguments(spec: RunSpec, kind: str, takes: dict[str, inspect.Parameter]
     return same
 
 
-def picture(content: bytes, width: int, height: int) -> Any:
-    """An image file as RGB of `width` x `height` pixels: upright, resized to cover them, its overhang cut evenly."""
+def fitted(image: Any, width: int, height: int) -> Any:
+    """`image` resized to cover `width` x `height` pixels, its overhang cut evenly."""
     from PIL import Image, ImageOps
 
-    with Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP")) as image:
-        return ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (width, height), Image.Resampling.LANCZOS)
+    return ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
 
 
 def open_engine(spec: RunSpec, folder: Path) -> DiffusersEngine:

@@ -12,12 +12,14 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from joulebench.engines.base import Prepared, Step
+from joulebench.engines.loading import language_model
 from joulebench.engines.prompts import encoded, ends_in, output_tokens
 from joulebench.errors import UserError
 from joulebench.spec import RunSpec
 
 TASKS = ("llm-chat", "llm-code")
 MOST_DEVICES = 1
+QUANTIZATIONS: tuple[str, ...] = ()
 PACKAGES = ("torch", "transformers", "tokenizers", "accelerate")
 TRIED = "5.17"
 
@@ -57,14 +59,7 @@ class TransformersEngine:
         self._as_chat = spec.prompt_form == "chat"
         self._stop = spec.stop
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
-        self._model = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=getattr(torch, spec.dtype),
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=trust,
-            attn_implementation="sdpa",
-        ).to(spec.device)
+        self._model = language_model(AutoModelForCausalLM, spec, folder)
         self._ends = self._model.generation_config.eos_token_id
         generation = GenerationConfig(do_sample=False, eos_token_id=-1)
         self._manager = self._model.init_continuous_batching(
@@ -142,6 +137,7 @@ class TransformersEngine:
                 step.output_tokens += 1
                 if not self._produced[request]:
                     step.first_output.append(request)
+                    step.first_tokens += 1
                 self._produced[request] += 1
                 if request in self._may_stop:
                     self._end_at_stop(request, step)

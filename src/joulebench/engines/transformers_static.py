@@ -5,7 +5,6 @@ when the longest is done, and only then is the next batch admitted: how LLM-perf
 measure. The first iteration of a batch is its prefill, each later one a token of every answer.
 """
 
-import io
 import queue
 import threading
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from joulebench.engines.base import Prepared, Step
+from joulebench.engines.loading import language_model
+from joulebench.engines.pictures import picture
 from joulebench.engines.prompts import encoded, ends_in, output_tokens
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
@@ -24,6 +25,7 @@ from joulebench.spec import RunSpec
 
 TASKS = ("llm-chat", "llm-code", "vlm-chat")
 MOST_DEVICES = 1
+QUANTIZATIONS: tuple[str, ...] = ()
 PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "pillow")
 
 
@@ -95,9 +97,7 @@ class TransformersStaticEngine:
             self._processor.tokenizer if self._processor else AutoTokenizer.from_pretrained(folder, **files)
         )
         kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
-        self._model = kind.from_pretrained(
-            folder, dtype=getattr(torch, spec.dtype), use_safetensors=True, attn_implementation="sdpa", **files
-        ).to(spec.device)
+        self._model = language_model(kind, spec, folder)
         ends = self._model.generation_config.eos_token_id
         self._ends = frozenset(ends if isinstance(ends, list) else [ends])
         self._padding = next(id_ for id_ in (self._tokenizer.pad_token_id, *self._ends, 0) if id_ is not None)
@@ -138,7 +138,7 @@ class TransformersStaticEngine:
         if self._processor is None:
             ids = self._torch.tensor([encoded(self._tokenizer, prompt, self._as_chat)])
             return {"input_ids": ids, "attention_mask": self._torch.ones_like(ids)}
-        content = [{"type": "image", "image": _picture(request, image)}, {"type": "text", "text": prompt}]
+        content = [{"type": "image", "image": picture(request, image)}, {"type": "text", "text": prompt}]
         return dict(
             self._processor.apply_chat_template(
                 [{"role": "user", "content": content}],
@@ -164,6 +164,7 @@ class TransformersStaticEngine:
         step = Step(running=len(batch.requests), waiting=len(self._waiting), output_tokens=batch.take(tokens))
         if first:
             step.admitted, step.first_output = list(batch.requests), list(batch.requests)
+            step.first_tokens = len(batch.requests)
             step.prompt_tokens = sum(one.prompt_tokens or 0 for one in batch.requests.values())
         if all(batch.done):
             self._end()
@@ -245,23 +246,6 @@ class TransformersStaticEngine:
         self._model = None
         if self._device == "cuda":
             self._torch.cuda.empty_cache()
-
-
-def _picture(request: int, content: bytes | None) -> Any:
-    """The request's image, upright, in RGB."""
-    from PIL import Image, ImageOps
-
-    where = f"engine transformers-static: request {request}"
-    if content is None:
-        raise UserError(f"{where} has no image, a vlm-chat request needs one; set dataset.media and sample again")
-    try:
-        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP")) as opened:
-            return ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(
-            f"{where}: its image is no JPEG, PNG or WebP file that can be read "
-            f"({' '.join(str(error).split())[:100]}); sample the requests again"
-        ) from error
 
 
 def open_engine(spec: RunSpec, folder: Path) -> TransformersStaticEngine:

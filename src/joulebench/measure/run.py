@@ -5,8 +5,10 @@ import importlib.metadata
 import logging
 import platform
 import subprocess
+import time
 from collections.abc import Iterable
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -34,6 +36,7 @@ from joulebench.spec import RunSpec
 log = logging.getLogger(__name__)
 
 ALWAYS = ("polars", "zeus", "codecarbon")
+PARTS = ("engine_start", "points", "engine_stop")
 
 
 def measure(spec: RunSpec, requests: Path, model: Path, folder: Path) -> Run:
@@ -44,22 +47,30 @@ def measure(spec: RunSpec, requests: Path, model: Path, folder: Path) -> Run:
     """
     engines.check(spec)
     machine = probe(spec.device, hardware_name=spec.hardware, reports_as=spec.reports_as)
-    require(machine, spec.hardware, spec.device, spec.reports_as)
     prompts, facts = _prompts(spec, requests), _model(spec, model)
     digest = hashlib.sha256(requests.read_bytes()).hexdigest()
     with alone_on(_device(machine)):
+        machine = probe(spec.device, hardware_name=spec.hardware, reports_as=spec.reports_as)
+        require(machine, spec.hardware, spec.device, spec.reports_as)
         session = Session(folder, spec, digest, machine)
         failure: UserError | None = None
+        durations_s: dict[str, float] | None = None
         if session.left():
             chosen = meters.choose(spec.device)
             for warning in chosen.warnings:
                 log.warning("%s", warning)
             with Sampling.start(chosen.meters, folder) as sampling:
+                clock = [time.monotonic()]
                 with closing(engines.open_engine(spec, model)) as engine:
+                    sweep = Sweep(spec, engine, engine.prepare(prompts), sampling)
+                    clock.append(time.monotonic())
                     try:
-                        Sweep(spec, engine, engine.prepare(prompts), sampling).run(session)
+                        sweep.run(session)
                     except UserError as error:
                         failure = error
+                    clock.append(time.monotonic())
+                clock.append(time.monotonic())
+                durations_s = dict(zip(PARTS, (round(b - a, 3) for a, b in pairwise(clock)), strict=True))
                 machine = machine.model_copy(update={"energy_sources": sampling.sources})
         run = Run(
             spec=spec.model_dump(mode="json"),
@@ -71,6 +82,7 @@ def measure(spec: RunSpec, requests: Path, model: Path, folder: Path) -> Run:
             machine=machine,
             started_utc=session.started_utc,
             ended_utc=utc_now(),
+            durations_s=durations_s,
             points=[read_point(place) for place in sorted((folder / "points").glob("[0-9]*"))],
         )
         write_json(run, folder / "run.json")

@@ -82,6 +82,9 @@ def _record(load: Load, step: Step, began: float, ended: float, left: int) -> No
     for number, tokens in step.finished.items():
         one = load.requests[number]
         one.output_tokens, one.finished, one.status = tokens, ended, "finished"
+        if number in step.times:
+            told = step.times[number]
+            one.admitted, one.first_output, one.finished = told.admitted, told.first_output, told.finished
     for number, reason in step.failed.items():
         load.requests[number].status = "failed"
         load.failure = f"request {number} failed: {reason}"
@@ -92,7 +95,7 @@ def _record(load: Load, step: Step, began: float, ended: float, left: int) -> No
             step.waiting + left,
             step.prompt_tokens,
             step.output_tokens,
-            len(step.first_output),
+            step.first_tokens,
             len(step.finished),
             step.preempted,
             step.kv_cache_usage,

@@ -25,9 +25,11 @@ def probe(
     *,
     hardware_name: str = "cuda",
     reports_as: str | None = None,
+    idle_s: float = 0.0,
 ) -> Machine:
     """The facts of this machine. Takes seconds on a CPU, whose TDP CodeCarbon looks up.
 
+    With `idle_s`, each GPU's facts hold what it draws over so many seconds in which nothing is asked of it.
     `meters` are those that will run; by default `choose(device)`. `hardware_name` and `reports_as` only word the
     error: raises MachineError where `device` is cuda and this process sees no GPU.
     """
@@ -37,6 +39,9 @@ def probe(
     if device == "cuda":
         try:
             devices = nvml.facts()
+            if idle_s:
+                idle_w = nvml.idle_power_w(idle_s)
+                devices = [gpu | {"idle_power_w": round(watts, 2)} for gpu, watts in zip(devices, idle_w, strict=True)]
         except NoMeterError as error:
             raise _wrong(hardware_name, device, reports_as, str(error)) from None
         name = " + ".join(dict.fromkeys(str(gpu["name"]) for gpu in devices))
@@ -63,6 +68,7 @@ def probe(
 def require(machine: Machine, hardware_name: str, device: str, reports_as: str | None) -> None:
     """Raise MachineError unless `machine` is what the config says of `hardware_name`.
 
+    No GPU may be in MIG mode, or have another process on it.
     Every GPU that this process sees must carry `reports_as` in its name, in any case; on a CPU its model must.
     """
     if device == "cuda" and not machine.devices:
@@ -71,6 +77,17 @@ def require(machine: Machine, hardware_name: str, device: str, reports_as: str |
     others = [name for name in names if reports_as is not None and reports_as.casefold() not in name.casefold()]
     if others:
         raise _wrong(hardware_name, device, reports_as, " and ".join(f"'{name}'" for name in dict.fromkeys(others)))
+    for gpu in machine.devices:
+        if gpu.get("mig"):
+            raise MachineError(
+                f"{hardware_name}: {gpu['name']} is in MIG mode, where a slice's energy cannot be told from its "
+                "neighbours'; measure on a whole GPU"
+            )
+        if gpu.get("compute_processes"):
+            raise MachineError(
+                f"{hardware_name}: {gpu['compute_processes']} other processes use {gpu['name']} ({gpu['uuid']}), and "
+                "their energy would be counted; wait for their end, or end them (nvidia-smi lists them)"
+            )
 
 
 def _wrong(hardware_name: str, device: str, reports_as: str | None, found: str) -> MachineError:

@@ -110,8 +110,34 @@ def _facts(gpu: Any) -> dict[str, Any]:
         "power_limit_w": _watts(gpu.get_power_management_limit),
         "default_power_limit_w": _watts(lambda: pynvml.nvmlDeviceGetPowerManagementDefaultLimit(gpu.handle)),
         "max_sm_clock_mhz": _or_none(lambda: pynvml.nvmlDeviceGetMaxClockInfo(gpu.handle, pynvml.NVML_CLOCK_SM)),
+        "max_memory_clock_mhz": _or_none(lambda: pynvml.nvmlDeviceGetMaxClockInfo(gpu.handle, pynvml.NVML_CLOCK_MEM)),
         "memory_mb": pynvml.nvmlDeviceGetMemoryInfo(gpu.handle).total / 1e6,
+        "ecc": _mode(lambda: pynvml.nvmlDeviceGetEccMode(gpu.handle)[0]),
+        "mig": _mode(lambda: pynvml.nvmlDeviceGetMigMode(gpu.handle)[0]),
+        "persistence": _mode(lambda: pynvml.nvmlDeviceGetPersistenceMode(gpu.handle)),
+        "compute_processes": len(_or_none(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(gpu.handle)) or ()),
     }
+
+
+def idle_power_w(seconds: float) -> list[float]:
+    """What each GPU draws on average over so long, in the order of the devices; nobody must be using them.
+
+    From its energy counter where it has one; otherwise from its power readings, ten a second.
+    Raises NoMeterError as `start` does.
+    """
+    meters = [_Gpu(f"gpu:{place}", gpu) for place, gpu in enumerate(_gpus())]
+    began = time.monotonic()
+    first = last = [meter.read().energy_j or 0.0 for meter in meters]
+    while time.monotonic() - began < seconds:
+        time.sleep(0.1)
+        last = [meter.read().energy_j or 0.0 for meter in meters]
+    passed = time.monotonic() - began
+    return [(end - start) / passed for start, end in zip(first, last, strict=True)]
+
+
+def _mode(call: Callable[[], int]) -> bool | None:
+    mode = _or_none(call)
+    return None if mode is None else bool(mode)
 
 
 def _gpus() -> Sequence[Any]:

@@ -1,4 +1,4 @@
-"""A model's folder under results/models/: a snapshot of the hub, or weights drawn from a seed."""
+"""A model's folder under results/models/: a snapshot of the hub, or a shape whose weights the engine draws."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,20 +10,23 @@ from joulebench.spec import architecture, model_spec
 
 
 def prepare(name: str, model: config.Model, prompts: Sequence[str], folder: Path) -> Model:
-    """Fill `folder` with the model's configuration, safetensors and tokenizer; write model.json last.
+    """Fill `folder` with configuration and tokenizer, and a checkpoint's safetensors; write model.json last.
 
-    `prompts` are the texts that a trained tokenizer is trained on. Raises UserError where the weights cannot be had,
-    hold no safetensors, or do not have the parameters that the config says.
+    Synthetic weights are the engine's to draw, on its own device. `prompts` are the texts that a trained tokenizer is
+    trained on. Raises UserError where the weights cannot be had, hold no safetensors, or are not as many as the config
+    says.
     """
     files.clear(folder)
     if isinstance(model, config.Synthetic):
-        synthetic.build(name, architecture(name, model), model, prompts, folder)
+        parameters = synthetic.build(name, architecture(name, model), model, prompts, folder)
     else:
         checkpoint.download(name, model, folder)
+        parameters = files.count_parameters(name, folder)
+    files.check_parameters(name, parameters, model.parameters)
     record = Model(
         model=name,
         made_from=model_spec(name, model),
-        parameters=files.count_parameters(name, folder, model.parameters),
+        parameters=parameters,
         licence=model.licence,
         files_sha256=files.digests(folder),
     )

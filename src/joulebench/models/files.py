@@ -18,10 +18,10 @@ def clear(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def count_parameters(name: str, folder: Path, expected: int | None) -> int:
+def count_parameters(name: str, folder: Path) -> int:
     """Weights in the folder's safetensors files, from their headers; a tensor's name counts once a subfolder.
 
-    Raises UserError where there are none, or over 1 % more or fewer than `expected`.
+    Raises UserError where there are none.
     """
     from safetensors import safe_open
 
@@ -33,12 +33,16 @@ def count_parameters(name: str, folder: Path, expected: int | None) -> int:
     found = sum(shapes.values())
     if not found:
         raise UserError(f"{name}: no safetensors weights in {folder}; only safetensors are loaded")
+    return found
+
+
+def check_parameters(name: str, found: int, expected: int | None) -> None:
+    """Raises UserError where a model has over 1 % more or fewer weights than the config says."""
     if expected is not None and abs(found - expected) > TOLERANCE * expected:
         raise UserError(
             f"{name}: {found:,} parameters in its weights, the config says {expected:,}; "
             f"correct models.{name}.parameters"
         )
-    return found
 
 
 def digests(folder: Path) -> dict[str, str]:

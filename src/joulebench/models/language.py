@@ -1,4 +1,4 @@
-"""Language models with drawn weights, with or without eyes: transformers' own classes, at any size."""
+"""Shapes of language models, with or without eyes: transformers' own classes, at any size."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,7 +52,7 @@ class VisionLanguage(BaseModel):
 
 
 def network(shape: CausalLM | VisionLanguage, vocabulary: Mapping[str, Any], dtype: Any) -> Any:
-    """The model with random weights, on torch's current device; `vocabulary` gives what the shape leaves out."""
+    """The model, on torch's current device; `vocabulary` gives what the shape leaves out."""
     import transformers
 
     if isinstance(shape, CausalLM):
@@ -63,8 +63,8 @@ def network(shape: CausalLM | VisionLanguage, vocabulary: Mapping[str, Any], dty
     return transformers.AutoModelForImageTextToText.from_config(settings, dtype=dtype)
 
 
-def save(shape: CausalLM | VisionLanguage, model: config.Synthetic, prompts: Sequence[str], folder: Path) -> None:
-    """Write configuration, weights, tokenizer and, where there is one, processor to `folder`."""
+def save(shape: CausalLM | VisionLanguage, model: config.Synthetic, prompts: Sequence[str], folder: Path) -> int:
+    """Write configuration, tokenizer and, where there is one, processor to `folder`; how many weights it asks for."""
     import torch
 
     if isinstance(shape, VisionLanguage):
@@ -75,11 +75,14 @@ def save(shape: CausalLM | VisionLanguage, model: config.Synthetic, prompts: Seq
     else:
         words = tokenizer.chat(model.tokenizer, prompts)
         words.save_pretrained(folder)
-    made = network(shape, tokenizer.vocabulary(model.tokenizer, words), getattr(torch, model.dtype))
+    with torch.device("meta"):
+        made = network(shape, tokenizer.vocabulary(model.tokenizer, words), getattr(torch, model.dtype))
     size = made.config.get_text_config().vocab_size
     if size < len(words):
         raise ValueError(f"vocab_size {size} is under the tokenizer's {len(words)}")
-    made.save_pretrained(folder)
+    made.config.architectures = [type(made).__name__]
+    made.config.save_pretrained(folder)
+    return sum(weight.numel() for weight in made.parameters())
 
 
 def _processor(shape: Processor, words: Any) -> Any:

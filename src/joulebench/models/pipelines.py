@@ -1,4 +1,4 @@
-"""Diffusion pipelines with drawn weights: components of diffusers and transformers, at any size."""
+"""Shapes of diffusion pipelines: components of diffusers and transformers, at any size."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,20 +30,8 @@ class Pipeline(BaseModel):
     options: dict[str, bool | float] = {}
 
 
-def networks(shape: Pipeline, vocabulary: Mapping[str, int | None], dtype: Any) -> dict[str, Any]:
-    """The pipeline's models with random weights, by component, on torch's current device."""
-    import torch
-
-    made = {
-        name: component(part, vocabulary if _tokenizer_of(name) else {})
-        for name, part in sorted(shape.components.items())
-        if part is not None and issubclass(_kind(part.cls), torch.nn.Module)
-    }
-    return {name: torch.nn.Module.to(one, dtype) for name, one in made.items()}
-
-
-def save(shape: Pipeline, model: config.Synthetic, prompts: Sequence[str], folder: Path) -> None:
-    """Write every component to its subfolder, and model_index.json."""
+def save(shape: Pipeline, model: config.Synthetic, prompts: Sequence[str], folder: Path) -> int:
+    """Write every component's configuration to its subfolder, and model_index.json; how many weights they ask for."""
     import diffusers
     import torch
 
@@ -54,16 +42,23 @@ def save(shape: Pipeline, model: config.Synthetic, prompts: Sequence[str], folde
     for part, what in sorted(shape.components.items()):
         if what is not None and what.cls not in TOKENIZERS:
             words = parts.get(_tokenizer_of(part))
-            parts[part] = component(what, tokenizer.vocabulary(model.tokenizer, words) if words is not None else {})
-    for made in parts.values():
-        if isinstance(made, torch.nn.Module):
-            torch.nn.Module.to(made, getattr(torch, model.dtype))  # diffusers' own warns of what loading sets right
-    pipeline = _named(shape.pipeline, diffusers)(**parts, **shape.options)
-    pipeline.save_pretrained(folder, safe_serialization=True)
+            vocabulary = tokenizer.vocabulary(model.tokenizer, words) if words is not None else {}
+            is_network = issubclass(_kind(what.cls), torch.nn.Module)
+            with torch.device("meta" if is_network else "cpu"):
+                parts[part] = component(what, vocabulary)
+    _named(shape.pipeline, diffusers)(**parts, **shape.options).save_config(folder)
+    networks: dict[str, Any] = {part: made for part, made in parts.items() if isinstance(made, torch.nn.Module)}
+    for part, made in parts.items():
+        if part not in networks and made is not None:
+            made.save_pretrained(folder / part)
+    for part, made in networks.items():
+        write = made.save_config if hasattr(made, "save_config") else made.config.save_pretrained
+        write(folder / part)
+    return sum(weight.numel() for made in networks.values() for weight in made.parameters())
 
 
 def component(what: Part, vocabulary: Mapping[str, int | None]) -> Any:
-    """One component, built from its configuration; `vocabulary` gives what that of a text encoder leaves out.
+    """One component on torch's current device; `vocabulary` gives what a text encoder's configuration leaves out.
 
     Raises ValueError where there is no such class, or it is a tokenizer of no known kind.
     """

@@ -1,0 +1,231 @@
+"""Text, with or without images in the prompts, on vLLM: its engine core in a process of its own, stepped by the load.
+
+vLLM does not promise its statistics classes to anybody: what is read of them is looked for when the engine opens, and
+a version that lacks any of it is refused by name. Prefix caching is off, and each image that is sent has a name of its
+own, since vLLM's encoder cache would otherwise serve a repeated image without looking at it.
+"""
+
+import os
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from joulebench.engines.base import Prepared, Step, Times
+from joulebench.engines.pictures import picture
+from joulebench.engines.prompts import encoded, output_tokens
+from joulebench.errors import UserError
+from joulebench.names import IMAGE_TASKS
+from joulebench.spec import RunSpec
+
+TASKS = ("llm-chat", "llm-code", "vlm-chat")
+MOST_DEVICES = 8
+QUANTIZATIONS = ("fp8", "bitsandbytes", "awq", "gptq")
+PACKAGES = ("vllm", "torch", "transformers", "tokenizers")
+
+READ = {
+    "SchedulerStats": ("num_running_reqs", "num_waiting_reqs", "kv_cache_usage", "prefix_cache_stats"),
+    "PrefixCacheStats": ("hits",),
+    "IterationStats": ("num_generation_tokens", "num_prompt_tokens", "num_preempted_reqs", "time_to_first_tokens_iter"),
+    "RequestStateStats": ("num_generation_tokens", "scheduled_ts", "first_token_ts", "last_token_ts"),
+}
+"""What is read of the classes of vllm.v1.metrics.stats (found in 0.25)."""
+
+ENVIRONMENT = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "WARNING",  # and so no logger of its own a step
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+    "HF_HUB_OFFLINE": "1",
+}
+
+
+class Settings(BaseModel):
+    """vLLM's own names. `max_model_len` bounds a prompt with its answer; null: what the model's configuration says."""
+
+    model_config = ConfigDict(extra="forbid")
+    max_model_len: PositiveInt | None = None
+    max_num_batched_tokens: PositiveInt | None = None
+    gpu_memory_utilization: float = Field(0.9, gt=0, lt=1)
+    enforce_eager: bool = False
+
+
+class VllmEngine:
+    """A language model, with or without eyes, behind vLLM's LLMEngine. See engines.base.TextEngine."""
+
+    whole_batches = False
+
+    def __init__(self, spec: RunSpec, folder: Path) -> None:
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        import vllm
+        from vllm.v1.engine.llm_engine import LLMEngine
+        from vllm.v1.metrics import stats
+        from vllm.v1.metrics.loggers import StatLoggerBase
+
+        check_statistics(stats, vllm.__version__)
+        settings = Settings.model_validate(spec.engine_settings)
+        self._vllm, self._spec = vllm, spec
+        self._sees = spec.task in IMAGE_TASKS
+        self._submitted = 0
+        self._ours: dict[str, int] = {}
+        self._latest: Any = None
+        self._running = self._waiting = 0
+        take = self._take
+
+        class Recorder(StatLoggerBase):  # type: ignore[misc]
+            """Hands each iteration's statistics to the engine."""
+
+            def __init__(self, vllm_config: Any, engine_index: int = 0) -> None:
+                pass
+
+            def record(self, scheduler_stats: Any, iteration_stats: Any, *_: Any, **__: Any) -> None:
+                take(scheduler_stats, iteration_stats)
+
+            def log_engine_initialized(self) -> None:
+                pass
+
+        arguments = vllm.EngineArgs(
+            model=str(folder),
+            dtype=spec.dtype,
+            seed=spec.sample.seed,
+            trust_remote_code=spec.trust_remote_code,
+            load_format="dummy" if spec.weights == "synthetic" else "safetensors",
+            tensor_parallel_size=spec.tensor_parallel,
+            quantization=spec.quantization,
+            max_num_seqs=spec.sweep.batch_sizes[-1],
+            max_model_len=settings.max_model_len,
+            max_num_batched_tokens=settings.max_num_batched_tokens,
+            gpu_memory_utilization=settings.gpu_memory_utilization,
+            enforce_eager=settings.enforce_eager,
+            enable_prefix_caching=False,
+            mm_processor_cache_gb=0,
+            **({"limit_mm_per_prompt": {"image": 1}} if self._sees else {}),
+        )
+        try:
+            self._engine = LLMEngine.from_engine_args(arguments, stat_loggers=[Recorder])
+        except (RuntimeError, ValueError) as error:
+            raise UserError(
+                f"engine vllm {vllm.__version__}: did not start with {spec.model} "
+                f"({' '.join(str(error).split())[:300]}); the lines above say why"
+            ) from error
+        loggers = self._engine.logger_manager
+        loggers.stat_loggers = loggers.stat_loggers[:1]  # without Prometheus, which walks over every token of a step
+        self._room = self._engine.model_config.max_model_len
+
+    def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
+        """See engines.base.TextEngine. Raises UserError for a request without its image, or over `max_model_len`."""
+        length = self._spec.output_length
+        assert length is not None
+        tokenizer = self._engine.get_tokenizer()
+        columns = requests.select("request", "prompt", "reference", "image")
+        asked = [self._asked(tokenizer, request, prompt, image) for request, prompt, _, image in columns.iter_rows()]
+        prepared = []
+        for inputs, reference in zip(self._engine.renderer.render_cmpl(asked), requests["reference"], strict=True):
+            tokens, most = len(inputs["prompt_token_ids"]), output_tokens(length, reference, tokenizer)
+            if tokens + most > self._room:
+                raise UserError(
+                    f"engine vllm: a request of {tokens} + {most} tokens is longer than max_model_len, {self._room}; "
+                    "raise it in engines.*.settings, or lower output_length.tokens"
+                )
+            prepared.append(Prepared(inputs, tokens, most, length.kind != "natural"))
+        return prepared
+
+    def _asked(self, tokenizer: Any, request: int, prompt: str, image: bytes | None) -> dict[str, Any]:
+        if not self._sees:
+            return {"prompt_token_ids": encoded(tokenizer, prompt, self._spec.prompt_form == "chat")}
+        content = [{"type": "image"}, {"type": "text", "text": prompt}]
+        text = tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+        )
+        return {"prompt": text, "multi_modal_data": {"image": picture(request, image)}}
+
+    def submit(self, request: int, prepared: Prepared) -> None:
+        """See engines.base.TextEngine."""
+        from vllm.sampling_params import RequestOutputKind
+
+        inputs: Any = prepared.prompt
+        self._submitted += 1
+        if "mm_hashes" in inputs:
+            hashes = inputs["mm_hashes"].items()
+            own = {kind: [f"{self._submitted}-{place}" for place in range(len(found))] for kind, found in hashes}
+            inputs = {**inputs, "mm_hashes": own}
+        stop = list(self._spec.stop) if not prepared.ignore_end else []
+        name = str(self._submitted)
+        self._ours[name] = request
+        self._engine.add_request(
+            name,
+            inputs,
+            self._vllm.SamplingParams(
+                temperature=0.0,
+                max_tokens=prepared.max_output_tokens,
+                ignore_eos=prepared.ignore_end,
+                stop=stop or None,
+                detokenize=bool(stop),
+                output_kind=RequestOutputKind.FINAL_ONLY,
+            ),
+        )
+
+    def step(self) -> Step:
+        """See engines.base.TextEngine. Raises RuntimeError where a token came from a cache."""
+        outputs = self._engine.step()
+        (scheduler, iteration), self._latest = self._latest or (None, None), None
+        ended = {self._ours.pop(one.request_id): one for one in outputs if one.finished}
+        step = Step(running=self._running, waiting=self._waiting)
+        if scheduler is not None:
+            if scheduler.prefix_cache_stats is not None and scheduler.prefix_cache_stats.hits:
+                raise RuntimeError("vLLM's prefix cache served tokens; it has to be off")
+            self._running, self._waiting = scheduler.num_running_reqs, scheduler.num_waiting_reqs
+            step.running, step.waiting = self._running + len(ended), self._waiting
+            step.kv_cache_usage = float(scheduler.kv_cache_usage)
+        if iteration is not None:
+            step.prompt_tokens, step.output_tokens = iteration.num_prompt_tokens, iteration.num_generation_tokens
+            step.first_tokens = len(iteration.time_to_first_tokens_iter)
+            step.preempted = iteration.num_preempted_reqs
+        for request, output in ended.items():
+            told = output.metrics
+            step.finished[request] = told.num_generation_tokens
+            step.times[request] = Times(told.scheduled_ts, told.first_token_ts, told.last_token_ts)
+        return step
+
+    def _take(self, scheduler: Any, iteration: Any) -> None:
+        self._latest = (scheduler, iteration)
+
+    def abort(self) -> None:
+        """See engines.base.TextEngine. Waits until the engine is empty."""
+        if self._ours:
+            self._engine.abort_request(list(self._ours))
+        self._ours = {}
+        while self._engine.has_unfinished_requests():
+            self._engine.step()
+        self._latest = None
+        self._running = self._waiting = 0
+
+    def close(self) -> None:
+        """See engines.base.TextEngine."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.engine_core.shutdown()
+
+
+def check_statistics(stats: ModuleType, version: str) -> None:
+    """Look for everything that is read of vLLM's statistics. Raises UserError that names the version."""
+    for name, read in READ.items():
+        found = getattr(stats, name, None)
+        has = _attributes(found) if found is not None else set()
+        if missing := [one for one in read if one not in has]:
+            what = f"no {', '.join(missing)} in {name}" if found is not None else f"no class {name}"
+            raise UserError(
+                f"engine vllm: found vLLM {version}, whose statistics have {what}; install the version of envs/vllm.txt"
+            )
+
+
+def _attributes(kind: type) -> set[str]:
+    return {one.name for one in fields(kind)} if is_dataclass(kind) else {*vars(kind()), *vars(kind)}
+
+
+def open_engine(spec: RunSpec, folder: Path) -> VllmEngine:
+    """Load the model in `folder` on the run's device, or all those that its variant wants."""
+    return VllmEngine(spec, folder)
