@@ -68,7 +68,9 @@ def main(
             window = zeus.end_window("run", sync_execution=False)
             ended = time.monotonic()
             write_parquet(sampling.since(load.started, ended), Path(folder) / "energy.parquet")
-            times = pl.DataFrame({"key": [0, 0], "at_s": [0.0, ended - load.started]})
+            times = pl.DataFrame(
+                {"key": [0, 0], "at_s": [0.0, ended - load.started]}, schema_overrides={"key": pl.UInt32}
+            )
             low, high = Headline({0: Path(folder) / "energy.parquet"}).energy_j(times, "at_s")
         iterations = load.tables()[1]
         seconds = load.ended - load.started
@@ -105,4 +107,4 @@ def main(
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    main(Path(words[0]), *words[1:3], *(int(word) for word in words[3:]))
+    main(Path(words[0]), *words[1:3], *map(int, words[3:]))  # type: ignore[arg-type]
