@@ -1,12 +1,13 @@
 # make leaderboard [HARDWARE=cpu] [CONFIG=config.yaml]     measures what is missing, then tables and figures
 # make test                                                 linters, types, every test
+# make env-vllm PYTHON=python3.12                           what measures with vLLM on a GPU machine, in .venv-vllm
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(abspath $(VENV))/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c envs/constraints.txt
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: leaderboard test lint format schema clean
+.PHONY: leaderboard test lint format schema clean env-vllm
 
 leaderboard: $(VENV)/.ready-cpu
 	$(BIN)/snakemake --cores all $(if $(HARDWARE),results/$(HARDWARE)/leaderboard.csv) all \
@@ -29,6 +30,8 @@ format: $(VENV)/.ready-dev
 schema: $(VENV)/.ready-cpu
 	$(BIN)/python -m joulebench.config > config/schema.json
 
+env-vllm: .venv-vllm/.ready
+
 clean:
 	rm -rf results logs .snakemake
 
@@ -47,3 +50,13 @@ $(VENV)/bin/python:
 	  echo "Joulebench needs Python 3.11 or newer, found $$($(PYTHON) --version 2>&1); call make with PYTHON=python3.x"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "Python has no venv module here; on Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
+
+# An environment of its own, whose torch is vLLM's choice. The project is not in it: who measures puts src on PYTHONPATH.
+.venv-vllm/.ready: envs/vllm.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' || { \
+	  echo "vLLM's environment needs Python 3.12, found $$($(PYTHON) --version 2>&1); call make with PYTHON=python3.12"; \
+	  exit 1; }
+	@echo "Setting up .venv-vllm (several GB, some minutes)"
+	@test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm || { rm -rf .venv-vllm; exit 1; }
+	.venv-vllm/bin/python -m pip install --disable-pip-version-check --quiet -r $<
+	@touch $@

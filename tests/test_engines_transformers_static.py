@@ -32,7 +32,7 @@ IMAGE_TOKENS = 64  # 112 / 14 patches a side
 
 
 def build(name: str, folder: Path) -> Path:
-    """A checkpoint of a network of the config whose layers weigh more than its embedding: else an answer repeats one token."""
+    """A checkpoint of the config's network, its layers heavier than its embedding: else an answer repeats one token."""
     tokenizer = {"kind": "trained", "train_on": "llm-chat", "vocabulary": 300}
     architecture = str(PROJECT / "config" / "models" / f"{name}.yaml")
     facts = {"weights": "synthetic", "architecture": architecture, "tokenizer": tokenizer, "dtype": "float32"}

@@ -171,7 +171,7 @@ def test_facts_of_a_machine_with_gpus(gpus: list[Gpu], monkeypatch: pytest.Monke
 
 def test_a_slice_of_a_gpu_is_refused(gpus: list[Gpu]) -> None:
     gpus[1].mig = 1
-    with pytest.raises(MachineError, match="h100: NVIDIA H100 80GB HBM3 is in MIG mode, .* measure on a whole GPU"):
+    with pytest.raises(MachineError, match=r"h100: NVIDIA H100 80GB HBM3 is in MIG mode, .* measure on a whole GPU"):
         require(probe("cuda", ["nvml"]), "h100", "cuda", "H100")
 
 

@@ -1,0 +1,251 @@
+"""The vLLM engine's own side of the boundary: what it asks of vLLM and what it makes of the answers.
+
+vLLM is not here. A small stand-in serves as its LLMEngine does at the points that are used (as read in 0.25.1);
+whether vLLM itself is served well shows on a GPU alone.
+"""
+
+import io
+import os
+import sys
+from dataclasses import make_dataclass
+from pathlib import Path
+from types import ModuleType
+from types import SimpleNamespace as Some
+from typing import Any
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from joulebench import config
+from joulebench.engines import vllm as ours
+from joulebench.engines.base import Times
+from joulebench.errors import UserError
+from joulebench.records import PROMPTS
+from joulebench.spec import run_spec
+
+PROJECT = Path(__file__).parents[1]
+STATISTICS: dict[str, Any] = {
+    "PrefixCacheStats": ("hits",),
+    "SchedulerStats": ("num_running_reqs", "num_waiting_reqs", "kv_cache_usage", "prefix_cache_stats"),
+    "RequestStateStats": ("num_generation_tokens", "scheduled_ts", "first_token_ts", "last_token_ts"),
+    "IterationStats": ("num_generation_tokens", "num_prompt_tokens", "num_preempted_reqs", "time_to_first_tokens_iter"),
+}
+
+
+class IterationStats:  # no dataclass in vLLM either, and one of its numbers is a property
+    def __init__(self) -> None:
+        self.num_generation_tokens, self.num_preempted_reqs, self._prompts = 0, 0, 0
+        self.time_to_first_tokens_iter: list[float] = []
+
+    @property
+    def num_prompt_tokens(self) -> int:
+        return self._prompts
+
+
+class Tokenizer:
+    """One token a word."""
+
+    chat_template = None
+
+    def __call__(self, text: str, **_: Any) -> Any:
+        return Some(input_ids=[len(word) for word in text.split()])
+
+    def apply_chat_template(self, messages: Any, **_: Any) -> str:
+        return f"<image> {messages[0]['content'][1]['text']}"
+
+
+class Core:
+    """LLMEngine: admits while it has room, then one token to each; its counts are taken when the ended are gone."""
+
+    def __init__(self, arguments: Any, loggers: Any, kinds: Any) -> None:
+        self.arguments, self.kinds, self.clock, self.silent, self.hits, self.ends = arguments, kinds, 0.0, False, 0, 0
+        self.states: dict[str, Any] = {}
+        self.waiting, self.running, self.added = list[str](), list[str](), list[Any]()
+        self.model_config = Some(max_model_len=arguments.max_model_len or 2048)
+        self.renderer = Some(render_cmpl=lambda asked: [self.rendered(one) for one in asked])
+        self.engine_core = Some(shutdown=lambda: setattr(self, "ends", self.ends + 1))
+        prometheus = Some(record=None)  # left in, it would be called
+        self.logger_manager = Some(stat_loggers=[*(one(None, 0) for one in loggers), prometheus])
+        self.get_tokenizer = Tokenizer
+
+    def rendered(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if "prompt" not in asked:
+            return asked
+        pixels = asked["multi_modal_data"]["image"].tobytes()  # vLLM's hash is of these: one for the same image
+        return {"prompt_token_ids": Tokenizer()(asked["prompt"]).input_ids, "mm_hashes": {"image": [pixels.hex()]}}
+
+    def add_request(self, name: str, prompt: Any, params: Any) -> None:
+        self.added.append((prompt, params))
+        self.waiting.append(name)
+        self.states[name] = prompt, params, self.kinds.RequestStateStats(0, 0.0, 0.0, 0.0)
+
+    def abort_request(self, names: list[str]) -> None:
+        self.aborted = names
+        self.states = {name: state for name, state in self.states.items() if name not in names}  # forgotten at once
+
+    def has_unfinished_requests(self) -> bool:
+        return bool(self.states)
+
+    def step(self) -> list[Any]:
+        self.clock += 1.0
+        if self.silent:  # a part of a prompt: no output, and then nothing is recorded
+            return []
+        iteration, finished = IterationStats(), []
+        while self.waiting and len(self.running) < self.arguments.max_num_seqs:
+            self.running.append(self.waiting.pop(0))
+        for name in list(self.running):
+            if name not in self.states:  # the last output of an aborted one
+                self.running.remove(name)
+                continue
+            prompt, params, told = self.states[name]
+            if told.num_generation_tokens == 0:
+                told.scheduled_ts, told.first_token_ts = self.clock - 0.75, self.clock
+                iteration._prompts += len(prompt["prompt_token_ids"])
+                iteration.time_to_first_tokens_iter.append(0.25)
+            told.num_generation_tokens += 1
+            told.last_token_ts = self.clock
+            iteration.num_generation_tokens += 1
+            if told.num_generation_tokens == params.max_tokens:
+                self.running.remove(name)
+                del self.states[name]
+                finished.append(Some(request_id=name, finished=True, metrics=told))
+        hits = self.kinds.PrefixCacheStats(self.hits)
+        scheduler = self.kinds.SchedulerStats(len(self.running), len(self.waiting), len(self.running) / 8, hits)
+        for logger in self.logger_manager.stat_loggers:
+            logger.record(scheduler, iteration, mm_cache_stats=None, engine_idx=0)
+        return finished
+
+
+def opened(patch: pytest.MonkeyPatch, task: str = "llm-chat", **changes: Any) -> tuple[ours.VllmEngine, Any]:
+    """Our engine on the stand-in, which is in vLLM's place until the test ends, as are its environment variables."""
+    for name in ours.ENVIRONMENT:
+        patch.setenv(name, "")
+        patch.delenv(name)
+    stats = Some(**{name: make_dataclass(name, read) for name, read in STATISTICS.items()})
+    stats.IterationStats = IterationStats
+    start = Some(from_engine_args=lambda arguments, stat_loggers: Core(arguments, stat_loggers, stats))
+    modules: dict[str, dict[str, Any]] = {
+        "vllm": {"__version__": "0.25.1", "EngineArgs": Some, "SamplingParams": Some},
+        "vllm.v1.engine.llm_engine": {"LLMEngine": start},
+        "vllm.v1.metrics": {"stats": stats},
+        "vllm.v1.metrics.stats": vars(stats),
+        "vllm.v1.metrics.loggers": {"StatLoggerBase": object},
+        "vllm.sampling_params": {"RequestOutputKind": Some(FINAL_ONLY="final only")},
+    }
+    for name, content in modules.items():
+        module = ModuleType(name)
+        vars(module).update(content)
+        patch.setitem(sys.modules, name, module)
+    patch.chdir(PROJECT)
+    model = "joulebench/llava-5m" if task == "vlm-chat" else "joulebench/llama-1m"
+    spec = run_spec(config.load("config/tiny.yaml"), "cpu", task, model)  # type: ignore[arg-type]
+    engine = ours.VllmEngine(spec.model_copy(update={"engine": "vllm", "engine_settings": {}} | changes), Path("made"))
+    return engine, engine._engine
+
+
+def asked(*rows: tuple[str, str | None, bytes | None]) -> pl.DataFrame:
+    return pl.DataFrame([(n, str(n), *row) for n, row in enumerate(rows)], schema=PROMPTS, orient="row")
+
+
+THREE = asked(("a b c", "x y", None), ("a b", "x", None), ("a b c d e", "x y z", None))
+
+
+def statistics(**changes: Any) -> ModuleType:
+    made = ModuleType("stats")
+    kept = {name: read for name, read in (STATISTICS | changes).items() if read is not None}
+    vars(made).update({name: make_dataclass(name, [*read, "another"]) for name, read in kept.items()})
+    return made
+
+
+def test_statistics_that_lack_something_are_refused_by_name() -> None:
+    ours.check_statistics(statistics(), "0.26.0")
+    for changes, what in (
+        ({"SchedulerStats": ("num_running_reqs", "prefix_cache_stats")}, "no num_waiting_reqs, kv_cache_usage in "),
+        ({"RequestStateStats": STATISTICS["RequestStateStats"][:3]}, "no last_token_ts in "),
+        ({"IterationStats": None}, "no class "),
+    ):
+        with pytest.raises(UserError) as refused:
+            ours.check_statistics(statistics(**changes), "0.99.3")
+        assert f"found vLLM 0.99.3, whose statistics have {what}{next(iter(changes))}; install" in str(refused.value)
+        assert "\n" not in str(refused.value)
+
+
+def test_what_the_engine_is_opened_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, core = opened(monkeypatch, tensor_parallel=4, quantization="fp8")
+    told = core.arguments
+    assert (told.model, told.dtype, told.load_format, told.trust_remote_code) == ("made", "float32", "dummy", False)
+    assert (told.enable_prefix_caching, told.mm_processor_cache_gb) == (False, 0)
+    assert (told.tensor_parallel_size, told.quantization) == (4, "fp8")
+    assert told.max_num_seqs == 4  # of the tiny config's 1 and 4
+    assert os.environ["HF_HUB_OFFLINE"] == "1"
+    _, core = opened(monkeypatch, "vlm-chat", weights="checkpoint")
+    assert (core.arguments.load_format, core.arguments.limit_mm_per_prompt) == ("safetensors", {"image": 1})
+
+
+@pytest.mark.parametrize(("kind", "tokens"), [("natural", [9, 9, 9]), ("fixed", [9, 9, 9]), ("reference", [2, 1, 3])])
+def test_an_answer_ends_by_itself_only_where_it_may(
+    kind: str, tokens: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    length = config.OutputLength(kind=kind, tokens=9)  # type: ignore[arg-type]
+    engine, core = opened(monkeypatch, output_length=length, stop=("\n\n",))
+    for number, one in enumerate(engine.prepare(THREE)):
+        engine.submit(number, one)
+    params = [params for _, params in core.added]
+    assert [one.max_tokens for one in params] == tokens
+    free = kind == "natural"
+    assert [(one.ignore_eos, one.stop) for one in params] == [(not free, ["\n\n"] if free else None)] * 3
+
+
+def test_an_image_has_another_name_each_time_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (4, 4)).save(file := io.BytesIO(), "PNG")
+    engine, core = opened(monkeypatch, "vlm-chat")
+    first, second = engine.prepare(asked(("a", None, file.getvalue()), ("b", None, file.getvalue())))
+    for number, one in enumerate((first, second, first)):
+        engine.submit(number, one)
+    assert len({name for prompt, _ in core.added for name in prompt["mm_hashes"]["image"]}) == 3
+
+
+def test_a_steps_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = {"batch_sizes": [1, 2], "protocol": {"kind": "fixed", "requests": 24}}
+    engine, core = opened(monkeypatch, sweep=config.Sweep.model_validate(sweep))
+    for number, one in enumerate(engine.prepare(THREE)):
+        engine.submit(10 + number, one)  # prompts of 3, 2 and 5 tokens; answers of 2, 1 and 3; two at a time
+    step = engine.step()
+    assert (step.running, step.waiting, step.kv_cache_usage) == (2, 1, 1 / 8)  # one of the two has ended
+    assert (step.prompt_tokens, step.output_tokens, step.first_tokens) == (5, 2, 2)
+    assert (step.finished, step.times) == ({11: 1}, {11: Times(0.25, 1.0, 1.0)})
+    core.silent = True
+    step = engine.step()
+    assert (step.running, step.waiting, step.output_tokens, step.finished) == (1, 1, 0, {})
+    core.silent = False
+    step = engine.step()
+    assert (step.running, step.prompt_tokens, step.output_tokens, step.first_tokens) == (2, 5, 2, 1)
+    assert (step.finished, step.times) == ({10: 2}, {10: Times(0.25, 1.0, 3.0)})
+    core.hits = 16
+    with pytest.raises(RuntimeError, match="prefix cache served tokens"):
+        engine.step()
+
+
+def test_a_request_over_the_models_length_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, _ = opened(monkeypatch, engine_settings={"max_model_len": 8})
+    assert len(engine.prepare(THREE)) == 3  # 5 + 3 tokens at most
+    engine, _ = opened(monkeypatch, engine_settings={"max_model_len": 7})
+    with pytest.raises(UserError, match=r"^engine vllm: a request of 5 \+ 3 tokens is longer .*, 7; [^\n]+$"):
+        engine.prepare(THREE)
+
+
+def test_what_was_aborted_counts_for_nothing_and_closing_twice_is_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, core = opened(monkeypatch)
+    one, two, three = engine.prepare(THREE)
+    engine.submit(0, one)
+    engine.submit(1, three)
+    engine.step()
+    engine.abort()
+    assert (core.aborted, core.has_unfinished_requests()) == (["1", "2"], False)
+    engine.submit(0, two)  # the same id again
+    step = engine.step()
+    assert (step.finished, step.output_tokens, step.prompt_tokens) == ({0: 1}, 1, 2)
+    engine.close()
+    engine.close()
+    assert core.ends == 1
