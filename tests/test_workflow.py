@@ -225,6 +225,7 @@ def test_a_wrong_config_is_one_line_and_code_1(mine: Path) -> None:
 
 @pytest.mark.parametrize("hardware", ["h100", "h200", "a100"])
 def test_the_full_config_is_planned_whole_in_seconds(mine: Path, hardware: str) -> None:
+    shutil.rmtree(mine / "results")
     raw = yaml.safe_load((mine / "config.yaml").read_text())
     runs = [
         f"{task}/{run.replace('/', '--')}" for task, entry in raw["matrix"][hardware].items() for run in entry["models"]
