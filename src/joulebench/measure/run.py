@@ -50,7 +50,8 @@ def measure(spec: RunSpec, requests: Path, model: Path, folder: Path) -> Run:
     prompts, facts = _prompts(spec, requests), _model(spec, model)
     digest = hashlib.sha256(requests.read_bytes()).hexdigest()
     with alone_on(_device(machine)):
-        machine = probe(spec.device, hardware_name=spec.hardware, reports_as=spec.reports_as)
+        if machine.devices:  # who else is on a GPU may have changed while this waited
+            machine = probe(spec.device, hardware_name=spec.hardware, reports_as=spec.reports_as)
         require(machine, spec.hardware, spec.device, spec.reports_as)
         session = Session(folder, spec, digest, machine)
         failure: UserError | None = None
