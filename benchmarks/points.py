@@ -174,6 +174,8 @@ def _point(rng: np.random.Generator, index: int, batch: int) -> dict[str, pl.Dat
         "clock_mhz": np.full(polled.size, 1980.0),
         "memory_used_mb": np.full(polled.size, 70_000.0),
         "throttled": np.zeros(polled.size, dtype=bool),
+        "power_capped": np.zeros(polled.size, dtype=bool),
+        "processes": np.ones(polled.size, dtype=int),
     }
     schemas = {"iterations": records.ITERATIONS, "requests": records.REQUESTS, "energy": records.ENERGY}
     return {

@@ -61,6 +61,7 @@ class Core:
     def __init__(self, arguments: Any, loggers: Any, kinds: Any) -> None:
         self.arguments, self.kinds, self.clock, self.silent, self.hits, self.ends = arguments, kinds, 0.0, False, 0, 0
         self.states: dict[str, Any] = {}
+        self.late: Any = None
         self.waiting, self.running, self.added = list[str](), list[str](), list[Any]()
         self.model_config = Some(max_model_len=arguments.max_model_len or 2048)
         self.renderer = Some(render_cmpl=lambda asked: [self.rendered(one) for one in asked])
@@ -82,6 +83,7 @@ class Core:
 
     def abort_request(self, names: list[str]) -> None:
         self.aborted = names
+        self.late = self.kinds.SchedulerStats(len(self.running), 0, 1.0, self.kinds.PrefixCacheStats(0))
         self.states = {name: state for name, state in self.states.items() if name not in names}  # forgotten at once
 
     def has_unfinished_requests(self) -> bool:
@@ -89,6 +91,10 @@ class Core:
 
     def step(self) -> list[Any]:
         self.clock += 1.0
+        if self.late is not None:  # an iteration that was under way at the abort
+            self.logger_manager.stat_loggers[0].record(self.late, IterationStats())
+            self.late = None
+            return []
         if self.silent:  # a part of a prompt: no output, and then nothing is recorded
             return []
         iteration, finished = IterationStats(), []
@@ -245,7 +251,8 @@ def test_what_was_aborted_counts_for_nothing_and_closing_twice_is_once(monkeypat
     assert (core.aborted, core.has_unfinished_requests()) == (["1", "2"], False)
     engine.submit(0, two)  # the same id again
     step = engine.step()
-    assert (step.finished, step.output_tokens, step.prompt_tokens) == ({0: 1}, 1, 2)
+    assert (step.running, step.finished, step.output_tokens, step.prompt_tokens) == (1, {0: 1}, 1, 2)
+    assert (step.waiting, step.kv_cache_usage) == (0, 0.0)
     engine.close()
     engine.close()
     assert core.ends == 1

@@ -11,6 +11,7 @@ from joulebench import config
 from joulebench.engines.base import Prepared
 from joulebench.engines.memory import is_out_of_memory
 from joulebench.errors import UserError
+from joulebench.measure.run import versions
 from joulebench.measure.session import Session
 from joulebench.measure.sweep import Sweep
 from joulebench.meters.sampling import Sampling
@@ -104,3 +105,11 @@ def test_only_torch_itself_says_out_of_memory() -> None:
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     for other in (RuntimeError("CUDA error: out of memory"), MemoryError(), ValueError("can't allocate memory")):
         assert not is_out_of_memory(other)
+
+
+def test_a_copy_without_a_checkout_is_told_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOULEBENCH_COMMIT", "0123abc-dirty")
+    assert versions(())["commit"] == "0123abc-dirty"
+    monkeypatch.setenv("JOULEBENCH_COMMIT", "the latest")
+    with pytest.raises(UserError, match=r"^JOULEBENCH_COMMIT: found 'the latest'; expected [^\n]+$"):
+        versions(())

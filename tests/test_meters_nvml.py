@@ -93,7 +93,17 @@ def test_units_are_those_of_the_columns(gpus: list[Gpu]) -> None:
 @pytest.mark.parametrize(("reasons", "throttled"), [(IDLE, False), (POWER_CAP, False), (THERMAL | POWER_CAP, True)])
 def test_throttled_is_slowing_down_not_the_power_limit(gpus: list[Gpu], reasons: int, throttled: bool) -> None:
     gpus[0].reasons = reasons
-    assert next(nvml.start(1).read()).throttled is throttled
+    reading = next(nvml.start(1).read())
+    assert (reading.throttled, reading.power_capped) == (throttled, reasons != IDLE)
+
+
+def test_processes_are_counted_once_in_fifty_polls(gpus: list[Gpu]) -> None:
+    meter = nvml.start(1)
+    seen = []
+    for poll in range(101):
+        gpus[0].processes = [object()] * (poll + 1)
+        seen.append(next(meter.read()).processes)
+    assert seen == [1] * 50 + [51] * 50 + [101]
 
 
 def test_without_a_counter_power_is_integrated(gpus: list[Gpu], monkeypatch: pytest.MonkeyPatch) -> None:

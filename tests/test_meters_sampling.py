@@ -83,7 +83,16 @@ def test_without_a_source_energy_is_null_and_memory_is_not(sampling: Sampling) -
     assert sampling.sources == {"host": None}
     assert sampling.energy_now_j() is None
     assert frame.height >= 3
-    for name in ("source", "energy_j", "power_w", "temperature_c", "clock_mhz", "throttled"):
+    for name in (
+        "source",
+        "energy_j",
+        "power_w",
+        "temperature_c",
+        "clock_mhz",
+        "throttled",
+        "power_capped",
+        "processes",
+    ):
         assert frame[name].null_count() == frame.height
     assert frame["memory_used_mb"].min() > 10  # type: ignore[operator]
 
@@ -234,7 +243,7 @@ class _Replay:
         self._energies = iter(energies_j)
 
     def read(self) -> Iterator[Reading]:
-        yield Reading("cpu:0", "rapl", next(self._energies), None, throttled=True)
+        yield Reading("cpu:0", "rapl", next(self._energies), None, throttled=True, processes=2)
 
     def close(self) -> None: ...
 
@@ -250,4 +259,5 @@ def test_energy_starts_at_zero_and_a_counter_that_goes_back_is_an_error(tmp_path
     frame = pl.read_csv(tmp_path / "readings.csv", schema=ENERGY)
     assert frame["energy_j"].to_list() == [0.0, 0.0, 10.25]
     assert frame["throttled"].to_list() == [True] * 3
+    assert (frame["processes"].to_list(), frame["power_capped"].to_list()) == ([2] * 3, [None] * 3)
     assert frame["power_w"].to_list() == [None] * 3

@@ -83,6 +83,13 @@ def test_corrupt_and_missing_parquet_are_named(tmp_path: Path) -> None:
         records.read_parquet(path, records.ENERGY)
 
 
+def test_what_earlier_records_lack_is_null(tmp_path: Path) -> None:
+    then = {name: dtype for name, dtype in records.ENERGY.items() if name not in ("power_capped", "processes")}
+    records.write_parquet(pl.DataFrame({name: [None] for name in then}, schema=then), tmp_path / "energy.parquet")
+    read = records.read_parquet(tmp_path / "energy.parquet", records.ENERGY)
+    assert (read.schema, read.row(0)) == (records.ENERGY, (None,) * len(records.ENERGY))
+
+
 def test_damaged_point_is_named(tmp_path: Path) -> None:
     (tmp_path / "point.json").write_text('{"point": 0, "max_batch')
     with pytest.raises(RecordError, match=r"point\.json: not a point record"):

@@ -96,9 +96,16 @@ ENERGY = pl.Schema(
         "clock_mhz": pl.Float64,
         "memory_used_mb": pl.Float64,
         "throttled": pl.Boolean,
+        "power_capped": pl.Boolean,
+        "processes": pl.Int32,
     }
 )
-"""One row a device and poll. `energy_j` is cumulative; null with its source where nothing measures."""
+"""One row a device and poll. `energy_j` is cumulative; null with its source where nothing measures.
+`throttled`: slowed down for heat or by the hardware; `power_capped`: held at the power limit; `processes`: those with a
+context on the device, the engine's among them."""
+
+ADDED = {"power_capped", "processes"}
+"""Columns that records of an earlier version lack: read as null."""
 
 Status = Literal["measured", "overloaded", "out_of_memory", "failed"]
 
@@ -269,6 +276,7 @@ def read_parquet(path: Path, schema: pl.Schema) -> pl.DataFrame:
         raise RecordError(f"{path}: missing; {_REMEDY}") from None
     except (pl.exceptions.PolarsError, OSError) as error:
         raise RecordError(f"{path}: not a readable Parquet file ({_one_line(error)}); {_REMEDY}") from None
+    frame = frame.with_columns(pl.lit(None).alias(name) for name in sorted(ADDED) if name not in frame.columns)
     if missing := [name for name in schema if name not in frame.columns]:
         raise RecordError(f"{path}: no column {', '.join(missing)}, expected {', '.join(schema)}; {_REMEDY}")
     return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())

@@ -6,7 +6,7 @@ own, since vLLM's encoder cache would otherwise serve a repeated image without l
 """
 
 import os
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,6 +33,9 @@ READ = {
     "RequestStateStats": ("num_generation_tokens", "scheduled_ts", "first_token_ts", "last_token_ts"),
 }
 """What is read of the classes of vllm.v1.metrics.stats (found in 0.25)."""
+
+LAST = -1
+"""The request that follows aborted ones."""
 
 ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
@@ -70,6 +73,7 @@ class VllmEngine:
         self._vllm, self._spec = vllm, spec
         self._sees = spec.task in IMAGE_TASKS
         self._submitted = 0
+        self._shortest: Prepared | None = None
         self._ours: dict[str, int] = {}
         self._latest: Any = None
         self._running = self._waiting = 0
@@ -131,6 +135,7 @@ class VllmEngine:
                     "raise it in engines.*.settings, or lower output_length.tokens"
                 )
             prepared.append(Prepared(inputs, tokens, most, length.kind != "natural"))
+        self._shortest = min(prepared, key=lambda one: one.prompt_tokens or 0)
         return prepared
 
     def _asked(self, tokenizer: Any, request: int, prompt: str, image: bytes | None) -> dict[str, Any]:
@@ -194,12 +199,18 @@ class VllmEngine:
         self._latest = (scheduler, iteration)
 
     def abort(self) -> None:
-        """See engines.base.TextEngine. Waits until the engine is empty."""
+        """See engines.base.TextEngine.
+
+        What the core had counted of them may still be on its way: one token of one request that is sent behind them
+        comes back after all of it.
+        """
         if self._ours:
             self._engine.abort_request(list(self._ours))
-        self._ours = {}
-        while self._engine.has_unfinished_requests():
-            self._engine.step()
+            self._ours = {}
+            assert self._shortest is not None
+            self.submit(LAST, replace(self._shortest, max_output_tokens=1, ignore_end=True))
+            while self._ours:
+                self.step()
         self._latest = None
         self._running = self._waiting = 0
 

@@ -3,7 +3,9 @@
 import hashlib
 import importlib.metadata
 import logging
+import os
 import platform
+import re
 import subprocess
 import time
 from collections.abc import Iterable
@@ -36,6 +38,7 @@ from joulebench.spec import RunSpec
 log = logging.getLogger(__name__)
 
 ALWAYS = ("polars", "zeus", "codecarbon")
+COMMIT_VARIABLE = "JOULEBENCH_COMMIT"
 PARTS = ("engine_start", "points", "engine_stop")
 
 
@@ -139,6 +142,13 @@ def versions(packages: Iterable[str]) -> dict[str, str | None]:
 
 
 def _commit() -> str | None:
+    """Of the checkout; a copy without one is told it by JOULEBENCH_COMMIT."""
+    if told := os.environ.get(COMMIT_VARIABLE, "").strip():
+        if not re.fullmatch(r"[0-9a-f]{7,40}(-dirty)?", told):
+            raise UserError(
+                f"{COMMIT_VARIABLE}: found '{told[:60]}'; expected a commit's hex digits (git rev-parse HEAD)"
+            )
+        return told
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)

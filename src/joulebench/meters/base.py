@@ -16,6 +16,8 @@ COLUMNS = (
     "clock_mhz",
     "memory_used_mb",
     "throttled",
+    "power_capped",
+    "processes",
 )
 """A line of the sampler's file: a reading and its time. The same columns as `records.ENERGY`, which the sampler
 does not import, since it would load polars beside the engine."""
@@ -45,6 +47,8 @@ class Reading:
     clock_mhz: float | None = None
     memory_used_mb: float | None = None
     throttled: bool | None = None
+    power_capped: bool | None = None
+    processes: int | None = None
 
 
 class Meter(Protocol):

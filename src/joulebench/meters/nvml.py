@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from joulebench.meters.base import NoMeterError, Reading
 
 INTERVAL_S = 0.02
+PROCESSES_EVERY = 50
+"""Polls between two looks at the processes: one second."""
 COUNTER = "nvml_counter"
 POWER = "nvml_power"
 
@@ -20,8 +22,8 @@ T = TypeVar("T")
 class Nvml:
     """Energy by the GPU's own counter (`nvml_counter`), or by its instant power integrated (`nvml_power`).
 
-    `throttled` is slowing down for heat, by the hardware or by its power brake. Running at the power limit is not:
-    that is how a GPU under load is meant to run.
+    `throttled` is slowing down for heat, by the hardware or by its power brake. Running at the power limit,
+    `power_capped`, is not: that is how a GPU under load is meant to run. Processes are counted once a second.
     """
 
     def __init__(self, gpus: Sequence[Any]) -> None:
@@ -49,6 +51,8 @@ class _Gpu:
             raise NoMeterError(f"{device} has neither an energy counter nor a power reading")
         self._integral_j = 0.0
         self._last: tuple[float, float] | None = None
+        self._processes: int | None = None
+        self._polls = 0
 
     def read(self) -> Reading:
         import pynvml
@@ -78,7 +82,15 @@ class _Gpu:
             clock_mhz=_or_none(lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM)),
             memory_used_mb=None if memory is None else memory.used / 1e6,
             throttled=None if reasons is None else bool(reasons & slowdowns),
+            power_capped=None if reasons is None else bool(reasons & pynvml.nvmlClocksThrottleReasonSwPowerCap),
+            processes=self._count_processes(),
         )
+
+    def _count_processes(self) -> int | None:
+        if self._polls % PROCESSES_EVERY == 0:
+            self._processes = compute_processes(self._gpu.handle)
+        self._polls += 1
+        return self._processes
 
     def _integrated_j(self, power_w: float) -> float:
         """Trapezoids between the polls."""
@@ -115,8 +127,16 @@ def _facts(gpu: Any) -> dict[str, Any]:
         "ecc": _mode(lambda: pynvml.nvmlDeviceGetEccMode(gpu.handle)[0]),
         "mig": _mode(lambda: pynvml.nvmlDeviceGetMigMode(gpu.handle)[0]),
         "persistence": _mode(lambda: pynvml.nvmlDeviceGetPersistenceMode(gpu.handle)),
-        "compute_processes": len(_or_none(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(gpu.handle)) or ()),
+        "compute_processes": compute_processes(gpu.handle) or 0,
     }
+
+
+def compute_processes(handle: Any) -> int | None:
+    """How many processes have a context on a GPU, those of other containers too; None where it cannot say."""
+    import pynvml
+
+    found = _or_none(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(handle))
+    return None if found is None else len(found)
 
 
 def idle_power_w(seconds: float) -> list[float]:

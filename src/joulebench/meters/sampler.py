@@ -57,7 +57,9 @@ class Readings:
             _number(reading.temperature_c),
             _number(reading.clock_mhz),
             _number(reading.memory_used_mb),
-            "" if reading.throttled is None else str(reading.throttled).lower(),
+            _flag(reading.throttled),
+            _flag(reading.power_capped),
+            "" if reading.processes is None else str(reading.processes),
         )
         self._file.write(",".join(fields) + "\n")
 
@@ -146,6 +148,10 @@ def _say_in_one_line(kind: type[BaseException], error: BaseException, trace: Tra
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.6f}"
+
+
+def _flag(value: bool | None) -> str:
+    return "" if value is None else str(value).lower()
 
 
 if __name__ == "__main__":
