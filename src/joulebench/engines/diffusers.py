@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
+from joulebench.engines.attention import in_parts
 from joulebench.engines.base import Prepared
 from joulebench.engines.loading import pipeline
 from joulebench.engines.pictures import picture
@@ -116,7 +117,8 @@ class DiffusersEngine:
             (inputs["image"],) = inputs["image"]  # every pipeline takes a bare image, and ONE_IMAGE no list
         if self._seeded:
             inputs["generator"] = self._torch.Generator(self._spec.device).manual_seed(self._spec.sample.seed)
-        made = self._pipeline(**inputs, **self._same)
+        with in_parts():
+            made = self._pipeline(**inputs, **self._same)
         if self._spec.device == "cuda":
             self._torch.cuda.synchronize()
         self._check(made, len(batch))
