@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -238,6 +239,24 @@ def test_the_full_config_is_planned_whole_in_seconds(mine: Path, hardware: str) 
     assert [run for run in runs if f"output: results/{hardware}/runs/{run}/run.json" not in said] == []
     assert said.count("\nrule measure_") == len(runs) >= 10
     assert seconds < 5
+
+
+def test_a_clone_without_a_gpu_gives_the_published_tables_byte_for_byte(tmp_path: Path) -> None:
+    copy_project(tmp_path)
+    begin = time.time() - 60
+    for number, path in enumerate(sorted(tmp_path.rglob("*"))):  # as a checkout writes them: tables before records
+        os.utime(path, (begin, begin + number * 1e-3))
+    snakemake = str(BIN / "snakemake")
+    planned = call(tmp_path, snakemake, "-n", "results/h100/leaderboard.csv")
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    assert not re.search(r"rule (measure|probe|sample|prepare)", planned.stdout)
+    published = {path: path.read_bytes() for path in sorted((tmp_path / "results/h100").rglob("*.[cs][sv][vg]"))}
+    assert len(published) >= 5  # three tables, two figures
+    for path in published:
+        path.unlink()
+    done = call(tmp_path, snakemake, "--cores", "all", *(str(path.relative_to(tmp_path)) for path in published))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [path.name for path, content in published.items() if path.read_bytes() != content] == []
 
 
 def test_hardware_that_is_not_there_ends_before_anything_is_fetched(mine: Path) -> None:

@@ -55,7 +55,8 @@ def energy_sources(rows: pl.DataFrame) -> list[str]:
     if not sources:
         return [NO_SOURCE]
     words = [SOURCES.get(source, f"energy from {source}") for source in sources]
-    return [*words, *(["no energy source for some points"] if rows["energy_source"].has_nulls() else [])]
+    served = rows.filter(pl.col("status").is_in(("measured", "overloaded")))
+    return [*words, *(["no energy source for some points"] if served["energy_source"].has_nulls() else [])]
 
 
 def energy_title(rows: pl.DataFrame) -> str:
