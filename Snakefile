@@ -32,7 +32,7 @@ wildcard_constraints:
     task="|".join(PLAN.config.tasks),
     requests="|".join(map(re.escape, PLAN.config.requests)),
     model=r"[A-Za-z0-9._-]+",
-    run=r"[A-Za-z0-9._+-]+",
+    run=r"[A-Za-z0-9._+-]+(@[0-9]+)?",
 
 
 rule all:

@@ -10,5 +10,8 @@ rule prepare_model:
         "results/models/{model}/model.json",
     log:
         "logs/models/{model}.log",
+    priority: 10
+    resources:
+        machine_percent=1,
     shell:
         'exec "$JOULEBENCH_PYTHON" workflow/scripts/prepare_model.py {wildcards.model} {output} {log} {input}'

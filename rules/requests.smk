@@ -6,5 +6,8 @@ rule sample_requests:
         facts="results/requests/{requests}.json",
     log:
         "logs/requests/{requests}.log",
+    priority: 10
+    resources:
+        machine_percent=1,
     shell:
         'exec "$JOULEBENCH_PYTHON" workflow/scripts/sample_requests.py {wildcards.requests} {output.table} {log}'

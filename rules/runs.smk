@@ -41,9 +41,12 @@ rule measure_llm:
         "logs/{hardware}/{task}/{run}.log",
     wildcard_constraints:
         task="|".join(sorted(TEXT_TASKS)),
+    # Repeats are measured in a random order: one at a time, after all that has to be prepared.
+    priority: lambda wc: PLAN.priority(cell_of(wc))
     threads: lambda wc: workflow.cores if is_cpu(wc) else 1
     resources:
         gpu=lambda wc: 0 if is_cpu(wc) else PLAN.spec(cell_of(wc)).tensor_parallel,
+        machine_percent=lambda wc: 100 if PLAN.repeated(wc.hardware) else 0,
     shell:
         'exec "$JOULEBENCH_PYTHON" workflow/scripts/measure.py {wildcards.hardware} {wildcards.task} {wildcards.run} {log}'
 

@@ -1,7 +1,7 @@
 """Two small recordings whose figures were worked out by hand."""
 
 from collections.abc import Mapping
-from math import sqrt
+from math import cos, radians, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -197,17 +197,36 @@ def test_request_latencies_of_the_window(text_row: dict[str, Any]) -> None:
     assert (text_row["latency_p50_s"], text_row["latency_p95_s"]) == pytest.approx((6.5, 6.5))
 
 
-def test_interval_by_batch_means_of_the_ratio(text_row: dict[str, Any]) -> None:
-    # Blocks of 0.25 s (a twentieth of 4 s is less), cut at iteration ends: each of the six is a block.
+def slow_waves(moves: list[float]) -> float:
+    """So few blocks have two cosines, half a turn and a whole one; 4.302653 is t(0.975) of 2 degrees of freedom."""
+    one = sum(cos(radians(180 * (i + 0.5) / len(moves))) * move for i, move in enumerate(moves))
+    two = sum(cos(radians(360 * (i + 0.5) / len(moves))) * move for i, move in enumerate(moves))
+    return 4.302653 * sqrt(2 * (one**2 + two**2) / 2)
+
+
+def test_interval_of_the_ratio(text_row: dict[str, Any]) -> None:
+    # Blocks of 0.4 s, a tenth of 4 s, cut at iteration ends: each of the six is a block.
     # Joules between 3.0, 4.0, 4.5, 5.0, 6.0, 6.5, 7.0: the counter is at 275, 450, 550, 650, 850, 950, 1050.
     joules, tokens, total = [175, 100, 100, 200, 100, 100], [2, 2, 2, 3, 2, 2], [12, 2, 2, 33, 2, 2]
     for name, amounts in (("output_token", tokens), ("total_token", total)):
         ratio = 775 / sum(amounts)
-        squares = sum((e - ratio * t) ** 2 for e, t in zip(joules, amounts, strict=True))
-        half = 2.570582 * sqrt(6 / 5 * squares) / sum(amounts)  # t(0.975) of 5 degrees of freedom, from a table
+        half = slow_waves([e - ratio * t for e, t in zip(joules, amounts, strict=True)]) / sum(amounts)
         assert text_row[f"energy_per_{name}_low_j"] == pytest.approx(ratio - half, rel=1e-6)
         assert text_row[f"energy_per_{name}_high_j"] == pytest.approx(ratio + half, rel=1e-6)
     assert text_row["energy_per_response_high_j"] == pytest.approx(5 * text_row["energy_per_output_token_high_j"])
+
+
+def test_intervals_of_power_and_throughput(text_row: dict[str, Any]) -> None:
+    # The same six blocks, of 1.0, 0.5, 0.5, 1.0, 0.5, 0.5 s.
+    joules, tokens, seconds = [175, 100, 100, 200, 100, 100], [2, 2, 2, 3, 2, 2], [1.0, 0.5, 0.5, 1.0, 0.5, 0.5]
+    for name, unit, amounts in (("power", "w", joules), ("output_tokens", "per_s", tokens)):
+        rate = sum(amounts) / 4
+        half = slow_waves([a - rate * s for a, s in zip(amounts, seconds, strict=True)]) / 4
+        assert text_row[f"{name}_{unit}"] == pytest.approx(rate)
+        assert text_row[f"{name}_low_{unit}"] == pytest.approx(rate - half, rel=1e-6)
+        assert text_row[f"{name}_high_{unit}"] == pytest.approx(rate + half, rel=1e-6)
+    for bound in ("", "_low", "_high"):
+        assert text_row[f"responses{bound}_per_s"] == pytest.approx(text_row[f"output_tokens{bound}_per_s"] / 5)
 
 
 def test_facts_of_a_point(text_row: dict[str, Any]) -> None:
@@ -273,8 +292,7 @@ def test_diffusion(tmp_path: Path) -> None:
     assert (row["latency_p50_s"], row["latency_p90_s"]) == pytest.approx((1.0, 2.0))
     # Blocks between the ends 2, 3, 4, 6, 7, 9.
     ratio, joules, outputs = 1100 / 18, [100, 100, 300, 200, 400], [4, 4, 4, 4, 2]
-    squares = sum((e - ratio * n) ** 2 for e, n in zip(joules, outputs, strict=True))
-    half = 2.776445 * sqrt(5 / 4 * squares) / 18
+    half = slow_waves([e - ratio * n for e, n in zip(joules, outputs, strict=True)]) / 18
     assert row["energy_per_response_high_j"] == pytest.approx(ratio + half, rel=1e-6)
     for name in ("energy_per_output_token_j", "queue_energy_per_response_j", "ttft_p50_s", "integrated_power_ratio"):
         assert row[name] is None
@@ -291,19 +309,22 @@ def test_a_batch_that_no_request_waits_for_is_not_overloaded() -> None:
     assert overloaded(steps(rows), 8) == (False, pytest.approx(1.5))
 
 
+def served(durations: list[float], tokens: list[int], first: list[int]) -> pl.DataFrame:
+    """Iterations that follow each other, all of them inside the window."""
+    rows = pl.DataFrame({"duration_s": durations, "output_tokens": tokens, "first_tokens": first})
+    return rows.with_columns(key=pl.lit(0, KEY), end_s=pl.col("duration_s").cum_sum(), w0=0.0, w1=sum(durations))
+
+
 def test_iterations_weigh_as_many_tokens_as_were_not_first() -> None:
     # Weights 1, 2, 2: 0.5 s has four of five, 1.0 s the fifth; by all output tokens 1.0 s would have 10 of 14.
-    served = pl.LazyFrame(
-        {"duration_s": [1.0, 0.5, 0.5], "output_tokens": [10, 2, 2], "first_tokens": [9, 0, 0]},
-    ).with_columns(key=pl.lit(0, KEY))
-    found = inter_token_latency(served).collect().row(0, named=True)
-    assert found == {"key": 0, "itl_p50_s": 0.5, "itl_p90_s": 1.0, "itl_p95_s": 1.0, "itl_p99_s": 1.0}
+    found = inter_token_latency(served([1.0, 0.5, 0.5], [10, 2, 2], [9, 0, 0])).row(0, named=True)
+    assert [found[f"itl_p{q}_s"] for q in (50, 90, 95, 99)] == [0.5, 1.0, 1.0, 1.0]
+    assert found["itl_p50_low_s"] is None  # three iterations are no five sections
 
 
 def test_a_quantile_is_the_smallest_duration_that_reaches_its_share() -> None:
     # 0.1 s has exactly half of the tokens.
-    served = pl.LazyFrame({"duration_s": [0.2, 0.1], "output_tokens": [5, 5], "first_tokens": [0, 0]})
-    found = inter_token_latency(served.with_columns(key=pl.lit(0, KEY))).collect().row(0, named=True)
+    found = inter_token_latency(served([0.2, 0.1], [5, 5], [0, 0])).row(0, named=True)
     assert (found["itl_p50_s"], found["itl_p90_s"]) == (0.1, 0.2)
 
 

@@ -1,5 +1,6 @@
 """What must hold for any recording."""
 
+import math
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from joulebench import records
 from joulebench.analysis import metrics, windows
 from joulebench.analysis.energy import energy_at, integrated_power_at, updates
-from joulebench.analysis.intervals import half_widths
+from joulebench.analysis.intervals import ratio as ratio_of
 from joulebench.analysis.keyed import KEY
 
 SIZES = pl.Schema({"key": KEY, "max_batch_size": pl.Int64})
@@ -49,7 +50,7 @@ def figures(folder: Path, load: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame],
     paths = [{0: folder / f"{name}.parquet"} for name in ("iterations", "requests", "energy")]
     for path, rows in zip(paths, load, strict=True):
         records.write_parquet(rows, path[0])
-    sizes = pl.DataFrame({"key": [0], "max_batch_size": [batch]}, schema=SIZES)
+    sizes = pl.DataFrame({"key": [0], "max_batch_size": [batch], "run": ["a"], "sampled": [3]}).cast({"key": KEY})
     return metrics.text(metrics.Files(*paths), sizes).row(0, named=True)
 
 
@@ -121,6 +122,7 @@ def test_blocks_hold_the_window_exactly_once(load: tuple[pl.DataFrame, pl.DataFr
 @settings(deadline=None, max_examples=60)
 def test_an_energy_in_proportion_has_no_interval(ratio: float, amounts: list[int]) -> None:
     joules = [ratio * amount for amount in amounts]
-    blocks = pl.DataFrame({"key": [0] * len(amounts), "energy_j": joules, "tokens": amounts})
-    assert half_widths(blocks, ["tokens"]).row(0) == (0, pytest.approx(0.0, abs=1e-9 * ratio))
-    assert half_widths(blocks.head(4), ["tokens"]).row(0) == (0, None)
+    found = ratio_of(joules, amounts)
+    assert found.value == pytest.approx(ratio)
+    assert found.half_width == pytest.approx(0.0, abs=1e-9 * ratio)
+    assert math.isnan(ratio_of(joules[:2], amounts[:2]).half_width)

@@ -482,7 +482,10 @@ def test_an_image_to_video_run_is_measured_and_recorded(
     assert run.spec["task"] == "image-to-video"
     assert run.spec["generation"]["frames"] == 3
     assert [(point.max_batch_size, point.status) for point in run.points] == [(1, "measured"), (2, "measured")]
-    for place, batch, batches in (("00-b1", 1, 4), ("01-b2", 2, 2)):  # four requests; one batch before them
+    for place, batch, batches in (
+        ("00-b1", 1, 4),
+        ("01-b2", 2, 3),
+    ):  # four requests, three batches at least; one before them
         point = tmp_path / "run" / "points" / place
         rows = read_parquet(point / "iterations.parquet", BATCHES)
         assert (

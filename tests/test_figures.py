@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from joulebench import figures, tables
+from joulebench.analysis.repeats import pooled
 from joulebench.errors import UserError
 from joulebench.figures import captions, placement, render, style
 from joulebench.figures.placement import Box, Mark
@@ -38,6 +39,15 @@ SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "</script><script>alert(1)</script>"
 
 
+def parts_of(joules: float) -> dict[str, float]:
+    """100 prompt tokens that take a fifth of a response's energy, and 400 output tokens."""
+    figures = {"mean_prompt_tokens": 100.0, "mean_output_tokens": 400.0}
+    for name, each in (("prompt", 0.2 * joules / 100), ("decoded", 0.8 * joules / 400)):
+        for bound, share in (("", 1.0), ("_low", 0.9), ("_high", 1.1)):
+            figures[f"energy_per_{name}_token{bound}_j"] = each * share
+    return figures
+
+
 def example(**changes: object) -> pl.DataFrame:
     """points.csv of nine sweeps on an H100; the last point of Qwen's is overloaded."""
     rows = []
@@ -60,6 +70,7 @@ def example(**changes: object) -> pl.DataFrame:
                     "energy_per_response_low_j": joules * 0.97,
                     "energy_per_response_high_j": joules * 1.04,
                     "tdp_estimate_j": joules * 1.3,
+                    **(parts_of(joules) if task == "llm-chat" else {}),
                     "tpot_p50_s" if task == "llm-chat" else "latency_p50_s": seconds,
                     "measured_on": "2025-11-02",
                     **changes,
@@ -70,7 +81,7 @@ def example(**changes: object) -> pl.DataFrame:
 
 def best(points: pl.DataFrame) -> pl.DataFrame:
     """leaderboard.csv of the example: a model's last point, which Mistral's target is too strict for."""
-    last = points.group_by("task", "model", maintain_order=True).last()
+    last = pooled(points, pl.lit(True)).group_by("task", "model", maintain_order=True).last()
     return last.with_columns(
         rank=pl.lit(1, pl.Int64),
         meets_latency_target=pl.col("model") != MISTRAL,
@@ -141,11 +152,115 @@ def test_lines_name_every_run_and_both_axes(tmp_path: Path) -> None:
     assert not any(re.fullmatch(r"[\d.]+(e.*|\D)", text) for text in found)  # no 1e-2, no 5m
 
 
+def test_points_that_are_flagged_are_owned_up_to_and_invalid_ones_not_drawn(tmp_path: Path) -> None:
+    valid = example(verdict="valid")
+    first = pl.col("max_batch_size") == pl.col("max_batch_size").min().over("task", "model", "variant")
+    flagged = valid.with_columns(verdict=pl.when(first).then(pl.lit("flagged: drift")).otherwise("verdict"))
+    invalid = valid.with_columns(verdict=pl.when(first).then(pl.lit("invalid: clock step")).otherwise("verdict"))
+
+    def owned_up(points: pl.DataFrame) -> bool:
+        return any("flagged points included" in text for text in texts("time_energy_tradeoff", points, tmp_path))
+
+    assert (owned_up(valid), owned_up(flagged), owned_up(invalid)) == (False, True, False)
+    # The first points: six runs of llm-chat at B = 1, 2 or 4, three of text-to-image at 1.
+    left = texts("time_energy_tradeoff", invalid, tmp_path)
+    assert "not drawn, without energy or latency: 6 invalid" in left
+    assert "not drawn, without energy or latency: 3 invalid" in left
+    assert "1" in texts("time_energy_tradeoff", valid, tmp_path)
+    assert "1" not in left
+
+
+def test_a_model_that_a_check_left_out_says_so(tmp_path: Path) -> None:
+    left_out = pl.col("model") == PHI
+
+    def save(where: pl.Expr) -> list[str]:
+        path = tmp_path / "figure.svg"
+        rows = best(example(verdict="valid")).with_columns(
+            energy_per_response_j=pl.when(~where).then("energy_per_response_j"),
+            verdict=pl.when(where).then(pl.lit("flagged: drift (5, at most 3)")).otherwise("verdict"),
+        )
+        render.save(figures.draw("energy_per_response", example(), rows), [path])
+        return [line for text in ElementTree.parse(path).iter(f"{SVG}text") for line in text.itertext()]
+
+    assert "left out: flagged, B = 32" in save(left_out)
+    assert "No point of text-to-image passed every check: there are no bars to draw." in save(
+        pl.col("task") == "text-to-image"
+    )
+
+
+def test_repeats_are_one_point_of_their_mean(tmp_path: Path) -> None:
+    once = example(repeat=1, verdict="valid")
+    more = [
+        once.with_columns(
+            repeat=pl.lit(repeat, pl.Int64), energy_per_response_j=pl.col("energy_per_response_j") * share
+        )
+        for repeat, share in ((2, 1.02), (3, 1.04))
+    ]
+    doubtful = once.with_columns(
+        repeat=pl.lit(4, pl.Int64), energy_per_response_j=pl.lit(1e9), verdict=pl.lit("flagged: it moves")
+    )
+    points = pl.concat([once, *more, doubtful])
+    tradeoff = texts("time_energy_tradeoff", points, tmp_path)
+    assert tradeoff.count("256") == 3
+    drawn = figures.draw("time_energy_tradeoff", points, best(points)).to_dict()["datasets"]
+    (curves,) = [
+        rows for rows in drawn.values() if {row.get("run") for row in rows} >= {LLAMA, QWEN} and "energy" in rows[0]
+    ]
+    first = [row["energy"] for row in curves if (row["run"], row["max_batch_size"]) == (LLAMA, 4)]
+    assert first == [pytest.approx(360 * 1.02)]  # the mean of 1, 1.02 and 1.04
+    means = "Means of 3 repeats, each from a new start of the engine; their intervals hold what differs between them."
+    assert means in tradeoff
+    assert means in texts("energy_per_response", points.filter(pl.col("repeat") < 4), tmp_path)
+    assert not any(text.startswith("Means of") for text in texts("time_energy_tradeoff", once, tmp_path))
+
+
+def test_bars_part_the_energy_of_prompt_and_output(tmp_path: Path) -> None:
+    found = texts("prefill_decode", example(), tmp_path)
+    # Gemma's last of seven steps down by 1.6 from 64 J: 64 / 1.6^6 = 3.815 J, a fifth of it for 100 prompt tokens.
+    assert "0.763 J prompt (20 %) + 3.05 J output" in found
+    assert "100 prompt tokens at 0.00763 J, 400 output tokens at 0.00763 J, B = 256" in found
+    assert [run for run in found if run in (GEMMA, PHI, QWEN, MISTRAL, FLUX)] == [GEMMA, PHI, QWEN, MISTRAL]
+    assert {"prompt (prefill)", "output (decode)"} <= set(found)
+    assert "both, not told apart" not in found
+
+
+def test_the_bar_of_the_output_begins_where_that_of_the_prompt_ends(tmp_path: Path) -> None:
+    drawn = figures.draw("prefill_decode", example(), best(example())).to_dict()["datasets"]
+    bars = [
+        row for rows in drawn.values() for row in rows if row.get("run") == GEMMA and "label" in row and "part" in row
+    ]
+    joules = 64 / 1.6**6
+    ends = [(row["part"], row["start"], row["end"], row["low"], row["high"]) for row in bars]
+    assert ends == [
+        ("prompt (prefill)", 0.0, *(pytest.approx(share * joules) for share in (0.2, 0.18, 0.22))),
+        ("output (decode)", *(pytest.approx(share * joules) for share in (0.2, 1.0, 0.92, 1.08))),
+    ]
+
+
+def test_parts_that_may_be_nothing_are_one_bar(tmp_path: Path) -> None:
+    doubtful = pl.when(pl.col("model") != GEMMA).then(pl.col("energy_per_prompt_token_low_j")).otherwise(-0.001)
+    found = texts("prefill_decode", example().with_columns(energy_per_prompt_token_low_j=doubtful), tmp_path)
+    assert "3.81 J: its parts are not known well enough" in found
+    assert {"both, not told apart", "100 prompt tokens, 400 output tokens, B = 256"} <= set(found)
+
+
+def test_without_parts_the_figure_says_so_in_words(tmp_path: Path) -> None:
+    whole = without(example(), "energy_per_prompt_token", "energy_per_decoded_token")
+    found = texts("prefill_decode", whole, tmp_path)
+    assert "The energy of llm-chat is known as a whole alone: its answers ended by themselves, or too soon." in found
+    gone = pl.when(pl.col("model") != PHI).then(pl.col("energy_per_prompt_token_j"))
+    some = texts("prefill_decode", example().with_columns(energy_per_prompt_token_j=gone), tmp_path)
+    assert "not drawn, without the energy of its parts: 1 of 5 models" in some
+    images = texts("prefill_decode", example().filter(pl.col("task") == "text-to-image"), tmp_path)
+    assert any(text.startswith("No text task is among the results") for text in images)
+
+
 def test_without_energy_the_figures_say_so_in_words(tmp_path: Path) -> None:
-    points = without(example(energy_source=None), "energy_per_response", "tdp_estimate")
+    points = without(example(energy_source=None), "energy_per", "tdp_estimate")
     for name in figures.FIGURES:
         found = texts(name, points, tmp_path)
-        assert sum(text.startswith("No energy was measured for") for text in found) == 2
+        tasks = 1 if name == "prefill_decode" else 2  # only a text task has a prompt and a decode
+        assert sum(text.startswith("No energy was measured for") for text in found) == tasks
         assert any("no energy source: energy not shown" in text for text in found)
         assert not any(text.startswith("Energy per response (J)") for text in found)
 

@@ -53,7 +53,8 @@ def figures(folder: Path, iterations: pl.DataFrame) -> dict[str, Any]:
     for name, table in tables.items():
         records.write_parquet(table, folder / f"{name}.parquet")
     files = metrics.Files(**{name: {0: folder / f"{name}.parquet"} for name in tables})
-    sizes = pl.DataFrame({"key": [0], "max_batch_size": [2]}, schema_overrides={"key": metrics.windows.KEY})
+    known = {"key": [0], "max_batch_size": [2], "run": [0], "sampled": [8]}
+    sizes = pl.DataFrame(known, schema_overrides={"key": metrics.windows.KEY})
     return metrics.text(files, sizes).row(0, named=True)
 
 
@@ -66,6 +67,9 @@ def test_the_stationary_window_holds_whole_batches(tmp_path: Path, left: tuple[i
     assert row["energy_per_output_token_j"] == pytest.approx(140 / 5)
     assert row["energy_per_total_token_j"] == pytest.approx(140 / 25)
     assert row["energy_per_response_j"] == pytest.approx(140 / 2)
+    # Each batch is alike, and so the interval has no width, though its seconds are not: of two batches nothing is told.
+    bounds = [row["energy_per_output_token_low_j"], row["energy_per_output_token_high_j"]]
+    assert bounds == ([pytest.approx(140 / 5)] * 2 if batches == 3 else [None, None])
     assert row["power_w"] == pytest.approx(70.0)
     assert row["output_tokens_per_s"] == pytest.approx(2.5)
     assert row["mean_batch_size"] == pytest.approx(2.0)

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import yaml
 
-from joulebench.tables import LEADERBOARD, LEFT_OUT, POINTS, read_csv
+from joulebench.tables import CHECKS, LEADERBOARD, LEFT_OUT, POINTS, read_csv
 
 PROJECT = Path(__file__).parents[1]
 FIGURES = [
@@ -89,6 +89,12 @@ def test_every_configured_model_has_a_row_and_every_figure_is_there(project: Pat
     assert points["energy_source"].null_count() == 0
     assert (points["energy_per_response_j"] > 0).all()
     assert read_csv(project / "results/cpu/left_out.csv", LEFT_OUT).is_empty()
+    # Its windows are too short on purpose, and its config lets flagged points in.
+    doubtful = points.filter(pl.col("verdict") != "valid")
+    assert doubtful["verdict"].str.starts_with("flagged: ").all()
+    fired = read_csv(project / "results/cpu/checks.csv", CHECKS)
+    assert set(fired.select("task", "max_batch_size").rows()) == set(doubtful.select("task", "max_batch_size").rows())
+    assert best["energy_per_response_j"].null_count() == 0
     for name in FIGURES:
         assert (project / name).stat().st_size > 1000
     for log in (project / "logs").rglob("*.log"):
@@ -99,6 +105,19 @@ def test_a_second_call_has_nothing_to_do(project: Path) -> None:
     done = snakemake(project, "--cores", "all", "results/cpu/leaderboard.csv", "all")
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_more_repeats_measure_only_what_is_missing(project: Path) -> None:
+    done = snakemake(project, "--cores", "all", "-n", "--config", "repeats=3")
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    for task, model, _ in RUNS:
+        record = f"results/cpu/runs/{task}/{model.replace('/', '--')}"
+        assert f"output: {record}/run.json" not in said
+        for repeat in (2, 3):
+            assert f"output: {record}@{repeat}/run.json" in said
+    for rule in ("sample_requests", "prepare_model", "probe_machine"):
+        assert f"rule {rule}" not in said
 
 
 def test_one_figure_alone(mine: Path) -> None:
@@ -201,6 +220,22 @@ def test_a_changed_latency_target_redraws_the_tables_and_measures_nothing(mine: 
     assert "rule measure" not in done.stdout + done.stderr
     best = read_csv(mine / "results/cpu/leaderboard.csv", LEADERBOARD).filter(pl.col("task") == "llm-chat")
     assert best.select("rank", "meets_latency_target").row(0) == (None, False)
+
+
+def test_without_publish_flagged_the_same_records_make_a_leaderboard_of_valid_points(mine: Path) -> None:
+    done = snakemake(mine, "--cores", "all", "results/cpu/leaderboard.csv", "--config", "publish_flagged=false")
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "rule tables" in said
+    assert "rule measure" not in said
+    best = read_csv(mine / "results/cpu/leaderboard.csv", LEADERBOARD)
+    assert (best["verdict"] != "valid").any()
+    assert best["task"].to_list() == TASKS
+    for verdict, joules, rank, reason in best.select("verdict", "energy_per_response_j", "rank", "reason").iter_rows():
+        if verdict == "valid":
+            assert joules > 0
+        else:
+            assert (joules, rank, reason) == (None, None, verdict)
 
 
 def test_corrupt_records_are_named_in_one_line(mine: Path) -> None:

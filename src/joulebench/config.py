@@ -125,11 +125,28 @@ class Timed(Strict):
     seconds: PositiveFloat
 
 
+class Adaptive(Strict):
+    """One turnover (or the warm-up batches), then until energy per output is known well enough."""
+
+    kind: Literal["adaptive"]
+    half_width: float = Field(0.02, gt=0, lt=0.5, description="Wanted half-width of the interval, as a share.")
+    confidence: float = Field(0.95, ge=0.5, le=0.999)
+    min_seconds: PositiveFloat = Field(10.0, description="Of the window after the turnover.")
+    max_seconds: PositiveFloat = Field(120.0, description="The end where the wanted precision is never reached.")
+    max_requests: PositiveInt | None = Field(None, description="Another such end: so many finished requests.")
+
+    @model_validator(mode="after")
+    def _room(self) -> "Adaptive":
+        if self.max_seconds < self.min_seconds:
+            raise ValueError(f"max_seconds {self.max_seconds:g} is under min_seconds {self.min_seconds:g}; raise it")
+        return self
+
+
 class Sweep(Strict):
     """The points of a run: batch sizes in rising order, and when each of them ends."""
 
     batch_sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
-    protocol: Annotated[Fixed | Timed, Field(discriminator="kind")]
+    protocol: Annotated[Fixed | Timed | Adaptive, Field(discriminator="kind")]
     warmup_batches: NonNegativeInt = Field(1, description="Diffusion: whole batches before the window opens.")
 
     @model_validator(mode="after")
@@ -223,12 +240,15 @@ class Entry(Strict):
     sample: Sample | None = None
     output_length: OutputLength | None = None
     sweep: Sweep | None = None
+    repeats: PositiveInt | None = Field(None, description="Instead of the config's own number.")
 
 
 class Config(Strict):
     """The whole of config.yaml."""
 
     measure_on: tuple[HardwareName, ...] = Field(description="The hardware that `snakemake all` covers.")
+    repeats: PositiveInt = Field(1, description="How often each run is measured, each time from a new engine's start.")
+    publish_flagged: bool = Field(False, description="Take flagged points into the leaderboard; invalid ones never.")
     hardware: dict[HardwareName, Hardware]
     tasks: dict[TaskName, Task]
     models: dict[ModelId, Model]
@@ -283,6 +303,10 @@ class Config(Strict):
         """The name of the requests that one cell of the matrix serves."""
         own = f"{task}.{hardware}"
         return own if own in self.requests else task
+
+    def repeats_of(self, hardware: str, task: TaskName) -> int:
+        """How often the runs of one entry of the matrix are measured."""
+        return self.matrix[hardware][task].repeats or self.repeats
 
     def engine_of(self, hardware: str, task: TaskName, run: str) -> Engine:
         """The engine of one cell of the matrix: its variant's where that names one, else the entry's."""

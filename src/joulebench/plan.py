@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from joulebench import datasets, engines
 from joulebench.checked import ConfigError, nearest
@@ -14,19 +17,23 @@ from joulebench.spec import RunSpec, run_folder, run_spec
 
 FORMATS = ("svg", "png", "html")
 
+ORDER_SEED = 0
+"""Of the order in which repeated runs are measured (Plan.priority)."""
+
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of the matrix."""
+    """One run of the matrix: a repeat k > 1 of it lies in a folder of its own, `{run}@{k}`."""
 
     hardware: str
     task: TaskName
     run: str
+    repeat: int = 1
 
     @property
     def folder(self) -> Path:
         """results/{hardware}/runs/{task}/{run}"""
-        return Path("results", self.hardware, "runs", self.task, run_folder(self.run))
+        return Path("results", self.hardware, "runs", self.task, run_folder(self.run, self.repeat))
 
     @property
     def model_folder(self) -> Path:
@@ -45,10 +52,11 @@ class Plan:
     def __init__(self, config: Config) -> None:
         self.config = config
         self._cells: dict[tuple[str, str, str], Cell] = {
-            (hardware, task, run_folder(run)): Cell(hardware, task, run)
+            (hardware, task, run_folder(run, repeat)): Cell(hardware, task, run, repeat)
             for hardware, tasks in config.matrix.items()
             for task, entry in tasks.items()
             for run in entry.models
+            for repeat in range(1, config.repeats_of(hardware, task) + 1)
         }
         self._models = {run_folder(name): name for name in config.models}
         if len(self._models) < len(config.models):
@@ -60,7 +68,36 @@ class Plan:
 
     def spec(self, cell: Cell) -> RunSpec:
         """The resolved spec of a run."""
-        return run_spec(self.config, cell.hardware, cell.task, cell.run)
+        return run_spec(self.config, cell.hardware, cell.task, cell.run, cell.repeat)
+
+    def repeated(self, hardware: str) -> bool:
+        """Whether any run of the hardware is measured more than once."""
+        return any(self.config.repeats_of(hardware, task) > 1 for task in self.config.matrix[hardware])
+
+    def priority(self, cell: Cell) -> float:
+        """Between 0 and 1, larger for what is measured earlier; 0 for all where the hardware has no repeats.
+
+        A randomised complete block design (Fisher, The Design of Experiments, 1935): first every run once, then every
+        run a second time, and so on, each round in a random order of its own. A drift of the machine over the hours
+        then falls on all models alike, and not on those that the config names last.
+        """
+        return self._priorities[cell]
+
+    @cached_property
+    def _priorities(self) -> dict[Cell, float]:
+        found: dict[Cell, float] = {}
+        for hardware in self.config.matrix:
+            cells = sorted(self.cells(hardware), key=lambda cell: (cell.repeat, cell.task, cell.run))
+            if not self.repeated(hardware):
+                found |= dict.fromkeys(cells, 0.0)
+                continue
+            ordered: list[Cell] = []
+            for repeat in range(1, cells[-1].repeat + 1):
+                block = [cell for cell in cells if cell.repeat == repeat]
+                permutation = np.random.default_rng([ORDER_SEED, repeat]).permutation(len(block))
+                ordered += [block[place] for place in permutation]
+            found |= {cell: 1 - place / len(ordered) for place, cell in enumerate(ordered)}
+        return found
 
     def cell(self, hardware: str, task: str, folder: str) -> Cell:
         """The run whose records lie in results/{hardware}/runs/{task}/{folder}. Raises ConfigError for no such run."""
@@ -103,6 +140,7 @@ class Plan:
         return {
             "specs": {str(cell.folder): self.spec(cell).hash for cell in self.cells(hardware)},
             "tdp_w": self.config.hardware[hardware].tdp_w,
+            "publish_flagged": self.config.publish_flagged,
             "targets": {
                 name: task.model_dump(mode="json")["latency_target"] for name, task in self.config.tasks.items()
             },

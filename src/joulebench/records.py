@@ -1,6 +1,6 @@
 """The raw records of a run: the schema of every table, and how they are written, read and checked.
 
-    results/{hardware}/runs/{task}/{run}/
+    results/{hardware}/runs/{task}/{run}/          a run's repeat k > 1: {run}@{k}/
         run.json                     written last: the sweep is complete
         points/{NN}-b{batch}/        one folder a point, renamed into place when the point has ended
             requests.parquet  iterations.parquet  energy.parquet  point.json
@@ -108,6 +108,7 @@ ADDED = {"power_capped", "processes"}
 """Columns that records of an earlier version lack: read as null."""
 
 Status = Literal["measured", "overloaded", "out_of_memory", "failed"]
+EndedBy = Literal["precision", "max_seconds", "max_requests"]
 
 
 class RecordError(UserError):
@@ -124,7 +125,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Point(Record):
-    """point.json: one load setting of a run, and how it ended."""
+    """point.json: one load setting of a run, and how it ended (`ended_by`: under the adaptive protocol)."""
 
     point: int
     max_batch_size: int
@@ -132,6 +133,7 @@ class Point(Record):
     reason: str | None = None
     started_utc: str
     duration_s: float
+    ended_by: EndedBy | None = None
 
 
 class Requests(Record):

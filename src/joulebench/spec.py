@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import JsonValue
+from pydantic import JsonValue, PositiveInt
 
 from joulebench.config import (
     Checkpoint,
@@ -58,11 +58,12 @@ class RunSpec(Strict):
     prompt_form: PromptForm = "chat"
     stop: tuple[StopString, ...] = ()
     sweep: Sweep
+    repeat: PositiveInt = 1
 
     @property
     def run(self) -> str:
-        """The run's folder name: the model id with '/' as '--', then '+variant' where there is one."""
-        return run_folder(self.model if self.variant is None else f"{self.model}+{self.variant}")
+        """The run's folder name: `run_folder` of the model id, with '+variant' where there is one, and the repeat."""
+        return run_folder(self.model if self.variant is None else f"{self.model}+{self.variant}", self.repeat)
 
     @property
     def hash(self) -> str:
@@ -75,12 +76,12 @@ class RunSpec(Strict):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def run_folder(run: str) -> str:
-    """`owner/name+variant` -> `owner--name+variant`."""
-    return run.replace("/", "--")
+def run_folder(run: str, repeat: int = 1) -> str:
+    """`owner/name+variant` -> `owner--name+variant`, its third repeat `owner--name+variant@3`."""
+    return run.replace("/", "--") + (f"@{repeat}" if repeat > 1 else "")
 
 
-def run_spec(config: Config, hardware: str, task: TaskName, run: str) -> RunSpec:
+def run_spec(config: Config, hardware: str, task: TaskName, run: str, repeat: int = 1) -> RunSpec:
     """Resolve one cell of the matrix; `run` is a model id, with `+variant` where there is one."""
     name, _, variant_name = run.partition("+")
     entry, model, place = config.matrix[hardware][task], config.models[name], config.hardware[hardware]
@@ -108,6 +109,7 @@ def run_spec(config: Config, hardware: str, task: TaskName, run: str) -> RunSpec
         prompt_form=asked.prompt_form,
         stop=asked.stop,
         sweep=entry.sweep or asked.sweep,
+        repeat=repeat,
     )
 
 

@@ -12,17 +12,35 @@ from joulebench.records import write_text
 
 SIGNIFICANT_DIGITS = 6
 QUANTILES = (50, 90, 95, 99)
+LATENCIES = ("ttft", "submission_ttft", "tpot", "itl", "latency")
+BOUNDS = ("", "_low", "_high")
+"""A figure x of unit j and its 95 % interval: x_j, x_low_j, x_high_j."""
 
 
-def _interval(name: str) -> dict[str, type[pl.Float64]]:
-    """A figure and its 95 % interval: x_j -> x_j, x_low_j, x_high_j."""
-    stem, unit = name.rsplit("_", 1)
-    return {name: pl.Float64, f"{stem}_low_{unit}": pl.Float64, f"{stem}_high_{unit}": pl.Float64}
+def _interval(name: str, unit: str) -> dict[str, type[pl.Float64]]:
+    return {f"{name}{bound}_{unit}": pl.Float64 for bound in BOUNDS}
 
 
 def _quantiles(name: str) -> dict[str, type[pl.Float64]]:
-    return {f"{name}_p{q}_s": pl.Float64 for q in QUANTILES}
+    return {column: dtype for q in QUANTILES for column, dtype in _interval(f"{name}_p{q}", "s").items()}
 
+
+_CONDITIONS: dict[str, type[pl.DataType]] = {
+    "throttled_share": pl.Float64,
+    "power_capped_share": pl.Float64,
+    "processes": pl.Int64,
+    "temperature_start_c": pl.Float64,
+    "temperature_end_c": pl.Float64,
+    "clock_mean_mhz": pl.Float64,
+    "clock_min_mhz": pl.Float64,
+    "poll_gap_s": pl.Float64,
+    "counter_updates": pl.Int64,
+    "preemptions": pl.Int64,
+    "requests_failed": pl.Int64,
+    "answers_cut": pl.Int64,
+    "clock_step_s": pl.Float64,
+    "drift_z": pl.Float64,
+}
 
 _POINT: dict[str, type[pl.DataType]] = {
     "task": pl.String,
@@ -35,36 +53,43 @@ _POINT: dict[str, type[pl.DataType]] = {
     "engine": pl.String,
     "dtype": pl.String,
     "max_batch_size": pl.Int64,
+    "repeat": pl.Int64,
     "mean_batch_size": pl.Float64,
     "status": pl.String,
     "reason": pl.String,
+    "ended_by": pl.String,
+    "verdict": pl.String,
+    "unchecked": pl.String,
     "energy_source": pl.String,
-    **_interval("energy_per_response_j"),
-    **_interval("energy_per_output_token_j"),
-    **_interval("energy_per_total_token_j"),
+    **_interval("energy_per_response", "j"),
+    **_interval("energy_per_output_token", "j"),
+    **_interval("energy_per_total_token", "j"),
+    **_interval("adjusted_energy_per_output_token", "j"),
+    **_interval("energy_per_prompt_token", "j"),
+    **_interval("energy_per_decoded_token", "j"),
     "queue_energy_per_response_j": pl.Float64,
     "queue_energy_per_output_token_j": pl.Float64,
-    "power_w": pl.Float64,
+    "net_energy_per_response_j": pl.Float64,
+    "net_energy_per_output_token_j": pl.Float64,
+    "idle_power_w": pl.Float64,
+    **_interval("power", "w"),
     "integrated_power_ratio": pl.Float64,
     "tdp_estimate_j": pl.Float64,
-    "output_tokens_per_s": pl.Float64,
-    "responses_per_s": pl.Float64,
+    **_interval("output_tokens", "per_s"),
+    **_interval("responses", "per_s"),
     "mean_prompt_tokens": pl.Float64,
     "mean_output_tokens": pl.Float64,
-    **_quantiles("ttft"),
-    **_quantiles("submission_ttft"),
-    **_quantiles("tpot"),
-    **_quantiles("itl"),
-    **_quantiles("latency"),
+    **{column: dtype for name in LATENCIES for column, dtype in _quantiles(name).items()},
     "window": pl.String,
     "window_s": pl.Float64,
     "window_responses": pl.Int64,
     "peak_memory_mb": pl.Float64,
+    **_CONDITIONS,
     "measured_on": pl.String,
 }
 
 POINTS = pl.Schema(_POINT)
-"""points.csv: one row a point. Null where a figure does not apply or was not measured."""
+"""points.csv: one row a point and repeat. Null where a figure does not apply or was not measured."""
 
 _VERDICT: dict[str, type[pl.DataType]] = {
     "rank": pl.Int64,
@@ -72,8 +97,42 @@ _VERDICT: dict[str, type[pl.DataType]] = {
     "latency_target": pl.String,
 }
 
-LEADERBOARD = pl.Schema(_VERDICT | _POINT)
-"""leaderboard.csv: one row a task and model, the best point of it. `rank` counts within a task."""
+_POINTS_ONLY = {
+    "repeat",
+    "ended_by",
+    "unchecked",
+    *_CONDITIONS,
+    *(f"{name}_p{q}{bound}_s" for name in LATENCIES for q in QUANTILES for bound in BOUNDS if bound),
+}
+
+_POOLED: dict[str, type[pl.DataType]] = {
+    "repeats": pl.Int64,
+    "between_run_sd_j": pl.Float64,
+    "within_run_sd_j": pl.Float64,
+}
+
+LEADERBOARD = pl.Schema(
+    _VERDICT | {name: dtype for name, dtype in _POINT.items() if name not in _POINTS_ONLY} | _POOLED
+)
+"""leaderboard.csv: one row a task and model, the best point of it, its repeats pooled (analysis.repeats).
+`rank` counts within a task. The intervals of the latencies, and what the checks look at, are in points.csv alone."""
+
+CHECKS = pl.Schema(
+    {
+        "task": pl.String,
+        "model": pl.String,
+        "variant": pl.String,
+        "max_batch_size": pl.Int64,
+        "repeat": pl.Int64,
+        "check": pl.String,
+        "severity": pl.String,
+        "fact": pl.String,
+        "found": pl.Float64,
+        "limit": pl.Float64,
+        "source": pl.String,
+    }
+)
+"""checks.csv: one row for each point and check that fired."""
 
 LEFT_OUT = pl.Schema({"task": pl.String, "run": pl.String, "reason": pl.String})
 """left_out.csv: the run folders that a table did not take, and why."""

@@ -1,36 +1,61 @@
-"""The raw records of one hardware's runs -> points.csv, leaderboard.csv, left_out.csv."""
+"""The raw records of one hardware's runs -> points.csv, leaderboard.csv, left_out.csv, checks.csv."""
 
 import logging
 from pathlib import Path
 
+import polars as pl
+
+from joulebench.analysis.conditions import read_machine
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.points import WantedRun, points
+from joulebench.analysis.verdicts import USABLE, VALID, fired
 from joulebench.errors import UserError
 from joulebench.journal import journal
 from joulebench.plan import Plan
 from joulebench.resolved import handed_over
-from joulebench.tables import LEADERBOARD, LEFT_OUT, POINTS, write_csv
+from joulebench.tables import CHECKS, LEADERBOARD, LEFT_OUT, POINTS, write_csv
 
 
-def main(hardware: str, points_csv: Path, leaderboard_csv: Path, left_out_csv: Path, log: Path) -> None:
+def main(
+    hardware: str,
+    machine_json: Path | None,
+    points_csv: Path,
+    leaderboard_csv: Path,
+    left_out_csv: Path,
+    checks_csv: Path,
+    log: Path,
+) -> None:
     with journal(log, f"tables of {hardware}"):
         plan = Plan(handed_over())
         tdp_w = plan.config.hardware[hardware].tdp_w
-        wanted = [WantedRun(cell.folder, plan.spec(cell), tdp_w) for cell in plan.cells(hardware)]
+        probed = None if machine_json is None else read_machine(machine_json)
+        wanted = [WantedRun(cell.folder, plan.spec(cell), tdp_w, probed) for cell in plan.cells(hardware)]
         table, left_out = points(wanted)
         for row in left_out.iter_rows(named=True):
             logging.warning("left out: %s %s: %s", row["task"], row["run"], row["reason"])
         if table.is_empty():
             raise UserError(f"{hardware}: no run was measured as the config says; see what was left out above")
         targets = {name: task.latency_target for name, task in plan.config.tasks.items()}
-        best = leaderboard(table, targets)
+        best = leaderboard(table, targets, plan.config.publish_flagged)
         write_csv(left_out, LEFT_OUT, left_out_csv)
+        write_csv(fired(table), CHECKS, checks_csv)
         write_csv(table, POINTS, points_csv)
         write_csv(best, LEADERBOARD, leaderboard_csv)
+        doubtful = table.filter(pl.col("status").is_in(USABLE) & (pl.col("verdict") != VALID)).height
+        if doubtful:
+            logging.warning("%d points are flagged or invalid: %s says why", doubtful, checks_csv)
         logging.info("%d points, %d rows on the leaderboard", table.height, best.height)
 
 
 if "snakemake" in globals():
     job = globals()["snakemake"]
-    out = job.output
-    main(job.wildcards.hardware, Path(out.points), Path(out.leaderboard), Path(out.left_out), Path(job.log[0]))
+    out, machine = job.output, job.input.machine
+    main(
+        job.wildcards.hardware,
+        Path(machine) if machine else None,
+        Path(out.points),
+        Path(out.leaderboard),
+        Path(out.left_out),
+        Path(out.checks),
+        Path(job.log[0]),
+    )

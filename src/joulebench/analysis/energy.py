@@ -21,7 +21,7 @@ class Headline:
     def __init__(self, files: Mapping[int, Path]) -> None:
         """Read key -> energy.parquet. Raises RecordError where a file is missing, damaged or out of order."""
         columns = ("device", "source", "time_s", "energy_j", "power_w", "memory_used_mb")
-        polls = _headline(read_keyed(files, ENERGY, columns))
+        polls = headline(read_keyed(files, ENERGY, columns))
         self._polls: dict[str, pl.DataFrame] = {}
         self._updates: dict[str, pl.DataFrame] = {}
         for device in sorted(polls["device"].unique()):
@@ -120,7 +120,8 @@ def _at(knots: pl.LazyFrame, asked: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _headline(energy: pl.DataFrame) -> pl.DataFrame:
+def headline(energy: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `energy` (key, device, ...) of the headline devices of each key."""
     gpu = pl.col("device").str.starts_with("gpu:")
     if energy.select(gpu.all()).item():
         return energy

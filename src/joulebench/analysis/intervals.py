@@ -1,45 +1,114 @@
-"""95 % intervals of energy per token or output: batch means of a ratio.
+"""Intervals of a ratio over consecutive blocks of a window, which depend on one another.
 
-The window is cut into k blocks, long enough to be nearly independent; block i drew E_i joules for T_i tokens.
-The ratio r = sum E / sum T has the residuals e_i = E_i - r T_i and the half-width
+Block i of about 1 s drew E_i joules for T_i tokens. The ratio r = sum E / sum T moves by e_i / sum T with each block,
+e_i = E_i - r T_i (Cochran, Sampling Techniques, 3rd ed., chapter 6). Power and contexts wander over seconds, so the
+e_i of neighbours are alike, and intervals that take them for independent are too narrow. The variance of their sum is
+the equal-weighted cosine estimate of Lazarus, Lewis, Stock and Watson (2018), HAR Inference: Recommendations for
+Practice, Journal of Business & Economic Statistics 36(4), with their number of cosines: the mean square of
 
-    t(0.975, k - 1) sqrt(k / (k - 1) sum e_i^2) / sum T
+    c_j = sqrt(2) sum_i cos(pi j (i - 1/2) / n) x_i,     j = 1 ... v,     v = 0.4 n^(2/3), at least 2, at most n - 1
 
-Batch means: Law, Simulation Modeling and Analysis, chapter on output data analysis for a single system.
-Variance of a ratio estimator: Cochran, Sampling Techniques, chapter 6.
+for n blocks that add x_i each, and Student's t with v degrees of freedom. So only the slow waves of the window count,
+which are those that a longer one would still show. benchmarks/interval_coverage.py says how often
+they hold the truth.
 """
 
-import polars as pl
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
-from joulebench.analysis.keyed import whole_sum
-
 CONFIDENCE = 0.95
-FEWEST_BLOCKS = 5
+FEWEST_BLOCKS = 3
+FEWEST_ADJUSTED = 8
+"""Blocks of which an interval, and an adjusted figure, is told."""
 
 
-def half_widths(blocks: pl.DataFrame, amounts: list[str]) -> pl.DataFrame:
-    """Half-width of sum(energy_j) / sum(amount), for each of `amounts`, by key.
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and the half-width of its interval, in one unit; NaN where unknown."""
 
-    `blocks`: key, energy_j (that of the block) and the amounts. The result has a row a key and a column
-    `{amount}_half_width`, J a unit of the amount; null for fewer than 5 blocks, an unknown energy or no amount.
+    value: float
+    half_width: float
+
+
+@dataclass(frozen=True)
+class Adjusted:
+    """Energy per output token at the sample's own mix, and what one token of each kind adds, J."""
+
+    per_output_token: Estimate
+    prompt_token: Estimate
+    output_token: Estimate
+
+
+UNKNOWN = Estimate(float("nan"), float("nan"))
+
+
+def ratio(numerator: ArrayLike, denominator: ArrayLike, confidence: float = CONFIDENCE) -> Estimate:
+    """sum(numerator) / sum(denominator) over consecutive blocks of about equal duration, in the order of time.
+
+    NaN where a value is not finite or the denominators sum to no more than 0; the half-width alone is NaN for fewer
+    than 3 blocks.
     """
-    count, energy = pl.len(), pl.col("energy_j")
-    squares = [
-        (energy - energy.sum() / pl.col(amount).sum() * pl.col(amount)).pow(2).sum().alias(f"{amount}_squares")
-        for amount in amounts
-    ]
-    sums = blocks.group_by("key", maintain_order=True).agg(
-        *squares, *(whole_sum(amount) for amount in amounts), count=count, known=energy.null_count() == 0
-    )
-    quantile = stdtrit(sums["count"].cast(pl.Float64).to_numpy() - 1, (1 + CONFIDENCE) / 2)
-    k = pl.col("count")
-    return sums.with_columns(t=pl.Series(quantile, dtype=pl.Float64)).select(
-        "key",
-        *(
-            pl.when(pl.col("known") & (k >= FEWEST_BLOCKS) & (pl.col(amount) > 0))
-            .then(pl.col("t") * (k / (k - 1) * pl.col(f"{amount}_squares")).sqrt() / pl.col(amount))
-            .alias(f"{amount}_half_width")
-            for amount in amounts
-        ),
-    )
+    above, below = np.asarray(numerator, dtype=float), np.asarray(denominator, dtype=float)
+    total = float(below.sum())
+    if not (np.isfinite(above).all() and np.isfinite(total) and total > 0):
+        return UNKNOWN
+    value = float(above.sum()) / total
+    return Estimate(value, _half_width((above - value * below) / total, confidence))
+
+
+def adjusted(
+    energy_j: ArrayLike,
+    output_tokens: ArrayLike,
+    prompt_tokens: ArrayLike,
+    prompt_per_output: float,
+    confidence: float = CONFIDENCE,
+) -> Adjusted:
+    """Energy per output token with the prompt tokens as a control variate, whose true ratio is known.
+
+    E_i = a T_i + b P_i + e_i, with sum e = 0 and b by least squares on the excess P_i - T_i sum P / sum T (the
+    regression estimate: Cochran, chapter 7; control variates: Law, Simulation Modeling and Analysis, chapter 11).
+    per_output_token is a + b prompt_per_output, prompt_token b, output_token a. Arguments as in `ratio`; all NaN for
+    fewer than 8 blocks, or where prompts do not vary against outputs.
+    """
+    energy, outputs, prompts = (np.asarray(one, dtype=float) for one in (energy_j, output_tokens, prompt_tokens))
+    total = float(outputs.sum())
+    finite = np.isfinite(energy).all() and np.isfinite(prompts).all() and np.isfinite((total, prompt_per_output)).all()
+    if not (finite and total > 0 and energy.size >= FEWEST_ADJUSTED):
+        return Adjusted(UNKNOWN, UNKNOWN, UNKNOWN)
+    plain, seen = float(energy.sum()) / total, float(prompts.sum()) / total
+    excess = prompts - seen * outputs
+    squares = float(excess @ excess)
+    if squares <= 1e-12 * float(prompts @ prompts):
+        return Adjusted(UNKNOWN, UNKNOWN, UNKNOWN)
+    rest = energy - plain * outputs
+    slope = float(excess @ rest) / squares
+    rest = rest - slope * excess
+    of_slope = excess * rest / squares
+
+    def at(mix: float) -> Estimate:
+        moved = rest / total + (mix - seen) * of_slope
+        return Estimate(plain + slope * (mix - seen), _half_width(moved, confidence, fitted=1))
+
+    return Adjusted(at(prompt_per_output), Estimate(slope, _half_width(of_slope, confidence, fitted=1)), at(0.0))
+
+
+def _half_width(moves: NDArray[np.float64], confidence: float, fitted: int = 0) -> float:
+    """t times the standard error of the sum of `moves`, which sum to 0; `fitted`: slopes that they have lost."""
+    count = moves.size
+    if count < FEWEST_BLOCKS:
+        return float("nan")
+    waves = _cosines(count)
+    variance = float(np.square(waves @ moves).mean()) * (count - 1) / (count - 1 - fitted)
+    return float(stdtrit(len(waves), (1 + confidence) / 2) * np.sqrt(variance))
+
+
+@lru_cache(maxsize=512)
+def _cosines(count: int) -> NDArray[np.float64]:
+    """Of the blocks, one row a wave, scaled so that the mean square of each row's sum is that of the moves' sum."""
+    waves = min(count - 1, max(2, round(0.4 * count ** (2 / 3))))
+    places = (np.arange(count) + 0.5) / count
+    return np.asarray(np.sqrt(2) * np.cos(np.pi * np.outer(np.arange(1, waves + 1), places)))

@@ -4,11 +4,13 @@ Every frame of this room has a column `key` (UInt32): the position of a point am
 in rising order. One frame then holds many runs, and each figure is computed for all of them at once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from joulebench.records import RecordError, read_parquet
 
@@ -48,6 +50,15 @@ def check_order(frame: pl.DataFrame, column: str, files: Mapping[int, Path]) -> 
             f"{files[bad.item()]}: {column} is null or goes back, expected rising times; "
             "delete the run's folder and run again, or restore it from where it was published"
         )
+
+
+def by_key(frame: pl.DataFrame, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, NDArray[np.float64]]]]:
+    """Each key of `frame`, which is sorted by key, with its part of the columns; a null is NaN."""
+    keys = frame["key"].to_numpy()
+    arrays = {name: frame[name].cast(pl.Float64).to_numpy() for name in columns}
+    bounds = [0, *(np.flatnonzero(np.diff(keys)) + 1).tolist(), keys.size] if keys.size else []
+    for first, end in pairwise(bounds):
+        yield int(keys[first]), {name: values[first:end] for name, values in arrays.items()}
 
 
 def whole_sum(column: str) -> pl.Expr:

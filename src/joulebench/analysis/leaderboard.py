@@ -5,27 +5,34 @@ from collections.abc import Mapping
 import polars as pl
 
 from joulebench import tables
-from joulebench.analysis.points import USABLE
+from joulebench.analysis.repeats import POINT, pooled
+from joulebench.analysis.verdicts import FLAGGED, USABLE, VALID
 from joulebench.config import LatencyTarget
 from joulebench.names import TaskName
 
 _GROUP = ("task", "model")
 
 
-def leaderboard(points: pl.DataFrame, targets: Mapping[TaskName, LatencyTarget | None]) -> pl.DataFrame:
+def leaderboard(
+    points: pl.DataFrame, targets: Mapping[TaskName, LatencyTarget | None], publish_flagged: bool = False
+) -> pl.DataFrame:
     """The best point of each task and model (tables.LEADERBOARD), sorted by task, rank and model.
 
-    `points`: tables.POINTS; `targets`: task -> its latency target, None where every point will do. Of a model's
-    measured and overloaded points, variants too, the best is the one of least energy per response that meets
-    the target; where none of those has an energy, the one of most responses per second. Where none meets the
-    target, it is the one of least latency, and without a rank. A model without any figures keeps a row, with the
-    reason of its first point, and neither verdict nor rank. Points that are equally good: the smaller batch size
-    comes first, then the variant's name. Equal energies share a rank.
+    `points`: tables.POINTS; `targets`: task -> its latency target, None where every point will do. Only points whose
+    verdict is `valid` are taken, with `publish_flagged` flagged ones too, and the repeats of a point are pooled
+    (analysis.repeats). Of a model's points, variants too, the best is the one of least energy per response that meets
+    the target; where none of those has an energy, the one of most responses per second. Where none meets the target,
+    it is the one of least latency, and without a rank. A model without any such point keeps a row, with the reason of
+    its first point, no figures and no rank. Points that are equally good: the smaller batch size comes first, then
+    the variant's name. Equal energies share a rank.
     """
-    usable = pl.col("status").is_in(USABLE) & pl.col("responses_per_s").is_not_null()
+    trusted = (pl.col("verdict") == VALID) | (FLAGGED & publish_flagged)
+    usable = (pl.col("status").is_in(USABLE) & pl.col("responses_per_s").is_not_null() & trusted).fill_null(False)
+    flagged = pl.col("verdict").filter(usable & FLAGGED).first().over(POINT)
+    points = points.with_columns(verdict=pl.when(usable).then(pl.coalesce(flagged, "verdict")).otherwise("verdict"))
     order = ["max_batch_size", "variant"]
     best = (
-        _judged(points, targets)
+        _judged(pooled(points, usable), targets)
         .with_columns(usable=usable)
         .with_columns(meets_latency_target=pl.when("usable").then(pl.col("meets_latency_target")))
         .with_columns(
@@ -41,7 +48,12 @@ def leaderboard(points: pl.DataFrame, targets: Mapping[TaskName, LatencyTarget |
         )
         .unique(_GROUP, keep="first", maintain_order=True)
     )
-    ranked = best.with_columns(rank=pl.col("energy").rank("min").over("task"))
+    left_out = pl.col("status").is_in(USABLE) & ~pl.col("usable")
+    ranked = best.with_columns(
+        pl.when("usable").then(pl.col(pl.Float64)),
+        rank=pl.col("energy").rank("min").over("task"),
+        reason=pl.when(left_out).then("verdict").otherwise("reason"),
+    )
     return ranked.sort("task", "rank", "model", nulls_last=[False, True, False]).select(
         pl.col(name).cast(dtype) for name, dtype in tables.LEADERBOARD.items()
     )

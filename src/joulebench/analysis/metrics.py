@@ -2,7 +2,10 @@
 
 Per response of text: energy per output token x mean output tokens of the point's requests. Hence
 energy per token x tokens per second = power, and energy per response = energy per token x mean length, exactly.
-The interval per response is that per output token x the same mean length, the lengths taken as given.
+The intervals per response, of energy and of throughput, take that mean length as given.
+
+The adjusted energy per output token is that of the mix of prompt and output tokens in the whole sample of requests,
+where the window's own mix is a matter of chance. It tells the energy of a prompt token and of a decoded token apart.
 """
 
 from collections.abc import Mapping
@@ -12,13 +15,16 @@ from pathlib import Path
 import polars as pl
 
 from joulebench.analysis import latency, windows
+from joulebench.analysis.conditions import drifts
 from joulebench.analysis.energy import Headline
-from joulebench.analysis.intervals import half_widths
 from joulebench.analysis.keyed import check_order, read_keyed, whole_sum
+from joulebench.analysis.uncertainty import Figure, adjusted_energy, ratios
 from joulebench.records import BATCHES, ITERATIONS, REQUESTS
+from joulebench.tables import BOUNDS
 
 _ITERATION = ("end_s", "running", "waiting", "prompt_tokens", "output_tokens", "first_tokens", "finished")
 _REQUEST = (
+    "request",
     "prompt_tokens",
     "output_tokens",
     "submitted_s",
@@ -29,6 +35,18 @@ _REQUEST = (
     "asked_output_tokens",
 )
 _BATCH = ("start_s", "end_s", "outputs", "warmup")
+
+_TEXT_RATIOS: dict[Figure, tuple[str, str]] = {
+    ("energy_per_output_token", "j"): ("energy_j", "output_tokens"),
+    ("energy_per_total_token", "j"): ("energy_j", "total_tokens"),
+    ("power", "w"): ("energy_j", "duration_s"),
+    ("output_tokens", "per_s"): ("output_tokens", "duration_s"),
+}
+_DIFFUSION_RATIOS: dict[Figure, tuple[str, str]] = {
+    ("energy_per_response", "j"): ("energy_j", "outputs"),
+    ("power", "w"): ("energy_j", "duration_s"),
+    ("responses", "per_s"): ("outputs", "duration_s"),
+}
 
 
 @dataclass(frozen=True)
@@ -41,9 +59,10 @@ class Files:
 
 
 def text(files: Files, sizes: pl.DataFrame) -> pl.DataFrame:
-    """Figures of text points: one row a key of `sizes` (key, max_batch_size), columns as in tables.POINTS.
+    """Figures of text points: one row a key of `sizes`, columns as in tables.POINTS.
 
-    Beside them `gpus`, how many GPUs drew the energy, and `missing`, why there are figures that are null.
+    `sizes`: key, max_batch_size, run (the points of one run share it), sampled (how many requests a run may serve).
+    Beside the figures `gpus`, how many GPUs drew the energy, and `missing`, why there are figures that are null.
     Raises RecordError where a file is missing, damaged or out of order.
     """
     iterations = read_keyed(files.iterations, ITERATIONS, _ITERATION)
@@ -52,27 +71,25 @@ def text(files: Files, sizes: pl.DataFrame) -> pl.DataFrame:
     served = windows.inside(windows.with_durations(iterations.lazy()), found.lazy()).collect()
     blocks = windows.blocks(served.lazy()).collect()
     blocks = blocks.with_columns(total_tokens=pl.col("output_tokens") + pl.col("prompt_tokens"))
-    sums = blocks.group_by("key").agg(
-        whole_sum(name) for name in ("output_tokens", "total_tokens", "finished", "running_s", "duration_s")
-    )
+    sums = blocks.group_by("key").agg(whole_sum(name) for name in ("finished", "running_s", "duration_s"))
     requests = read_keyed(files.requests, REQUESTS, _REQUEST)
+    table, drawn = _with_energy(found, blocks, files.energy)
     parts = [
-        sums.lazy(),
-        windows.queue_tokens(iterations.lazy(), found.lazy()),
-        latency.inter_token_latency(served.lazy()),
-        latency.request_latency(requests.lazy(), found.lazy()),
-        _mean_lengths(requests.lazy()),
+        sums,
+        windows.queue_tokens(iterations.lazy(), found.lazy()).collect(),
+        latency.inter_token_latency(served),
+        latency.request_latency(requests, found),
+        _mean_lengths(requests.lazy()).collect(),
+        ratios(drawn, _TEXT_RATIOS),
+        adjusted_energy(drawn, _prompt_per_output(requests.lazy(), sizes.lazy()).collect()),
+        drifts(drawn, "output_tokens"),
     ]
-    table = _with_energy(found, blocks, ["output_tokens", "total_tokens"], files.energy)
-    for part in pl.collect_all(parts):
+    for part in parts:
         table = table.join(part, on="key", how="left", maintain_order="left")
     length = pl.col("mean_output_tokens")
     return (
         table.with_columns(
-            *_with_interval("energy_per_output_token", "output_tokens"),
-            *_with_interval("energy_per_total_token", "total_tokens"),
             queue_energy_per_output_token_j=_ratio("queue_energy_j", "queue_output_tokens"),
-            output_tokens_per_s=_ratio("output_tokens", "window_s"),
             mean_batch_size=_ratio("running_s", "duration_s"),
             window_responses=pl.col("finished"),
             window=pl.when(pl.col("start_s").is_not_null()).then(pl.lit("stationary")),
@@ -80,12 +97,12 @@ def text(files: Files, sizes: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             *(
                 (pl.col(f"energy_per_output_token{bound}_j") * length).alias(f"energy_per_response{bound}_j")
-                for bound in ("", "_low", "_high")
+                for bound in BOUNDS
             ),
+            *((pl.col(f"output_tokens{bound}_per_s") / length).alias(f"responses{bound}_per_s") for bound in BOUNDS),
             queue_energy_per_response_j=pl.col("queue_energy_per_output_token_j") * length,
-            responses_per_s=pl.col("output_tokens_per_s") / length,
         )
-        .drop("output_tokens", "finished")
+        .drop("finished")
     )
 
 
@@ -96,19 +113,15 @@ def diffusion(files: Files, keys: pl.DataFrame) -> pl.DataFrame:
     found = windows.batch_windows(batches.lazy(), keys.lazy()).collect()
     blocks = windows.batch_blocks(batches.lazy()).collect()
     sums = blocks.group_by("key").agg(whole_sum("outputs"), batches=pl.len())
-    table = _with_energy(found, blocks, ["outputs"], files.energy).join(sums, on="key", how="left")
-    waits = latency.batch_latency(batches.lazy()).collect()
-    return (
-        table.join(waits, on="key", how="left", maintain_order="left")
-        .with_columns(
-            *_with_interval("energy_per_response", "outputs"),
-            responses_per_s=_ratio("outputs", "window_s"),
-            mean_batch_size=_ratio("outputs", "batches"),
-            window_responses=pl.col("outputs"),
-            window=pl.when(pl.col("start_s").is_not_null()).then(pl.lit("batches")),
-        )
-        .drop("outputs", "batches")
-    )
+    table, drawn = _with_energy(found, blocks, files.energy)
+    waits = latency.batch_latency(batches, found)
+    for part in (sums, waits, ratios(drawn, _DIFFUSION_RATIOS), drifts(drawn, "outputs")):
+        table = table.join(part, on="key", how="left", maintain_order="left")
+    return table.with_columns(
+        mean_batch_size=_ratio("outputs", "batches"),
+        window_responses=pl.col("outputs"),
+        window=pl.when(pl.col("start_s").is_not_null()).then(pl.lit("batches")),
+    ).drop("outputs", "batches")
 
 
 def _mean_lengths(requests: pl.LazyFrame) -> pl.LazyFrame:
@@ -128,10 +141,33 @@ def _mean_lengths(requests: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
+def _prompt_per_output(requests: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
+    """key, prompt_per_output: prompt tokens over asked output tokens of the whole sample that the run serves.
+
+    A point serves all `sampled` requests once before it repeats any (measure/order.py), so that its first `sampled` are
+    the whole sample. Null where no point of the run came so far, or where the model ends its answers itself.
+    """
+    asked = ("prompt_tokens", "asked_output_tokens")
+    tokens = (
+        requests.select("key", "request", pl.col(asked).cast(pl.Int64))
+        .join(sizes.select("key", "run", "sampled"), on="key")
+        .filter(pl.col("request") < pl.col("sampled"))
+        .group_by("run", "key", "sampled", maintain_order=True)
+        .agg(pl.len(), *(whole_sum(name) for name in asked))
+        .filter((pl.col("len") == pl.col("sampled")) & (pl.col("asked_output_tokens") > 0))
+        .group_by("run", maintain_order=True)
+        .first()
+    )
+    mix = pl.col("prompt_tokens") / pl.col("asked_output_tokens")
+    return (
+        sizes.select("key", "run").join(tokens.select("run", prompt_per_output=mix), on="run", how="left").drop("run")
+    )
+
+
 def _with_energy(
-    found: pl.DataFrame, blocks: pl.DataFrame, amounts: list[str], files: Mapping[int, Path]
-) -> pl.DataFrame:
-    """`found` (the windows) with what was drawn over them, and the half-widths of it over `amounts` of `blocks`."""
+    found: pl.DataFrame, blocks: pl.DataFrame, files: Mapping[int, Path]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """`found` (the windows) with what was drawn over them; and `blocks` with their own energy_j and duration_s."""
     meters = Headline(files)
     columns = found.columns
     if "queue_start_s" not in columns:
@@ -146,19 +182,20 @@ def _with_energy(
         integrated_j=integrated_j,
     ).join(meters.points(), on="key", how="left", maintain_order="left")
     cut = blocks.with_columns(counter_j=meters.energy_j(blocks, "end_s")).join(
-        table.select("key", "counter_start_j"), on="key", how="left", maintain_order="left"
+        table.select("key", "start_s", "counter_start_j"), on="key", how="left", maintain_order="left"
     )
-    before = pl.when(pl.col("key") == pl.col("key").shift()).then(pl.col("counter_j").shift())
-    cut = cut.with_columns(energy_j=pl.col("counter_j") - before.fill_null(pl.col("counter_start_j")))
-    return (
-        table.join(half_widths(cut, amounts), on="key", how="left", maintain_order="left")
-        .with_columns(
-            power_w=_ratio("energy_j", "window_s"),
-            integrated_power_ratio=_ratio("energy_j", "integrated_j"),
-            missing=pl.concat_str("no_window", _no_energy(), separator="; ", ignore_nulls=True).replace("", None),
-        )
-        .drop("no_window", "counter_start_j", "integrated_j")
+    drawn = cut.with_columns(energy_j=_risen("counter_j", "counter_start_j"), duration_s=_risen("end_s", "start_s"))
+    table = table.with_columns(
+        integrated_power_ratio=_ratio("energy_j", "integrated_j"),
+        missing=pl.concat_str("no_window", _no_energy(), separator="; ", ignore_nulls=True).replace("", None),
     )
+    return table.drop("no_window", "counter_start_j", "integrated_j"), drawn
+
+
+def _risen(column: str, start: str) -> pl.Expr:
+    """By how much `column` rose since the key's row before, or since `start` in its first."""
+    before = pl.when(pl.col("key") == pl.col("key").shift()).then(pl.col(column).shift()).otherwise(pl.col(start))
+    return pl.col(column) - before
 
 
 def _no_energy() -> pl.Expr:
@@ -186,16 +223,6 @@ def _no_energy() -> pl.Expr:
         )
     )
     return pl.when(lost).then(pl.format("{}: {}", what, why))
-
-
-def _with_interval(name: str, amount: str) -> list[pl.Expr]:
-    """`{name}_j` = energy / amount, with its `{name}_low_j` and `{name}_high_j`."""
-    figure, half = _ratio("energy_j", amount), pl.col(f"{amount}_half_width")
-    return [
-        figure.alias(f"{name}_j"),
-        (figure - half).alias(f"{name}_low_j"),
-        (figure + half).alias(f"{name}_high_j"),
-    ]
 
 
 def _ratio(numerator: str, denominator: str) -> pl.Expr:

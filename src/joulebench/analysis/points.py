@@ -1,4 +1,4 @@
-"""points.csv: from the raw records of many runs to one row a point."""
+"""points.csv: from the raw records of many runs to one row a point and repeat."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,36 +9,42 @@ from typing import Any
 import polars as pl
 
 from joulebench import tables
-from joulebench.analysis import metrics
+from joulebench.analysis import conditions, metrics
 from joulebench.analysis.keyed import KEY
+from joulebench.analysis.verdicts import USABLE, judged
 from joulebench.names import TEXT_TASKS
-from joulebench.records import Point, Run, point_folder, read_run
+from joulebench.records import Machine, Point, Run, point_folder, read_run
 from joulebench.spec import RunSpec
 
 RUNS_AT_ONCE = 10
 GROUPS_AT_ONCE = 2
 """Bound the memory: the records of so many runs, and groups of them, are held at a time."""
 
-USABLE = ("measured", "overloaded")
-
 
 @dataclass(frozen=True)
 class WantedRun:
-    """A run folder that the config asks for, what it must stand for, and its device's TDP in W (null: ask run.json)."""
+    """A run folder that the config asks for, what it must stand for, and its device's TDP in W (null: ask run.json).
+
+    `probed`: results/{hardware}/machine.json, which tells what the hardware draws when idle; None where there is none.
+    """
 
     folder: Path
     spec: RunSpec
     tdp_w: float | None
+    probed: Machine | None = None
 
 
 def points(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """One row for every point of the wanted runs (tables.POINTS), and the runs left out (tables.LEFT_OUT).
 
     A run is left out when its records were measured under another spec than the config's. Rows are sorted by task,
-    model, variant and point, whatever the order of `wanted`. A point that failed has null figures.
+    model, variant, repeat and point, whatever the order of `wanted`. A point that failed has null figures.
     Raises RecordError, which names the file, where one is missing or damaged.
     """
-    ordered = sorted(wanted, key=lambda one: (one.spec.task, one.spec.model, one.spec.variant or "", str(one.folder)))
+    ordered = sorted(
+        wanted,
+        key=lambda one: (one.spec.task, one.spec.model, one.spec.variant or "", one.spec.repeat, str(one.folder)),
+    )
     taken: list[tuple[WantedRun, Run]] = []
     left_out: list[dict[str, str]] = []
     for one in ordered:
@@ -66,7 +72,11 @@ def _other_spec(run: Run, one: WantedRun) -> str:
 
 def _facts(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
     """What is known of each point before its records are read."""
-    rows = [_point_facts(one, run, point) for one, run in taken for point in run.points]
+    rows = [
+        _point_facts(one, run, point, step_s)
+        for one, run in taken
+        for point, step_s in zip(run.points, conditions.clock_steps(run), strict=True)
+    ]
     return pl.DataFrame(rows, schema=_FACTS, orient="row").with_row_index("key").cast({"key": KEY})
 
 
@@ -82,18 +92,24 @@ _FACTS = pl.Schema(
         "engine": pl.String(),
         "dtype": pl.String(),
         "max_batch_size": pl.Int64(),
+        "repeat": pl.Int64(),
         "status": pl.String(),
         "reason": pl.String(),
+        "ended_by": pl.String(),
         "measured_on": pl.String(),
         "tdp_w": pl.Float64(),
+        "idle_power_w": pl.Float64(),
+        "clock_step_s": pl.Float64(),
         "on_gpu": pl.Boolean(),
+        "run": pl.String(),
+        "sampled": pl.Int64(),
         "folder": pl.String(),
     }
 )
 _COMPUTED = {"key": KEY(), "gpus": pl.UInt32(), "missing": pl.String()}
 
 
-def _point_facts(one: WantedRun, run: Run, point: Point) -> dict[str, Any]:
+def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | None) -> dict[str, Any]:
     spec = one.spec
     return {
         "task": spec.task,
@@ -106,11 +122,17 @@ def _point_facts(one: WantedRun, run: Run, point: Point) -> dict[str, Any]:
         "engine": spec.engine,
         "dtype": spec.dtype,
         "max_batch_size": point.max_batch_size,
+        "repeat": spec.repeat,
         "status": point.status,
         "reason": point.reason,
+        "ended_by": point.ended_by,
         "measured_on": run.started_utc[:10],
         "tdp_w": one.tdp_w if one.tdp_w is not None else run.machine.tdp_w,
+        "idle_power_w": conditions.idle_power_w(run.machine, one.probed),
+        "clock_step_s": clock_step_s,
         "on_gpu": spec.device == "cuda",
+        "run": str(one.folder),
+        "sampled": spec.sample.requests,
         "folder": str(one.folder / "points" / point_folder(point.point, point.max_batch_size)),
     }
 
@@ -121,10 +143,24 @@ def _figures(facts: pl.DataFrame) -> pl.DataFrame:
     text, diffusion = usable.filter(is_text), usable.filter(~is_text)
     parts = [pl.DataFrame(schema={"key": KEY})]
     if text.height:
-        parts.append(metrics.text(_files(text), text.select("key", "max_batch_size")))
+        files = _files(text)
+        figures = metrics.text(files, text.select("key", "max_batch_size", "run", "sampled"))
+        preempted = conditions.of_iterations(files.iterations, _windows(figures))
+        parts.append(_with_conditions(figures, files).join(preempted, on="key", how="left", maintain_order="left"))
     if diffusion.height:
-        parts.append(metrics.diffusion(_files(diffusion), diffusion.select("key")))
+        files = _files(diffusion)
+        parts.append(_with_conditions(metrics.diffusion(files, diffusion.select("key")), files))
     return pl.concat(parts, how="diagonal_relaxed")
+
+
+def _windows(figures: pl.DataFrame) -> pl.DataFrame:
+    return figures.select("key", "start_s", "end_s")
+
+
+def _with_conditions(figures: pl.DataFrame, files: metrics.Files) -> pl.DataFrame:
+    for part in (conditions.of_energy(files.energy, _windows(figures)), conditions.of_requests(files.requests)):
+        figures = figures.join(part, on="key", how="left", maintain_order="left")
+    return figures
 
 
 def _files(facts: pl.DataFrame) -> metrics.Files:
@@ -142,5 +178,8 @@ def _finished(table: pl.DataFrame) -> pl.DataFrame:
     drawing = pl.when(pl.col("on_gpu")).then(gpus).otherwise(1)
     reason = pl.concat_str("reason", "missing", separator="; ", ignore_nulls=True).replace("", None)
     tdp_estimate_j = pl.col("tdp_w") * drawing / pl.col("responses_per_s")
-    table = table.with_columns(reason=reason, tdp_estimate_j=tdp_estimate_j)
-    return table.select(pl.col(name).cast(dtype) for name, dtype in tables.POINTS.items())
+    above_idle = 1 - pl.col("idle_power_w") / pl.col("power_w")
+    gross = ("energy_per_response_j", "energy_per_output_token_j")
+    net = ((pl.col(name) * above_idle).alias(f"net_{name}") for name in gross)
+    table = table.with_columns(*net, reason=reason, tdp_estimate_j=tdp_estimate_j)
+    return judged(table.select(pl.col(name).cast(dtype) for name, dtype in tables.POINTS.items()))

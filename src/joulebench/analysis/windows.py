@@ -16,8 +16,8 @@ from joulebench.analysis.keyed import KEY, whole_sum
 FILLED = 0.95
 """Share of the maximum batch size under which memory, not the cap, limits the batch."""
 
-SHORT_WINDOW_S = 20.0
-BLOCK_S, SHORTEST_BLOCK_S, SHORT_WINDOW_BLOCKS = 1.0, 0.25, 20
+SHORT_WINDOW_S = 10.0
+BLOCK_S, SHORTEST_BLOCK_S, SHORT_WINDOW_BLOCKS = 1.0, 0.25, 10
 
 
 def text_windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
@@ -95,19 +95,26 @@ def queue_tokens(iterations: pl.LazyFrame, windows: pl.LazyFrame) -> pl.LazyFram
 
 
 def blocks(served: pl.LazyFrame) -> pl.LazyFrame:
-    """Cut the rows inside windows (with w0, w1) at iteration ends into blocks for batch means.
+    """Cut the rows inside windows (with w0, w1) at iteration ends into blocks, of which intervals are told.
 
-    Blocks are of about 1 s; in windows under 20 s, of a twentieth of the window, but never under 0.25 s. What is
-    left over at the end joins the last block. One row a block that holds an iteration: key, block, end_s,
+    Blocks are of about 1 s; in windows under 10 s, of a tenth of the window, but never under 0.25 s. What is
+    left over at the end joins the last block. Where all requests of a batch finish together, the batches are the
+    blocks: a part of one says nothing of the whole. One row a block that holds an iteration: key, block, end_s,
     output_tokens, prompt_tokens, finished, running_s (time integral of `running`), duration_s.
     """
     length = pl.col("w1") - pl.col("w0")
     short = length < SHORT_WINDOW_S
-    twentieth = length / SHORT_WINDOW_BLOCKS
-    smallest = twentieth < SHORTEST_BLOCK_S
-    block_s = pl.when(~short).then(BLOCK_S).when(smallest).then(SHORTEST_BLOCK_S).otherwise(twentieth)
+    tenth = length / SHORT_WINDOW_BLOCKS
+    smallest = tenth < SHORTEST_BLOCK_S
+    block_s = pl.when(~short).then(BLOCK_S).when(smallest).then(SHORTEST_BLOCK_S).otherwise(tenth)
     count = pl.when(short & ~smallest).then(float(SHORT_WINDOW_BLOCKS)).otherwise((length / block_s).floor()).clip(1.0)
     block = pl.min_horizontal(((pl.col("end_s") - pl.col("w0")) / block_s).floor(), count - 1).cast(pl.Int32)
+    ends = pl.col("finished") > 0
+    emptied = ends & (pl.col("finished") == pl.col("running"))
+    steady = (pl.col("running").min() == pl.col("running").max()) & (pl.col("running").max() > 1)
+    together = (steady & emptied.any() & (emptied == ends).all()).over("key")
+    batch = emptied.cast(pl.Int32).cum_sum().shift(1, fill_value=0).over("key")
+    batches = emptied.sum().cast(pl.Int32).over("key")
     return (
         served.select(
             "key",
@@ -115,7 +122,7 @@ def blocks(served: pl.LazyFrame) -> pl.LazyFrame:
             "duration_s",
             pl.col("output_tokens", "prompt_tokens", "finished").cast(pl.Int64),
             running_s=pl.col("running") * pl.col("duration_s"),
-            block=block,
+            block=pl.when(together).then(pl.min_horizontal(batch, batches - 1)).otherwise(block),
         )
         .group_by("key", "block", maintain_order=True)
         .agg(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FIGURES: dict[str, str] = {
     "energy_per_response": "joulebench.figures.energy_per_response",
+    "prefill_decode": "joulebench.figures.prefill_decode",
     "time_energy_tradeoff": "joulebench.figures.time_energy_tradeoff",
 }
 """Name of a figure -> its module, imported when the figure is drawn."""

@@ -26,7 +26,8 @@ _TARGET = re.compile(r"(ttft|tpot|itl|latency)_p(\d+)_s <= (\d+(?:\.\d*)?(?:e[+-
 
 
 def subtitle(rows: pl.DataFrame) -> list[str]:
-    """Lines for under a figure's title: the hardware, the energy sources, the dates, and whether weights are synthetic.
+    """Lines for under a figure's title: the hardware, the energy sources, the dates, whether weights are synthetic, and
+    whether flagged points are shown.
 
     `rows` has the columns of tables.POINTS.
     """
@@ -35,7 +36,7 @@ def subtitle(rows: pl.DataFrame) -> list[str]:
     devices = rows.select("device", "hardware").unique().sort("device", "hardware", nulls_last=True)
     hardware = [f"{device} ({key})" if device else str(key) for device, key in devices.iter_rows()]
     lines: list[str] = []
-    for part in [*hardware, *energy_sources(rows), *_dates(rows), *_weights(rows)]:
+    for part in [*hardware, *energy_sources(rows), *_dates(rows), *_weights(rows), *_flagged(rows)]:
         if lines and len(lines[-1]) + len(part) < LINE_CHARACTERS:
             lines[-1] += f" · {part}"
         else:
@@ -72,6 +73,11 @@ def is_estimate() -> pl.Expr:
     return pl.col("energy_source").str.split("+").list.contains(ESTIMATE)
 
 
+def is_invalid() -> pl.Expr:
+    """Whether a check voids a row's figures."""
+    return pl.col("verdict").str.starts_with("invalid").fill_null(False)
+
+
 def latency_target(target: str | None) -> str | None:
     """`tpot_p50_s <= 0.2` -> `latency target: median time per output token at most 0.2 s`."""
     if target is None:
@@ -96,9 +102,21 @@ def run_name() -> pl.Expr:
     )
 
 
+def repeats(rows: pl.DataFrame) -> list[str]:
+    """A line on how many repeats the figures of pooled rows (analysis.repeats) are means of, if it is several."""
+    counts = rows.filter(pl.col("energy_per_response_j").is_not_null())["repeats"].drop_nulls().unique().sort()
+    if counts.is_empty() or counts[-1] == 1:
+        return []
+    many = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
+    return [
+        f"Means of {many} repeats, each from a new start of the engine; their intervals hold what differs between them."
+    ]
+
+
 def why_not(rows: pl.DataFrame) -> str:
     """How many of `rows` have which status: `2 out_of_memory, 1 failed`."""
-    counts = rows["status"].fill_null("unknown").value_counts().sort("status")
+    why = pl.when(is_invalid() & pl.col("energy_per_response_j").is_not_null()).then(pl.lit("invalid"))
+    counts = rows.select(status=why.otherwise("status").fill_null("unknown"))["status"].value_counts().sort("status")
     return ", ".join(f"{count} {status}" for status, count in counts.iter_rows())
 
 
@@ -107,6 +125,11 @@ def _dates(rows: pl.DataFrame) -> list[str]:
     if days.is_empty():
         return []
     return [f"measured {days[0]}" if len(days) == 1 else f"measured {days[0]} to {days[-1]}"]
+
+
+def _flagged(rows: pl.DataFrame) -> list[str]:
+    flagged = pl.col("verdict").str.starts_with("flagged") & pl.col("energy_per_response_j").is_not_null()
+    return [] if rows.filter(flagged).is_empty() else ["flagged points included"]
 
 
 def _weights(rows: pl.DataFrame) -> list[str]:

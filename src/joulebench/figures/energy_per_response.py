@@ -32,7 +32,7 @@ def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
     notes = ["Thin lines: 95 % intervals."] if rows["energy_per_response_low_j"].is_not_null().any() else []
     notes += ["B: maximum batch size of the point."] if kinds else []
     notes += ["TDP: thermal design power."] if AT_TDP in kinds else []
-    subtitle = [*captions.subtitle(leaderboard), *([" ".join(notes)] if notes else [])]
+    subtitle = [*captions.subtitle(leaderboard), *([" ".join(notes)] if notes else []), *captions.repeats(leaderboard)]
     return style.figure("Energy per response, each model at its best point", subtitle, panels or [style.nothing()])
 
 
@@ -53,6 +53,8 @@ def _label(row: dict[str, object]) -> str:
     else:
         why = str(row["status"]).replace("_", " ")
         parts = ["no energy measured" if row["status"] in ("measured", "overloaded") else f"no energy ({why})"]
+        if _is_left_out(row):
+            parts = [f"left out: {str(row['verdict']).partition(':')[0]}"]
     if row["max_batch_size"] is not None:
         parts.append(f"B = {row['max_batch_size']}")
     if row["missed"]:
@@ -60,11 +62,19 @@ def _label(row: dict[str, object]) -> str:
     return ", ".join(parts)
 
 
+def _is_left_out(row: dict[str, object]) -> bool:
+    """Whether a row has no figures because a check left its points out."""
+    usable = row["status"] in ("measured", "overloaded") and row["energy_per_response_j"] is None
+    return usable and str(row["verdict"]).startswith(("flagged", "invalid"))
+
+
 def _panel(task: str, rows: pl.DataFrame, kinds: list[str]) -> style.Panel:
     target = captions.latency_target(next(iter(rows["latency_target"].drop_nulls().to_list()), None))
     title = alt.TitleParams(task, subtitle=[target] if target else [])
     if rows["energy_per_response_j"].is_null().all():
-        return style.message(title, f"No energy was measured for {task}: there are no bars to draw.")
+        left_out = any(_is_left_out(row) for row in rows.iter_rows(named=True))
+        why = f"No point of {task} passed every check" if left_out else f"No energy was measured for {task}"
+        return style.message(title, f"{why}: there are no bars to draw.")
     data = rows.select(
         "run",
         "kind",
@@ -81,20 +91,7 @@ def _panel(task: str, rows: pl.DataFrame, kinds: list[str]) -> style.Panel:
         scale=alt.Scale(domain=[0, end], nice=False),
         axis=alt.Axis(values=style.linear_ticks(0, longest), format=style.NUMBER_FORMAT, labelFlush=False),
     )
-    y = alt.Y(
-        "run:N",
-        title=None,
-        sort=data["run"].to_list(),
-        axis=alt.Axis(
-            labelExpr=style.LINES,
-            labelOffset=alt.ExprRef(style.LINES_OFFSET),
-            labelLimit=0,
-            labelPadding=8,
-            grid=False,
-            ticks=False,
-            domain=False,
-        ),
-    )
+    y = style.run_axis(data["run"].to_list())
     fills, strokes = zip(*(KINDS[kind] for kind in kinds), strict=True)
     legend = alt.Legend(orient="top", direction="vertical", columns=2, symbolType="square", offset=18)
     fill = alt.Fill("kind:N", scale=alt.Scale(domain=kinds, range=fills), legend=legend)

@@ -103,6 +103,20 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{round(value, decimals):,.{max(decimals, 0)}f}"
 
 
+def run_axis(order: list[str]) -> alt.Y:
+    """The names of runs (`run`) as rows, in `order`; a long one on two lines."""
+    axis = alt.Axis(
+        labelExpr=LINES,
+        labelOffset=alt.ExprRef(LINES_OFFSET),
+        labelLimit=0,
+        labelPadding=8,
+        grid=False,
+        ticks=False,
+        domain=False,
+    )
+    return alt.Y("run:N", title=None, sort=order, axis=axis)
+
+
 def linear_ticks(low: float, high: float) -> list[float]:
     """About five round numbers from `low` to `high`."""
     step = 10.0 ** math.floor(math.log10((high - low) / 4))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import altair as alt
 import polars as pl
 
+from joulebench.analysis.repeats import POINT, pooled
+from joulebench.analysis.verdicts import VALID
 from joulebench.figures import captions, style
 from joulebench.figures.placement import Mark, along, place
 from joulebench.names import TEXT_TASKS
@@ -62,14 +64,23 @@ class Axis:
 
 
 def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
-    """Lines from `points` (tables.POINTS); the latency targets come from `leaderboard` (tables.LEADERBOARD)."""
-    rows = points.with_columns(
-        run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
-        latency=pl.when(pl.col("task").is_in(list(TEXT_TASKS))).then("tpot_p50_s").otherwise("latency_p50_s"),
-        energy=pl.col("energy_per_response_j"),
-        low=pl.col("energy_per_response_low_j"),
-        high=pl.col("energy_per_response_high_j"),
-    ).sort("task", "run", "max_batch_size")
+    """Lines from `points` (tables.POINTS); the latency targets come from `leaderboard` (tables.LEADERBOARD).
+
+    The repeats of a point are pooled: the valid ones, or those that are flagged where none is valid.
+    """
+    shown = pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid()
+    valid = shown & (pl.col("verdict") == VALID).fill_null(False)
+    rows = (
+        pooled(points, valid | shown & ~valid.any().over(POINT))
+        .with_columns(
+            run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
+            latency=pl.when(pl.col("task").is_in(list(TEXT_TASKS))).then("tpot_p50_s").otherwise("latency_p50_s"),
+            energy=pl.when(shown).then("energy_per_response_j"),
+            low=pl.col("energy_per_response_low_j"),
+            high=pl.col("energy_per_response_high_j"),
+        )
+        .sort("task", "run", "max_batch_size")
+    )
     panels = []
     for task in captions.tasks(rows):
         targets = leaderboard.filter(pl.col("task") == task)["latency_target"].drop_nulls().unique()
@@ -80,6 +91,7 @@ def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
         notes.append(f"Numbers at the points: maximum batch size.{intervals}")
         if (rows["status"] == "overloaded").any():
             notes.append("Hollow points: overloaded (memory, not the maximum, limits the batch).")
+        notes += captions.repeats(rows)
     subtitle = [*captions.subtitle(points), *notes]
     return style.figure("Energy per response against latency", subtitle, panels or [style.nothing()], COLUMNS)
 

@@ -1,16 +1,14 @@
 """The load of one point of a diffusion task: batches of B prompts, back to back."""
 
-import math
 import time
 from collections.abc import Sequence
 
-from joulebench.config import Fixed, Sweep
+from joulebench.config import Sweep
 from joulebench.engines.base import DiffusionEngine, Prepared
+from joulebench.measure.ends import batches_end
 from joulebench.measure.load import Load, Progress, Request, Watch
 from joulebench.measure.order import serving_order
-
-FEWEST = 2
-"""Batches that a window holds at least."""
+from joulebench.meters.following import Following
 
 
 def batches(
@@ -21,29 +19,28 @@ def batches(
     sweep: Sweep,
     seed: int,
     watch: Watch,
+    repeat: int = 1,
+    energy: Following | None = None,
 ) -> None:
     """Run the warm-up batches, then whole batches until the protocol says that the point has ended.
 
-    fixed: as many as its requests fill, rounded up. timed: until so many seconds have passed. At least two.
+    fixed: as many as its requests fill, rounded up. timed: until so many seconds have passed. adaptive: until `energy`
+    per output is known well enough. Three at least.
     Every batch, a warm-up one too, takes the model's own number of denoising steps.
     """
-    protocol = sweep.protocol
-    queue = serving_order(len(prepared), 2**31, seed)
-    done = -sweep.warmup_batches
-    opened = time.monotonic()
-    while True:
-        if done == 0:
-            opened = time.monotonic()
-        _one(engine, [prepared[next(queue)] for _ in range(batch)], load, warmup=done < 0)
-        done += 1
-        passed = load.ended - opened if done > 0 else 0.0
-        if isinstance(protocol, Fixed):
-            share = max(done, 0) / max(FEWEST, math.ceil(protocol.requests / batch))
-        else:
-            share = min(passed / protocol.seconds, done / FEWEST)
-        watch(Progress(max(done, 0) * batch, load.ended - load.started, max(0.0, min(share, 1.0))))
-        if share >= 1.0:
-            return
+    end = batches_end(sweep.protocol, batch, energy)
+    queue = serving_order(len(prepared), 2**31, seed, repeat)
+    for _ in range(sweep.warmup_batches):
+        _one(engine, [prepared[next(queue)] for _ in range(batch)], load, warmup=True)
+        watch(Progress(0, load.ended - load.started, end.share))
+    finished = 0
+    over = end.over(time.monotonic(), finished)
+    while not over:
+        _one(engine, [prepared[next(queue)] for _ in range(batch)], load, warmup=False)
+        finished += batch
+        over = end.over(load.ended, finished, batch)
+        watch(Progress(finished, load.ended - load.started, end.share))
+    load.ended_by = end.ended_by
 
 
 def _one(engine: DiffusionEngine, batch: Sequence[Prepared], load: Load, warmup: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from joulebench.records import REQUESTS
+from joulebench.records import REQUESTS, EndedBy
 
 
 @dataclass
@@ -48,6 +48,7 @@ class Load:
     schema: pl.Schema
     started: float = field(default_factory=time.monotonic)
     failure: str | None = None
+    ended_by: EndedBy | None = None
     requests: list[Request] = field(default_factory=list)
     iterations: list[tuple[Any, ...]] = field(default_factory=list)
 

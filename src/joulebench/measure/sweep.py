@@ -8,6 +8,7 @@ from typing import cast
 import polars as pl
 
 from joulebench.analysis.windows import overloaded
+from joulebench.config import Adaptive
 from joulebench.engines.base import DiffusionEngine, Prepared, TextEngine
 from joulebench.engines.memory import is_out_of_memory
 from joulebench.errors import UserError
@@ -45,10 +46,11 @@ class Sweep:
             for index in session.left():
                 session.clear(index)
                 point = self._point(session, index, sizes[index], display)
+                ended = point.reason or (point.ended_by and f"ended by {point.ended_by}")
                 log.info(
                     "%s %s: point %d of %d, B = %d: %s in %.1f s%s",
                     *(self._spec.task, self._spec.run, index + 1, len(sizes), sizes[index], point.status),
-                    *(point.duration_s, f" ({point.reason})" if point.reason else ""),
+                    *(point.duration_s, f" ({ended})" if ended else ""),
                 )
                 if point.status == "failed":
                     raise UserError(f"{self._spec.task} {self._spec.run}, B = {sizes[index]}: {point.reason}")
@@ -82,12 +84,15 @@ class Sweep:
 
     def _load(self, load: Load, batch: int, watch: Watch) -> None:
         spec = self._spec
+        energy = self._sampling.follow() if isinstance(spec.sweep.protocol, Adaptive) else None
         if self._is_text:
             engine = cast(TextEngine, self._engine)
-            closed_loop(engine, self._prepared, load, batch, spec.sweep.protocol, spec.sample.seed, watch)
+            closed_loop(
+                engine, self._prepared, load, batch, spec.sweep.protocol, spec.sample.seed, watch, spec.repeat, energy
+            )
         else:
             pipeline = cast(DiffusionEngine, self._engine)
-            batches(pipeline, self._prepared, load, batch, spec.sweep, spec.sample.seed, watch)
+            batches(pipeline, self._prepared, load, batch, spec.sweep, spec.sample.seed, watch, spec.repeat, energy)
 
     def _verdict(self, load: Load, batch: int) -> tuple[Status, str | None]:
         if load.failure is not None:
@@ -114,6 +119,7 @@ class Sweep:
             reason=reason,
             started_utc=started_utc,
             duration_s=round(load.ended - load.started, 6),
+            ended_by=load.ended_by,
         )
         with whole_folder(session.place(index)) as folder:
             write_parquet(requests, folder / "requests.parquet")

@@ -3,13 +3,12 @@
 import time
 from collections.abc import Sequence
 
-from joulebench.config import Fixed, Timed
+from joulebench.config import Adaptive, Fixed, Timed
 from joulebench.engines.base import Prepared, Step, TextEngine
+from joulebench.measure.ends import text_end
 from joulebench.measure.load import Load, Progress, Request, Watch
 from joulebench.measure.order import serving_order
-
-ENDLESS = 1_000_000
-"""Requests that a timed point may ask for: its queue is never empty."""
+from joulebench.meters.following import Following
 
 
 def closed_loop(
@@ -17,23 +16,25 @@ def closed_loop(
     prepared: Sequence[Prepared],
     load: Load,
     batch: int,
-    protocol: Fixed | Timed,
+    protocol: Fixed | Timed | Adaptive,
     seed: int,
     watch: Watch,
+    repeat: int = 1,
+    energy: Following | None = None,
 ) -> None:
     """Keep `batch` requests in flight until the protocol says that the point has ended.
 
-    fixed: until all its requests have finished. timed: one turnover, then so many seconds (and the rest of its batch,
-    where an engine serves whole batches); what is in flight then is aborted.
+    fixed: until all its requests have finished. timed: one turnover, then so many seconds. adaptive: one turnover, then
+    until `energy` per output token is known well enough. Both end after a batch, three after the turnover, where
+    an engine serves whole ones; elsewhere what is in flight is aborted.
     A request that fails ends the point, and `load.failure` says why. `watch` is called after each iteration.
     """
-    total = protocol.requests if isinstance(protocol, Fixed) else ENDLESS
-    queue = serving_order(len(prepared), total, seed)
-    left = total
-    finished = 0
-    turned_over: float | None = None
-    room = batch
-    while finished < total:
+    end = text_end(protocol, prepared, batch, energy, engine.whole_batches)
+    queue = serving_order(len(prepared), end.requests, seed, repeat)
+    left, room, finished = end.requests, batch, 0
+    outputs = prompts = 0
+    over = False
+    while not over:
         for _ in range(min(room, left)):
             _submit(engine, prepared[next(queue)], load)
             left -= 1
@@ -45,15 +46,13 @@ def closed_loop(
             break
         room = len(step.finished)
         finished += room
-        if turned_over is None and finished >= batch:
-            turned_over = ended
-        between = room == step.running or not engine.whole_batches
-        timed_out = turned_over is not None and isinstance(protocol, Timed) and ended - turned_over >= protocol.seconds
-        if timed_out and between:
-            break
-        watch(
-            Progress(finished, ended - load.started, _share(protocol, finished / batch, finished, turned_over, ended))
-        )
+        outputs += step.output_tokens
+        prompts += step.prompt_tokens
+        if room == step.running or not engine.whole_batches:
+            over = end.over(ended, finished, outputs, prompts)
+            outputs = prompts = 0
+        watch(Progress(finished, ended - load.started, end.share))
+    load.ended_by = end.ended_by
     engine.abort()
 
 
@@ -101,12 +100,3 @@ def _record(load: Load, step: Step, began: float, ended: float, left: int) -> No
             step.kv_cache_usage,
         )
     )
-
-
-def _share(protocol: Fixed | Timed, turnover: float, finished: int, turned_over: float | None, now: float) -> float:
-    """How much of the point is done, 0 to 1; a timed point's turnover counts as its first fifth."""
-    if isinstance(protocol, Fixed):
-        return finished / protocol.requests
-    if turned_over is None:
-        return 0.2 * min(1.0, turnover)
-    return 0.2 + 0.8 * min(1.0, (now - turned_over) / protocol.seconds)

@@ -16,6 +16,7 @@ import polars as pl
 
 from joulebench.errors import UserError
 from joulebench.meters import METERS, known
+from joulebench.meters.following import Following
 from joulebench.records import ENERGY
 
 FILE_NAME = "sampler.csv"
@@ -115,6 +116,10 @@ class Sampling:
                 f"the energy sampler has given no reading for {now - self._grew_s:.1f} s, expected one every "
                 f"{self._silence_s:g} s at least; the measurement is void and the run fails"
             )
+
+    def follow(self) -> Following:
+        """The energy of the headline devices from about now on, to be looked at again and again."""
+        return Following(self._file, self.sources, TAIL_BYTES)
 
     def energy_now_j(self) -> float | None:
         """The energy since the sampler's start, summed over the devices; None where one of them has none."""

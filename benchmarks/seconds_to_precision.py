@@ -1,0 +1,125 @@
+"""Seconds of GPU that a sweep takes to know its energies to +-2 %: python benchmarks/seconds_to_precision.py [RUNS]
+
+Replays the committed H100 sweeps of llm-chat, seven points of B = 8 to 512: when would the stop rule have ended each
+point, given the plain energy per output token and given the adjusted one? A recording holds 20 s of stationary window.
+Where the rule would not have stopped within it, the time is instead, and marked so, the mean of those of so many
+simulated runs (simulated.py) of that B that took longer than 20 s too: nothing is extrapolated. Every point's ramp and
+first turnover are in.
+
+Beside it ML.ENERGY's protocol (version 3): 1,024 requests a point, and an engine start a point. A point is taken to
+need 1,024 requests at the measured throughput, and the ramp and turnover once for both its ends; starts are as
+measured. Prints Markdown tables.
+"""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from methods import by_rule, first
+from simulated import Blocks, simulate
+
+from joulebench.analysis import windows
+from joulebench.analysis.energy import Headline
+from joulebench.analysis.keyed import KEY
+from joulebench.analysis.stopping import Stopping
+
+RUNS = Path(__file__).parents[1] / "results" / "h100" / "runs" / "llm-chat"
+BATCHES = (8, 16, 32, 64, 128, 256, 512)
+WANTED, MIN_SECONDS, WINDOW_S, LONGEST_S = 0.02, 10.0, 20.0, 120
+REQUESTS = 1024
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One point: seconds to the stationary window, of window until the rule stopped (None: not within it)."""
+
+    turned_s: float
+    plain_s: float | None
+    adjusted_s: float | None
+    responses_per_s: float
+
+
+def replay(folder: Path, batch: int, prompt_per_output: float, mean_output_tokens: float) -> Replayed:
+    sizes = pl.LazyFrame({"key": [0], "max_batch_size": [batch]}, schema={"key": KEY, "max_batch_size": pl.Int64})
+    iterations = pl.read_parquet(folder / "iterations.parquet").with_columns(key=pl.lit(0, KEY)).lazy()
+    found = windows.text_windows(iterations, sizes).collect()
+    cut = windows.blocks(windows.inside(windows.with_durations(iterations), found.lazy())).collect()
+    start_s = float(found["start_s"].item())
+    ends = pl.DataFrame(
+        {"key": [0] * (cut.height + 1), "at_s": [start_s, *cut["end_s"]]}, schema_overrides={"key": KEY}
+    )
+    counter = Headline({0: folder / "energy.parquet"}).energy_j(ends, "at_s").to_numpy()
+    blocks = Blocks(
+        np.diff(ends["at_s"].to_numpy()),
+        np.diff(counter),
+        cut["output_tokens"].to_numpy().astype(float),
+        cut["prompt_tokens"].to_numpy().astype(float),
+    )
+    rate = blocks.output_tokens.sum() / blocks.s.sum() / mean_output_tokens
+    return Replayed(start_s, _stops(blocks, None), _stops(blocks, prompt_per_output), float(rate))
+
+
+def _stops(blocks: Blocks, prompt_per_output: float | None) -> float | None:
+    rule = Stopping(WANTED, 0.95, MIN_SECONDS)
+    for count in range(1, blocks.s.size + 1):
+        got = first(blocks, count)
+        if rule.enough(got.s, got.energy_j, got.output_tokens, got.prompt_tokens, prompt_per_output):
+            return float(got.s.sum())
+    return None
+
+
+def simulated_s(batch: int, runs: int, use_prompts: bool) -> float:
+    """The mean of those that took longer than a recording's window."""
+    stop = by_rule(use_prompts, WANTED)
+    made = ((run, run.blocks(run.turned_s, LONGEST_S)) for run in simulate(batch, LONGEST_S, runs, batch))
+    took = np.array([float(blocks.s[: stop(blocks, run)].sum()) for run, blocks in made])
+    return float(took[took > WINDOW_S].mean())
+
+
+def main(runs: int = 100) -> None:
+    print("| model | B | turnover s | plain s | adjusted s | 1,024 requests s |\n|---|---|---|---|---|---|", flush=True)
+    made_up: dict[tuple[int, bool], float] = {}
+    sums = []
+    for folder in sorted(RUNS.iterdir()):
+        run = json.loads((folder / "run.json").read_text())
+        engine_s = float(run["durations_s"]["engine_start"])
+        last = pl.read_parquet(folder / "points" / "06-b512" / "requests.parquet")
+        sample = last.sort("request").head(run["spec"]["sample"]["requests"])
+        outputs, prompts = (float(sample[name].to_numpy().sum()) for name in ("asked_output_tokens", "prompt_tokens"))
+        total = {"plain": engine_s, "adjusted": engine_s, "requests": 0.0}
+        for point, batch in enumerate(BATCHES):
+            place = folder / "points" / f"{point:02d}-b{batch}"
+            found = replay(place, batch, prompts / outputs, outputs / sample.height)
+            shown = []
+            for name, seconds in (("plain", found.plain_s), ("adjusted", found.adjusted_s)):
+                if seconds is None:
+                    key = (batch, name == "adjusted")
+                    if key not in made_up:
+                        made_up[key] = simulated_s(batch, runs, name == "adjusted")
+                    total[name] += found.turned_s + made_up[key]
+                    shown.append(f"> {WINDOW_S:.0f}; simulated {made_up[key]:.1f}")
+                else:
+                    total[name] += found.turned_s + seconds
+                    shown.append(f"{seconds:.1f}")
+            served_s = found.turned_s + REQUESTS / found.responses_per_s
+            total["requests"] += engine_s + served_s
+            print(
+                f"| {folder.name} | {batch} | {found.turned_s:.1f} | {' | '.join(shown)} | {served_s:.1f} |", flush=True
+            )
+        sums.append((folder.name, engine_s, total))
+    print(
+        "\n| model | engine start s | plain s | adjusted s | 1,024 requests a point s | adjusted | without the starts |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for name, engine_s, total in sums:
+        saved = total["requests"] / total["adjusted"]
+        points = (total["requests"] - len(BATCHES) * engine_s) / (total["adjusted"] - engine_s)
+        figures = " | ".join(f"{seconds:.0f}" for seconds in (engine_s, *total.values()))
+        print(f"| {name} | {figures} | {saved:.1f} times less | {points:.1f} times |", flush=True)
+
+
+if __name__ == "__main__":
+    main(*(int(word) for word in sys.argv[1:]))

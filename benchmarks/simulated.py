@@ -1,0 +1,292 @@
+"""Made-up recordings whose true energy per token is known: a closed loop of B requests on something like an H100.
+
+Requests have log-normal lengths; 500 of them are drawn anew for each run and repeated in a seeded order, as
+`measure.order` does. A step gives a token to each running request and prefills up to 8,192 prompt tokens of those
+that came in; it draws
+
+    base + per_token x output tokens + per_context x context tokens + per_prompt x prompt tokens     (J)
+
+times a noise, and lasts as long as its work takes or, where that is more, as its energy takes at the power limit. The
+counter moves every 100 ms, at a phase of its own, and is polled every 20 ms. All requests start at once, so that the
+contexts are young at first.
+
+How well it fits, by seconds of the stationary windows of three 8B models' llm-chat sweeps on an H100 (Llama 3.1,
+Mistral, Qwen3; B = 8 to 512) and of as many simulated ones; standard deviations are shares of the mean:
+
+    energy less the mean energy of its tokens        1.5 to 4.4 %       simulated 1.5 to 3.1 %
+    the same, less what the prompts explain          0.7 to 1.5 %                 0.9 to 1.1 %
+        its correlation with the next second         0.19 on average              0.19
+        with the second after                        0.06                         0.04
+    output tokens                                    1.0 to 4.9 %                 0.8 to 3.3 %
+    prompt tokens, B = 8 and 512                     97, 22 %                     79, 18 %
+        their correlation with the next second       -0.25                        -0.10
+    J a prompt token, by regression                  0.011 to 0.018               0.015 to 0.017
+    first turnover at B = 256, 512                   6.5, 11.2 s                  6.3, 11.1 s
+    queue window against the stationary, the same    -2.1, -3.6 %                 -1.8, -2.8 %
+
+The real three serve one and the same order of prompts, so that theirs is one draw, not three. gemma-2-2b's seconds are
+twice as uneven as simulated; at B = 8 the real rest is alike over longer (0.45 with the next second, 0.26 with the
+third): interval_coverage.py has rows of a noise twice as slow.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a step costs."""
+
+    base_j: float = 2.75
+    per_token_j: float = 0.019
+    per_context_j: float = 20e-6
+    per_prompt_j: float = 0.0150
+    base_s: float = 6.3e-3
+    per_token_s: float = 14e-6
+    per_context_s: float = 35e-9
+    per_prompt_s: float = 8e-6
+    power_limit_w: float = 690.0
+    budget: int = 8192
+    gap: int = 2
+    """Steps that a place in the batch stays empty between two requests."""
+    white: float = 0.025
+    """Standard deviation of the power's noise within 100 ms, as a share, independent from one to the next."""
+    slow: float = 0.0055
+    slow_s: float = 2.0
+    """The same of a first-order autoregressive noise, and its time constant."""
+
+
+H100 = Server()
+TICK_S = 0.1
+POLL_S = 0.02
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Prompt and output tokens of the sampled requests, in the order of sampling."""
+
+    prompts: Ints
+    outputs: Ints
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, requests: int = 500) -> "Lengths":
+        """Log-normal; means and standard deviations about those of the llm-chat sample (109 and 183; 308 and 203)."""
+        prompts = np.exp(rng.normal(4.0, 1.18, requests))
+        outputs = np.exp(rng.normal(5.56, 0.64, requests))
+        return cls(np.clip(prompts, 4, 1311).astype(np.int64), np.clip(outputs, 4, 1000).astype(np.int64))
+
+    @property
+    def prompt_per_output(self) -> float:
+        return float(self.prompts.sum() / self.outputs.sum())
+
+    def energy_per_output_token_j(self, batch: int, server: Server = H100) -> float:
+        """What a run without end would give: the steps are linear, so means over the sampled requests are enough.
+
+        A request takes a place for `gap` + outputs steps, its first token comes with its prompt, and its i-th token
+        after that reads prompt + i tokens.
+        """
+        outputs, prompts = self.outputs.astype(float), self.prompts.astype(float)
+        context = ((outputs - 1) * prompts + (outputs - 1) * outputs / 2).sum()
+        steps = (outputs + server.gap).sum() / batch
+        spent = (
+            server.base_j * steps
+            + server.per_token_j * outputs.sum()
+            + server.per_context_j * context
+            + server.per_prompt_j * prompts.sum()
+        )
+        return float(spent / outputs.sum())
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """What consecutive stretches of a window held."""
+
+    s: Floats
+    energy_j: Floats
+    output_tokens: Floats
+    prompt_tokens: Floats
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One point: its steps in the order of time, and the counter's updates as they were polled."""
+
+    batch: int
+    lengths: Lengths
+    end_s: Floats
+    prompt_tokens: Floats
+    output_tokens: Floats
+    finished: Ints
+    filled_s: float
+    update_s: Floats
+    update_j: Floats
+    true_j: float = field(default=float("nan"))
+    """Energy per output token of the long run."""
+
+    @cached_property
+    def turned_s(self) -> float:
+        """When as many requests had finished as fill the batch."""
+        return float(self.end_s[np.searchsorted(np.cumsum(self.finished), self.batch)])
+
+    def blocks(self, start_s: float, seconds: float, block_s: float = 1.0) -> Blocks:
+        """From the step that ended at `start_s` to the first `seconds` later, cut as `windows.blocks` cuts."""
+        edges = start_s + block_s * np.arange(int(seconds / block_s) + 1)
+        steps = np.searchsorted(self.end_s, edges, side="right") - 1
+        steps[-1] = np.searchsorted(self.end_s, start_s + seconds)
+        at = self.end_s[steps]
+        counter = np.interp(at, self.update_s, self.update_j)
+        outputs, prompts = np.cumsum(self.output_tokens)[steps], np.cumsum(self.prompt_tokens)[steps]
+        return Blocks(np.diff(at), np.diff(counter), np.diff(outputs), np.diff(prompts))
+
+
+def simulate(
+    batch: int, seconds: float, runs: int, seed: int, server: Server = H100, requests: int = 500
+) -> list[Recording]:
+    """So many runs, each with requests of its own, of at least `seconds` after one turnover."""
+    rng = np.random.default_rng([seed, batch])
+    lengths = [Lengths.draw(rng, requests) for _ in range(runs)]
+    step_s = _least_step_s(batch, server)
+    steps = int(1.05 * seconds / step_s) + 1200
+    prompts, outputs, finished, context, filled = _serve(lengths, batch, steps, rng, server)
+    made = []
+    for run, sampled in enumerate(lengths):
+        plain = (
+            server.base_j
+            + server.per_token_j * outputs[run]
+            + server.per_context_j * context[run]
+            + server.per_prompt_j * prompts[run]
+        )
+        work_s = (
+            server.base_s
+            + server.per_token_s * outputs[run]
+            + server.per_context_s * context[run]
+            + server.per_prompt_s * prompts[run]
+        )
+        expected_s = np.cumsum(np.maximum(work_s, plain / server.power_limit_w))
+        noise = _noise(rng, int(expected_s[-1] / TICK_S) + 1, server)
+        drawn = plain * (1 + noise[(expected_s / TICK_S).astype(int)])
+        end = np.cumsum(np.maximum(work_s, drawn / server.power_limit_w))
+        polled, counted = _counter(rng, end, np.cumsum(drawn))
+        true_j = sampled.energy_per_output_token_j(batch, server)
+        made.append(
+            Recording(
+                batch,
+                sampled,
+                end,
+                prompts[run],
+                outputs[run],
+                finished[run].astype(np.int64),
+                float(end[filled[run]]),
+                polled,
+                counted,
+                true_j,
+            )
+        )
+    return made
+
+
+def _least_step_s(batch: int, server: Server) -> float:
+    """No mean step is shorter."""
+    energy = server.base_j + server.per_token_j * batch + server.per_context_j * 200 * batch
+    work = server.base_s + server.per_token_s * batch + server.per_context_s * 200 * batch
+    return max(work, energy / server.power_limit_w)
+
+
+def _noise(rng: np.random.Generator, ticks: int, server: Server) -> Floats:
+    """Of the power, one value for each 100 ms, as a share."""
+    kept = np.exp(-TICK_S / server.slow_s)
+    shocks = rng.normal(0, server.slow * np.sqrt(1 - kept**2), ticks)
+    shocks[0] = rng.normal(0, server.slow)
+    return np.asarray(lfilter([1.0], [1.0, -kept], shocks) + rng.normal(0, server.white, ticks))
+
+
+def _counter(rng: np.random.Generator, end: Floats, drawn: Floats) -> tuple[Floats, Floats]:
+    """When a poll first saw each of the counter's updates, and its value then."""
+    updated = np.arange(rng.uniform(-TICK_S, 0), end[-1], TICK_S)
+    phase = rng.uniform(0, POLL_S)
+    polled = phase + POLL_S * np.ceil((updated - phase) / POLL_S)
+    return polled, np.interp(updated, np.insert(end, 0, 0.0), np.insert(drawn, 0, 0.0))
+
+
+def _serve(
+    lengths: list[Lengths], batch: int, steps: int, rng: np.random.Generator, server: Server
+) -> tuple[Floats, Floats, Floats, Floats, Ints]:
+    """Who is served in which step, all runs at once: prompt tokens, output tokens, requests finished and context
+    tokens, each (run, step), and the first step in which each run's batch was full.
+
+    The calendar holds, for each step, the runs in which a request ends: the queue's next one then takes its place.
+    """
+    runs, sampled = len(lengths), lengths[0].outputs.size
+    served = int(1.5 * batch * steps / min(one.outputs.mean() for one in lengths)) + 3 * batch + 2 * sampled
+    turns = -(-served // sampled)
+    order = np.concatenate(
+        [np.broadcast_to(np.arange(sampled), (runs, 1, sampled))]
+        + [rng.permuted(np.broadcast_to(np.arange(sampled), (runs, 1, sampled)), axis=2) for _ in range(turns - 1)],
+        axis=1,
+    ).reshape(runs, -1)
+    rows = np.arange(runs)[:, None]
+    prompt_queue = np.stack([one.prompts for one in lengths])[rows, order]
+    output_queue = np.stack([one.outputs for one in lengths])[rows, order]
+    following = np.zeros(runs, dtype=np.int64)
+    free = np.zeros(runs, dtype=np.int64)  # prompt tokens laid out so far, counted from step 0 at a full budget each
+    calendar: list[list[Ints]] = [[] for _ in range(steps + 1)]
+    calendar[0].append(np.repeat(np.arange(runs), batch))
+    opened: list[tuple[Ints, Ints, Ints, Ints, Ints]] = []
+    filled = np.zeros(runs, dtype=np.int64)
+    for step, due in enumerate(calendar[:steps]):
+        if not due:
+            continue
+        run = np.sort(np.concatenate(due))
+        firsts = np.flatnonzero(np.diff(run, prepend=-1))
+        counts = np.diff(firsts, append=run.size)
+        rank = np.arange(run.size) - firsts.repeat(counts)
+        place = following[run] + rank
+        prompt, output = prompt_queue[run, place], output_queue[run, place]
+        active = run[firsts]
+        following[active] += counts
+        earliest = (step + (server.gap if step else 0)) * server.budget
+        begins = np.maximum(free[active], earliest)
+        laid = np.cumsum(prompt)
+        laid -= prompt
+        start = laid + (begins - laid[firsts]).repeat(counts)
+        stop = start + prompt
+        free[active] = np.maximum.reduceat(stop, firsts)
+        first = (stop - 1) // server.budget
+        if step == 0:
+            filled = np.asarray(start // server.budget)[np.append(firsts[1:], run.size) - 1]
+        opened.append((run, start, stop, first, output))
+        done = first + output
+        for ends in np.unique(done[done < steps]):
+            calendar[int(ends)].append(run[done == ends])
+    run, start, stop, first, output = (np.concatenate(part) for part in zip(*opened, strict=True))
+    prompts, outputs, finished, context = _tallied(run, start, stop, first, output, runs, steps, server)
+    return prompts, outputs, finished, context, filled
+
+
+def _tallied(
+    run: Ints, start: Ints, stop: Ints, first: Ints, output: Ints, runs: int, steps: int, server: Server
+) -> tuple[Floats, Floats, Floats, Floats]:
+    def spread(at: Ints, weight: Floats | Ints) -> Floats:
+        kept = at < steps
+        sums = np.bincount(run[kept] * steps + at[kept], np.broadcast_to(weight, at.shape)[kept], runs * steps)
+        return np.asarray(sums, dtype=float).reshape(runs, steps)
+
+    last = first + output - 1
+    one = np.ones(run.size)
+    before = start // server.budget
+    whole = before == first
+    early = np.where(whole, 0, (before + 1) * server.budget - start)
+    prompts = spread(before, early) + spread(first, stop - start - early)
+    outputs = np.cumsum(spread(first, one) - spread(last + 1, one), axis=1)
+    finished = spread(last, one)
+    decoding = np.cumsum(spread(first + 1, one) - spread(last + 1, one), axis=1)
+    offset = (stop - start) - first
+    grown = np.cumsum(spread(first + 1, offset) - spread(last + 1, offset), axis=1)
+    return prompts, outputs, finished, grown + decoding * np.arange(steps)

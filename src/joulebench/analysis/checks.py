@@ -1,0 +1,277 @@
+"""The table of checks: limits on facts of a point, above which its figures are flagged or void.
+
+`python -m joulebench.analysis.checks` prints it as docs/checks.md.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from joulebench.analysis import drift
+from joulebench.analysis.windows import FILLED
+from joulebench.names import TEXT_TASKS
+
+_ON_GPU = pl.col("energy_source").str.contains("nvml_", literal=True).fill_null(False)
+_COUNTED = pl.col("energy_source").str.contains("nvml_counter", literal=True).fill_null(False)
+_TEXT = pl.col("task").is_in(sorted(TEXT_TASKS))
+_NOT_OVERLOADED = pl.col("status") != "overloaded"
+
+_SHARE, _SECONDS, _NUMBER, _DEGREES = "{:.3g} %", "{:.3g} s", "{:.3g}", "{:.3g} °C"
+_PERCENT = 100.0
+
+_RECORDS = "the H100's published records"
+_STABLE = "ML.ENERGY, Thermally Stable Profiling for Accurate GPU Energy Measurement"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A limit on one fact of a point.
+
+    `value` is an expression over tables.POINTS, `fact` its name with its unit. Beyond `flags` a point is flagged,
+    beyond `voids` it is invalid: above them, or below them where `at_least`. `form` says the value to people.
+    `where`: the points that the check is about, `about` the same in words.
+    """
+
+    name: str
+    fact: str
+    value: pl.Expr
+    flags: float | None = None
+    voids: float | None = None
+    at_least: bool = False
+    form: str = _NUMBER
+    says: str
+    source: str
+    where: pl.Expr = pl.lit(True)  # noqa: RUF009 (an expression is never changed)
+    about: str = "all"
+
+    def beyond(self, limit: float) -> pl.Expr:
+        """Whether a point is beyond `limit`; False where its fact is not known."""
+        value = self.value < limit if self.at_least else self.value > limit
+        return (self.where & value).fill_null(False)
+
+    def said(self, found: float, limit: float) -> str:
+        """`short window (6.2 s, at least 10 s)`."""
+        bound = "at least" if self.at_least else "at most"
+        return f"{self.name} ({self.form.format(found)}, {bound} {self.form.format(limit)})"
+
+
+CHECKS = (
+    Check(
+        name="other processes",
+        fact="processes",
+        value=pl.col("processes"),
+        voids=1,
+        says="Another process had a context on the GPU: what it drew is in the figures.",
+        source="NVML counts the energy of the whole device, whoever uses it",
+    ),
+    Check(
+        name="thermal throttling",
+        fact="throttled_percent",
+        value=_PERCENT * pl.col("throttled_share"),
+        flags=1.0,
+        voids=10.0,
+        form=_SHARE,
+        says="The GPU slowed itself down, for heat or by the hardware's own protection.",
+        source=f"{_RECORDS}: not one poll; 1 % of 20 s is 10 polls",
+    ),
+    Check(
+        name="temperature rise",
+        fact="temperature_rise_c",
+        value=pl.col("temperature_end_c") - pl.col("temperature_start_c"),
+        flags=15.0,
+        form=_DEGREES,
+        says="The device warmed up within the window; warmer silicon leaks more, so its start was the cheaper part.",
+        source=f"{_STABLE}: power depends on temperature; {_RECORDS}: a cold card's first window rises by 7 °C",
+    ),
+    Check(
+        name="counter against power",
+        fact="counter_off_percent",
+        value=_PERCENT * (pl.col("integrated_power_ratio") - 1).abs(),
+        flags=3.0,
+        voids=10.0,
+        form=_SHARE,
+        where=_COUNTED,
+        about="energy from NVML's counter",
+        says="The counter, and the power readings integrated over the same window, tell different energies.",
+        source=f"Zeus, issue 12: 1 % at most; {_RECORDS}: 1.8 % at most; Yang et al. 2023, Part-time Power "
+        "Measurements (arXiv 2312.02741): an H100 samples its power a quarter of the time",
+    ),
+    Check(
+        name="sampler gap",
+        fact="poll_gap_s",
+        value=pl.col("poll_gap_s"),
+        flags=0.5,
+        form=_SECONDS,
+        where=_ON_GPU,
+        about="energy from NVML",
+        says="The sampler was kept from reading for so long: what happened then is seen by its sum alone.",
+        source=f"25 of its 20 ms intervals and 5 updates of the counter; {_RECORDS}: 0.04 s at most",
+    ),
+    Check(
+        name="sampler gap",
+        fact="poll_gap_s",
+        value=pl.col("poll_gap_s"),
+        flags=1.0,
+        form=_SECONDS,
+        where=~_ON_GPU,
+        about="other energy",
+        says="The sampler was kept from reading for so long: what happened then is seen by its sum alone.",
+        source="4 of CodeCarbon's 0.25 s intervals, on a machine whose every core the engine may load",
+    ),
+    Check(
+        name="clock step",
+        fact="clock_step_s",
+        value=pl.col("clock_step_s"),
+        voids=2.0,
+        form=_SECONDS,
+        says="The time of day was set back during the run: it contradicts how long the points lasted.",
+        source="MLPerf Inference, Power Measurement Rules: synchronised clocks; here times are kept to the second, so "
+        "1 s is rounding",
+    ),
+    Check(
+        name="requests failed",
+        fact="requests_failed",
+        value=pl.col("requests_failed"),
+        voids=0,
+        says="Requests failed: their energy is counted, their answers are not.",
+        source="the measuring gives up a point at its first failed request, so records with one are not whole",
+    ),
+    Check(
+        name="answers cut",
+        fact="answers_cut",
+        value=pl.col("answers_cut"),
+        voids=0,
+        where=_TEXT,
+        about="text tasks",
+        says="Answers ended before the length that they were made to have, the end of sequence being ignored.",
+        source="energy per response is reckoned with the lengths that were asked for",
+    ),
+    Check(
+        name="preemptions",
+        fact="preemptions",
+        value=pl.col("preemptions"),
+        flags=0,
+        where=_TEXT & _NOT_OVERLOADED,
+        about="text tasks, not overloaded",
+        says="Running requests were thrown out of memory, and their tokens computed again.",
+        source=f"memory does not limit a batch that is not overloaded; {_RECORDS}: none in any window",
+    ),
+    Check(
+        name="short window",
+        fact="window_s",
+        value=pl.col("window_s"),
+        flags=10.0,
+        at_least=True,
+        form=_SECONDS,
+        where=_ON_GPU,
+        about="energy from NVML",
+        says="The window is shorter than what is known to give stable readings.",
+        source=f"{_STABLE}: windows of a second or so are distorted; Zeus' own zeus.profile tries up to 10 s",
+    ),
+    Check(
+        name="short window",
+        fact="window_s",
+        value=pl.col("window_s"),
+        flags=3.0,
+        at_least=True,
+        form=_SECONDS,
+        where=~_ON_GPU,
+        about="other energy",
+        says="The window holds too few readings.",
+        source="12 of CodeCarbon's 0.25 s readings; the published minima are for energy that a GPU measures, and an "
+        "estimate errs by more than a longer window could mend",
+    ),
+    Check(
+        name="few counter updates",
+        fact="counter_updates",
+        value=pl.col("counter_updates"),
+        flags=20,
+        at_least=True,
+        where=_COUNTED,
+        about="energy from NVML's counter",
+        says="The counter moved too seldom for the energy between the window's ends to be told.",
+        source=f"{_STABLE}: it moves about every 100 ms; an end is interpolated, off by less than one move in 20",
+    ),
+    Check(
+        name="drift",
+        fact="drift_z",
+        value=pl.col("drift_z"),
+        flags=drift.LIMIT,
+        where=_ON_GPU,
+        about="energy from NVML",
+        says="The energy per output changed from the window's first part to its last half.",
+        source=f"Geweke 1992, Evaluating the Accuracy of Sampling-Based Approaches; {_RECORDS}: 2.2 at most, 3.4 at a "
+        "first point on a cold card. Not for "
+        "an estimate: on a machine that it shares with others it tells their coming and going",
+    ),
+    Check(
+        name="wide interval",
+        fact="half_width_percent",
+        value=_PERCENT * (pl.col("energy_per_response_high_j") / pl.col("energy_per_response_j") - 1),
+        flags=10.0,
+        form=_SHARE,
+        where=_ON_GPU,
+        about="energy from NVML",
+        says="The energy per response is not known any better: half the width of its 95 % interval.",
+        source=f"models next to each other differ by less; {_RECORDS}: 3.3 % at most but for LLaVA, "
+        "whose windows hold 3 to 6 batches of unlike answers",
+    ),
+    Check(
+        name="wide interval",
+        fact="half_width_percent",
+        value=_PERCENT * (pl.col("energy_per_response_high_j") / pl.col("energy_per_response_j") - 1),
+        flags=50.0,
+        form=_SHARE,
+        where=~_ON_GPU,
+        about="other energy",
+        says="The energy per response is not known any better: half the width of its 95 % interval.",
+        source="an estimate errs by more than 10 % already; beyond 50 % not even the order of two models is told",
+    ),
+    Check(
+        name="batch not filled",
+        fact="filled_percent",
+        value=_PERCENT * pl.col("mean_batch_size") / pl.col("max_batch_size"),
+        flags=_PERCENT * FILLED,
+        at_least=True,
+        form=_SHARE,
+        where=_NOT_OVERLOADED,
+        about="not overloaded",
+        says="Fewer requests ran than the point stands for, though memory did not limit them.",
+        source=f"a closed loop keeps its batch filled; {_RECORDS}: 98 % at least",
+    ),
+)
+
+
+def markdown() -> str:
+    """docs/checks.md: the table, and what is checked elsewhere."""
+    rows = ["| check | of | flagged | invalid | what it means | where the limit is from |", "|---|---|---|---|---|---|"]
+    for check in CHECKS:
+        sign = "<" if check.at_least else ">"
+        limits = [
+            "" if limit is None else f"{sign} {check.form.format(limit)}".strip()
+            for limit in (check.flags, check.voids)
+        ]
+        rows.append(f"| {' | '.join((check.name, check.about, *limits, check.says, check.source))} |")
+    return _BEFORE + "\n".join(rows) + _AFTER
+
+
+_BEFORE = """# Checks
+
+Each point of points.csv has a `verdict`: `valid`, or `flagged: ...` or `invalid: ...` with the checks that fired, what
+was found and the limit. checks.csv has a row for each of them. `unchecked` names the checks whose facts the records
+lack: these never fire. The leaderboard takes valid points alone; `publish_flagged: true` in the config lets flagged
+ones in, invalid ones never. This page is made from the code: `python -m joulebench.analysis.checks > docs/checks.md`.
+
+"""
+
+_AFTER = """
+
+A fact, and never a fault: `power_capped_share`, the share of polls at the power limit. That is how a loaded GPU runs.
+
+Checked where it is measured: a point fails, and has no figures, when vLLM's prefix cache was hit, the sampler fell
+silent for 2 s or a counter stood still. A run is refused on a GPU in MIG mode or with another process on it.
+"""
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

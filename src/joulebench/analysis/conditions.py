@@ -1,0 +1,134 @@
+"""The conditions under which points were measured: facts of their raw records that the checks look at.
+
+They hold over a point's window (start_s, end_s], and the requests' over the whole point.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import polars as pl
+
+from joulebench.analysis.drift import geweke
+from joulebench.analysis.energy import headline
+from joulebench.analysis.keyed import KEY, by_key, read_keyed, whole_sum
+from joulebench.checked import checked
+from joulebench.config import read_yaml
+from joulebench.records import ENERGY, ITERATIONS, REQUESTS, Machine, Run
+
+EDGE = 0.1
+"""Share of the window at its start, and at its end, over which the temperature is averaged."""
+
+_POLL = ("device", "time_s", "energy_j", "temperature_c", "clock_mhz", "throttled", "power_capped", "processes")
+
+
+def of_energy(files: Mapping[int, Path], windows: pl.DataFrame) -> pl.DataFrame:
+    """Facts of energy.parquet: one row a key of `windows` (key, start_s, end_s) that has a window and polls.
+
+    throttled_share, power_capped_share: of the polls. processes: the most seen on one device at once.
+    temperature_start_c, temperature_end_c: means over the first and the last tenth of the window. clock_mean_mhz,
+    clock_min_mhz. poll_gap_s: the longest time between two polls of one device, those that straddle the window's ends
+    too. counter_updates: polls at which a counter had moved, of the device that has the fewest. Null where the
+    records do not say.
+    """
+    bounds = windows.lazy().drop_nulls().select("key", w0="start_s", w1="end_s")
+    before = {name: pl.col(name).shift().over("key", "device") for name in ("time_s", "energy_j")}
+    polls = (
+        headline(read_keyed(files, ENERGY, _POLL))
+        .lazy()
+        .with_columns(before_s=before["time_s"], moved=pl.col("energy_j") != before["energy_j"])
+        .join(bounds, on="key", maintain_order="left")
+    )
+    time, w0, w1 = pl.col("time_s"), pl.col("w0"), pl.col("w1")
+    inside = polls.filter((time > w0) & (time <= w1))
+    edge, temperature = EDGE * (w1 - w0), pl.col("temperature_c")
+    means = inside.group_by("key").agg(
+        throttled_share=pl.col("throttled").mean(),
+        power_capped_share=pl.col("power_capped").mean(),
+        processes=pl.col("processes").max(),
+        temperature_start_c=temperature.filter(time <= w0 + edge).mean(),
+        temperature_end_c=temperature.filter(time > w1 - edge).mean(),
+        clock_mean_mhz=pl.col("clock_mhz").mean(),
+        clock_min_mhz=pl.col("clock_mhz").min(),
+    )
+    gaps = polls.filter((time > w0) & (pl.col("before_s") < w1)).group_by("key")
+    updates = inside.group_by("key", "device").agg(pl.col("moved").sum()).group_by("key")
+    return (
+        means.join(gaps.agg(poll_gap_s=(time - pl.col("before_s")).max()), on="key", how="left")
+        .join(updates.agg(counter_updates=pl.col("moved").min().cast(pl.Int64)), on="key", how="left")
+        .collect()
+    )
+
+
+def of_iterations(files: Mapping[int, Path], windows: pl.DataFrame) -> pl.DataFrame:
+    """`preemptions` of text points in their windows (key, start_s, end_s), by key; null where one is not known."""
+    bounds = windows.lazy().drop_nulls().select("key", w0="start_s", w1="end_s")
+    steps = read_keyed(files, ITERATIONS, ("end_s", "preempted")).lazy().join(bounds, on="key")
+    inside = steps.filter((pl.col("end_s") > pl.col("w0")) & (pl.col("end_s") <= pl.col("w1")))
+    return inside.group_by("key").agg(whole_sum("preempted").cast(pl.Int64).alias("preemptions")).collect()
+
+
+def of_requests(files: Mapping[int, Path]) -> pl.DataFrame:
+    """requests_failed, and answers_cut: those that finished shorter than they were made to be, by key."""
+    requests = read_keyed(files, REQUESTS, ("status", "output_tokens", "asked_output_tokens")).lazy()
+    status = pl.col("status")
+    cut = (status == "finished") & (pl.col("output_tokens") < pl.col("asked_output_tokens"))
+    counts = requests.group_by("key").agg(requests_failed=(status == "failed").sum(), answers_cut=cut.sum())
+    return counts.cast({"requests_failed": pl.Int64, "answers_cut": pl.Int64}).collect()
+
+
+def drifts(blocks: pl.DataFrame, amount: str) -> pl.DataFrame:
+    """`drift_z` by key: drift.geweke of the blocks (key, energy_j, amount); null where it knows none."""
+    scores = [(key, geweke(of["energy_j"], of[amount])) for key, of in by_key(blocks, ("energy_j", amount))]
+    schema = pl.Schema({"key": KEY(), "drift_z": pl.Float64()})
+    return pl.DataFrame(scores, schema=schema, orient="row").with_columns(pl.col("drift_z").fill_nan(None))
+
+
+def clock_steps(run: Run) -> list[float | None]:
+    """For each point, by how many seconds the clock of the day was set back before it or at its end; at least 0.
+
+    A point cannot begin before the one before it has lasted as long as the monotonic clock says; the run's own start
+    and end bound the first and the last. Times of day are kept to the second, so up to 1 s of it is rounding. A clock
+    set forward looks as a pause does, and cannot be told. None where a time is not readable.
+    """
+    starts = [
+        _seconds(run.started_utc),
+        *(_seconds(point.started_utc) for point in run.points),
+        _seconds(run.ended_utc),
+    ]
+    lasted = [0.0, *(point.duration_s for point in run.points)]
+    back = [
+        None if begun is None or next_begun is None else max(0.0, begun + seconds - next_begun)
+        for (begun, next_begun), seconds in zip(pairwise(starts), lasted, strict=True)
+    ]
+    return [None if None in pair else max(pair) for pair in pairwise(back)]  # type: ignore[type-var]
+
+
+def _seconds(utc: str) -> float | None:
+    try:
+        return datetime.fromisoformat(utc).timestamp()
+    except ValueError:
+        return None
+
+
+def read_machine(path: Path) -> Machine:
+    """results/{hardware}/machine.json. Raises UserError where it is missing or damaged."""
+    return checked(Machine, read_yaml(path, "machine"), str(path))
+
+
+def idle_power_w(used: Machine, probed: Machine | None) -> float | None:
+    """What the GPUs of a run draw when nothing is asked of them, W, summed; None without GPUs or without a probe.
+
+    `used`: the machine of run.json; `probed`: results/{hardware}/machine.json. A GPU that was probed itself counts as
+    it was; another of that hardware as the mean of those that were.
+    """
+    found = {gpu.get("uuid"): gpu["idle_power_w"] for gpu in _devices(probed) if gpu.get("idle_power_w") is not None}
+    if not used.devices or not found:
+        return None
+    mean = sum(found.values()) / len(found)
+    return float(sum(found.get(gpu.get("uuid"), mean) for gpu in used.devices))
+
+
+def _devices(machine: Machine | None) -> Sequence[Mapping[str, float]]:
+    return machine.devices if machine is not None else []

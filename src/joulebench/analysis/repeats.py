@@ -1,0 +1,68 @@
+"""Repeats of a point pooled: one row a point, whose intervals also hold what differs from run to run.
+
+With n repeats whose figures are x_1 .. x_n, each with an interval of its own, of half-width h_i, the figure is their
+mean, and its half-width
+
+    max( t(0.975, n - 1) s / sqrt(n),  sqrt(mean h_i^2) / sqrt(n) ),    s^2 = sum (x_i - mean)^2 / (n - 1)
+
+The first is the interval of the mean in the balanced one-way random model, x_i = mean + run_i + error_i: s^2 has the
+expectation var(run) + var(error), so nothing of the error is to be added to it (Searle, Casella and McCulloch, Variance
+Components, 1992, chapter 3). The second is what is known of the error from inside the runs, and a floor: s of two or
+three repeats can be small by chance. With one repeat the interval is its own, and says nothing of another run.
+"""
+
+import polars as pl
+from scipy.special import stdtrit
+
+from joulebench.analysis.intervals import CONFIDENCE
+
+POINT = ("task", "model", "variant", "max_batch_size")
+"""What the repeats of one point have in common."""
+NORMAL_QUANTILE = 1.96
+
+
+def pooled(points: pl.DataFrame, usable: pl.Expr) -> pl.DataFrame:
+    """One row a point of `points` (columns of tables.POINTS), in the order in which they come first.
+
+    Only repeats that are `usable` are pooled; of a point that has none, the first repeat stands as it is. Numbers with
+    a fraction are means, those with an interval as above; the rest is the first pooled repeat's, but the status is
+    overloaded where that of any is. Three columns are added, all of the energy per response:
+    `repeats`, how many it is the mean of; `between_run_sd_j`, s, null for one repeat; `within_run_sd_j`, the root mean
+    square of h_i / 1.96, which is a little more than the standard error where h_i has few degrees of freedom.
+    """
+    ordered = points.sort("repeat", maintain_order=True).with_columns(usable=usable.fill_null(False))
+    alone = ~pl.col("usable").any() & (pl.int_range(pl.len()) == 0)
+    groups = ordered.filter(pl.col("usable") | alone.over(POINT)).group_by(POINT, maintain_order=True)
+    most = max(groups.len()["len"].to_list(), default=1)
+    quantiles = {n: float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) for n in range(2, most + 1)}
+    energy, overloaded = "energy_per_response", pl.col("status") == "overloaded"
+    result = groups.agg(
+        *(_of(name, dtype, points.columns, quantiles) for name, dtype in points.schema.items() if name not in POINT),
+        repeats=pl.max_horizontal(pl.col(f"{energy}_j").count(), 1),
+        between_run_sd_j=pl.col(f"{energy}_j").std(),
+        within_run_sd_j=_own_half_width(f"{energy}_low_j", f"{energy}_high_j") / NORMAL_QUANTILE,
+        any_overloaded=overloaded.any(),
+    )
+    status = pl.when("any_overloaded").then(pl.lit("overloaded")).otherwise("status")
+    added = ("repeats", "between_run_sd_j", "within_run_sd_j")
+    return result.with_columns(status=status).select(*points.columns, *added)
+
+
+def _of(name: str, dtype: pl.DataType, columns: list[str], quantiles: dict[int, float]) -> pl.Expr:
+    """A column over the repeats of a point."""
+    if dtype != pl.Float64:
+        return pl.col(name).first()
+    for end, sign in (("low", -1), ("high", 1)):
+        figure, low, high = (name.replace(f"_{end}_", between) for between in ("_", "_low_", "_high_"))
+        if f"_{end}_" in name and {figure, low, high} <= set(columns):
+            count = pl.col(figure).count()
+            quantile = count.replace_strict(quantiles, default=None, return_dtype=pl.Float64)
+            half_width = pl.max_horizontal(quantile * pl.col(figure).std(), _own_half_width(low, high)) / count.sqrt()
+            several = pl.col(figure).mean() + sign * half_width
+            return pl.when(count > 1).then(several).otherwise(pl.col(name).drop_nulls().first()).alias(name)
+    return pl.col(name).mean()
+
+
+def _own_half_width(low: str, high: str) -> pl.Expr:
+    """The root mean square of the repeats' own half-widths."""
+    return ((pl.col(high) - pl.col(low)) / 2).pow(2).mean().sqrt()

@@ -1,0 +1,72 @@
+"""What the checks say of each point: its verdict, and checks.csv."""
+
+import polars as pl
+
+from joulebench import tables
+from joulebench.analysis.checks import CHECKS
+
+USABLE = ("measured", "overloaded")
+"""The statuses of points that may have figures."""
+
+VALID = "valid"
+FLAGGED = pl.col("verdict").str.starts_with("flagged: ")
+
+
+def fired(points: pl.DataFrame) -> pl.DataFrame:
+    """One row for each point and check that fired (tables.CHECKS), sorted by point, then in the order of CHECKS.
+
+    `points`: tables.POINTS. A check that fires beyond both its limits has one row, the invalid one.
+    """
+    found = [_hits(points.with_row_index("row"), place) for place in range(len(CHECKS))]
+    table = pl.concat(found).sort("row", "place")
+    return table.select(pl.col(name).cast(dtype) for name, dtype in tables.CHECKS.items())
+
+
+def judged(points: pl.DataFrame) -> pl.DataFrame:
+    """`points` (tables.POINTS) with `verdict` and `unchecked`.
+
+    verdict: `valid`; or `invalid: ` and `flagged: ` with what fired, what was found and the limit. A point without
+    figures is invalid for its reason. unchecked: the checks that could not be made, their facts not being recorded.
+    """
+    rows = points.with_row_index("row")
+    said: dict[tuple[int, str], list[str]] = {}
+    for place, check in enumerate(CHECKS):
+        for row, severity, found, limit in _hits(rows, place).select("row", "severity", "found", "limit").iter_rows():
+            said.setdefault((row, severity), []).append(check.said(found, limit))
+    verdicts = []
+    for row, status, reason, responses_per_s in rows.select("row", "status", "reason", "responses_per_s").iter_rows():
+        if status not in USABLE:
+            verdicts.append(f"invalid: {status}: {reason or 'no reason was recorded'}")
+        elif responses_per_s is None:
+            verdicts.append(f"invalid: {reason or 'no figures'}")
+        else:
+            parts = (f"{how}: {'; '.join(said[row, how])}" for how in ("invalid", "flagged") if (row, how) in said)
+            verdicts.append("; ".join(parts) or VALID)
+    unknown = [pl.when(_HAS_FIGURES & check.where & check.value.is_null()).then(pl.lit(check.name)) for check in CHECKS]
+    return points.with_columns(
+        verdict=pl.Series(verdicts, dtype=pl.String),
+        unchecked=pl.concat_str(unknown, separator="; ", ignore_nulls=True).replace("", None),
+    )
+
+
+_HAS_FIGURES = pl.col("status").is_in(USABLE) & pl.col("responses_per_s").is_not_null()
+
+
+def _hits(rows: pl.DataFrame, place: int) -> pl.DataFrame:
+    """The points (with `row`) that one check fires at: the columns of tables.CHECKS, row and place."""
+    check = CHECKS[place]
+    voids = pl.lit(False) if check.voids is None else check.beyond(check.voids)
+    flags = pl.lit(False) if check.flags is None else check.beyond(check.flags)
+    return (
+        rows.filter(_HAS_FIGURES & (voids | flags))
+        .with_columns(
+            check=pl.lit(check.name),
+            severity=pl.when(voids).then(pl.lit("invalid")).otherwise(pl.lit("flagged")),
+            fact=pl.lit(check.fact),
+            found=check.value.cast(pl.Float64),
+            limit=pl.when(voids).then(pl.lit(check.voids, pl.Float64)).otherwise(pl.lit(check.flags, pl.Float64)),
+            source=pl.lit(check.source),
+            place=pl.lit(place),
+        )
+        .select("row", "place", *tables.CHECKS)
+    )

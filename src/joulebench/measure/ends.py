@@ -1,0 +1,107 @@
+"""When a point ends, by the protocol of the config."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from joulebench.config import Adaptive, Fixed, Timed
+from joulebench.engines.base import Prepared
+from joulebench.measure.adaptive import Precise
+from joulebench.measure.order import ENDLESS
+from joulebench.meters.following import Following
+from joulebench.records import EndedBy
+
+FEWEST_BATCHES = 3
+"""That a window holds where requests are served in whole batches: fewer give no interval."""
+
+
+class End(Protocol):
+    """Asked after each iteration of a text task; after the warm-up, then after each batch, of a diffusion task."""
+
+    requests: int
+    """So many are there to be asked for."""
+    share: float
+    """How much of the point is done, 0 to 1; the turnover counts as the first fifth."""
+    ended_by: EndedBy | None
+
+    def over(self, now: float, finished: int, outputs: int = 0, prompts: int = 0) -> bool:
+        """Whether the point has ended at `now`, s.
+
+        `finished`: requests so far (diffusion: since the warm-up). `outputs`, `prompts`: since the last call, output
+        tokens (diffusion: outputs) and prompt tokens.
+        """
+
+
+class Counted:
+    """Ends a point when so many requests have finished."""
+
+    ended_by: EndedBy | None = None
+
+    def __init__(self, requests: int) -> None:
+        self.requests = requests
+        self.share = 0.0
+
+    def over(self, now: float, finished: int, outputs: int = 0, prompts: int = 0) -> bool:
+        """See End."""
+        self.share = min(1.0, finished / self.requests)
+        return finished >= self.requests
+
+
+class Clocked:
+    """Ends a point so many seconds after `turnover` requests have finished, and not before `fewest` have."""
+
+    ended_by: EndedBy | None = None
+
+    def __init__(self, seconds: float, turnover: int, fewest: int) -> None:
+        self.requests = ENDLESS
+        self.share = 0.0
+        self._seconds, self._turnover, self._fewest = seconds, turnover, fewest
+        self._opened: float | None = None
+
+    def over(self, now: float, finished: int, outputs: int = 0, prompts: int = 0) -> bool:
+        """See End."""
+        if self._opened is None:
+            if finished < self._turnover:
+                self.share = 0.2 * finished / self._turnover
+                return False
+            self._opened = now
+        done = (now - self._opened) / self._seconds
+        if self._fewest:
+            done = min(done, finished / self._fewest)
+        self.share = 0.2 + 0.8 * min(1.0, done)
+        return done >= 1.0
+
+
+def text_end(
+    protocol: Fixed | Timed | Adaptive,
+    prepared: Sequence[Prepared],
+    batch: int,
+    energy: Following | None,
+    whole_batches: bool,
+) -> End:
+    """Of a closed loop that keeps `batch` of the `prepared` requests in flight.
+
+    With `whole_batches` it is asked after each of them, and they are the blocks.
+    """
+    if isinstance(protocol, Fixed):
+        return Counted(protocol.requests)
+    fewest, block_s = ((1 + FEWEST_BATCHES) * batch, 0.0) if whole_batches else (0, 1.0)
+    if isinstance(protocol, Timed):
+        return Clocked(protocol.seconds, turnover=batch, fewest=fewest)
+    return Precise(protocol, energy, prompt_per_output(prepared), turnover=batch, fewest=fewest, block_s=block_s)
+
+
+def batches_end(protocol: Fixed | Timed | Adaptive, batch: int, energy: Following | None) -> End:
+    """Of batches of `batch` outputs, back to back."""
+    fewest = FEWEST_BATCHES * batch
+    if isinstance(protocol, Fixed):
+        return Counted(max(protocol.requests, fewest))
+    if isinstance(protocol, Timed):
+        return Clocked(protocol.seconds, turnover=0, fewest=fewest)
+    return Precise(protocol, energy, None, turnover=0, fewest=fewest, block_s=0.0)
+
+
+def prompt_per_output(prepared: Sequence[Prepared]) -> float | None:
+    """Prompt tokens for each output token over all of `prepared`; None where a model ends its answers by itself."""
+    if not all(one.ignore_end for one in prepared):
+        return None
+    return sum(one.prompt_tokens or 0 for one in prepared) / sum(one.max_output_tokens for one in prepared)

@@ -1,0 +1,160 @@
+"""Runs that are measured more than once: their folders, their specs, and in which order they are measured."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from joulebench.checked import ConfigError
+from joulebench.plan import Cell, Plan, plan
+from joulebench.records import read_run
+from joulebench.spec import RunSpec
+
+PROJECT = Path(__file__).parents[1]
+CHAT = "results/cpu/runs/llm-chat"
+
+
+@pytest.fixture
+def raw(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The project's own config, as plain keys and values."""
+    monkeypatch.chdir(PROJECT)
+    found = json.loads(json.dumps(yaml.safe_load((PROJECT / "config.yaml").read_text())))
+    assert isinstance(found, dict)
+    return found
+
+
+def in_order(made: Plan, hardware: str) -> list[Cell]:
+    return sorted(made.cells(hardware), key=made.priority, reverse=True)
+
+
+def test_each_repeat_is_a_run_in_a_folder_of_its_own(raw: dict[str, Any]) -> None:
+    once, thrice = plan(raw), plan(raw | {"repeats": 3})
+    folders = {str(cell.folder) for cell in once.cells()}
+    assert {str(cell.folder) for cell in thrice.cells()} == {f"{one}{k}" for one in folders for k in ("", "@2", "@3")}
+    assert {f"{CHAT}/joulebench--llama-1m{k}/run.json" for k in ("", "@2", "@3")} < set(thrice.targets())
+    assert len(thrice.digest("cpu")["specs"]) == 3 * len(once.digest("cpu")["specs"])
+    first, third = (thrice.cell("cpu", "llm-chat", f"joulebench--llama-1m{k}") for k in ("", "@3"))
+    assert (first.repeat, third.repeat) == (1, 3)
+    assert third.record == Path(CHAT, "joulebench--llama-1m@3", "run.json")
+    assert (first.model_folder, thrice.requests(first)) == (third.model_folder, thrice.requests(third))
+    for unknown in ("@1", "@4", "@02"):
+        with pytest.raises(ConfigError, match="did you mean 'llm-chat/joulebench--llama-1m"):
+            thrice.cell("cpu", "llm-chat", f"joulebench--llama-1m{unknown}")
+
+
+def test_an_entry_may_have_its_own_number(raw: dict[str, Any]) -> None:
+    raw["matrix"]["cpu"]["vlm-chat"]["repeats"] = 2
+    found = [str(cell.folder) for cell in plan(raw).cells() if cell.repeat > 1]
+    assert found == ["results/cpu/runs/vlm-chat/joulebench--llava-5m@2"]
+    raw["repeats"] = 2
+    raw["matrix"]["cpu"]["vlm-chat"]["repeats"] = 1
+    tasks = {cell.task for cell in plan(raw).cells("cpu") if cell.repeat > 1}
+    assert tasks == set(raw["matrix"]["cpu"]) - {"vlm-chat"}
+
+
+def test_what_is_not_a_number_of_repeats(raw: dict[str, Any]) -> None:
+    raw["repeats"] = 0
+    with pytest.raises(ConfigError, match=r"^config: repeats: found 0; input should be greater than 0$"):
+        plan(raw)
+    raw["repeats"] = 1
+    raw["matrix"]["cpu"]["llm-chat"]["models"] = ["joulebench/llama-1m@2"]
+    with pytest.raises(ConfigError, match="a model id is"):
+        plan(raw)
+
+
+def test_a_repeat_has_a_spec_of_its_own_and_the_first_keeps_the_one_it_had(raw: dict[str, Any]) -> None:
+    once, twice = plan(raw), plan(raw | {"repeats": 2})
+    first, second = (twice.spec(twice.cell("cpu", "llm-chat", f"joulebench--llama-1m{k}")) for k in ("", "@2"))
+    assert first.hash == once.spec(once.cell("cpu", "llm-chat", "joulebench--llama-1m")).hash != second.hash
+    assert second.run == "joulebench--llama-1m@2"
+    assert second.model_copy(update={"repeat": 1}) == first
+    assert RunSpec.model_validate(second.model_dump(mode="json")) == second
+
+
+def test_published_records_are_still_what_the_config_asks_for(raw: dict[str, Any]) -> None:
+    made, folders = plan(raw), sorted(Path("results/h100/runs").glob("*/*/run.json"))
+    assert len(folders) >= 10
+    for record in folders:
+        run = read_run(record.parent)
+        assert RunSpec.model_validate(run.spec).hash == run.spec_hash, record
+        assert made.spec(made.cell("h100", record.parts[-3], record.parent.name)).hash == run.spec_hash, record
+
+
+def test_without_repeats_nothing_is_put_in_order(raw: dict[str, Any]) -> None:
+    made = plan(raw)
+    assert {made.priority(cell) for cell in made.cells()} == {0.0}
+
+
+def test_repeats_are_measured_round_by_round_in_a_random_order(raw: dict[str, Any]) -> None:
+    made = plan(raw | {"repeats": 3})
+    cells = in_order(made, "cpu")
+    runs = len(cells) // 3
+    assert len({made.priority(cell) for cell in cells}) == len(cells)
+    assert all(0 < made.priority(cell) <= 1 for cell in cells)
+    assert [cell.repeat for cell in cells] == [1] * runs + [2] * runs + [3] * runs
+    rounds = [[(cell.task, cell.run) for cell in cells if cell.repeat == k] for k in (1, 2, 3)]
+    listed = [(cell.task, cell.run) for cell in plan(raw).cells("cpu")]
+    assert all(sorted(one) == sorted(listed) for one in rounds)
+    assert len({tuple(one) for one in [*rounds, listed, sorted(listed)]}) >= 4
+
+
+def test_the_order_is_the_seeds_and_neither_the_configs_nor_the_number_of_repeats(raw: dict[str, Any]) -> None:
+    before = in_order(plan(raw | {"repeats": 2}), "cpu")
+    assert before == in_order(plan(raw | {"repeats": 2}), "cpu")
+    turned = raw | {"matrix": {"cpu": dict(reversed(raw["matrix"]["cpu"].items()))}, "repeats": 2}
+    assert in_order(plan(turned), "cpu") == before
+    assert in_order(plan(raw | {"repeats": 3}), "cpu")[: len(before)] == before
+
+
+MODELS = ["Qwen/Qwen3-8B", "mistralai/Mistral-7B-Instruct-v0.3", "google/gemma-2-2b-it", "codellama/CodeLlama-7b-hf"]
+SCRIPT = """
+import sys, time
+from pathlib import Path
+name, words = Path(sys.argv[0]).stem, sys.argv[1:]
+journal = Path("order.log").open("a")
+print("begins", name, words[-2], file=journal, flush=True)
+time.sleep(0.5 if "mistral" in words[0] or "llm-code" in words[0] else 0)
+made = [Path(words[1])]
+if name == "measure":
+    made = [Path("results", words[0], "runs", words[1], words[2], "run.json")]
+if name == "sample_requests":
+    made.append(made[0].with_suffix(".json"))
+for path in made:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("")
+print("ends", name, words[-2], file=journal, flush=True)
+"""
+"""Stands for every script of a rule: makes its files, some later than others, and notes when."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cores", ["1", "4"])
+def test_snakemake_measures_in_that_order_one_at_a_time_after_all_that_is_prepared(
+    raw: dict[str, Any], tmp_path: Path, cores: str
+) -> None:
+    entries = {task: raw["matrix"]["h100"][task] for task in ("llm-chat", "llm-code")}
+    entries["llm-chat"]["models"], entries["llm-code"]["models"] = MODELS[:3], MODELS[3:]
+    raw |= {"matrix": {"h100": entries}, "measure_on": ["h100"], "repeats": 2}
+    raw["models"] = {name: raw["models"][name] for name in MODELS}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(raw))
+    for link in ("config", "profiles"):
+        (tmp_path / link).symlink_to(PROJECT / link)
+    (tmp_path / "workflow" / "scripts").mkdir(parents=True)
+    for script in ("probe_machine", "sample_requests", "prepare_model", "measure"):
+        (tmp_path / "workflow" / "scripts" / f"{script}.py").write_text(SCRIPT)
+    made = plan(raw)
+    records = [str(cell.record) for cell in made.cells("h100")]
+    snakemake = [str(Path(sys.executable).parent / "snakemake"), "--snakefile", str(PROJECT / "Snakefile")]
+    done = subprocess.run(
+        [*snakemake, *records, "--cores", cores], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    said = [line.split() for line in (tmp_path / "order.log").read_text().splitlines()]
+    measured = [(word, run) for word, script, run in said if script == "measure"]
+    expected = [cell.folder.name for cell in in_order(made, "h100")]
+    assert measured == [(word, run) for run in expected for word in ("begins", "ends")]
+    assert [script for _, script, _ in said[-len(measured) :]] == ["measure"] * len(measured)
