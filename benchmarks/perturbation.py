@@ -18,7 +18,6 @@ import polars as pl
 
 from joulebench import config, meters
 from joulebench.analysis.energy import Headline
-from joulebench.config import Fixed
 from joulebench.engines import open_engine
 from joulebench.engines.vllm import VllmEngine
 from joulebench.measure.load import Load
@@ -27,6 +26,7 @@ from joulebench.measure.text import closed_loop, warm_up
 from joulebench.meters.sampling import Sampling
 from joulebench.plan import Plan
 from joulebench.records import ITERATIONS, PROMPTS, read_parquet, write_parquet
+from joulebench.sweeps import Fixed
 
 
 def main(

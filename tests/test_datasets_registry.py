@@ -11,7 +11,7 @@ from joulebench.checked import ConfigError
 MODULE = '''
 """Riddles: one question and its answer a line, with a tab between them."""
 
-from joulebench.config import Strict
+from joulebench.checked import Strict
 from joulebench.datasets.sampling import Row, Rows
 
 PACKAGED = "riddles.tsv"

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from joulebench import config
+from joulebench import config, sweeps
 from joulebench.engines import vllm as ours
 from joulebench.engines.base import Times
 from joulebench.errors import UserError
@@ -214,7 +214,7 @@ def test_an_image_has_another_name_each_time_it_is_sent(monkeypatch: pytest.Monk
 
 def test_a_steps_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = {"batch_sizes": [1, 2], "protocol": {"kind": "fixed", "requests": 24}}
-    engine, core = opened(monkeypatch, sweep=config.Sweep.model_validate(sweep))
+    engine, core = opened(monkeypatch, sweep=sweeps.Sweep.model_validate(sweep))
     for number, one in enumerate(engine.prepare(THREE)):
         engine.submit(10 + number, one)  # prompts of 3, 2 and 5 tokens; answers of 2, 1 and 3; two at a time
     step = engine.step()

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from joulebench import config, datasets, models, records
 from joulebench.analysis.energy import Headline
 from joulebench.analysis.points import WantedRun, points
-from joulebench.config import Adaptive, Sweep
 from joulebench.engines.base import Prepared, Step
 from joulebench.measure import adaptive, diffusion, sweep, text
 from joulebench.measure.diffusion import batches
@@ -29,6 +28,7 @@ from joulebench.meters.following import Following
 from joulebench.meters.sampling import Sampling
 from joulebench.records import BATCHES, ENERGY, ITERATIONS
 from joulebench.spec import run_spec
+from joulebench.sweeps import Adaptive, Sweep
 
 PROJECT = Path(__file__).parents[1]
 MACHINE = records.Machine(

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from joulebench.config import Fixed, Sweep, Timed
 from joulebench.engines.base import Prepared, Step
 from joulebench.measure import text
 from joulebench.measure.diffusion import batches
@@ -15,6 +14,7 @@ from joulebench.measure.load import Load, Progress
 from joulebench.measure.order import serving_order
 from joulebench.measure.text import closed_loop
 from joulebench.records import BATCHES, ITERATIONS
+from joulebench.sweeps import Fixed, Sweep, Timed
 
 
 class Clockwork:

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from joulebench import config
+from joulebench import config, sweeps
 from joulebench.engines.base import Prepared, Step
 from joulebench.measure.order import serving_order
 from joulebench.measure.session import Session
@@ -60,7 +60,7 @@ class Noting:
 def served(task: str, repeat: int, folder: Path) -> list[int]:
     """The sampled requests in the order in which a run of one point, B = 2, serves eighteen of them."""
     model = "joulebench/llama-1m" if task == "llm-chat" else "joulebench/sd-5m"
-    sweep = config.Sweep(batch_sizes=(2,), protocol=config.Fixed(kind="fixed", requests=18), warmup_batches=0)
+    sweep = sweeps.Sweep(batch_sizes=(2,), protocol=sweeps.Fixed(kind="fixed", requests=18), warmup_batches=0)
     spec: RunSpec = run_spec(config.load("config/tiny.yaml"), "cpu", task, model, repeat)  # type: ignore[arg-type]
     spec = spec.model_copy(update={"sweep": sweep})
     engine = Noting()

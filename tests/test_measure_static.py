@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from joulebench import config, datasets, models, records
+from joulebench import config, datasets, models, records, sweeps
 from joulebench.analysis import metrics
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.windows import overloaded
@@ -95,7 +95,7 @@ def test_a_small_run_with_images_is_measured_whole(tmp_path: Path, monkeypatch: 
     model = made.models["joulebench/llava-5m"]
     models.prepare("joulebench/llava-5m", model, sampled.requests["prompt"].to_list(), tmp_path / "model")
     spec = run_spec(made, "cpu", "vlm-chat", "joulebench/llava-5m")
-    sweep = config.Sweep(batch_sizes=(1, 4), protocol=config.Timed(kind="timed", seconds=0.5))
+    sweep = sweeps.Sweep(batch_sizes=(1, 4), protocol=sweeps.Timed(kind="timed", seconds=0.5))
     spec = spec.model_copy(update={"sweep": sweep, "output_length": config.OutputLength(kind="fixed", tokens=8)})
     run = measure(spec, tmp_path / "asked.parquet", tmp_path / "model", tmp_path / "run")
     assert records.read_run(tmp_path / "run") == run

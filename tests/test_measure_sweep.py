@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import torch
 
-from joulebench import config
+from joulebench import config, sweeps
 from joulebench.engines.base import Prepared
 from joulebench.engines.memory import is_out_of_memory
 from joulebench.errors import UserError
@@ -56,8 +56,8 @@ class Narrow:
 def spec(monkeypatch: pytest.MonkeyPatch) -> RunSpec:
     monkeypatch.chdir(PROJECT)
     made = run_spec(config.load("config/tiny.yaml"), "cpu", "text-to-image", "joulebench/sd-5m")
-    protocol = config.Fixed(kind="fixed", requests=8)
-    return made.model_copy(update={"sweep": config.Sweep(batch_sizes=(1, 2, 4, 8), protocol=protocol)})
+    protocol = sweeps.Fixed(kind="fixed", requests=8)
+    return made.model_copy(update={"sweep": sweeps.Sweep(batch_sizes=(1, 2, 4, 8), protocol=protocol)})
 
 
 def sweep(spec: RunSpec, engine: Narrow, folder: Path) -> Session:

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from joulebench.errors import UserError
 
@@ -13,6 +13,12 @@ M = TypeVar("M", bound=BaseModel)
 
 class ConfigError(UserError):
     """The config says something that Joulebench does not understand or does not allow."""
+
+
+class Strict(BaseModel):
+    """A frozen block of the config in which an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def checked(model: type[M], raw: Any, name: str) -> M:

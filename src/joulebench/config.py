@@ -10,8 +10,6 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     JsonValue,
     NonNegativeInt,
@@ -21,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from joulebench.checked import ConfigError, checked, nearest
+from joulebench.checked import ConfigError, Strict, checked, nearest
 from joulebench.names import (
     IMAGE_TASKS,
     TEXT_TASKS,
@@ -34,17 +32,12 @@ from joulebench.names import (
     TaskName,
     VariantName,
 )
+from joulebench.sweeps import Sweep
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantization = Literal["fp8", "bitsandbytes", "awq", "gptq"]
 PromptForm = Literal["chat", "completion"]
 StopString = Annotated[str, StringConstraints(min_length=1)]
-
-
-class Strict(BaseModel):
-    """A frozen block of the config in which an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Hardware(Strict):
@@ -109,51 +102,6 @@ class LatencyTarget(Strict):
     @property
     def column(self) -> str:
         return f"{self.metric}_p{self.quantile}_s"
-
-
-class Fixed(Strict):
-    """Serve so many requests and count them whole."""
-
-    kind: Literal["fixed"]
-    requests: PositiveInt
-
-
-class Timed(Strict):
-    """One turnover (or the warm-up batches), then so many seconds; what is still in flight is dropped."""
-
-    kind: Literal["timed"]
-    seconds: PositiveFloat
-
-
-class Adaptive(Strict):
-    """One turnover (or the warm-up batches), then until energy per output is known well enough."""
-
-    kind: Literal["adaptive"]
-    half_width: float = Field(0.02, gt=0, lt=0.5, description="Wanted half-width of the interval, as a share.")
-    confidence: float = Field(0.95, ge=0.5, le=0.999)
-    min_seconds: PositiveFloat = Field(10.0, description="Of the window after the turnover.")
-    max_seconds: PositiveFloat = Field(120.0, description="The end where the wanted precision is never reached.")
-    max_requests: PositiveInt | None = Field(None, description="Another such end: so many finished requests.")
-
-    @model_validator(mode="after")
-    def _room(self) -> "Adaptive":
-        if self.max_seconds < self.min_seconds:
-            raise ValueError(f"max_seconds {self.max_seconds:g} is under min_seconds {self.min_seconds:g}; raise it")
-        return self
-
-
-class Sweep(Strict):
-    """The points of a run: batch sizes in rising order, and when each of them ends."""
-
-    batch_sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
-    protocol: Annotated[Fixed | Timed | Adaptive, Field(discriminator="kind")]
-    warmup_batches: NonNegativeInt = Field(1, description="Diffusion: whole batches before the window opens.")
-
-    @model_validator(mode="after")
-    def _rising(self) -> "Sweep":
-        if list(self.batch_sizes) != sorted(set(self.batch_sizes)):
-            raise ValueError(f"batch_sizes must rise, found {list(self.batch_sizes)}")
-        return self
 
 
 class Task(Strict):

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue, PositiveInt
 
+from joulebench.checked import Strict
 from joulebench.config import (
     Checkpoint,
     Config,
@@ -18,14 +19,13 @@ from joulebench.config import (
     Quantization,
     Sample,
     StopString,
-    Strict,
-    Sweep,
     Synthetic,
     Tokenizer,
     Variant,
     read_yaml,
 )
 from joulebench.names import TEXT_TASKS, TaskName
+from joulebench.sweeps import Sweep
 
 
 class RunSpec(Strict):

@@ -13,8 +13,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from joulebench.checked import ConfigError
-from joulebench.config import Strict
+from joulebench.checked import ConfigError, Strict
 from joulebench.datasets.sampling import Row, Rows
 from joulebench.errors import UserError
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field, PositiveInt, model_validator
 
-from joulebench.config import Strict
+from joulebench.checked import Strict
 from joulebench.datasets import conversations
 from joulebench.datasets.sampling import Row, Rows, is_unicode
 from joulebench.errors import UserError

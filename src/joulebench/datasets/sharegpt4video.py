@@ -14,8 +14,7 @@ from typing import Any
 
 from pydantic import Field
 
-from joulebench.checked import ConfigError, nearest
-from joulebench.config import Strict
+from joulebench.checked import ConfigError, Strict, nearest
 from joulebench.datasets import json_lines
 from joulebench.datasets.media import first_frame
 from joulebench.datasets.sampling import Row, Rows, is_unicode

@@ -5,10 +5,10 @@ import logging
 import numpy as np
 
 from joulebench.analysis.stopping import Stopping
-from joulebench.config import Adaptive
 from joulebench.measure.order import ENDLESS
 from joulebench.meters.following import Following
 from joulebench.records import EndedBy
+from joulebench.sweeps import Adaptive
 
 log = logging.getLogger(__name__)
 

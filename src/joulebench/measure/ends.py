@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from joulebench.config import Adaptive, Fixed, Timed
 from joulebench.engines.base import Prepared
 from joulebench.measure.adaptive import Precise
 from joulebench.measure.order import ENDLESS
 from joulebench.meters.following import Following
 from joulebench.records import EndedBy
+from joulebench.sweeps import Ending, Fixed, Timed
 
 FEWEST_BATCHES = 3
 """That a window holds where requests are served in whole batches: fewer give no interval."""
@@ -72,7 +72,7 @@ class Clocked:
 
 
 def text_end(
-    protocol: Fixed | Timed | Adaptive,
+    protocol: Ending,
     prepared: Sequence[Prepared],
     batch: int,
     energy: Following | None,
@@ -90,7 +90,7 @@ def text_end(
     return Precise(protocol, energy, prompt_per_output(prepared), turnover=batch, fewest=fewest, block_s=block_s)
 
 
-def batches_end(protocol: Fixed | Timed | Adaptive, batch: int, energy: Following | None) -> End:
+def batches_end(protocol: Ending, batch: int, energy: Following | None) -> End:
     """Of batches of `batch` outputs, back to back."""
     fewest = FEWEST_BATCHES * batch
     if isinstance(protocol, Fixed):

@@ -8,7 +8,6 @@ from typing import cast
 import polars as pl
 
 from joulebench.analysis.windows import overloaded
-from joulebench.config import Adaptive
 from joulebench.engines.base import DiffusionEngine, Prepared, TextEngine
 from joulebench.engines.memory import is_out_of_memory
 from joulebench.errors import UserError
@@ -21,6 +20,7 @@ from joulebench.meters.sampling import SamplerError, Sampling
 from joulebench.names import TEXT_TASKS
 from joulebench.records import BATCHES, ENERGY, ITERATIONS, Point, Status, whole_folder, write_json, write_parquet
 from joulebench.spec import RunSpec
+from joulebench.sweeps import Adaptive
 
 log = logging.getLogger(__name__)
 

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Sequence
 
-from joulebench.config import Adaptive, Fixed, Timed
 from joulebench.engines.base import Prepared, Step, TextEngine
 from joulebench.measure.ends import text_end
 from joulebench.measure.load import Load, Progress, Request, Watch
 from joulebench.measure.order import serving_order
 from joulebench.meters.following import Following
+from joulebench.sweeps import Ending
 
 
 def closed_loop(
@@ -16,7 +16,7 @@ def closed_loop(
     prepared: Sequence[Prepared],
     load: Load,
     batch: int,
-    protocol: Fixed | Timed | Adaptive,
+    protocol: Ending,
     seed: int,
     watch: Watch,
     repeat: int = 1,
