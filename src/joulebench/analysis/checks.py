@@ -4,6 +4,7 @@
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -55,6 +56,31 @@ class Check:
         return f"{self.name} ({self.form.format(found)}, {bound} {self.form.format(limit)})"
 
 
+_BY_NVML: dict[str, Any] = {"where": _ON_GPU, "about": "energy from NVML"}
+_OTHERWISE: dict[str, Any] = {"where": ~_ON_GPU, "about": "other energy"}
+
+_GAP: dict[str, Any] = {
+    "name": "sampler gap",
+    "fact": "poll_gap_s",
+    "value": pl.col("poll_gap_s"),
+    "form": _SECONDS,
+    "says": "The sampler was kept from reading for so long: what happened then is seen by its sum alone.",
+}
+_WINDOW: dict[str, Any] = {
+    "name": "short window",
+    "fact": "window_s",
+    "value": pl.col("window_s"),
+    "at_least": True,
+    "form": _SECONDS,
+}
+_INTERVAL: dict[str, Any] = {
+    "name": "wide interval",
+    "fact": "half_width_percent",
+    "value": _PERCENT * (pl.col("energy_per_response_high_j") / pl.col("energy_per_response_j") - 1),
+    "form": _SHARE,
+    "says": "The energy per response is not known any better: half the width of its 95 % interval.",
+}
+
 CHECKS = (
     Check(
         name="other processes",
@@ -97,25 +123,15 @@ CHECKS = (
         "Measurements (arXiv 2312.02741): an H100 samples its power a quarter of the time",
     ),
     Check(
-        name="sampler gap",
-        fact="poll_gap_s",
-        value=pl.col("poll_gap_s"),
+        **_GAP,
+        **_BY_NVML,
         flags=0.5,
-        form=_SECONDS,
-        where=_ON_GPU,
-        about="energy from NVML",
-        says="The sampler was kept from reading for so long: what happened then is seen by its sum alone.",
         source=f"25 of its 20 ms intervals and 5 updates of the counter; {_RECORDS}: 0.04 s at most",
     ),
     Check(
-        name="sampler gap",
-        fact="poll_gap_s",
-        value=pl.col("poll_gap_s"),
+        **_GAP,
+        **_OTHERWISE,
         flags=1.0,
-        form=_SECONDS,
-        where=~_ON_GPU,
-        about="other energy",
-        says="The sampler was kept from reading for so long: what happened then is seen by its sum alone.",
         source="4 of CodeCarbon's 0.25 s intervals, on a machine whose every core the engine may load",
     ),
     Check(
@@ -157,26 +173,16 @@ CHECKS = (
         source=f"memory does not limit a batch that is not overloaded; {_RECORDS}: none in any window",
     ),
     Check(
-        name="short window",
-        fact="window_s",
-        value=pl.col("window_s"),
+        **_WINDOW,
+        **_BY_NVML,
         flags=10.0,
-        at_least=True,
-        form=_SECONDS,
-        where=_ON_GPU,
-        about="energy from NVML",
         says="The window is shorter than what is known to give stable readings.",
         source=f"{_STABLE}: windows of a second or so are distorted; Zeus' own zeus.profile tries up to 10 s",
     ),
     Check(
-        name="short window",
-        fact="window_s",
-        value=pl.col("window_s"),
+        **_WINDOW,
+        **_OTHERWISE,
         flags=3.0,
-        at_least=True,
-        form=_SECONDS,
-        where=~_ON_GPU,
-        about="other energy",
         says="The window holds too few readings.",
         source="12 of CodeCarbon's 0.25 s readings; the published minima are for energy that a GPU measures, and an "
         "estimate errs by more than a longer window could mend",
@@ -197,34 +203,23 @@ CHECKS = (
         fact="drift_z",
         value=pl.col("drift_z"),
         flags=drift.LIMIT,
-        where=_ON_GPU,
-        about="energy from NVML",
+        **_BY_NVML,
         says="The energy per output changed from the window's first part to its last half.",
         source=f"Geweke 1992, Evaluating the Accuracy of Sampling-Based Approaches; {_RECORDS}: 2.2 at most, 3.4 at a "
         "first point on a cold card. Not for "
         "an estimate: on a machine that it shares with others it tells their coming and going",
     ),
     Check(
-        name="wide interval",
-        fact="half_width_percent",
-        value=_PERCENT * (pl.col("energy_per_response_high_j") / pl.col("energy_per_response_j") - 1),
+        **_INTERVAL,
+        **_BY_NVML,
         flags=10.0,
-        form=_SHARE,
-        where=_ON_GPU,
-        about="energy from NVML",
-        says="The energy per response is not known any better: half the width of its 95 % interval.",
         source=f"models next to each other differ by less; {_RECORDS}: 3.3 % at most but for LLaVA, "
         "whose windows hold 3 to 6 batches of unlike answers",
     ),
     Check(
-        name="wide interval",
-        fact="half_width_percent",
-        value=_PERCENT * (pl.col("energy_per_response_high_j") / pl.col("energy_per_response_j") - 1),
+        **_INTERVAL,
+        **_OTHERWISE,
         flags=50.0,
-        form=_SHARE,
-        where=~_ON_GPU,
-        about="other energy",
-        says="The energy per response is not known any better: half the width of its 95 % interval.",
         source="an estimate errs by more than 10 % already; beyond 50 % not even the order of two models is told",
     ),
     Check(

@@ -4,6 +4,7 @@ import re
 
 import polars as pl
 
+from joulebench.analysis.verdicts import USABLE
 from joulebench.names import TASKS
 
 ESTIMATE = "codecarbon_estimate"
@@ -56,7 +57,7 @@ def energy_sources(rows: pl.DataFrame) -> list[str]:
     if not sources:
         return [NO_SOURCE]
     words = [SOURCES.get(source, f"energy from {source}") for source in sources]
-    served = rows.filter(pl.col("status").is_in(("measured", "overloaded")))
+    served = rows.filter(pl.col("status").is_in(USABLE))
     return [*words, *(["no energy source for some points"] if served["energy_source"].has_nulls() else [])]
 
 

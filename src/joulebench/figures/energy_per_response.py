@@ -3,6 +3,7 @@
 import altair as alt
 import polars as pl
 
+from joulebench.analysis.verdicts import USABLE
 from joulebench.figures import captions, style
 
 BAR_PX, TDP_PX, ROW_PX = 13, 21, 32
@@ -52,7 +53,7 @@ def _label(row: dict[str, object]) -> str:
         parts = [f"{style.significant(energy)} J"]
     else:
         why = str(row["status"]).replace("_", " ")
-        parts = ["no energy measured" if row["status"] in ("measured", "overloaded") else f"no energy ({why})"]
+        parts = ["no energy measured" if row["status"] in USABLE else f"no energy ({why})"]
         if _is_left_out(row):
             parts = [f"left out: {str(row['verdict']).partition(':')[0]}"]
     if row["max_batch_size"] is not None:
@@ -64,7 +65,7 @@ def _label(row: dict[str, object]) -> str:
 
 def _is_left_out(row: dict[str, object]) -> bool:
     """Whether a row has no figures because a check left its points out."""
-    usable = row["status"] in ("measured", "overloaded") and row["energy_per_response_j"] is None
+    usable = row["status"] in USABLE and row["energy_per_response_j"] is None
     return usable and str(row["verdict"]).startswith(("flagged", "invalid"))
 
 
@@ -84,7 +85,7 @@ def _panel(task: str, rows: pl.DataFrame, kinds: list[str]) -> style.Panel:
         high="energy_per_response_high_j",
         label=pl.Series([_label(row) for row in rows.iter_rows(named=True)], dtype=pl.String),
     ).with_columns(end=pl.max_horizontal("energy", "high", "tdp").fill_null(0.0))
-    longest, end = data.select(pl.max("end")).item() or 1.0, _domain_end(data)
+    longest, end = data.select(pl.max("end")).item() or 1.0, style.labels_end(data)
     x = alt.X(
         "energy:Q",
         title=captions.energy_title(rows),
@@ -114,12 +115,3 @@ def _panel(task: str, rows: pl.DataFrame, kinds: list[str]) -> style.Panel:
         labels.encode(alt.X("end:Q"), y, alt.Text("label:N")),
     ]
     return alt.layer(*layers, title=title).properties(width=style.PANEL_PX, height=ROW_PX * len(data))
-
-
-def _domain_end(data: pl.DataFrame) -> float:
-    """The right end of the axis: every bar's label fits between its bar and the end."""
-    ends = [
-        end / (1 - (style.text_px(label, style.LABEL_PX) + 10) / style.PANEL_PX)
-        for end, label in data.select("end", "label").iter_rows()
-    ]
-    return max(ends) or 1.0

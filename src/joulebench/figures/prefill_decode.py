@@ -102,7 +102,7 @@ def _panel(task: str, rows: pl.DataFrame) -> style.Panel:
         detail=pl.Series([_detail(row) for row in known.iter_rows(named=True)], dtype=pl.String),
         end=pl.max_horizontal("total", pl.when("told").then(pl.col("prompt") + pl.col("output_high"))),
     )
-    longest, end = max(words["end"].to_list()), _domain_end(words)
+    longest, end = max(words["end"].to_list()), style.labels_end(words)
     x = alt.X(
         "start:Q",
         title=captions.energy_title(rows),
@@ -148,12 +148,3 @@ def _why_nothing(task: str, rows: pl.DataFrame) -> str:
         else f"No point of {task} passed every check"
     )
     return f"{why}: there are no bars to draw."
-
-
-def _domain_end(words: pl.DataFrame) -> float:
-    """The right end of the axis: every bar's label fits between its bar and the end."""
-    ends = [
-        end / (1 - (style.text_px(label, style.LABEL_PX) + 10) / style.PANEL_PX)
-        for end, label in words.select("end", "label").iter_rows()
-    ]
-    return float(max(ends))

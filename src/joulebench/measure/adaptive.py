@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 
+from joulebench.analysis.intervals import FEWEST_BLOCKS
 from joulebench.analysis.stopping import Stopping
 from joulebench.measure.order import ENDLESS
 from joulebench.meters.following import Following
@@ -13,8 +14,6 @@ from joulebench.sweeps import Adaptive
 log = logging.getLogger(__name__)
 
 CHECK_S = 1.0
-FEWEST_BLOCKS = 3
-"""Of which an interval is asked for."""
 
 
 class Precise:

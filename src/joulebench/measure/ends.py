@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from joulebench.analysis.intervals import FEWEST_BLOCKS
 from joulebench.engines.base import Prepared
 from joulebench.measure.adaptive import Precise
 from joulebench.measure.order import ENDLESS
@@ -10,8 +11,8 @@ from joulebench.meters.following import Following
 from joulebench.records import EndedBy
 from joulebench.sweeps import Ending, Fixed, Timed
 
-FEWEST_BATCHES = 3
-"""That a window holds where requests are served in whole batches: fewer give no interval."""
+FEWEST_BATCHES = FEWEST_BLOCKS
+"""That a window holds where requests are served in whole batches, its blocks: fewer give no interval."""
 
 
 class End(Protocol):
