@@ -1,16 +1,24 @@
 # make leaderboard [HARDWARE=cpu] [CONFIG=config.yaml]     measures what is missing, then tables and figures
+# make report [HARDWARE=cpu] [CONFIG=config.yaml]          the same, then Snakemake's own report: results/report.html
 # make test                                                 linters, types, every test
 # make env-vllm PYTHON=python3.12                           what measures with vLLM on a GPU machine, in .venv-vllm
+# make cluster                                              Snakemake's Slurm plugin, beside the rest in .venv: docs/cluster.md
+# make publish REPO=owner/name [DRY_RUN=1]                  results/dataset to the Hugging Face hub, with HF_TOKEN
+# make wandb [HARDWARE=cpu]                                 its runs as those of Weights & Biases, offline
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(abspath $(VENV))/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c envs/constraints.txt
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: leaderboard test lint format schema clean env-vllm
+.PHONY: leaderboard report test lint format schema clean env-vllm cluster publish wandb
 
 leaderboard: $(VENV)/.ready-cpu
 	$(BIN)/snakemake --cores all $(if $(HARDWARE),results/$(HARDWARE)/leaderboard.csv) all \
+	  $(if $(CONFIG),--configfile $(CONFIG)) $(if $(HARDWARE),--config 'measure_on=[$(HARDWARE)]')
+
+report: leaderboard
+	$(BIN)/snakemake --cores all all --report results/report.html \
 	  $(if $(CONFIG),--configfile $(CONFIG)) $(if $(HARDWARE),--config 'measure_on=[$(HARDWARE)]')
 
 test: $(VENV)/.ready-dev lint
@@ -32,10 +40,27 @@ schema: $(VENV)/.ready-cpu
 
 env-vllm: .venv-vllm/.ready
 
+cluster: $(VENV)/.ready-cluster
+
+# What lies in results/dataset, which `snakemake --cores all results/dataset/README.md` makes.
+publish: $(VENV)/.ready-cpu
+	@$(if $(CONFIG),JOULEBENCH_CONFIG=$(CONFIG)) $(BIN)/python workflow/scripts/publish.py $(if $(DRY_RUN),--dry-run) '$(REPO)'
+
+wandb: $(VENV)/.ready-wandb
+	$(BIN)/snakemake --cores all results/$(or $(HARDWARE),cpu)/wandb/runs.json $(if $(CONFIG),--configfile $(CONFIG))
+
 clean:
 	rm -rf results logs .snakemake
 
-$(VENV)/.ready-dev: envs/dev.txt $(VENV)/.ready-cpu
+$(VENV)/.ready-cluster: envs/cluster.txt $(VENV)/.ready-cpu
+	$(PIP) -r $<
+	@touch $@
+
+$(VENV)/.ready-wandb: envs/wandb.txt $(VENV)/.ready-cpu
+	$(PIP) -r $<
+	@touch $@
+
+$(VENV)/.ready-dev: envs/dev.txt envs/cluster.txt envs/wandb.txt $(VENV)/.ready-cpu
 	$(PIP) -r $<
 	@touch $@
 

@@ -35,16 +35,46 @@ wildcard_constraints:
     run=r"[A-Za-z0-9._+-]+(@[0-9]+)?",
 
 
+report: "docs/report/workflow.rst"
+
+
+# With an executor other than the local one, what needs no measured hardware stays where snakemake was called.
+localrules:
+    all,
+    fetch,
+    sample_requests,
+    prepare_model,
+    tables,
+    choices,
+    trace,
+    carbon,
+    footprint,
+    figure,
+    figure_across,
+    site,
+    parquet,
+    dataset,
+    wandb,
+
+
 rule all:
     input:
         PLAN.targets(),
+
+
+rule fetch:  # all that needs a network: for a login node, before jobs run where there is none
+    input:
+        PLAN.prepared(),
 
 
 include: "rules/requests.smk"
 include: "rules/models.smk"
 include: "rules/runs.smk"
 include: "rules/tables.smk"
+include: "rules/footprint.smk"
 include: "rules/figures.smk"
+include: "rules/site.smk"
+include: "rules/exports.smk"
 
 
 onsuccess:

@@ -1,6 +1,7 @@
 # The only stage that needs the hardware. `shell:` and `ancient`, so that neither a fresh clone nor an edited
 # script measures again; the tables hold each run's spec against the config instead.
 from joulebench.names import TEXT_TASKS
+from joulebench.runtime import runtime_min
 
 
 def is_cpu(wildcards):
@@ -9,6 +10,10 @@ def is_cpu(wildcards):
 
 def cell_of(wildcards):
     return PLAN.cell(wildcards.hardware, wildcards.task, wildcards.run)
+
+
+def slurm_of(wildcards):
+    return PLAN.config.hardware[wildcards.hardware].slurm
 
 
 def model_of(wildcards):
@@ -26,6 +31,11 @@ rule probe_machine:
         "logs/{hardware}/machine.log",
     priority: 100
     threads: workflow.cores
+    resources:
+        gpu=lambda wc: 0 if is_cpu(wc) else 1,
+        gpu_model=lambda wc: slurm_of(wc).gpu_model,
+        constraint=lambda wc: slurm_of(wc).constraint,
+        runtime=15,
     shell:
         'exec "$JOULEBENCH_PYTHON" workflow/scripts/probe_machine.py {wildcards.hardware} {output} {log}'
 
@@ -47,6 +57,10 @@ rule measure_llm:
     resources:
         gpu=lambda wc: 0 if is_cpu(wc) else PLAN.spec(cell_of(wc)).tensor_parallel,
         machine_percent=lambda wc: 100 if PLAN.repeated(wc.hardware) else 0,
+        # For a cluster: a sweep that is cut off goes on at its first unfinished point, and a retry gets more time.
+        gpu_model=lambda wc: slurm_of(wc).gpu_model,
+        constraint=lambda wc: slurm_of(wc).constraint,
+        runtime=lambda wc, attempt: attempt * runtime_min(PLAN.spec(cell_of(wc))),
     shell:
         'exec "$JOULEBENCH_PYTHON" workflow/scripts/measure.py {wildcards.hardware} {wildcards.task} {wildcards.run} {log}'
 

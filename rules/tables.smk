@@ -15,7 +15,12 @@ rule tables:
         machine=machine_of,
     output:
         points="results/{hardware}/points.csv",
-        leaderboard="results/{hardware}/leaderboard.csv",
+        leaderboard=report(
+            "results/{hardware}/leaderboard.csv",
+            category="Tables",
+            caption="../docs/report/leaderboard.rst",
+            labels={"table": "leaderboard", "hardware": "{hardware}"},
+        ),
         left_out="results/{hardware}/left_out.csv",
         checks="results/{hardware}/checks.csv",
     log:
@@ -24,3 +29,39 @@ rule tables:
         config=lambda wc: PLAN.digest(wc.hardware),
     script:
         "../workflow/scripts/tables.py"
+
+
+rule trace:
+    input:
+        leaderboard="results/{hardware}/leaderboard.csv",
+        runs=runs_of,
+    output:
+        "results/{hardware}/trace.csv",
+    log:
+        "logs/{hardware}/trace.log",
+    script:
+        "../workflow/scripts/trace.py"
+
+
+rule choices:
+    input:
+        points="results/{hardware}/points.csv",
+    output:
+        pareto=report(
+            "results/{hardware}/pareto.csv",
+            category="Tables",
+            caption="../docs/report/pareto.rst",
+            labels={"table": "pareto", "hardware": "{hardware}"},
+        ),
+        recommendations=report(
+            "results/{hardware}/recommendations.csv",
+            category="Tables",
+            caption="../docs/report/recommendations.rst",
+            labels={"table": "recommendations", "hardware": "{hardware}"},
+        ),
+    log:
+        "logs/{hardware}/choices.log",
+    params:
+        config=lambda wc: PLAN.choices(),
+    script:
+        "../workflow/scripts/choices.py"

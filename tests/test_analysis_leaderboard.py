@@ -6,7 +6,7 @@ import polars as pl
 
 from joulebench import tables
 from joulebench.analysis.leaderboard import leaderboard
-from joulebench.config import LatencyTarget
+from joulebench.services import LatencyTarget
 
 TARGET = {"llm-chat": LatencyTarget(metric="tpot", quantile=50, at_most_s=0.2)}
 

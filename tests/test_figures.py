@@ -7,17 +7,19 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import polars as pl
 import pytest
 
 from joulebench import figures, tables
+from joulebench.analysis.frontier import frontier
 from joulebench.analysis.repeats import pooled
 from joulebench.errors import UserError
 from joulebench.figures import captions, placement, render, style
+from joulebench.figures.axes import Axis
 from joulebench.figures.placement import Box, Mark
-from joulebench.figures.time_energy_tradeoff import Axis
 
 LLAMA, QWEN, GEMMA = "meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen3-32B", "google/gemma-3-1b-it"
 MISTRAL, PHI = "mistralai/Mistral-Small-24B-Instruct-2501", "microsoft/phi-4"
@@ -34,6 +36,16 @@ SWEEPS = [
     ("text-to-image", SD, None, (1, 2, 4, 8, 16), 820.0, 2.0),
     ("text-to-image", PIXART, None, (1, 2, 4, 8, 16), 620.0, 2.4),
 ]
+# In billions.
+SIZES = {LLAMA: 8.0, QWEN: 32.8, GEMMA: 1.0, MISTRAL: 23.6, PHI: 14.7, FLUX: 16.9, SD: 8.1, PIXART: 5.4}
+# Figures of text tasks alone, and of those that are of no text task.
+OF_ONE_TASK = {
+    "prefill_decode",
+    "queue_against_stationary",
+    "energy_by_batch_size",
+    "output_length",
+    "diffusion_batch_size",
+}
 TARGETS = {"llm-chat": "tpot_p50_s <= 0.05", "text-to-image": "latency_p50_s <= 5"}
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "</script><script>alert(1)</script>"
@@ -42,9 +54,13 @@ HOSTILE = "</script><script>alert(1)</script>"
 def parts_of(joules: float) -> dict[str, float]:
     """100 prompt tokens that take a fifth of a response's energy, and 400 output tokens."""
     figures = {"mean_prompt_tokens": 100.0, "mean_output_tokens": 400.0}
-    for name, each in (("prompt", 0.2 * joules / 100), ("decoded", 0.8 * joules / 400)):
+    figures["queue_energy_per_output_token_j"] = 0.95 * joules / 400
+    each_token = {"output": joules / 400, "prompt": 0.2 * joules / 100, "decoded": 0.8 * joules / 400}
+    for name, each in each_token.items():
         for bound, share in (("", 1.0), ("_low", 0.9), ("_high", 1.1)):
             figures[f"energy_per_{name}_token{bound}_j"] = each * share
+    for bound, share in (("", 1.0), ("_low", 0.97), ("_high", 1.04)):
+        figures[f"energy_per_output_token{bound}_j"] = joules / 400 * share
     return figures
 
 
@@ -60,6 +76,7 @@ def example(**changes: object) -> pl.DataFrame:
                     "task": task,
                     "model": model,
                     "variant": variant,
+                    "parameters": round(SIZES[model] * 1e9),
                     "weights": "checkpoint",
                     "hardware": "h100",
                     "device": "NVIDIA H100 80GB HBM3",
@@ -69,6 +86,9 @@ def example(**changes: object) -> pl.DataFrame:
                     "energy_per_response_j": joules,
                     "energy_per_response_low_j": joules * 0.97,
                     "energy_per_response_high_j": joules * 1.04,
+                    "gpus": 1,
+                    "tdp_w": 700.0,
+                    "power_w": 400.0 if model == QWEN else 700.0 / 1.3,
                     "tdp_estimate_j": joules * 1.3,
                     **(parts_of(joules) if task == "llm-chat" else {}),
                     "tpot_p50_s" if task == "llm-chat" else "latency_p50_s": seconds,
@@ -89,16 +109,39 @@ def best(points: pl.DataFrame) -> pl.DataFrame:
     ).select(tables.LEADERBOARD.names())
 
 
+def traced(points: pl.DataFrame) -> pl.DataFrame:
+    """trace.csv of the first point of Qwen's, however it is called."""
+    known = pl.col("energy_per_response_j").is_not_null()
+    stretches = [(-1.0, 0.0, 120.0, None, None), (0.0, 2.0, 380.0, 2.0, "queue"), (2.0, 9.0, 410.0, 2.0, "stationary")]
+    names = ("start_s", "end_s", "power_w", "running", "window")
+    rows = [
+        {**point, "device": "gpu:0", **dict(zip(names, stretch, strict=True))}
+        for point in points.filter((pl.col("max_batch_size") == 2) & known).head(1).iter_rows(named=True)
+        for stretch in stretches
+    ]
+    return pl.DataFrame([{name: row[name] for name in tables.TRACE} for row in rows], schema=tables.TRACE)
+
+
 def without(points: pl.DataFrame, *stems: str) -> pl.DataFrame:
     return points.with_columns(
         pl.lit(None, pl.Float64).alias(name) for name in points.columns if name.startswith(stems)
     )
 
 
+def draw(name: str, points: pl.DataFrame) -> Any:
+    given = {"points": points, "leaderboard": best(points), "trace": traced(points)}
+    if name == "time_energy_frontier":
+        usable = points.with_columns(verdict=pl.col("verdict").fill_null("valid"), responses_per_s=pl.lit(1.0))
+        given["pareto"] = frontier(usable, {})
+    if name == "hardware_compared":
+        given["leaderboard"] = pl.concat([best(points), best(points.with_columns(hardware=pl.lit("h200")))])
+    return figures.draw(name, given)
+
+
 def texts(name: str, points: pl.DataFrame, folder: Path) -> list[str]:
     """Every line of text of the figure's SVG."""
     path = folder / f"{name}.svg"
-    render.save(figures.draw(name, points, best(points)), [path])
+    render.save(draw(name, points), [path])
     return [line for text in ElementTree.parse(path).iter(f"{SVG}text") for line in text.itertext()]
 
 
@@ -179,7 +222,7 @@ def test_a_model_that_a_check_left_out_says_so(tmp_path: Path) -> None:
             energy_per_response_j=pl.when(~where).then("energy_per_response_j"),
             verdict=pl.when(where).then(pl.lit("flagged: drift (5, at most 3)")).otherwise("verdict"),
         )
-        render.save(figures.draw("energy_per_response", example(), rows), [path])
+        render.save(figures.draw("energy_per_response", {"leaderboard": rows}), [path])
         return [line for text in ElementTree.parse(path).iter(f"{SVG}text") for line in text.itertext()]
 
     assert "left out: flagged, B = 32" in save(left_out)
@@ -202,7 +245,7 @@ def test_repeats_are_one_point_of_their_mean(tmp_path: Path) -> None:
     points = pl.concat([once, *more, doubtful])
     tradeoff = texts("time_energy_tradeoff", points, tmp_path)
     assert tradeoff.count("256") == 3
-    drawn = figures.draw("time_energy_tradeoff", points, best(points)).to_dict()["datasets"]
+    drawn = draw("time_energy_tradeoff", points).to_dict()["datasets"]
     (curves,) = [
         rows for rows in drawn.values() if {row.get("run") for row in rows} >= {LLAMA, QWEN} and "energy" in rows[0]
     ]
@@ -225,7 +268,7 @@ def test_bars_part_the_energy_of_prompt_and_output(tmp_path: Path) -> None:
 
 
 def test_the_bar_of_the_output_begins_where_that_of_the_prompt_ends(tmp_path: Path) -> None:
-    drawn = figures.draw("prefill_decode", example(), best(example())).to_dict()["datasets"]
+    drawn = draw("prefill_decode", example()).to_dict()["datasets"]
     bars = [
         row for rows in drawn.values() for row in rows if row.get("run") == GEMMA and "label" in row and "part" in row
     ]
@@ -256,10 +299,10 @@ def test_without_parts_the_figure_says_so_in_words(tmp_path: Path) -> None:
 
 
 def test_without_energy_the_figures_say_so_in_words(tmp_path: Path) -> None:
-    points = without(example(energy_source=None), "energy_per", "tdp_estimate")
+    points = without(example(energy_source=None), "energy_per", "tdp_estimate", "power")
     for name in figures.FIGURES:
         found = texts(name, points, tmp_path)
-        tasks = 1 if name == "prefill_decode" else 2  # only a text task has a prompt and a decode
+        tasks = 1 if name in OF_ONE_TASK else 2
         assert sum(text.startswith("No energy was measured for") for text in found) == tasks
         assert any("no energy source: energy not shown" in text for text in found)
         assert not any(text.startswith("Energy per response (J)") for text in found)
@@ -297,10 +340,10 @@ def test_empty_tables_are_drawn_as_a_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", figures.FIGURES)
 def test_a_hostile_name_is_text_in_every_format(name: str, tmp_path: Path) -> None:
-    points = example().with_columns(pl.col("model").replace(QWEN, HOSTILE))
-    assert HOSTILE in texts(name, points, tmp_path)
+    points = example().with_columns(pl.col("model").replace({QWEN: HOSTILE, FLUX: HOSTILE}))
+    assert any(HOSTILE in text for text in texts(name, points, tmp_path))
     assert not list(ElementTree.parse(tmp_path / f"{name}.svg").iter(f"{SVG}script"))
-    render.save(figures.draw(name, points, best(points)), [tmp_path / "page.html"])
+    render.save(draw(name, points), [tmp_path / "page.html"])
     page = Scripts((tmp_path / "page.html").read_text())
     assert len(page.found) == 3
     assert not page.remote
@@ -311,11 +354,11 @@ def test_a_hostile_name_is_text_in_every_format(name: str, tmp_path: Path) -> No
 def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
     paths = [tmp_path / f"{name}.{kind}" for name in figures.FIGURES for kind in ("svg", "png", "html")]
     for path in paths:
-        render.save(figures.draw(path.stem, example(), best(example())), [path])
+        render.save(draw(path.stem, example()), [path])
     first = [path.read_bytes() for path in paths]
     assert all(first)
     for name in figures.FIGURES:
-        chart = figures.draw(name, example(), best(example()))
+        chart = draw(name, example())
         render.save(chart, [path for path in paths if path.stem == name])
     assert [path.read_bytes() for path in paths] == first
     assert sorted(tmp_path.iterdir()) == sorted(paths)
@@ -329,7 +372,8 @@ def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
         "from joulebench.figures import render; folder = Path(sys.argv[1]); "
         "points = tables.read_csv(folder / 'points.csv', tables.POINTS); "
         "board = tables.read_csv(folder / 'leaderboard.csv', tables.LEADERBOARD); "
-        "render.save(figures.draw('time_energy_tradeoff', points, board), [folder / sys.argv[2]])"
+        "given = {'points': points, 'leaderboard': board}; "
+        "render.save(figures.draw('time_energy_tradeoff', given), [folder / sys.argv[2]])"
     )
     found = []
     for seed in ("1", "2"):
@@ -340,7 +384,7 @@ def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_png_has_two_pixels_a_point(tmp_path: Path) -> None:
-    chart = figures.draw("energy_per_response", example(), best(example()))
+    chart = draw("energy_per_response", example())
     render.save(chart, [tmp_path / "a.svg", tmp_path / "a.png"])
     svg = ElementTree.parse(tmp_path / "a.svg").getroot()
     png = (tmp_path / "a.png").read_bytes()
@@ -349,7 +393,7 @@ def test_the_png_has_two_pixels_a_point(tmp_path: Path) -> None:
 
 
 def test_an_unknown_suffix_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    chart = figures.draw("energy_per_response", example(), best(example()))
+    chart = draw("energy_per_response", example())
     with pytest.raises(UserError, match=r"a\.pdf: a figure is written as \.svg, \.png, \.html"):
         render.save(chart, [tmp_path / "a.svg", tmp_path / "a.pdf"])
     assert not list(tmp_path.iterdir())
@@ -357,7 +401,7 @@ def test_an_unknown_suffix_is_refused_before_anything_is_written(tmp_path: Path)
 
 def test_an_unknown_figure_gets_the_nearest_name() -> None:
     with pytest.raises(UserError, match="no figure 'energy_per_respons'; did you mean 'energy_per_response'"):
-        figures.draw("energy_per_respons", example(), best(example()))
+        figures.draw("energy_per_respons", {"points": example()})
 
 
 def test_the_subtitle_spells_out_hardware_source_dates_and_weights() -> None:

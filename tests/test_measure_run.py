@@ -61,9 +61,10 @@ class Bench:
     def samplers(self) -> list[int]:
         """Sampler processes that write into this run's folder."""
         found = []
-        for process in psutil.process_iter(["cmdline"]):
-            words = process.info["cmdline"] or []
-            if "joulebench.meters.sampler" in words and any(str(self.cell.folder) in word for word in words):
+        for process in psutil.process_iter(["cmdline", "cwd"]):
+            if "joulebench.meters.sampler" in (process.info["cmdline"] or []) and process.info["cwd"] == str(
+                self.folder
+            ):
                 found.append(process.pid)
         return found
 
@@ -130,13 +131,15 @@ def wait_until(condition: Any, seconds: float = 60.0) -> None:
 def test_killed_at_several_moments_it_goes_on_at_the_first_unfinished_point(tmp_path: Path, prepared: Path) -> None:
     bench = Bench(tmp_path, prepared)
     before: dict[str, str] = {}
-    for points_there in (0, 1, 3):
+    for points_there, who in ((0, "measurement"), (1, "parent"), (3, "measurement")):
         process = bench.start()
         bench.wait_for(process, points_there)
         time.sleep(0.4)
-        process.send_signal(signal.SIGKILL)
+        parent = psutil.Process(process.pid)
+        (parent if who == "parent" else parent.children()[0]).kill()
         process.communicate()
-        wait_until(lambda: not bench.samplers(), 5)
+        assert process.returncode == -signal.SIGKILL
+        wait_until(lambda: not bench.samplers(), 20)
         assert not (bench.run / "run.json").exists()
         now = bench.ended()
         assert now.items() >= before.items(), "a finished point has changed"
@@ -146,7 +149,7 @@ def test_killed_at_several_moments_it_goes_on_at_the_first_unfinished_point(tmp_
     assert "going on with the sweep" in said
     assert bench.ended().items() >= before.items()
     assert bench.table().select("max_batch_size", "status").rows() == [(b, "measured") for b in (1, 2, 3, 4)]
-    assert sorted(path.name for path in bench.run.iterdir()) == ["points", "run.json"]
+    assert sorted(path.name for path in bench.run.iterdir()) == [".lock", "points", "run.json"]
     assert sorted(path.name for path in (bench.run / "points").iterdir()) == ["00-b1", "01-b2", "02-b3", "03-b4"]
     # Whole runs are measured anew when they are asked for, not taken for finished.
     (bench.run / "run.json").unlink()

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from joulebench.checked import ConfigError, Strict, checked, nearest
+from joulebench.footprint import Footprint
 from joulebench.names import (
     IMAGE_TASKS,
     TEXT_TASKS,
@@ -32,6 +33,7 @@ from joulebench.names import (
     TaskName,
     VariantName,
 )
+from joulebench.services import LatencyTarget, Service, ServiceName
 from joulebench.sweeps import Sweep
 
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -40,12 +42,26 @@ PromptForm = Literal["chat", "completion"]
 StopString = Annotated[str, StringConstraints(min_length=1)]
 
 
+class Slurm(Strict):
+    """How a cluster knows this hardware; what all jobs of a site have in common is in profiles/slurm."""
+
+    gpu_model: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_.]+$",
+        description="As the cluster calls it: h100 of gpu:h100:8 (sinfo -o %G).",
+    )
+    constraint: str | None = Field(
+        default=None, min_length=1, description="Node features (sinfo -o %f), as of sbatch -C."
+    )
+
+
 class Hardware(Strict):
     """A machine kind: what its device must report itself as, and its thermal design power."""
 
     device: Literal["cpu", "cuda"]
     reports_as: str | None = Field(None, description="What the device's own name must contain, in any case.")
     tdp_w: PositiveFloat | None = Field(None, description="Watts of one device. Null on a CPU: CodeCarbon's table.")
+    slurm: Slurm = Field(default_factory=Slurm, description="What a measuring job asks for, where Slurm runs it.")
 
 
 class HubFile(Strict):
@@ -92,16 +108,6 @@ class OutputLength(Strict):
 
     kind: Literal["natural", "reference", "fixed"]
     tokens: PositiveInt = Field(description="fixed: exactly so many. natural and reference: at most so many.")
-
-
-class LatencyTarget(Strict):
-    metric: Literal["ttft", "tpot", "itl", "latency"]
-    quantile: Literal[50, 90, 95, 99] = 50
-    at_most_s: PositiveFloat
-
-    @property
-    def column(self) -> str:
-        return f"{self.metric}_p{self.quantile}_s"
 
 
 class Task(Strict):
@@ -203,6 +209,10 @@ class Config(Strict):
     variants: dict[VariantName, Variant] = Field(default_factory=dict)
     engines: dict[str, Engine]
     matrix: dict[HardwareName, dict[TaskName, Entry]]
+    services: dict[ServiceName, Service] = Field(
+        default_factory=dict, description="Latency targets to recommend for, beside the tasks' own and the presets."
+    )
+    footprint: Footprint = Field(default_factory=Footprint, description="Carbon and cost of a response.")
 
     @model_validator(mode="after")
     def _refers_to_what_is_there(self) -> "Config":
@@ -217,6 +227,8 @@ class Config(Strict):
                 known(facts.tokenizer.train_on, self.requests, f"models.{name}.tokenizer.train_on", "requests")
         for hardware in self.measure_on:
             known(hardware, self.matrix, "measure_on", "matrix entry")
+        for hardware in self.footprint.price_per_gpu_hour:
+            known(hardware, self.hardware, "footprint.price_per_gpu_hour", "hardware")
         for hardware, tasks in self.matrix.items():
             known(hardware, self.hardware, "matrix", "hardware")
             for task, entry in tasks.items():

@@ -15,7 +15,7 @@ VIDEO_TASKS: frozenset[str] = frozenset({"text-to-video", "image-to-video"})
 """Tasks whose response is a video: so many frames."""
 
 # Folders beside the hardware's under results/.
-RESERVED = frozenset({"requests", "models", "figures", "site", "logs"})
+RESERVED = frozenset({"requests", "models", "figures", "site", "dataset", "logs"})
 
 _HARDWARE = r"[a-z0-9][a-z0-9_-]*"
 

@@ -1,5 +1,7 @@
 """What a config asks for: the runs of its matrix, the files that they need, and the targets that they make."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +15,12 @@ from joulebench.checked import ConfigError, nearest
 from joulebench.config import Config, Synthetic, TrainedTokenizer, parse
 from joulebench.figures import FIGURES
 from joulebench.names import TaskName
+from joulebench.services import SERVICES, LatencyTarget, Service
 from joulebench.spec import RunSpec, run_folder, run_spec
+from joulebench.tables import TABLES
 
 FORMATS = ("svg", "png", "html")
+PAGE = "results/site/index.html"
 
 ORDER_SEED = 0
 """Of the order in which repeated runs are measured (Plan.priority)."""
@@ -123,17 +128,35 @@ class Plan:
             return model.tokenizer.train_on
         return None
 
-    def targets(self) -> list[str]:
-        """Runs, tables and figures of the hardware that `all` covers.
+    def prepared(self) -> list[str]:
+        """The requests and models that the runs of `all` are given."""
+        cells = [cell for hardware in self.config.measure_on for cell in self.cells(hardware)]
+        found = [file for cell in cells for file in (self.requests(cell), cell.model_folder / "model.json")]
+        return [str(file) for file in dict.fromkeys(found)]
 
-        The runs too: a run that was deleted is measured again, though the tables made of it are still there.
+    def targets(self) -> list[str]:
+        """Runs, tables and figures of the hardware that `all` covers, and the page.
+
+        The runs and the carbon intensity too: one that was deleted is taken again, though what was made of it is there.
         """
-        found = []
+        found = ["results/carbon.json"]
         for hardware in self.config.measure_on:
             found += [str(cell.record) for cell in self.cells(hardware)]
-            found.append(f"results/{hardware}/leaderboard.csv")
-            found += [f"results/{hardware}/figures/{name}.{suffix}" for name in FIGURES for suffix in FORMATS]
+            found += [f"results/{hardware}/{name}.{suffix}" for name in TABLES for suffix in ("csv", "parquet")]
+        for name, figure in FIGURES.items():
+            places = ["results"] if figure.across else [f"results/{hardware}" for hardware in self.config.measure_on]
+            found += [f"{place}/figures/{name}.{suffix}" for place in places for suffix in FORMATS]
+        found.append(PAGE)
         return found
+
+    def compared(self) -> list[str]:
+        """The hardware that figures across hardware show: what `all` covers, and what was measured as a whole."""
+        measured = (
+            hardware
+            for hardware in self.config.matrix
+            if hardware in self.config.measure_on or all(cell.record.exists() for cell in self.cells(hardware))
+        )
+        return list(measured)
 
     def digest(self, hardware: str) -> dict[str, Any]:
         """What the tables of one hardware take from the config: as changes of it redraw them, and nothing else."""
@@ -141,10 +164,30 @@ class Plan:
             "specs": {str(cell.folder): self.spec(cell).hash for cell in self.cells(hardware)},
             "tdp_w": self.config.hardware[hardware].tdp_w,
             "publish_flagged": self.config.publish_flagged,
-            "targets": {
-                name: task.model_dump(mode="json")["latency_target"] for name, task in self.config.tasks.items()
-            },
+            "targets": self._targets(),
         }
+
+    @property
+    def latency_targets(self) -> dict[TaskName, LatencyTarget | None]:
+        """Each task's own."""
+        return {name: task.latency_target for name, task in self.config.tasks.items()}
+
+    @property
+    def services(self) -> dict[str, Service]:
+        """What recommendations are made for beside the tasks' own targets: the presets, and the config's."""
+        return SERVICES | self.config.services
+
+    def choices(self) -> dict[str, Any]:
+        """What the frontier and the recommendations take from the config, as `digest`; the services by their hash."""
+        services = {name: service.model_dump(mode="json") for name, service in self.services.items()}
+        return {
+            "publish_flagged": self.config.publish_flagged,
+            "targets": self._targets(),
+            "services": hashlib.sha256(json.dumps(services).encode()).hexdigest(),
+        }
+
+    def _targets(self) -> dict[str, Any]:
+        return {name: task.model_dump(mode="json")["latency_target"] for name, task in self.config.tasks.items()}
 
     def check(self) -> None:
         """Hold the filters and settings that only a dataset or an engine knows against them. Raises ConfigError."""

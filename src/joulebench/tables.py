@@ -52,6 +52,8 @@ _POINT: dict[str, type[pl.DataType]] = {
     "device": pl.String,
     "engine": pl.String,
     "dtype": pl.String,
+    "gpus": pl.Int64,
+    "tdp_w": pl.Float64,
     "max_batch_size": pl.Int64,
     "repeat": pl.Int64,
     "mean_batch_size": pl.Float64,
@@ -136,6 +138,111 @@ CHECKS = pl.Schema(
 
 LEFT_OUT = pl.Schema({"task": pl.String, "run": pl.String, "reason": pl.String})
 """left_out.csv: the run folders that a table did not take, and why."""
+
+
+_CHOICE: dict[str, type[pl.DataType]] = {
+    "task": pl.String,
+    "model": pl.String,
+    "variant": pl.String,
+    "hardware": pl.String,
+    "engine": pl.String,
+    "dtype": pl.String,
+    "gpus": pl.Int64,
+    "max_batch_size": pl.Int64,
+    "repeats": pl.Int64,
+    "status": pl.String,
+    "verdict": pl.String,
+    "energy_source": pl.String,
+    **_interval("energy_per_response", "j"),
+    "responses_per_s": pl.Float64,
+    "output_tokens_per_s": pl.Float64,
+}
+"""A pooled point that a table offers for choice."""
+
+PARETO = pl.Schema(
+    _CHOICE | {"latency_metric": pl.String} | _interval("latency", "s") | {"tied_with": pl.String},
+)
+"""pareto.csv: one row a point on the frontier of energy per response and latency of its task and model.
+`latency_metric` is the column of POINTS that `latency_s` is. `tied_with`: see analysis.frontier."""
+
+RECOMMENDATIONS = pl.Schema(
+    {
+        "service": pl.String,
+        "latency_target": pl.String,
+    }
+    | _CHOICE
+    | {
+        "latency": pl.String,
+        **_interval("saves_against_least_latency", "percent"),
+        "least_latency_batch_size": pl.Int64,
+        "least_latency_variant": pl.String,
+        **_interval("saves_against_largest_batch", "percent"),
+        "largest_batch_size": pl.Int64,
+        "largest_variant": pl.String,
+        "tied_with": pl.String,
+        "undecided": pl.String,
+        "reason": pl.String,
+    }
+)
+"""recommendations.csv: one row a task, model and service: its point of least energy that keeps the service's latency.
+`latency` has what the target asks for as it was found. Where no point keeps it, the columns of the point are null and
+`reason` says what was nearest. See analysis.recommendations."""
+
+FOOTPRINT = pl.Schema(
+    {
+        "task": pl.String,
+        "model": pl.String,
+        "variant": pl.String,
+        "max_batch_size": pl.Int64,
+        "repeat": pl.Int64,
+        "energy_source": pl.String,
+        "pue": pl.Float64,
+    }
+    | _interval("energy_with_pue_per_response", "j")
+    | {"carbon_g_per_kwh": pl.Float64, "carbon_source": pl.String}
+    | _interval("carbon_per_response", "g")
+    | {
+        "currency": pl.String,
+        "electricity_cost_per_response": pl.Float64,
+        "gpu_cost_per_response": pl.Float64,
+        "cost_per_response": pl.Float64,
+        "reason": pl.String,
+    }
+)
+"""footprint.csv: one row a row of points.csv. `reason` says why a figure is null."""
+
+TRACE = pl.Schema(
+    {
+        "task": pl.String,
+        "model": pl.String,
+        "variant": pl.String,
+        "hardware": pl.String,
+        "max_batch_size": pl.Int64,
+        "device": pl.String,
+        "energy_source": pl.String,
+        "start_s": pl.Float64,
+        "end_s": pl.Float64,
+        "power_w": pl.Float64,
+        "running": pl.Float64,
+        "window": pl.String,
+        "tdp_w": pl.Float64,
+    }
+)
+"""trace.csv: the power of one point over its time (analysis.trace), one row a device and stretch from `start_s` to
+`end_s`, counted from the point's start. `running`: the mean number of requests served at once. `window`: what the
+stretch lies in (ramp, queue, stationary, drain; warm-up, batches), null before the load and after it."""
+
+TABLES: dict[str, pl.Schema] = {
+    "points": POINTS,
+    "leaderboard": LEADERBOARD,
+    "pareto": PARETO,
+    "recommendations": RECOMMENDATIONS,
+    "footprint": FOOTPRINT,
+    "trace": TRACE,
+    "checks": CHECKS,
+    "left_out": LEFT_OUT,
+}
+"""results/{hardware}/{name}.csv, by name."""
 
 
 def write_csv(frame: pl.DataFrame, schema: pl.Schema, path: Path) -> None:

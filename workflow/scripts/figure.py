@@ -1,24 +1,28 @@
-"""Tables -> results/{hardware}/figures/{figure}.{svg,png,html}."""
+"""Tables -> figures/{figure}.{svg,png,html}, of one piece of hardware or across several."""
 
+from collections.abc import Mapping
 from pathlib import Path
+
+import polars as pl
 
 from joulebench.figures import draw
 from joulebench.figures.render import save
 from joulebench.journal import journal
-from joulebench.tables import LEADERBOARD, POINTS, read_csv
+from joulebench.tables import TABLES, read_csv
 
 
-def main(figure: str, points: Path, leaderboard: Path, out: list[Path], log: Path) -> None:
+def main(figure: str, tables: Mapping[str, list[Path]], out: list[Path], log: Path) -> None:
     with journal(log, f"figure {figure}"):
-        save(draw(figure, read_csv(points, POINTS), read_csv(leaderboard, LEADERBOARD)), out)
+        read = {name: pl.concat([read_csv(path, TABLES[name]) for path in paths]) for name, paths in tables.items()}
+        save(draw(figure, read), out)
 
 
 if "snakemake" in globals():
     job = globals()["snakemake"]
+    given = {name: [files] if isinstance(files, str) else files for name, files in job.input.items()}
     main(
         job.wildcards.figure,
-        Path(job.input.points),
-        Path(job.input.leaderboard),
+        {name: [Path(file) for file in files] for name, files in given.items()},
         [Path(path) for path in job.output],
         Path(job.log[0]),
     )

@@ -1,22 +1,22 @@
 """One run of the matrix -> results/{hardware}/runs/{task}/{run}/: measure.py HARDWARE TASK RUN LOG
 
-Runs under the interpreter that the config names for the run's engine, and ends with the workflow that started it.
+Runs under the interpreter that the config names for the run's engine, in a process of its own whose parent ends all
+that it leaves (joulebench.measure.process).
 """
 
 import os
 import sys
 from pathlib import Path
 
-import joulebench
-from joulebench.errors import UserError
-from joulebench.journal import journal
-from joulebench.measure.alone import end_cleanly_on_sigterm, end_with_parent
-from joulebench.measure.run import measure
-from joulebench.plan import Plan
-from joulebench.resolved import handed_over
+from joulebench.measure.process import end_cleanly_on_sigterm, end_with_parent, stay_behind
 
 
 def main(hardware: str, task: str, run: str, log: Path) -> None:
+    from joulebench.journal import journal  # not before the fork: Polars starts threads
+    from joulebench.measure.run import measure
+    from joulebench.plan import Plan
+    from joulebench.resolved import handed_over
+
     with journal(log, f"measuring {task} {run}"):
         config = handed_over()
         plan = Plan(config)
@@ -29,6 +29,9 @@ def main(hardware: str, task: str, run: str, log: Path) -> None:
 
 def go_on_under(python: str | None) -> None:
     """Become the interpreter that the config names; nothing to do where this is it."""
+    import joulebench
+    from joulebench.errors import UserError
+
     if python is None or Path(python).absolute() == Path(sys.executable):
         return
     if not os.access(python, os.X_OK):
@@ -39,4 +42,5 @@ def go_on_under(python: str | None) -> None:
 
 
 if __name__ == "__main__":
+    stay_behind()
     main(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]))

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import polars as pl
 
 from joulebench import tables
-from joulebench.analysis.repeats import POINT, pooled
-from joulebench.analysis.verdicts import FLAGGED, USABLE, VALID
-from joulebench.config import LatencyTarget
+from joulebench.analysis.choices import choices
+from joulebench.analysis.verdicts import USABLE
 from joulebench.names import TaskName
+from joulebench.services import LatencyTarget
 
 _GROUP = ("task", "model")
 
@@ -20,20 +20,15 @@ def leaderboard(
 
     `points`: tables.POINTS; `targets`: task -> its latency target, None where every point will do. Only points whose
     verdict is `valid` are taken, with `publish_flagged` flagged ones too, and the repeats of a point are pooled
-    (analysis.repeats). Of a model's points, variants too, the best is the one of least energy per response that meets
+    (analysis.choices). Of a model's points, variants too, the best is the one of least energy per response that meets
     the target; where none of those has an energy, the one of most responses per second. Where none meets the target,
     it is the one of least latency, and without a rank. A model without any such point keeps a row, with the reason of
     its first point, no figures and no rank. Points that are equally good: the smaller batch size comes first, then
     the variant's name. Equal energies share a rank.
     """
-    trusted = (pl.col("verdict") == VALID) | (FLAGGED & publish_flagged)
-    usable = (pl.col("status").is_in(USABLE) & pl.col("responses_per_s").is_not_null() & trusted).fill_null(False)
-    flagged = pl.col("verdict").filter(usable & FLAGGED).first().over(POINT)
-    points = points.with_columns(verdict=pl.when(usable).then(pl.coalesce(flagged, "verdict")).otherwise("verdict"))
     order = ["max_batch_size", "variant"]
     best = (
-        _judged(pooled(points, usable), targets)
-        .with_columns(usable=usable)
+        _judged(choices(points, publish_flagged), targets)
         .with_columns(meets_latency_target=pl.when("usable").then(pl.col("meets_latency_target")))
         .with_columns(
             energy=pl.when("meets_latency_target").then("energy_per_response_j"),
@@ -67,7 +62,7 @@ def _judged(points: pl.DataFrame, targets: Mapping[TaskName, LatencyTarget | Non
         if target is None:
             waited, text, meets = pl.lit(None, pl.Float64), None, pl.lit(True)
         else:
-            waited, text = pl.col(target.column), f"{target.column} <= {target.at_most_s:g}"
+            waited, text = pl.col(target.column), str(target)
             meets = (waited <= target.at_most_s).fill_null(False)
         parts.append(
             rows.with_columns(waited_s=waited, latency_target=pl.lit(text, pl.String), meets_latency_target=meets)

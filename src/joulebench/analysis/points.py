@@ -181,5 +181,5 @@ def _finished(table: pl.DataFrame) -> pl.DataFrame:
     above_idle = 1 - pl.col("idle_power_w") / pl.col("power_w")
     gross = ("energy_per_response_j", "energy_per_output_token_j")
     net = ((pl.col(name) * above_idle).alias(f"net_{name}") for name in gross)
-    table = table.with_columns(*net, reason=reason, tdp_estimate_j=tdp_estimate_j)
+    table = table.with_columns(*net, reason=reason, gpus=gpus, tdp_estimate_j=tdp_estimate_j)
     return judged(table.select(pl.col(name).cast(dtype) for name, dtype in tables.POINTS.items()))

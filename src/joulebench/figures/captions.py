@@ -1,11 +1,12 @@
 """What figures say in words about the rows that they show."""
 
 import re
+from collections.abc import Sequence
 
 import polars as pl
 
 from joulebench.analysis.verdicts import USABLE
-from joulebench.names import TASKS
+from joulebench.names import TASKS, TEXT_TASKS, VIDEO_TASKS
 
 ESTIMATE = "codecarbon_estimate"
 SOURCES = {
@@ -19,11 +20,12 @@ NO_SOURCE = "no energy source: energy not shown"
 
 METRICS = {
     "ttft": "time to first token",
+    "submission_ttft": "time from submission to first token",
     "tpot": "time per output token",
     "itl": "inter-token latency",
     "latency": "latency",
 }
-_TARGET = re.compile(r"(ttft|tpot|itl|latency)_p(\d+)_s <= (\d+(?:\.\d*)?(?:e[+-]?\d+)?)")
+_TARGET = re.compile(r"(ttft|submission_ttft|tpot|itl|latency)_p(\d+)_s <= (\d+(?:\.\d*)?(?:e[+-]?\d+)?)")
 
 
 def subtitle(rows: pl.DataFrame) -> list[str]:
@@ -36,19 +38,29 @@ def subtitle(rows: pl.DataFrame) -> list[str]:
         return []
     devices = rows.select("device", "hardware").unique().sort("device", "hardware", nulls_last=True)
     hardware = [f"{device} ({key})" if device else str(key) for device, key in devices.iter_rows()]
-    lines: list[str] = []
-    for part in [*hardware, *energy_sources(rows), *_dates(rows), *_weights(rows), *_flagged(rows)]:
-        if lines and len(lines[-1]) + len(part) < LINE_CHARACTERS:
-            lines[-1] += f" · {part}"
+    return lines([*hardware, *energy_sources(rows), *_dates(rows), *_weights(rows), *_flagged(rows)])
+
+
+def lines(parts: Sequence[str]) -> list[str]:
+    """`parts` in as few lines as hold them."""
+    found: list[str] = []
+    for part in parts:
+        if found and len(found[-1]) + len(part) < LINE_CHARACTERS:
+            found[-1] += f" · {part}"
         else:
-            lines.append(part)
-    return lines
+            found.append(part)
+    return found
 
 
 def tasks(rows: pl.DataFrame) -> list[str]:
     """The tasks of `rows`, in the order in which they are spoken of; any other after them, by name."""
     found = set(rows["task"])
     return [*(task for task in TASKS if task in found), *sorted(found.difference(TASKS))]
+
+
+def response(task: str) -> str:
+    """What a response of `task` is."""
+    return "response" if task in TEXT_TASKS else "video" if task in VIDEO_TASKS else "image"
 
 
 def energy_sources(rows: pl.DataFrame) -> list[str]:
@@ -61,12 +73,12 @@ def energy_sources(rows: pl.DataFrame) -> list[str]:
     return [*words, *(["no energy source for some points"] if served["energy_source"].has_nulls() else [])]
 
 
-def energy_title(rows: pl.DataFrame) -> str:
-    """The title of an axis of energy: an estimate is named an estimate."""
+def energy_title(rows: pl.DataFrame, title: str = "Energy per response (J)") -> str:
+    """The title of an axis of energy or power: an estimate is named an estimate."""
     sources = set(rows.filter(pl.col("energy_per_response_j").is_not_null())["energy_source"].drop_nulls())
     if not any(ESTIMATE in source.split("+") for source in sources):
-        return "Energy per response (J)"
-    return f"Energy per response (J), {'estimated' if sources == {ESTIMATE} else 'partly estimated'}"
+        return title
+    return f"{title}, {'estimated' if sources == {ESTIMATE} else 'partly estimated'}"
 
 
 def is_estimate() -> pl.Expr:
@@ -119,6 +131,15 @@ def why_not(rows: pl.DataFrame) -> str:
     why = pl.when(is_invalid() & pl.col("energy_per_response_j").is_not_null()).then(pl.lit("invalid"))
     counts = rows.select(status=why.otherwise("status").fill_null("unknown"))["status"].value_counts().sort("status")
     return ", ".join(f"{count} {status}" for status, count in counts.iter_rows())
+
+
+def no_energy(task: str, rows: pl.DataFrame) -> str:
+    """Why none of `rows`, which are of `task`, has energy to show."""
+    checked = is_invalid() | pl.col("verdict").str.starts_with("flagged")
+    usable = pl.col("status").is_in(USABLE)
+    if rows.filter(usable & checked).is_empty():
+        return f"No energy was measured for {task}"
+    return f"No point of {task} passed every check"
 
 
 def _dates(rows: pl.DataFrame) -> list[str]:

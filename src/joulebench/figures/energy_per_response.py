@@ -19,8 +19,8 @@ KINDS = {
 }
 
 
-def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
-    """Bars from `leaderboard` (tables.LEADERBOARD); `points` is not used."""
+def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
+    """Bars from `leaderboard` (tables.LEADERBOARD)."""
     rows = _rows(leaderboard)
     has_energy = pl.col("energy_per_response_j").is_not_null()
     kinds = set(rows.filter(has_energy)["kind"])
@@ -73,9 +73,7 @@ def _panel(task: str, rows: pl.DataFrame, kinds: list[str]) -> style.Panel:
     target = captions.latency_target(next(iter(rows["latency_target"].drop_nulls().to_list()), None))
     title = alt.TitleParams(task, subtitle=[target] if target else [])
     if rows["energy_per_response_j"].is_null().all():
-        left_out = any(_is_left_out(row) for row in rows.iter_rows(named=True))
-        why = f"No point of {task} passed every check" if left_out else f"No energy was measured for {task}"
-        return style.message(title, f"{why}: there are no bars to draw.")
+        return style.message(title, f"{captions.no_energy(task, rows)}: there are no bars to draw.")
     data = rows.select(
         "run",
         "kind",

@@ -1,7 +1,7 @@
-"""Where the batch sizes go beside their points, so that they cover neither points nor each other."""
+"""Where labels go beside their points, so that they cover neither points nor each other."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -47,30 +47,59 @@ def place(
     height: float,
     lines: Sequence[Box] = (),
     over_lines: bool = True,
+    leads: Sequence[float] = (),
+    clear: float = 0.0,
+    fixed: Sequence[Box] = (),
 ) -> list[tuple[float, float] | None]:
     """The centre of each mark's label in pixels, or None where no place around the point is free.
 
     Greedy: earlier marks choose first. `radius` is a point's. A label stays inside `width` by `height` and covers
     no point and no other label. It covers `lines` only where there is no other place, and never without `over_lines`.
+    Where no place next to the point is free, it may stand further away, the nearest of `leads` pixels that is free: a
+    line is to be drawn to it (`lead`), which covers no point and no label either. `clear`: how far it keeps from the
+    points of others, in pixels, so that it is not taken for theirs. `fixed`: what else no label and no line covers.
     """
-    taken = [Box.around(mark.x, mark.y, radius, radius) for mark in marks]
+    points = [Box.around(mark.x, mark.y, radius, radius) for mark in marks]
+    halos = [Box.around(mark.x, mark.y, radius + clear, radius + clear) for mark in marks]
+    labels = list(fixed)
     centres: list[tuple[float, float] | None] = []
-    for mark in marks:
-        half_width, half_height = mark.label_width / 2 + MARGIN_PX, mark.label_height / 2 + MARGIN_PX
-        free = []
-        for dx, dy in DIRECTIONS:
-            x, y = mark.x + dx * (radius + half_width + 0.5), mark.y + dy * (radius + half_height + 0.5)
-            box = Box.around(x, y, half_width, half_height)
-            inside = box.left >= 0 and box.top >= 0 and box.right <= width and box.bottom <= height
-            if inside and not box.meets(taken) and (over_lines or not box.meets(lines)):
-                free.append((box.meets(lines), (x, y), box))
-        if free:
-            _, centre, box = min(free, key=lambda place: place[0])
-            taken.append(box)
-            centres.append(centre)
+    for index, mark in enumerate(marks):
+        beside = [points[index], *halos[:index], *halos[index + 1 :]]
+        at = Box.around(mark.x, mark.y, 1, 1)
+        others = [point for point in points if not at.meets([point])]
+        for away in (0.0, *leads):
+            taken, free = [*(points if away else beside), *labels], []
+            for centre in _around(mark, radius + away):
+                box, line = _label(mark, centre), along([[(mark.x, mark.y), lead(mark, centre)]]) if away else []
+                inside = box.left >= 0 and box.top >= 0 and box.right <= width and box.bottom <= height
+                crosses = any(part.meets([*others, *labels]) for part in line)
+                if inside and not box.meets(taken) and not crosses and (over_lines or not box.meets(lines)):
+                    free.append((box.meets(lines), centre, [box, *line]))
+            if free:
+                _, chosen, boxes = min(free, key=lambda place: place[0])
+                labels += boxes
+                centres.append(chosen)
+                break
         else:
             centres.append(None)
     return centres
+
+
+def lead(mark: Mark, centre: tuple[float, float]) -> tuple[float, float]:
+    """Where the line from a mark to its label at `centre` ends: the nearest point of the label."""
+    box = _label(mark, centre)
+    return min(max(mark.x, box.left), box.right), min(max(mark.y, box.top), box.bottom)
+
+
+def _label(mark: Mark, centre: tuple[float, float]) -> Box:
+    return Box.around(*centre, mark.label_width / 2 + MARGIN_PX, mark.label_height / 2 + MARGIN_PX)
+
+
+def _around(mark: Mark, reach: float) -> Iterator[tuple[float, float]]:
+    """The centres that a label may have at `reach` pixels from its point."""
+    box = _label(mark, (0.0, 0.0))
+    for dx, dy in DIRECTIONS:
+        yield mark.x + dx * (reach + 0.5 + box.right), mark.y + dy * (reach + 0.5 + box.bottom)
 
 
 def along(lines: Sequence[Sequence[tuple[float, float]]], step: float = 5.0) -> list[Box]:

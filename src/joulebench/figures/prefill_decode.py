@@ -18,8 +18,8 @@ PROMPT, OUTPUT, BOTH = "prompt (prefill)", "output (decode)", "both, not told ap
 PARTS = {PROMPT: style.SKY, OUTPUT: style.BLUE, BOTH: style.TDP_GREY}
 
 
-def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
-    """Stacked bars from the text tasks of `leaderboard` (tables.LEADERBOARD); `points` is not used."""
+def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
+    """Stacked bars from the text tasks of `leaderboard` (tables.LEADERBOARD)."""
     rows = _rows(leaderboard.filter(pl.col("task").is_in(sorted(TEXT_TASKS))))
     panels = [_panel(task, rows.filter(pl.col("task") == task)) for task in captions.tasks(rows)]
     if not panels and not leaderboard.is_empty():
@@ -141,10 +141,4 @@ def _intervals(data: pl.DataFrame, y: alt.Y, offset_px: int) -> list[alt.Chart]:
 def _why_nothing(task: str, rows: pl.DataFrame) -> str:
     if rows["energy_per_response_j"].is_not_null().any():
         return f"The energy of {task} is known as a whole alone: its answers ended by themselves, or too soon."
-    checked = captions.is_invalid() | pl.col("verdict").str.starts_with("flagged")
-    why = (
-        f"No energy was measured for {task}"
-        if rows.filter(checked).is_empty()
-        else f"No point of {task} passed every check"
-    )
-    return f"{why}: there are no bars to draw."
+    return f"{captions.no_energy(task, rows)}: there are no bars to draw."

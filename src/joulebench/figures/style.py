@@ -29,7 +29,10 @@ PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, "#000000")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 
-Panel = alt.Chart | alt.LayerChart | alt.FacetChart
+FACTORS = (1, 2, 5)
+"""What the ticks of a logarithmic axis are, times a power of ten."""
+
+Panel = alt.Chart | alt.LayerChart | alt.FacetChart | alt.HConcatChart | alt.VConcatChart
 
 
 def figure(title: str, subtitle: Sequence[str], panels: Sequence[Panel], columns: int = 1) -> alt.ConcatChart:
@@ -76,10 +79,21 @@ def figure(title: str, subtitle: Sequence[str], panels: Sequence[Panel], columns
             titlePadding=10,
         ),
         legend=alt.LegendConfig(
-            title=None, labelFontSize=LABEL_PX, labelColor=INK, labelLimit=0, symbolSize=110, rowPadding=5
+            title=None,
+            labelFontSize=LABEL_PX,
+            labelColor=INK,
+            labelLimit=0,
+            symbolLimit=0,
+            symbolSize=110,
+            rowPadding=5,
         ),
     )
     return chart
+
+
+def panel_title(title: str, lines: Sequence[str], offset: int = 12) -> alt.TitleParams:
+    """The title of a panel; without lines of subtitle no room is left for them."""
+    return alt.TitleParams(title, subtitle=list(lines) or alt.Undefined, offset=offset)
 
 
 def message(title: alt.TitleParams, text: str) -> alt.Chart:
@@ -124,16 +138,17 @@ def labels_end(bars: pl.DataFrame) -> float:
     return max(ends) or 1.0
 
 
-def linear_ticks(low: float, high: float) -> list[float]:
-    """About five round numbers from `low` to `high`."""
+def linear_ticks(low: float, high: float, most: int = 7) -> list[float]:
+    """About five round numbers from `low` to `high`, or about as many fewer than `most`."""
     step = 10.0 ** math.floor(math.log10((high - low) / 4))
-    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 6)
+    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= most - 1)
     return [round(step * k, 12) for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
-def log_ticks(low: float, high: float) -> list[float]:
-    """The numbers 1, 2 and 5 times a power of ten from `low` to `high`, or the powers alone where these are many."""
-    factors = (1, 2, 5) if high / low < 20_000 else (1,)
+def log_ticks(low: float, high: float, factors: Sequence[int] = FACTORS) -> list[float]:
+    """The numbers `factors` times a power of ten from `low` to `high`, or the powers alone where these are many."""
+    if high / low >= 20_000:
+        factors = (1,)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [float(f"{factor}e{power}") for power in powers for factor in factors]
     return [tick for tick in ticks if low <= tick <= high]

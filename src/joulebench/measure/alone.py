@@ -1,17 +1,22 @@
-"""One measurement at a time on a device, and none that outlives whoever asked for it."""
+"""One measurement at a time on a device, and in a run's folder."""
 
+import errno
 import fcntl
 import logging
 import os
-import signal
-import tempfile
-import threading
+import platform
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TextIO
+
+from joulebench.errors import UserError
 
 log = logging.getLogger(__name__)
+
+LOCKS = Path("/tmp")
+"""Not TMPDIR: two shells of one machine may differ in it, and must meet."""
 
 
 @contextmanager
@@ -20,39 +25,102 @@ def alone_on(device: str) -> Iterator[None]:
 
     The lock goes with its holder, however that one ends.
     """
-    name = "".join(letter if letter.isalnum() else "-" for letter in device)
-    path = Path(tempfile.gettempdir()) / f"joulebench-{os.getuid()}-{name}.lock"
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("another measurement is running on %s; waiting for it to end (lock: %s)", device, path)
+    with _file(device) as file:
+        if not _held(file):
+            log.info("another measurement is running on %s; waiting for it to end (lock: %s)", device, file.name)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def end_with_parent(every_s: float = 0.5) -> None:
-    """From now on, end this process when its parent is gone: a killed workflow leaves no engine behind.
+@contextmanager
+def alone_in(folder: Path, patience_s: float = 60.0, every_s: float = 0.5) -> Iterator[None]:
+    """Hold a run's folder: two measurements never write into one, not from two machines of a cluster either.
 
-    The end is SIGTERM, so that the engine and the sampler are closed; SIGKILL 30 s later if that hangs.
+    By a lock on a file in it, which shared file systems carry between machines; where one has no locks, a warning says
+    so. Raises UserError where another measurement still holds the folder after `patience_s`: the time in which one
+    whose workflow was killed ends.
     """
-    parent = os.getppid()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a+") as file:
+        give_up_s = time.monotonic() + patience_s
+        try:
+            while not _held(file):
+                if time.monotonic() > give_up_s:
+                    file.seek(0)
+                    raise UserError(
+                        f"{folder}: already being measured by {file.read().strip() or 'another process'}; wait for "
+                        "its end or cancel it, then give the same command again"
+                    )
+                time.sleep(every_s)
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+            log.warning("%s: its file system has no locks (%s); let no second job measure the same run", folder, error)
+        file.truncate(0)
+        file.write(_me())
+        file.flush()
+        yield
 
-    def watch() -> None:
-        while os.getppid() == parent:
+
+def _me() -> str:
+    job = os.environ.get("SLURM_JOB_ID")
+    return f"process {os.getpid()} on {platform.node()}{f', Slurm job {job}' if job else ''}\n"
+
+
+@contextmanager
+def alone_on_some(devices: Sequence[str], needed: int, every_s: float = 0.5) -> Iterator[list[str]]:
+    """Hold the machine's locks on `needed` of `devices`, the first that are free, and give these in their order.
+
+    While too few are free it waits, says so, and holds none: nobody waits for somebody who waits.
+    """
+    assert needed <= len(devices)
+    with ExitStack() as locks:
+        waiting = False
+        while len(mine := _take(devices, needed, locks)) < needed:
+            if not waiting:
+                which = ", ".join(str(_path(device)) for device in devices)
+                log.info(
+                    "%d of %d GPUs wanted, %d free; waiting for other measurements to end (locks: %s)",
+                    needed,
+                    len(devices),
+                    len(mine),
+                    which,
+                )
+            waiting = True
             time.sleep(every_s)
-        log.error("the process that started this measurement is gone; ending it")
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(30)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
+        if waiting:
+            log.info("now measuring on %s", ", ".join(mine))
+        yield mine
 
 
-def end_cleanly_on_sigterm() -> None:
-    """Turn SIGTERM (a cluster's time limit, a cancelled job) into SystemExit, so that `finally` blocks run."""
+def _take(devices: Sequence[str], needed: int, locks: ExitStack) -> list[str]:
+    """Lock so many of `devices`, or none where fewer are free; which were free. One process at a time chooses."""
+    free: list[str] = []
+    with _file("choosing") as choosing, ExitStack() as tried:
+        fcntl.flock(choosing, fcntl.LOCK_EX)
+        for device in devices:
+            if len(free) < needed and _held(tried.enter_context(_file(device))):
+                free.append(device)
+        if len(free) == needed:
+            locks.push(tried.pop_all())
+    return free
 
-    def stop(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
 
-    signal.signal(signal.SIGTERM, stop)
+def _path(device: str) -> Path:
+    name = "".join(letter if letter.isalnum() else "-" for letter in device)
+    return LOCKS / f"joulebench-{os.getuid()}-{name}.lock"
+
+
+def _file(device: str) -> TextIO:
+    """The lock's file, with a new date, so that whatever tidies up old files leaves it."""
+    file = _path(device).open("a")
+    os.utime(file.fileno())
+    return file
+
+
+def _held(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

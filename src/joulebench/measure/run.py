@@ -17,14 +17,14 @@ import polars as pl
 
 from joulebench import __version__, engines, meters
 from joulebench.errors import UserError
-from joulebench.measure.alone import alone_on
+from joulebench.measure.alone import alone_in
+from joulebench.measure.devices import given, taken
 from joulebench.measure.session import Session, utc_now
 from joulebench.measure.sweep import Sweep
 from joulebench.meters.machine import probe, require
 from joulebench.meters.sampling import Sampling
 from joulebench.records import (
     PROMPTS,
-    Machine,
     Model,
     Run,
     read_model,
@@ -46,15 +46,15 @@ def measure(spec: RunSpec, requests: Path, model: Path, folder: Path) -> Run:
     """Measure what is left of a run, and write its run.json when every point has ended.
 
     `requests` is the task's Parquet file, `model` the model's folder, `folder` the run's own.
-    Raises UserError where the machine is not the config's, a source fell silent, or a point failed.
+    Raises UserError where the machine is not the config's, another process measures into the same folder, a source fell
+    silent, or a point failed.
     """
     engines.check(spec)
-    machine = probe(spec.device, hardware_name=spec.hardware, reports_as=spec.reports_as)
+    gpus = given(spec)
     prompts, facts = _prompts(spec, requests), _model(spec, model)
     digest = hashlib.sha256(requests.read_bytes()).hexdigest()
-    with alone_on(_device(machine)):
-        if machine.devices:  # who else is on a GPU may have changed while this waited
-            machine = probe(spec.device, hardware_name=spec.hardware, reports_as=spec.reports_as)
+    with alone_in(folder), taken(gpus, spec.tensor_parallel):
+        machine = probe(spec.device, hardware_name=spec.hardware, reports_as=spec.reports_as)
         require(machine, spec.hardware, spec.device, spec.reports_as)
         session = Session(folder, spec, digest, machine)
         failure: UserError | None = None
@@ -116,10 +116,6 @@ def _model(spec: RunSpec, folder: Path) -> Model:
             "delete it and give the same command again"
         )
     return facts
-
-
-def _device(machine: Machine) -> str:
-    return str(machine.devices[0]["uuid"]) if machine.devices else "cpu"
 
 
 def versions(packages: Iterable[str]) -> dict[str, str | None]:

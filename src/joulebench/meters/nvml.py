@@ -1,7 +1,6 @@
 """NVIDIA GPUs through Zeus and NVML.
 
-Devices `gpu:0`.. are the GPUs that this process sees: Zeus honours CUDA_VISIBLE_DEVICES when it holds indices, and
-numbers as NVML does (CUDA_DEVICE_ORDER=PCI_BUS_ID).
+Devices `gpu:0`.. are the GPUs that this process was given (`visible`), in that order.
 """
 
 import time
@@ -9,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from joulebench.meters.base import NoMeterError, Reading
+from joulebench.meters.visible import named, see_only, visible
 
 INTERVAL_S = 0.02
 PROCESSES_EVERY = 50
@@ -169,6 +169,8 @@ def _gpus() -> Sequence[Any]:
         raise NoMeterError(f"no Zeus ({error})") from None
     if not nvml_is_available():
         raise NoMeterError("no NVIDIA driver on this machine")
+    if named() is not None:
+        see_only(visible())  # Zeus takes indices alone
     try:
         gpus: Sequence[Any] = get_gpus().gpus
     except (ZeusBaseError, ValueError) as error:

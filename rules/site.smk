@@ -1,0 +1,19 @@
+from joulebench import site
+
+
+rule site:
+    input:
+        **{
+            table: [f"results/{hardware}/{table}.csv" for hardware in PLAN.compared()]
+            for table in site.TABLES
+        },
+    output:
+        "results/site/index.html",
+    log:
+        "logs/site.log",
+    params:
+        hardware=PLAN.compared(),
+        publish_flagged=PLAN.config.publish_flagged,
+        services={name: service.source for name, service in PLAN.services.items()},
+    script:
+        "../workflow/scripts/site.py"

@@ -1,0 +1,67 @@
+"""The points that a table may offer for choice, and which of them are not told apart."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from joulebench.analysis.repeats import POINT, pooled
+from joulebench.analysis.verdicts import FLAGGED, USABLE, VALID
+from joulebench.names import TEXT_TASKS
+from joulebench.services import LatencyTarget
+
+Row = Mapping[str, Any]
+
+
+def choices(points: pl.DataFrame, publish_flagged: bool = False) -> pl.DataFrame:
+    """The repeats of each point of `points` (tables.POINTS) pooled (analysis.repeats), with `usable` beside them.
+
+    `usable`: the point has figures and its verdict is `valid`, with `publish_flagged` or flagged. Only such repeats
+    are pooled, and their verdict is a flagged one's where any is. A point that has none stands as its first repeat.
+    """
+    trusted = (pl.col("verdict") == VALID) | (FLAGGED & publish_flagged)
+    usable = (pl.col("status").is_in(USABLE) & pl.col("responses_per_s").is_not_null() & trusted).fill_null(False)
+    flagged = pl.col("verdict").filter(usable & FLAGGED).first().over(POINT)
+    points = points.with_columns(verdict=pl.when(usable).then(pl.coalesce(flagged, "verdict")).otherwise("verdict"))
+    return pooled(points, usable).with_columns(usable=usable)
+
+
+def latency_column(task: str, target: LatencyTarget | None) -> str:
+    """What latency means for a task: the column of its target; without one TPOT's median, of pictures their batch's."""
+    if target is not None:
+        return target.column
+    return "tpot_p50_s" if task in TEXT_TASKS else "latency_p50_s"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval; of a figure that has none, the estimate alone."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, row: Row, column: str) -> "Interval":
+        """That of the figure `column` of a row of points: `x_j` is between `x_low_j` and `x_high_j`."""
+        name, _, unit = column.rpartition("_")
+        low, high = (row.get(f"{name}_{end}_{unit}") for end in ("low", "high"))
+        return cls(row[column] if low is None else low, row[column] if high is None else high)
+
+    def meets(self, other: "Interval") -> bool:
+        """Whether any value lies in both, their ends included."""
+        return self.low <= other.high and other.low <= self.high
+
+
+def order(row: Row) -> tuple[int, str]:
+    """Of points that are equally good, that of least `order` comes first: the smaller batch, then by the variant."""
+    return row["max_batch_size"], row["variant"] or ""
+
+
+def named(row: Row, beside: Row | None = None) -> str:
+    """A point in words: `B = 64`; with its variant where that is not `beside`'s: `B = 64 +fp8`, `B = 64 plain`."""
+    size = f"B = {row['max_batch_size']}"
+    variant = row["variant"]
+    if variant == (None if beside is None else beside["variant"]):
+        return size
+    return f"{size} +{variant}" if variant else f"{size} plain"

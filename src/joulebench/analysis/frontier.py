@@ -1,0 +1,79 @@
+"""pareto.csv: of each task and model, the points that none other beats in both energy per response and latency.
+
+One point beats another if neither its energy per response nor its latency is larger, and one of them is smaller. Two
+points are tied if their 95 % intervals overlap, those of the energy and those of the latency: then they are not told
+apart. A figure without an interval stands for an interval of no width, so that such points are compared by their
+estimates.
+
+The frontier is the points that no point of the frontier both beats and is not tied with. It is found from the least
+latency up: a point that beats another comes before it. So a point that others beat by the estimates alone, tied with
+each of these that is on the frontier, is on it too. Every point that is left out is beaten by one that is there and not
+tied with it, and has no say in what else is left out. `tied_with` names the other points of the frontier that a point
+is tied with.
+
+Latency is what the task's target is about; without a target, the median time per output token of a text task, and the
+median latency of a batch of the others. Batch sizes, variants and parallelism of a model all compete.
+"""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from joulebench import tables
+from joulebench.analysis.choices import Interval, Row, choices, latency_column, named, order
+from joulebench.names import TaskName
+from joulebench.services import LatencyTarget
+
+ENERGY, LATENCY = "energy_per_response_j", "latency_s"
+
+
+def frontier(
+    points: pl.DataFrame, targets: Mapping[TaskName, LatencyTarget | None], publish_flagged: bool = False
+) -> pl.DataFrame:
+    """The frontier of each task and model (tables.PARETO), sorted by task, model and latency.
+
+    `points`: tables.POINTS, of one piece of hardware; `targets`: task -> its latency target, or None. Points compete
+    as analysis.choices pools them: usable ones that have both an energy and a latency.
+    """
+    pooled = choices(points, publish_flagged)
+    of = {str(task): target for task, target in targets.items()}
+    parts = [pl.DataFrame(schema=tables.PARETO)]
+    for (task,), rows in pooled.group_by("task", maintain_order=True):
+        column = latency_column(str(task), of.get(str(task)))
+        name = column.removesuffix("_s")
+        known = rows.filter(pl.col("usable") & pl.col(ENERGY).is_not_null() & pl.col(column).is_not_null())
+        competing = known.with_columns(
+            latency_metric=pl.lit(column),
+            **{f"latency{bound}_s": pl.col(f"{name}{bound}_s") for bound in tables.BOUNDS},
+        )
+        for _, of_model in competing.group_by("model", maintain_order=True):
+            parts.append(_table(_frontier(list(of_model.iter_rows(named=True)))))
+    return pl.concat(parts).sort("task", "model", LATENCY, ENERGY, "max_batch_size", "variant")
+
+
+def _frontier(rows: list[Row]) -> list[Row]:
+    on_it: list[Row] = []
+    for row in sorted(rows, key=lambda row: (row[LATENCY], row[ENERGY], order(row))):
+        if all(_tied(row, other) for other in on_it if _beats(other, row)):
+            on_it.append(row)
+    return [
+        {
+            **row,
+            "tied_with": "; ".join(named(other, row) for other in on_it if other is not row and _tied(row, other)),
+        }
+        for row in on_it
+    ]
+
+
+def _beats(one: Row, other: Row) -> bool:
+    no_worse = bool(one[ENERGY] <= other[ENERGY] and one[LATENCY] <= other[LATENCY])
+    return no_worse and (one[ENERGY], one[LATENCY]) != (other[ENERGY], other[LATENCY])
+
+
+def _tied(one: Row, other: Row) -> bool:
+    return all(Interval.of(one, figure).meets(Interval.of(other, figure)) for figure in (ENERGY, LATENCY))
+
+
+def _table(rows: list[Row]) -> pl.DataFrame:
+    kept = [{name: row[name] for name in tables.PARETO} for row in rows]
+    return pl.DataFrame(kept, schema=tables.PARETO).with_columns(pl.col("tied_with").replace("", None))

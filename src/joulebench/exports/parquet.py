@@ -1,0 +1,34 @@
+"""A table as Parquet: typed, small, and with what its columns mean inside the file."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import polars as pl
+
+from joulebench.columns import Column, of_table
+from joulebench.records import whole_file
+from joulebench.tables import TABLES, read_csv
+
+METADATA = "joulebench"
+"""The key of the file's metadata: JSON, {"table": its name, "columns": {column: {"unit", "meaning"}}}."""
+
+
+def convert(csv: Path, parquet: Path) -> None:
+    """`csv`, named as its table in tables.TABLES -> the same table as Parquet. Raises UserError as read_csv does."""
+    write(read_csv(csv, TABLES[csv.stem]), csv.stem, of_table(csv.stem), parquet)
+
+
+def write(frame: pl.DataFrame, table: str, columns: Mapping[str, Column], path: Path) -> None:
+    """Write whole or not at all; the same frame gives the same bytes. `columns`: those of `frame`, described.
+
+    The meanings go into the file's own metadata; Polars has no stable way to the metadata of a field.
+    """
+    described = {name: asdict(columns[name]) for name in frame.columns}
+    metadata = {METADATA: json.dumps({"table": table, "columns": described}, ensure_ascii=False)}
+    buffer = io.BytesIO()  # as records.write_parquet: a full disk is then Python's OSError
+    frame.write_parquet(buffer, compression="zstd", statistics=False, metadata=metadata)
+    with whole_file(path) as aside:
+        aside.write_bytes(buffer.getbuffer())

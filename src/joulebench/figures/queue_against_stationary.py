@@ -1,0 +1,136 @@
+"""Energy per output token of the queue window over that of the stationary one, by batch size: one line a run."""
+
+import math
+
+import altair as alt
+import polars as pl
+
+from joulebench.figures import captions, style, sweep
+from joulebench.figures.axes import Axis
+from joulebench.names import TEXT_TASKS
+
+COLUMNS = 2
+WIDTH_PX, HEIGHT_PX = 440, 300
+SAME = 1.0
+MOST_TICKS = 9
+APART_PX, WIDEST_PX = 5.0, 30.0
+"""Between two runs' points of one batch size, and between the outermost ones."""
+MANY, FAINT = 12, 0.35
+"""With more runs than that, the intervals are faint."""
+SPREAD = 0.1
+"""How far an interval may stretch the axis beyond the ratios; what is further out is cut at the panel's edge."""
+
+
+def draw(points: pl.DataFrame) -> alt.ConcatChart:
+    """Lines from the text tasks of `points` (tables.POINTS), a panel a task; repeats pooled as sweep.pooled_points."""
+    queue, stationary = pl.col("queue_energy_per_output_token_j"), pl.col("energy_per_output_token_j")
+    least = pl.col("energy_per_output_token_low_j")
+    shown = stationary.is_not_null() & ~captions.is_invalid()
+    text = points.filter(pl.col("task").is_in(sorted(TEXT_TASKS)))
+    rows = (
+        sweep.pooled_points(text, shown)
+        .with_columns(
+            ratio=pl.when(shown).then(queue / stationary),
+            low=queue / pl.col("energy_per_output_token_high_j"),
+            high=pl.when(least > 0).then(queue / least).when(least <= 0).then(math.inf),
+        )
+        .sort("task", "run", "max_batch_size")
+    )
+    panels = [_panel(task, rows.filter(pl.col("task") == task)) for task in captions.tasks(rows)]
+    if not panels and not points.is_empty():
+        why = "No text task is among the results: only a text task has a queue window beside its stationary one."
+        panels = [style.message(alt.TitleParams(""), why)]
+    notes = []
+    drawn = rows.filter(pl.col("ratio").is_not_null())
+    if not drawn.is_empty():
+        notes = [
+            "Queue window: from the full batch to the last waiting request, as others publish it. "
+            "Stationary window: the same without its first turnover.",
+            "Below 1 the queue window makes a response look cheaper than it is in the long run.",
+        ]
+        if drawn["low"].is_not_null().any():
+            notes.append(
+                "Thin lines: the 95 % interval of the stationary figure, the queue window's taken as given; cut at the "
+                "panel's edge where it is very wide. Points of one batch size stand side by side."
+            )
+        notes += [sweep.OVERLOADED] if (drawn["status"] == "overloaded").any() else []
+        notes += captions.repeats(rows)
+    subtitle = [*captions.subtitle(text), *notes]
+    title = "Energy of the queue window against the stationary window"
+    return style.figure(title, subtitle, panels or [style.nothing()], COLUMNS)
+
+
+def _panel(task: str, rows: pl.DataFrame) -> style.Panel:
+    drawn = rows.filter(pl.col("ratio").is_not_null())
+    if drawn.is_empty():
+        return style.message(alt.TitleParams(task), _why_nothing(task, rows))
+    left = rows.filter(pl.col("ratio").is_null())
+    lines = [] if left.is_empty() else [f"not drawn, without both windows' energy: {captions.why_not(left)}"]
+    sizes = sorted(set(drawn["max_batch_size"]))
+    x_axis = Axis.over([float(size) for size in sizes], WIDTH_PX, log=True)
+    y_axis = _ratio_axis(drawn)
+    x = alt.X("place:Q", title="Maximum batch size", scale=x_axis.scale, axis=alt.Axis(values=sizes, labelFlush=False))
+    ticks = alt.Axis(values=style.linear_ticks(y_axis.low, y_axis.high, MOST_TICKS), format=style.NUMBER_FORMAT)
+    y = alt.Y("ratio:Q", title="Queue window over stationary window", scale=y_axis.scale, axis=ticks)
+    look = sweep.channels(drawn, COLUMNS)
+    color, _, dash = look
+    tooltip = [
+        alt.Tooltip("run:N", title="model"),
+        alt.Tooltip("max_batch_size:Q", title="maximum batch size"),
+        alt.Tooltip("ratio:Q", title="queue over stationary", format=".3f"),
+        alt.Tooltip("queue:Q", title="queue window (J per output token)", format=".3~r"),
+        alt.Tooltip("stationary:Q", title="stationary window (J per output token)", format=".3~r"),
+    ]
+    data = drawn.select(
+        "run",
+        "max_batch_size",
+        _places(drawn, x_axis),
+        "ratio",
+        pl.col("low", "high").clip(y_axis.low, y_axis.high),
+        "status",
+        queue="queue_energy_per_output_token_j",
+        stationary="energy_per_output_token_j",
+    )
+    intervals = data.filter(pl.col("low").is_not_null() & pl.col("high").is_not_null())
+    rules = alt.Chart(intervals).mark_rule(strokeWidth=1, strokeOpacity=1 if drawn["run"].n_unique() <= MANY else FAINT)
+    layers = [
+        *_same(y),
+        alt.Chart(data).mark_line(strokeWidth=1.5).encode(x, y, color, dash, alt.Order("max_batch_size:Q")),
+        rules.encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color),
+        *sweep.dots(data, x, y, look, tooltip),
+    ]
+    title = alt.TitleParams(task, subtitle=lines, offset=12)
+    return alt.layer(*layers, title=title).properties(width=WIDTH_PX, height=HEIGHT_PX)
+
+
+def _ratio_axis(drawn: pl.DataFrame) -> Axis:
+    """Room for every ratio and for 1, and for the intervals as far as they do not stretch the axis by much."""
+    lowest, highest = min(SAME, *drawn["ratio"]), max(SAME, *drawn["ratio"])
+    ends = drawn.select(
+        pl.col("low").clip(lower_bound=lowest - SPREAD), pl.col("high").clip(upper_bound=highest + SPREAD)
+    )
+    return Axis.over([lowest, highest, *ends["low"].drop_nulls(), *ends["high"].drop_nulls()], HEIGHT_PX, log=False)
+
+
+def _places(drawn: pl.DataFrame, axis: Axis) -> pl.Series:
+    """Where on the axis the rows stand: beside their batch size, each run at its own distance from it."""
+    runs = sorted(set(drawn["run"]))
+    apart_px = min(APART_PX, WIDEST_PX / len(runs))
+    shifts = {run: (place - (len(runs) - 1) / 2) * apart_px for place, run in enumerate(runs)}
+    found = [axis.value(axis.px(size) + shifts[run]) for run, size in drawn.select("run", "max_batch_size").iter_rows()]
+    return pl.Series("place", found, dtype=pl.Float64)
+
+
+def _same(y: alt.Y) -> list[alt.Chart]:
+    chart = alt.Chart(alt.InlineData(values=[{"ratio": SAME, "label": "the same"}]))
+    text = chart.mark_text(align="left", baseline="middle", dx=5, fontSize=style.SMALL_PX, color=style.INK)
+    return [
+        chart.mark_rule(color=style.INK, strokeWidth=1.6).encode(y),
+        text.encode(y, x=alt.value(WIDTH_PX), text="label:N"),
+    ]
+
+
+def _why_nothing(task: str, rows: pl.DataFrame) -> str:
+    if rows["energy_per_output_token_j"].is_not_null().any():
+        return f"The energy of both windows is known at no point of {task}: there is no ratio to draw."
+    return f"No energy was measured for {task}: there is no ratio to draw."

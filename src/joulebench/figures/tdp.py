@@ -1,0 +1,95 @@
+"""What figures of the thermal design power share: the points that have a share of it, the colours of batch sizes."""
+
+import math
+
+import altair as alt
+import polars as pl
+
+from joulebench.figures import captions, style, sweep
+
+_COLORS = ((0xA9, 0xD8, 0xF5), (0x00, 0x72, 0xB2), (0x1E, 0x10, 0x3C))
+"""Of the least batch size, the middle one and the largest."""
+DOT_PX = 70
+"""The area of a point."""
+
+
+def shares(points: pl.DataFrame) -> pl.DataFrame:
+    """The points of `points` (tables.POINTS), repeats pooled, with `share`, `share_low` and `share_high`.
+
+    share = power / (TDP x GPUs that drew it, or one device): that of the power drawn, and of the energy against what it
+    would have been at the TDP, since both are over the same time. Null where the power or the TDP is not known, where a
+    check voids the point, and where the power is CodeCarbon's estimate: that is the TDP times the load, no finding.
+    """
+    shown = pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid()
+    found = shown & ~captions.is_estimate().fill_null(False)
+    tdp_w = pl.when(found & (pl.col("tdp_w") > 0)).then(pl.col("tdp_w") * pl.col("gpus").fill_null(1))
+    return (
+        sweep.pooled_points(points, shown)
+        .with_columns(
+            **{f"share{bound}": pl.col(f"power{bound}_w") / tdp_w for bound in ("", "_low", "_high")},
+            name=captions.run_name(),
+        )
+        .sort("task", "run", "max_batch_size")
+    )
+
+
+def subtitle(points: pl.DataFrame, rows: pl.DataFrame) -> list[str]:
+    """Lines for under the title of a figure of `shares(points)`."""
+    drawn = rows.filter(pl.col("share").is_not_null())
+    lines = captions.subtitle(points)
+    if not drawn.is_empty():
+        watts = [style.significant(watts) for watts in drawn["tdp_w"].unique().sort()]
+        a_device = f"{' or '.join(watts)} W a device" if len(watts) <= 3 else f"{watts[0]} to {watts[-1]} W a device"
+        lines.append(f"TDP: thermal design power, {a_device}.")
+    estimates = rows.filter(captions.is_estimate() & pl.col("energy_per_response_j").is_not_null())
+    if not estimates.is_empty() and not drawn.is_empty():
+        no_finding = "CodeCarbon's estimate is the TDP times the load, so its share of the TDP is no finding"
+        lines.append(f"{_points(len(estimates))} not drawn: {no_finding}.")
+    return [*lines, *captions.repeats(drawn)]
+
+
+def left_out(rows: pl.DataFrame) -> list[str]:
+    """A line on the points of one task that have no share though nothing else names them, if there are any."""
+    estimated = captions.is_estimate().fill_null(False) & pl.col("energy_per_response_j").is_not_null()
+    left = rows.filter(pl.col("share").is_null() & ~estimated)
+    return [] if left.is_empty() else [f"not drawn: {captions.why_not(left)}"]
+
+
+def nothing_to_draw(task: str, rows: pl.DataFrame) -> str:
+    """Why none of `rows`, which are of `task`, has a share."""
+    known = rows.filter(pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid())
+    if known.is_empty():
+        return f"{captions.no_energy(task, rows)}: there is nothing to hold against the TDP."
+    if known.select(captions.is_estimate().all()).item():
+        return f"The energy of {task} is CodeCarbon's estimate, which is made of the TDP itself."
+    return f"No TDP is known of what served {task}."
+
+
+def batch_color(rows: pl.DataFrame, legend: bool) -> alt.Color:
+    """The colour of `max_batch_size`, darker for larger, even in its logarithm; one scale for all `rows`."""
+    sizes = rows["max_batch_size"].drop_nulls().unique().sort().to_list()
+    doublings = math.log2(sizes[-1] / sizes[0]) or 1.0
+    colors = [_between(math.log2(size / sizes[0]) / doublings) for size in sizes]
+    shown = alt.Legend(
+        orient="top",
+        direction="horizontal",
+        columns=12,
+        title="Maximum batch size",
+        titleOrient="left",
+        titleFontWeight="normal",
+        offset=14,
+    )
+    scale = alt.Scale(domain=sizes, range=colors)
+    return alt.Color("max_batch_size:O", scale=scale, legend=shown if legend else None)
+
+
+def _between(share: float) -> str:
+    """The colour so far along _COLORS."""
+    part = min(int(share * (len(_COLORS) - 1)), len(_COLORS) - 2)
+    rest = share * (len(_COLORS) - 1) - part
+    pairs = zip(_COLORS[part], _COLORS[part + 1], strict=True)
+    return "#" + "".join(f"{round(start + rest * (end - start)):02x}" for start, end in pairs)
+
+
+def _points(count: int) -> str:
+    return "1 point" if count == 1 else f"{count} points"

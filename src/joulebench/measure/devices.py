@@ -1,0 +1,69 @@
+"""What a run is measured on: the processor, or as many GPUs as its model is spread over, held by it alone."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from joulebench.measure.alone import alone_on, alone_on_some
+from joulebench.meters import nvml
+from joulebench.meters.base import NoMeterError
+from joulebench.meters.machine import MachineError
+from joulebench.meters.visible import VARIABLE, Gpu, named, see_only, visible
+from joulebench.spec import RunSpec
+
+LEAVING_S = 10.0
+"""For so long a process of a measurement that has just ended may still be on its GPU."""
+
+
+def given(spec: RunSpec) -> Sequence[Gpu]:
+    """The GPUs that this process may use, of which the run takes some; none for a run on a CPU.
+
+    Raises MachineError where they are fewer than the `tensor_parallel` of the run.
+    """
+    if spec.device == "cpu":
+        return []
+    try:
+        words = named()
+        if words is not None and len(words) < spec.tensor_parallel:
+            raise _too_few(spec, str(len(words)))  # known before the driver is asked
+        gpus = visible()
+    except NoMeterError as error:
+        raise _too_few(spec, str(error)) from None
+    if len(gpus) < spec.tensor_parallel:
+        raise _too_few(spec, str(len(gpus)))
+    return gpus
+
+
+@contextmanager
+def taken(gpus: Sequence[Gpu], needed: int) -> Iterator[None]:
+    """Hold so many of `gpus`, the first that no other measurement holds, or the CPU where there are none.
+
+    Waits, and says so, while too few are free. From then on CUDA_VISIBLE_DEVICES names the held ones alone, in the
+    order in which they were given, for this process and all that it starts: probe, sampler and engine see the same.
+    """
+    if not gpus:
+        with alone_on("cpu"):
+            yield
+        return
+    with alone_on_some([gpu.uuid for gpu in gpus], needed) as mine:
+        see_only([gpu for gpu in gpus if gpu.uuid in mine])
+        _let_leave()
+        yield
+
+
+def _too_few(spec: RunSpec, found: str) -> MachineError:
+    value, needs = os.environ.get(VARIABLE), spec.tensor_parallel
+    return MachineError(
+        f"{spec.hardware}: {spec.run} needs {needs} GPU{'s' if needs > 1 else ''} (tensor_parallel); found {found} "
+        f"({VARIABLE}{' is not set' if value is None else f'={value}'}); ask Slurm for {needs} (the gpu resource, "
+        f"--gpus or --gres), or run where there are {needs} and let {VARIABLE} name them"
+    )
+
+
+def _let_leave() -> None:
+    """Wait a little for whoever held the GPUs before: its lock is gone sooner than its last process."""
+    give_up_s = time.monotonic() + LEAVING_S
+    with suppress(NoMeterError):  # of which the probe, who comes next, tells more
+        while any(gpu["compute_processes"] for gpu in nvml.facts()) and time.monotonic() < give_up_s:
+            time.sleep(0.2)

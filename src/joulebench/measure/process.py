@@ -1,0 +1,112 @@
+"""How a measurement's process ends: cleanly on SIGTERM, with whoever started it, and with all that it started itself.
+
+vLLM's engine core outlives a SIGKILL of the process that started it (by the kernel, when memory runs out, or by hand),
+and keeps its GPUs: vllm issue 55510, seen with 0.25.1. So a measurement runs in a child process, and its parent adopts
+what the child leaves (PR_SET_CHILD_SUBREAPER, prctl(2)) and ends it. Nothing heavy is imported before the fork.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+
+log = logging.getLogger(__name__)
+
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+EVERY_S = 0.2
+LEAVE_S = 5.0
+"""For so long what the measurement left may end by itself."""
+TERMINATE_S = 5.0
+"""Between SIGTERM and SIGKILL."""
+KEPT = "JOULEBENCH_KEPT_BY"
+"""Who stayed behind already, for a child that has become another program."""
+
+
+def stay_behind() -> None:
+    """Go on in a child process. The parent never returns: it waits, ends what is left, and ends as the child did.
+
+    SIGTERM is passed on to the child; so is the end of whoever started the parent, as SIGTERM. Where there is no such
+    adoption (anything but Linux), nothing happens and the caller goes on as it was.
+    """
+    if os.environ.get(KEPT) == str(os.getppid()):
+        return
+    if sys.platform != "linux" or ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        return
+    started_by = os.getppid()
+    if (child := os.fork()) == 0:
+        os.environ[KEPT] = str(os.getppid())
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches the child too
+    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(child, signal.SIGTERM))
+    code = os.waitstatus_to_exitcode(_wait(child, started_by))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _end_all()
+    if code < 0:
+        with suppress(OSError):  # SIGKILL has no handler to take back
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)
+
+
+def _wait(child: int, started_by: int) -> int:
+    told = False
+    while True:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid == child:
+            return status
+        if not told and os.getppid() != started_by:
+            os.kill(child, signal.SIGTERM)
+            told = True
+        time.sleep(EVERY_S)
+
+
+def _end_all() -> None:
+    """End every descendant of this process: they are given a moment, then SIGTERM, then SIGKILL."""
+    import psutil
+
+    me = psutil.Process()
+    _, left = psutil.wait_procs(me.children(recursive=True), LEAVE_S)
+    if left:
+        names = ", ".join(str(one.pid) for one in left)
+        print(f"ending what the measurement left behind: {names}", file=sys.stderr, flush=True)
+    for one in left:
+        with suppress(psutil.NoSuchProcess):
+            one.terminate()
+    psutil.wait_procs(left, TERMINATE_S)
+    while left := me.children(recursive=True):
+        for one in left:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(left, 1.0)
+
+
+def end_with_parent(every_s: float = 0.5) -> None:
+    """From now on, end this process when its parent is gone: a killed workflow leaves no engine behind.
+
+    The end is SIGTERM, so that the engine and the sampler are closed; SIGKILL 30 s later if that hangs.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(every_s)
+        log.error("the process that started this measurement is gone; ending it")
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(30)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
+
+
+def end_cleanly_on_sigterm() -> None:
+    """Turn SIGTERM (a cluster's time limit, a cancelled job) into SystemExit, so that `finally` blocks run."""
+
+    def stop(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not break off the closing
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, stop)

@@ -1,0 +1,35 @@
+"""How long a run may take: the time limit that a cluster is asked for."""
+
+import math
+
+from joulebench.names import TEXT_TASKS
+from joulebench.spec import RunSpec
+from joulebench.sweeps import Adaptive, Fixed
+
+START_S = 600.0
+"""Weights from a cold file system, compiling, CUDA graphs. Measured on an H100, all on a local disk: 11 to 95 s."""
+
+EXTRA_S = {"text": 60.0, "diffusion": 300.0}
+"""Of a point beside its window: ramp and turnover; warm-up and a batch that overruns. Means of runs: to 20 s, 103 s."""
+
+REQUEST_S = {"text": 2.0, "diffusion": 15.0}
+"""One request of a point that serves a fixed number."""
+
+MARGIN = 1.5
+
+
+def runtime_min(spec: RunSpec) -> int:
+    """Minutes to ask for: 1.5 (start + points x (window + extra)), rounded up.
+
+    A generous limit costs a longer wait in the queue; one that was too short costs a point, for the sweep goes on
+    after it. Every point of the sweep is counted, though most sweeps end before their last.
+    """
+    kind = "text" if spec.task in TEXT_TASKS else "diffusion"
+    protocol = spec.sweep.protocol
+    if isinstance(protocol, Fixed):
+        window_s = protocol.requests * REQUEST_S[kind]
+    elif isinstance(protocol, Adaptive):
+        window_s = protocol.max_seconds
+    else:
+        window_s = protocol.seconds
+    return math.ceil(MARGIN * (START_S + len(spec.sweep.batch_sizes) * (window_s + EXTRA_S[kind])) / 60)

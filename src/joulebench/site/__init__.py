@@ -1,0 +1,25 @@
+"""The leaderboard as a page: the tables in, one HTML file out that needs no network, no server and no build."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from joulebench.site.assemble import assemble
+from joulebench.site.document import document
+
+TABLES = ("points", "leaderboard", "pareto", "recommendations", "footprint")
+"""Names in tables.TABLES of what the page is made from, for each piece of hardware."""
+
+
+def page(
+    tables: Mapping[str, Mapping[str, pl.DataFrame]],
+    publish_flagged: bool = False,
+    services: Mapping[str, str | None] | None = None,
+) -> str:
+    """The page of `tables`: hardware -> name in TABLES -> its rows. The same tables give the same text.
+
+    `publish_flagged`: whether the leaderboard takes flagged points, as analysis.leaderboard does; the page then shows
+    them when it is opened. `services`: name in the recommendations -> where its latency targets are from. Raises
+    UserError where the JavaScript library is not the expected one.
+    """
+    return assemble(document(tables, publish_flagged, services or {}))

@@ -1,0 +1,257 @@
+/** The trade-off: energy per response against latency, one line a model, linked to the table by its group. */
+
+import { makeAxis } from "./axes.js";
+import { isTrusted, latencyColumn, pointsShown } from "./choose.js";
+import { byId, html, svg } from "./dom.js";
+import { isEstimate, plain, plural, quantileWords, significant } from "./format.js";
+import { seriesMark } from "./marks.js";
+import { hideTooltip, sentence, showTooltip } from "./tooltip.js";
+
+const MARGIN = { top: 22, right: 14, bottom: 46, left: 62 };
+const REACH_PX = 28;
+const FEW = 7; // series, up to which all intervals are drawn
+
+function drawable(data, state) {
+  const column = latencyColumn(state);
+  return pointsShown(data.points, state).filter(
+    (point) => isTrusted(point, true) && point.energy_per_response_j !== null && point[column] !== null,
+  );
+}
+
+/** @param link {hover(group), select(group), say(text)} */
+export function makeChart(link) {
+  const host = byId("chart");
+  let shown = { placed: [], state: null, unit: null, elements: new Map() };
+  let at = -1;
+
+  function nearest(event) {
+    const box = host.querySelector("svg").getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left - MARGIN.left, event.clientY - box.top - MARGIN.top];
+    let found = null;
+    let least = REACH_PX;
+    for (const one of shown.placed) {
+      const distance = Math.hypot(one.x - x, one.y - y);
+      if (distance < least) [found, least] = [one, distance];
+    }
+    return found;
+  }
+
+  function pointAt(one, x, y) {
+    showTooltip(one.point, shown.state, shown.unit, x, y);
+    host.querySelector(".cursor").setAttribute("transform", `translate(${one.x},${one.y})`);
+    host.querySelector(".cursor").classList.add("on");
+    link.hover(one.point.group);
+  }
+
+  function leave() {
+    hideTooltip();
+    host.querySelector(".cursor")?.classList.remove("on");
+    link.hover(null);
+  }
+
+  function onKey(event) {
+    if (event.key === "Escape") return leave();
+    if (event.key === "Enter" && shown.placed[at]) return link.select(shown.placed[at].point.group);
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step || shown.placed.length === 0) return undefined;
+    event.preventDefault();
+    const count = shown.placed.length;
+    if (event.key === "ArrowLeft" || event.key === "ArrowRight") at = at < 0 ? 0 : (at + step + count) % count;
+    else at = otherSeries(step);
+    const one = shown.placed[at];
+    const box = host.querySelector("svg").getBoundingClientRect();
+    pointAt(one, box.left + MARGIN.left + one.x, box.top + MARGIN.top + one.y);
+    link.say(sentence(one.point, shown.state, shown.unit));
+    return undefined;
+  }
+
+  /** The first point of the series after or before the present one. */
+  function otherSeries(step) {
+    const names = [...new Set(shown.placed.map((one) => one.point.series))];
+    const now = names.indexOf(shown.placed[at]?.point.series);
+    const name = names[now < 0 ? 0 : (now + step + names.length) % names.length];
+    return shown.placed.findIndex((one) => one.point.series === name);
+  }
+
+  for (const kind of ["pointermove", "pointerdown"]) {
+    host.addEventListener(kind, (event) => {
+      if (!host.querySelector("svg")) return;
+      const one = nearest(event);
+      if (one) pointAt(one, event.clientX, event.clientY);
+      else leave();
+    });
+  }
+  host.addEventListener("pointerleave", leave);
+  host.addEventListener("focusout", leave);
+  host.addEventListener("click", (event) => {
+    const one = host.querySelector("svg") && nearest(event);
+    if (one) link.select(one.point.group);
+  });
+  host.addEventListener("keydown", onKey);
+
+  return {
+    /** @param colours group -> its colour, null for none. */
+    draw(data, state, rows, colours, unit, width) {
+      at = -1;
+      hideTooltip();
+      const points = drawable(data, state);
+      shown = { placed: [], state, unit, elements: new Map() };
+      if (points.length === 0) {
+        host.replaceChildren(html("p", { class: "empty" }, nothing(data, state)));
+        return points;
+      }
+      host.replaceChildren(frame(width, points, rows, colours, state, unit, shown));
+      return points;
+    },
+    highlight(group) {
+      host.querySelector("svg")?.classList.toggle("has-hover", group !== null && shown.elements.has(group));
+      for (const [name, elements] of shown.elements) {
+        for (const element of elements) {
+          element.classList.toggle("is-hovered", name === group);
+          if (name === group) element.parentNode.append(element);
+        }
+      }
+    },
+  };
+}
+
+function nothing(data, state) {
+  const points = pointsShown(data.points, state);
+  if (points.length === 0) return "Nothing to draw: no model passes the filters.";
+  if (points.every((point) => point.energy_per_response_j === null)) {
+    return "No energy was measured for these models: there is no trade-off to draw.";
+  }
+  return `Nothing to draw: no point of these has both an energy and a ${quantileWords(state.metric, state.quantile)}.`;
+}
+
+function frame(width, points, rows, colours, state, unit, shown) {
+  const height = Math.round(Math.min(470, Math.max(300, width * 0.56)));
+  const [inner, tall] = [width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom];
+  const column = latencyColumn(state);
+  const stem = column.replace(/_s$/, "");
+  const axes = {
+    x: makeAxis(
+      extent(points, stem, "s").map((seconds) => seconds * unit.factor),
+      inner,
+      64,
+    ),
+    y: makeAxis(extent(points, "energy_per_response", "j"), tall, 44),
+  };
+  const chosen = new Map(rows.map((row) => [row.group, row.usable ? row.point : null]));
+  const series = Map.groupBy(points, (point) => point.series);
+  const groups = new Set(points.map((point) => point.group));
+  const plot = svg(
+    "g",
+    { transform: `translate(${MARGIN.left},${MARGIN.top})` },
+    grid(axes),
+    ...limits(axes, state, unit),
+  );
+  const lines = svg("g", { class: groups.size <= FEW ? "few" : "many" });
+  const variants = new Map();
+  for (const list of series.values()) {
+    const placed = list
+      .sort((a, b) => a.max_batch_size - b.max_batch_size)
+      .map((point) => ({
+        point,
+        x: axes.x.px(point[column] * unit.factor),
+        y: tall - axes.y.px(point.energy_per_response_j),
+      }));
+    const { group } = list[0];
+    const variant = variants.get(group) ?? 0;
+    variants.set(group, variant + 1);
+    const classes = state.selected.includes(group) ? ["is-selected"] : [];
+    const look = {
+      colour: colours.get(group) ?? null,
+      variant,
+      classes,
+      chosen: chosen.get(group),
+      column,
+      factor: unit.factor,
+    };
+    const element = seriesMark(placed, axes, look);
+    shown.placed.push(...placed);
+    shown.elements.set(group, [...(shown.elements.get(group) ?? []), element]);
+    lines.append(element);
+  }
+  for (const group of state.selected) for (const element of shown.elements.get(group) ?? []) lines.append(element);
+  plot.append(lines, svg("circle", { r: 8, class: "cursor" }));
+  const estimated = points.some(isEstimate);
+  const y = `Energy per response (J${estimated ? `, ${points.every(isEstimate) ? "" : "partly "}estimated` : ""})`;
+  const counts = `${plural(groups.size, "model")}, ${plural(points.length, "point")}`;
+  const keys = "Arrow keys move over the points, Enter selects the model.";
+  const label = `${y} against ${quantileWords(state.metric, state.quantile)}: ${counts}. ${keys}`;
+  return svg(
+    "svg",
+    {
+      width,
+      height,
+      viewBox: `0 0 ${width} ${height}`,
+      tabindex: 0,
+      role: "group",
+      "aria-roledescription": "chart",
+      "aria-label": label,
+    },
+    plot,
+    svg(
+      "text",
+      { x: MARGIN.left + inner / 2, y: height - 8, class: "title" },
+      `${quantileWords(state.metric, state.quantile, true)} (${unit.name})`,
+    ),
+    svg("text", { transform: `translate(14,${MARGIN.top + tall / 2}) rotate(-90)`, class: "title" }, y),
+  );
+}
+
+/** The figure's values with the ends of their intervals, which an axis has to hold. */
+function extent(points, stem, unit) {
+  const values = points.flatMap((point) => ["", "_low", "_high"].map((bound) => point[`${stem}${bound}_${unit}`]));
+  return values.filter((value) => value !== null && value > 0);
+}
+
+function grid(axes) {
+  const marks = svg("g", { class: "grid", "aria-hidden": "true" });
+  const [wide, tall] = [axes.x.length, axes.y.length];
+  for (const tick of axes.y.ticks) {
+    const y = tall - axes.y.px(tick);
+    marks.append(
+      svg("line", { x1: 0, x2: wide, y1: y, y2: y }),
+      svg("text", { x: -8, y: y + 4, class: "end" }, plain(tick)),
+    );
+  }
+  for (const tick of axes.x.ticks) {
+    const x = axes.x.px(tick);
+    marks.append(
+      svg("line", { x1: x, x2: x, y1: 0, y2: tall }),
+      svg("text", { x, y: tall + 18, class: "middle" }, plain(tick)),
+    );
+  }
+  return marks;
+}
+
+/** What lies beyond the latency target and the energy budget, shaded. */
+function limits(axes, state, unit) {
+  const marks = [];
+  const [wide, tall] = [axes.x.length, axes.y.length];
+  const target = state.target === null ? null : state.target * unit.factor;
+  if (target !== null && target < axes.x.high) {
+    const x = axes.x.px(Math.max(target, axes.x.low));
+    marks.push(svg("rect", { x, y: 0, width: wide - x, height: tall, class: "beyond" }));
+    marks.push(svg("line", { x1: x, x2: x, y1: 0, y2: tall, class: "limit" }));
+    const side = x > wide / 2 ? "end" : "start";
+    marks.push(
+      svg(
+        "text",
+        { x: x + (side === "end" ? -4 : 4), y: -8, class: `limit-label ${side}` },
+        `target ${significant(target)} ${unit.name}`,
+      ),
+    );
+  }
+  if (state.budget !== null && state.budget < axes.y.high) {
+    const y = tall - axes.y.px(Math.max(state.budget, axes.y.low));
+    marks.push(svg("rect", { x: 0, y: 0, width: wide, height: y, class: "beyond" }));
+    marks.push(svg("line", { x1: 0, x2: wide, y1: y, y2: y, class: "limit" }));
+    marks.push(
+      svg("text", { x: wide - 4, y: y - 5, class: "limit-label end" }, `budget ${significant(state.budget)} J`),
+    );
+  }
+  return marks;
+}

@@ -1,0 +1,110 @@
+/** From points to rows: each model's best point, as analysis/leaderboard.py chooses it. */
+
+import { groupOf } from "./data.js";
+
+const USABLE = ["measured", "overloaded"];
+
+export function latencyColumn(state) {
+  return `${state.metric}_p${state.quantile}_s`;
+}
+
+/** Whether a point's figures count. */
+export function isTrusted(point, flagged) {
+  if (!USABLE.includes(point.status) || point.responses_per_s === null) return false;
+  return point.verdict === "valid" || (flagged && isFlagged(point));
+}
+
+export function isFlagged(point) {
+  return (point.verdict ?? "").startsWith("flagged");
+}
+
+/** Whether another point of its model beats a point in both energy and the latency of `column`. */
+export function isOffFrontier(point, column) {
+  return isTrusted(point, false) && point.judged.has(column) && !point.frontier.includes(column);
+}
+
+/** Whether `row` (a point, a recommendation) is of what the filters let through. */
+export function isShown(row, state) {
+  const has = (name) => state[name] === null || !(name in row) || row[name] === state[name];
+  const named = `${row.model}${row.variant ? `+${row.variant}` : ""}`.toLowerCase();
+  return (
+    row.task === state.task &&
+    has("hardware") &&
+    has("engine") &&
+    has("weights") &&
+    named.includes(state.model.toLowerCase())
+  );
+}
+
+function ascending(a, b) {
+  if (a === b) return 0;
+  if (a === null) return 1;
+  if (b === null) return -1;
+  return a < b ? -1 : 1;
+}
+
+/** Better points first: the order of analysis.leaderboard. */
+function better(a, b) {
+  return (
+    Number(b.usable) - Number(a.usable) ||
+    Number(b.meets) - Number(a.meets) ||
+    ascending(a.meets ? a.point.energy_per_response_j : null, b.meets ? b.point.energy_per_response_j : null) ||
+    (a.meets ? ascending(b.point.responses_per_s, a.point.responses_per_s) : ascending(a.waited, b.waited)) ||
+    a.point.max_batch_size - b.point.max_batch_size ||
+    ascending(a.point.variant ?? "", b.point.variant ?? "")
+  );
+}
+
+function judged(point, state) {
+  const usable = isTrusted(point, state.flagged);
+  const waited = point[latencyColumn(state)];
+  const meets = usable && (state.target === null || (waited !== null && waited <= state.target));
+  return { group: groupOf(point), point, usable, meets, waited: usable ? waited : null };
+}
+
+/** The points that the filters let through. */
+export function pointsShown(points, state) {
+  return points.filter((point) => isShown(point, state));
+}
+
+/**
+ * One row a model and piece of hardware: {group, point, usable, meets, waited, energy, rank, tied}, best first.
+ * `over`, `unknown`: how many rows the energy budget left out, for their energy and for want of one.
+ */
+export function chooseRows(points, state) {
+  const best = new Map();
+  for (const point of pointsShown(points, state)) {
+    const row = judged(point, state);
+    const known = best.get(row.group);
+    if (!known || better(row, known) < 0) best.set(row.group, row);
+  }
+  const all = [...best.values()].map((row) => ({
+    ...row,
+    energy: row.usable ? row.point.energy_per_response_j : null,
+  }));
+  const rows = all.filter((row) => state.budget === null || (row.energy !== null && row.energy <= state.budget));
+  rows.sort((a, b) => better(a, b) || ascending(a.group, b.group));
+  rank(rows);
+  const unknown = state.budget === null ? 0 : all.filter((row) => row.energy === null).length;
+  return { rows, over: all.length - rows.length - unknown, unknown };
+}
+
+/** Rank by energy among the rows that meet the target; equal energies share one. */
+function rank(rows) {
+  let before = null;
+  rows.forEach((row, place) => {
+    row.rank = row.meets && row.energy !== null ? place + 1 : null;
+    row.tied = false;
+    if (row.rank === null) return;
+    if (before?.energy === row.energy) row.rank = before.rank;
+    row.tied = before !== null && overlap(before.point, row.point);
+    before = row;
+  });
+}
+
+/** Whether the intervals of two points' energies overlap; false where either has none. */
+export function overlap(a, b) {
+  const ends = [a, b].flatMap((point) => [point.energy_per_response_low_j, point.energy_per_response_high_j]);
+  if (ends.includes(null)) return false;
+  return ends[0] <= ends[3] && ends[2] <= ends[1];
+}

@@ -1,0 +1,100 @@
+"""What the page carries: the pooled points of all hardware, the tasks' targets, and the recommendations, as JSON."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from joulebench.analysis.repeats import POINT, pooled
+from joulebench.analysis.verdicts import FLAGGED, USABLE, VALID
+from joulebench.names import TASKS
+from joulebench.tables import BOUNDS, LATENCIES, QUANTILES, SIGNIFICANT_DIGITS
+
+_TARGET = re.compile(rf"({'|'.join(LATENCIES)})_p({'|'.join(map(str, QUANTILES))})_s <= ([0-9.]+(?:e[+-]?\d+)?)")
+
+_INTERVALS = (
+    ("energy_per_response", "j"),
+    ("energy_per_output_token", "j"),
+    ("energy_with_pue_per_response", "j"),
+    ("carbon_per_response", "g"),
+    ("power", "w"),
+    ("output_tokens", "per_s"),
+    ("responses", "per_s"),
+    *((f"{metric}_p{quantile}", "s") for metric in LATENCIES for quantile in QUANTILES),
+)
+_FOOTPRINT = (
+    "pue",
+    "carbon_g_per_kwh",
+    "carbon_source",
+    "currency",
+    "electricity_cost_per_response",
+    "gpu_cost_per_response",
+    "cost_per_response",
+)
+_SHOWN = (
+    *("task", "hardware", "device", "model", "variant", "parameters", "weights", "engine", "dtype", "gpus", "tdp_w"),
+    *("max_batch_size", "mean_batch_size", "repeats", "status", "reason", "verdict", "energy_source", "measured_on"),
+    *(f"{name}{bound}_{unit}" for name, unit in _INTERVALS for bound in BOUNDS),
+    *("net_energy_per_response_j", "tdp_estimate_j", "between_run_sd_j"),
+    *("mean_prompt_tokens", "mean_output_tokens", "window_s", "window_responses", "peak_memory_mb"),
+    *_FOOTPRINT,
+    *("footprint_reason", "frontier"),
+)
+
+
+def document(
+    tables: Mapping[str, Mapping[str, pl.DataFrame]], publish_flagged: bool, services: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """What JSON can say of hardware -> table -> rows. A table is its `columns` and `rows`, without columns of nulls."""
+    parts = list(tables.values())
+    points = pl.concat([_points(part, publish_flagged) for part in parts]) if parts else pl.DataFrame({"task": []})
+    leaderboards = [part["leaderboard"] for part in parts]
+    recommendations = [part["recommendations"] for part in parts]
+    found = set(points["task"])
+    return {
+        "tasks": [*(task for task in TASKS if task in found), *sorted(found.difference(TASKS))],
+        "targets": _targets(pl.concat(leaderboards)) if parts else {},
+        "publish_flagged": publish_flagged,
+        "services": dict(services),
+        "points": _table(points.sort("task", "hardware", "model", "variant", "max_batch_size")) if parts else _EMPTY,
+        "recommendations": _table(pl.concat(recommendations)) if parts else _EMPTY,
+    }
+
+
+_EMPTY: dict[str, Any] = {"columns": [], "rows": []}
+
+
+def _points(part: Mapping[str, pl.DataFrame], publish_flagged: bool) -> pl.DataFrame:
+    """One row a point of one hardware: its repeats pooled, with its footprint and the frontiers that it is on.
+
+    Pooled are the valid repeats; flagged ones where none is valid, and beside them where `publish_flagged` says so.
+    """
+    key = [*POINT, "repeat"]
+    footprint = part["footprint"].rename({"reason": "footprint_reason"}).drop("energy_source")
+    points = part["points"].join(footprint, on=key, how="left", nulls_equal=True, maintain_order="left")
+    served = pl.col("status").is_in(USABLE) & pl.col("responses_per_s").is_not_null()
+    valid = (served & (pl.col("verdict") == VALID)).fill_null(False)
+    flagged = (served & FLAGGED).fill_null(False)
+    usable = valid | (flagged & (pl.lit(publish_flagged) | ~valid.any().over(POINT)))
+    # A point that a flagged repeat is part of is a flagged point.
+    verdict = pl.col("verdict").filter(usable & FLAGGED).first().over(POINT)
+    points = points.with_columns(verdict=pl.when(usable).then(pl.coalesce(verdict, "verdict")).otherwise("verdict"))
+    frontier = part["pareto"].group_by(POINT).agg(frontier=pl.col("latency_metric").unique().sort().str.join(" "))
+    rows = pooled(points, usable).join(frontier, on=POINT, how="left", nulls_equal=True, maintain_order="left")
+    return rows.select(_SHOWN)
+
+
+def _targets(leaderboard: pl.DataFrame) -> dict[str, Any]:
+    """Task -> its own latency target, where it has one that the page can set its controls to."""
+    found = {}
+    for task, target in leaderboard.select("task", "latency_target").drop_nulls().unique().sort("task").iter_rows():
+        if parts := _TARGET.fullmatch(target):
+            found[task] = {"metric": parts[1], "quantile": int(parts[2]), "at_most_s": float(parts[3])}
+    return found
+
+
+def _table(rows: pl.DataFrame) -> dict[str, Sequence[Any]]:
+    kept = rows.select(column for column in rows if column.count())
+    rounded = kept.with_columns(pl.col(pl.Float64).round_sig_figs(SIGNIFICANT_DIGITS))
+    return {"columns": rounded.columns, "rows": [list(row) for row in rounded.iter_rows()]}

@@ -1,0 +1,270 @@
+/** The page: one state, and everything that shows it. */
+
+import { makeChart } from "./chart.js";
+import { chooseRows, isFlagged, isOffFrontier, latencyColumn } from "./choose.js";
+import { compareTable } from "./compare.js";
+import { fill, makeControls, makeTheme } from "./controls.js";
+import { download, pointsCsv, rowsCsv } from "./csv.js";
+import { readDocument, unique } from "./data.js";
+import { byId, html } from "./dom.js";
+import { durationUnit, durationWords, isEstimate, plural, quantileWords, sourceWords } from "./format.js";
+import { recommendationsTable, servicesOf } from "./recommend.js";
+import { fromHash, initialState, toHash } from "./state.js";
+import { makeTable } from "./table.js";
+
+const COLOURS = 7;
+const HASH_DELAY_MS = 150; // browsers refuse an address that changes too often
+
+const data = readDocument(byId("data").textContent);
+let state = fromHash(location.hash, data);
+let hovered = null;
+let hashTimer = null;
+// Read when they change: to ask for them while elements are being replaced has the page laid out each time.
+const widths = { chart: byId("chart").clientWidth, scroll: byId("scroll").clientWidth };
+
+const chart = makeChart({ hover, select, say: (text) => (byId("said").textContent = text) });
+const table = makeTable(unique(data.points, "hardware").length > 1, {
+  hover,
+  select,
+  sort: (sort) => ((state.sort = sort), keepHash()),
+});
+const controls = makeControls(data, change, () => apply(initialState(data, state.task)));
+
+function keepHash() {
+  clearTimeout(hashTimer);
+  hashTimer = setTimeout(() => history.replaceState(null, "", `#${toHash(state, data)}`), HASH_DELAY_MS);
+}
+
+function change(patch) {
+  if (patch.task && patch.task !== state.task) apply({ ...initialState(data, patch.task), flagged: state.flagged });
+  else apply({ ...state, ...patch });
+}
+
+function apply(next) {
+  const sorted = next.sort !== state.sort;
+  state = next;
+  show();
+  if (sorted) table.sortBy(state.sort);
+  keepHash();
+}
+
+function select(group) {
+  const selected = state.selected.includes(group)
+    ? state.selected.filter((one) => one !== group)
+    : [...state.selected, group];
+  state = { ...state, selected };
+  showSelection();
+  keepHash();
+}
+
+function hover(group) {
+  if (group === hovered) return;
+  hovered = group;
+  chart.highlight(group);
+  table.highlight(group);
+  for (const item of byId("legend").children) item.classList.toggle("is-hovered", item.dataset.group === group);
+}
+
+/** The points of the task, and the unit of its latencies: the same while filters change. */
+function ofTask() {
+  const points = data.points.filter((point) => point.task === state.task);
+  return { points, unit: durationUnit(points.map((point) => point[latencyColumn(state)])) };
+}
+
+/** Each model of a task with few keeps one colour; among many, those that are selected have one. */
+function coloursOf(points) {
+  const groups = unique(points, "group");
+  const coloured = groups.length <= COLOURS ? groups : state.selected;
+  return new Map(coloured.map((group, place) => [group, place % COLOURS]));
+}
+
+function show() {
+  const { points, unit } = ofTask();
+  const { rows, over, unknown } = chooseRows(data.points, state);
+  controls.show(state, unit);
+  table.show(rows, state, unit, widths.scroll, `Models by energy per response, ${state.task ?? "no task"}`);
+  byId("count").textContent = countWords(rows, over, unknown);
+  byId("board-note").textContent = rows.some((row) => row.tied)
+    ? "≈: its interval overlaps that of the row ranked just before it; the two are not told apart."
+    : "";
+  showNotices(points, rows);
+  showServices();
+  showSelection();
+}
+
+function showSelection() {
+  const { points, unit } = ofTask();
+  const colours = coloursOf(points);
+  const { rows } = chooseRows(data.points, state);
+  const drawn = chart.draw(data, state, rows, colours, unit, widths.chart);
+  hovered = null;
+  table.mark(state.selected, colours);
+  showLegend(drawn, colours);
+  byId("chart-note").textContent = chartNote(drawn, rows);
+  byId("compare").replaceChildren(compareTable(data, state, unit, colours, select));
+  byId("clear").disabled = state.selected.length === 0;
+}
+
+function showServices() {
+  const services = servicesOf(data, state);
+  byId("services").hidden = services.length === 0;
+  if (services.length === 0) return;
+  const service = services.some(([name]) => name === state.service) ? state.service : services[0][0];
+  fill(byId("service"), services, service);
+  byId("recommendations").replaceChildren(recommendationsTable(data, state, service));
+  byId("service-source").textContent = data.services[service] ?? "";
+}
+
+function countWords(rows, over, unknown) {
+  const meet = rows.filter((row) => row.meets).length;
+  const one =
+    unique(
+      rows.map((row) => row.point),
+      "hardware",
+    ).length < 2;
+  const words = [one ? plural(rows.length, "model") : plural(rows.length, "model and device", "models and devices")];
+  if (state.target !== null) {
+    words.push(
+      `${meet} within the target (${quantileWords(state.metric, state.quantile)} ≤ ${durationWords(state.target)})`,
+    );
+  }
+  if (over > 0) words.push(`${over} over the budget`);
+  if (unknown > 0) words.push(`${unknown} without an energy left out`);
+  return words.join("; ");
+}
+
+/** The models in the chart as buttons: all of few, or the selected of many. */
+function showLegend(drawn, colours) {
+  const focused = byId("legend").contains(document.activeElement)
+    ? document.activeElement.parentNode.dataset.group
+    : null;
+  const groups = unique(drawn, "group").filter((group) => colours.has(group));
+  const several = unique(drawn, "hardware").length > 1;
+  const items = groups.map((group) => {
+    const point = drawn.find((one) => one.group === group);
+    const button = html(
+      "button",
+      { type: "button", "aria-pressed": String(state.selected.includes(group)) },
+      html("span", { class: `swatch c${colours.get(group)}` }),
+      several ? `${point.model}, ${point.hardware}` : point.model,
+    );
+    button.addEventListener("click", () => select(group));
+    const item = html("li", { "data-group": group }, button);
+    item.addEventListener("pointerenter", () => hover(group));
+    item.addEventListener("pointerleave", () => hover(null));
+    return item;
+  });
+  byId("legend").replaceChildren(...items);
+  if (focused !== null) items.find((item) => item.dataset.group === focused)?.firstChild.focus();
+}
+
+function chartNote(drawn, rows) {
+  if (drawn.length === 0) return "";
+  const words = ["Lines join a model’s batch sizes."];
+  if (rows.some((row) => row.energy !== null)) words.push("Ringed: its best point.");
+  if (drawn.some((point) => point.energy_per_response_low_j !== null)) words.push("Thin lines: 95 % intervals.");
+  if (drawn.some((point) => point.status === "overloaded")) words.push("Hollow: overloaded.");
+  if (drawn.some(isFlagged)) words.push(`Crosses: flagged${state.flagged ? "" : ", not taken"}.`);
+  if (drawn.some((point) => isOffFrontier(point, latencyColumn(state)))) words.push("Faint: off its model’s frontier.");
+  return words.join(" ");
+}
+
+function showNotices(points, rows) {
+  const notices = [];
+  const counts = (test) => new Set(points.filter(test).map((point) => point.model)).size;
+  const models = unique(points, "model").length;
+  const synthetic = counts((point) => point.weights === "synthetic");
+  const some = (count) => (count === models ? "" : ` (${count} of ${plural(models, "model")})`);
+  if (data.points.length === 0) notices.push("No run has been measured yet: there is nothing to show.");
+  if (synthetic > 0) notices.push(`Synthetic weights${some(synthetic)}: drawn at random for the published shapes.`);
+  const estimated = counts((point) => point.energy_per_response_j !== null && isEstimate(point));
+  if (estimated > 0) notices.push(`Estimated energy${some(estimated)}: from a model of the machine, not from a meter.`);
+  if (points.length > 0 && points.every((point) => point.energy_per_response_j === null)) {
+    notices.push("No energy was measured: latency and throughput alone, without ranks.");
+  }
+  if (rows.some((row) => row.usable && isFlagged(row.point))) notices.push("Flagged points are taken.");
+  byId("notices").replaceChildren(...notices.map((text) => html("p", { class: "notice" }, text)));
+}
+
+function showSources() {
+  const { points } = data;
+  const days = unique(points, "measured_on").map((day) => day.slice(0, 10));
+  const when =
+    days.length === 0
+      ? ""
+      : days[0] === days.at(-1)
+        ? `, measured ${days[0]}`
+        : `, measured ${days[0]} to ${days.at(-1)}`;
+  const count = [
+    plural(unique(points, "model").length, "model"),
+    plural(data.tasks.length, "task"),
+    plural(points.length, "point"),
+  ];
+  byId("summary").textContent = `Energy of generative-AI inference: ${count.join(", ")}${when}.`;
+  const found = [
+    ["Hardware", [...new Set(points.map((point) => `${point.hardware}: ${point.device ?? "device not recorded"}`))]],
+    [
+      "Energy",
+      [
+        ...new Set(
+          points
+            .filter((point) => point.energy_per_response_j !== null)
+            .map((point) => sourceWords(point.energy_source)),
+        ),
+      ],
+    ],
+    ["Engines", unique(points, "engine")],
+    ["Carbon intensity", unique(points, "carbon_source")],
+    [
+      "Tables",
+      [
+        "points, leaderboard, pareto, recommendations and footprint.csv of each piece of hardware, from raw records",
+      ],
+    ],
+    ["Table on this page", ["DataTables 2, SpryMedia Ltd, MIT licence"]],
+  ];
+  byId("sources").replaceChildren(
+    ...found
+      .filter(([, texts]) => texts.length > 0)
+      .map(([name, texts]) => html("li", {}, html("strong", {}, `${name}: `), texts.sort().join("; "))),
+  );
+}
+
+function copyLink() {
+  history.replaceState(null, "", `#${toHash(state, data)}`);
+  const done = () => (byId("said").textContent = byId("link").textContent = "Link copied");
+  const failed = () => (byId("said").textContent = byId("link").textContent = "The address bar has the link");
+  (navigator.clipboard?.writeText(location.href) ?? Promise.reject(new Error("no clipboard"))).then(done, failed);
+  setTimeout(() => (byId("link").textContent = "Copy link"), 2500);
+}
+
+byId("download").addEventListener("click", () => download("joulebench-leaderboard.csv", rowsCsv(table.rows())));
+byId("download-points").addEventListener("click", () => {
+  const shown = new Set(table.rows().map((row) => row.group));
+  const points = data.points.filter((point) => point.task === state.task && shown.has(point.group));
+  download("joulebench-points.csv", pointsCsv(points));
+});
+byId("service").addEventListener("change", (event) => change({ service: event.target.value }));
+byId("clear").addEventListener("click", () => apply({ ...state, selected: [] }));
+byId("link").addEventListener("click", copyLink);
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the hash is the state's
+  byId("leaderboard").focus();
+});
+addEventListener("hashchange", () => {
+  const next = fromHash(location.hash, data);
+  state = { ...next };
+  show();
+  table.sortBy(state.sort);
+});
+const observer = new ResizeObserver((entries) => {
+  const changed = entries.filter(({ target }) => widths[target.id] !== target.clientWidth);
+  for (const { target } of changed) widths[target.id] = target.clientWidth;
+  if (changed.length > 0) show();
+});
+for (const id of Object.keys(widths)) observer.observe(byId(id));
+
+byId("filters").open = window.innerWidth > 640;
+makeTheme();
+showSources();
+show();

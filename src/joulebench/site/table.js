@@ -1,0 +1,121 @@
+/** The leaderboard's table: DataTables sorts it, the rest of the page decides what is in it. */
+
+/* global DataTable */
+import { columnsFor } from "./cells.js";
+import { byId, html } from "./dom.js";
+import { DEFAULT_SORT } from "./state.js";
+
+const NULLS_LAST = "nulls-last";
+
+function compare(sign) {
+  return (a, b) => {
+    if (a === b) return 0;
+    if (a === null) return 1;
+    if (b === null) return -1;
+    return a < b ? -sign : sign;
+  };
+}
+DataTable.ext.type.order[`${NULLS_LAST}-asc`] = compare(1);
+DataTable.ext.type.order[`${NULLS_LAST}-desc`] = compare(-1);
+
+function definition(column) {
+  return {
+    data: null,
+    type: NULLS_LAST,
+    // A node for the cell, so that no text of the data is ever read as markup.
+    render: (row, how) => (how === "display" ? column.cell(row) : column.value(row)),
+    className: column.type,
+    cellType: column.type === "row" ? "th" : "td",
+    createdCell: (cell) => column.type === "row" && cell.setAttribute("scope", "row"),
+    orderSequence: column.first === "asc" ? ["asc", "desc"] : ["desc", "asc"],
+  };
+}
+
+/** @param link the page: {hover(group), select(group), sort(text)} */
+export function makeTable(severalHardware, link) {
+  const host = byId("scroll");
+  let [table, columns] = [null, []];
+  const groupAt = (event) => event.target.closest?.("tbody tr[data-group]")?.dataset.group ?? null;
+
+  host.addEventListener("pointerover", (event) => link.hover(groupAt(event)));
+  host.addEventListener("pointerleave", () => link.hover(null));
+  host.addEventListener("focusin", (event) => link.hover(groupAt(event)));
+  host.addEventListener("focusout", () => link.hover(null));
+  host.addEventListener("change", (event) => link.select(event.target.dataset.group));
+
+  function build(sort, caption) {
+    table?.destroy();
+    const head = html("tr", {}, ...columns.map((one) => html("th", { scope: "col", class: one.type }, one.title)));
+    const element = html(
+      "table",
+      { class: "leaderboard" },
+      html("caption", { class: "unseen" }, caption),
+      html("thead", {}, head),
+      html("tbody"),
+    );
+    host.replaceChildren(element);
+    const [key, direction] = sort.split(".");
+    const place = columns.findIndex((one) => one.key === key);
+    table = new DataTable(element, {
+      columns: columns.map(definition),
+      order: place < 0 ? [[0, "asc"]] : [[place, direction]],
+      layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null },
+      paging: false,
+      searching: false,
+      info: false,
+      autoWidth: false,
+      language: { emptyTable: "No model passes the filters." },
+      createdRow: (element_, row) => {
+        element_.dataset.group = row.group;
+        if (row.rank === null) element_.classList.add("unranked");
+      },
+    });
+    table.on("order.dt", () => {
+      const [first] = table.order();
+      if (first) link.sort(`${columns[first[0]].key}.${first[1]}`);
+    });
+  }
+
+  return {
+    show(rows, state, unit, width, caption) {
+      const wanted = columnsFor(rows, state, unit, width, severalHardware);
+      const same =
+        table && wanted.length === columns.length && wanted.every((one, place) => one.title === columns[place].title);
+      if (same) {
+        // The cells' functions are of these rows' scales; the table keeps calling the ones that it was made with.
+        columns.forEach((one, place) => Object.assign(one, wanted[place]));
+      } else {
+        columns = wanted;
+        build(state.sort, caption);
+      }
+      table.clear().rows.add(rows);
+      table.draw();
+    },
+    sortBy(sort) {
+      const [key, direction] = (sort ?? DEFAULT_SORT).split(".");
+      const place = columns.findIndex((one) => one.key === key);
+      if (place >= 0) table.order([place, direction]).draw();
+    },
+    /** The rows in the order in which they are shown. */
+    rows: () => (table ? table.rows({ order: "applied" }).data().toArray() : []),
+    mark(selected, colours) {
+      const name = (element) =>
+        colours.has(element.dataset.group) ? `c${colours.get(element.dataset.group)}` : "plain";
+      for (const box of host.querySelectorAll("input[data-group]")) {
+        box.checked = selected.includes(box.dataset.group);
+        box.className = name(box);
+      }
+      host.classList.toggle(
+        "many",
+        [...host.querySelectorAll("input[data-group]")].some((box) => !colours.has(box.dataset.group)),
+      );
+      for (const swatch of host.querySelectorAll(".swatch")) swatch.className = `swatch ${name(swatch)}`;
+      for (const row of host.querySelectorAll("tbody tr[data-group]"))
+        row.classList.toggle("is-selected", selected.includes(row.dataset.group));
+    },
+    highlight(group) {
+      for (const row of host.querySelectorAll("tbody tr[data-group]"))
+        row.classList.toggle("is-hovered", row.dataset.group === group);
+    },
+  };
+}

@@ -1,0 +1,50 @@
+"""The workflow through a real Slurm with accounting, two nodes and pretend GPUs, as a site runs it, on a CPU."""
+
+import shutil
+from pathlib import Path
+
+from cluster import RUN, WITHOUT_ACCOUNTING, Project, ask
+
+from joulebench.tables import LEADERBOARD, read_csv
+
+ACCOUNTING = True
+OTHER_RUN = "results/cpu/runs/llm-code/joulebench--llama-1m"
+
+
+def states(project: Project) -> list[str]:
+    """What the accounts say of the project's jobs, in the order in which they were submitted."""
+    out = ask("sacct", "-X", "-n", "-P", "-o", "State,WorkDir").splitlines()
+    return [line.split("|")[0] for line in out if line.endswith(f"|{project.folder}")]
+
+
+def test_two_tasks_are_measured_by_jobs_and_the_rest_here(slurm: None, bare: Project, tmp_path: Path) -> None:
+    mine = Project(tmp_path / "mine")
+    shutil.copytree(bare.folder, mine.folder, symlinks=True)
+    mine.ends(mine.submit("two", "results/cpu/leaderboard.csv"), 0)
+    assert read_csv(mine / "results/cpu/leaderboard.csv", LEADERBOARD)["task"].to_list() == ["llm-chat", "llm-code"]
+    out = (mine / "said.txt").read_text()
+    for rule in ("sample_requests", "prepare_model", "tables"):
+        assert f"localrule {rule}:" in out
+    for rule in ("probe_machine", "measure_llm"):
+        assert f"\nrule {rule}:" in out
+    assert states(mine) == ["COMPLETED"] * 3
+
+
+def test_a_failing_job_does_not_keep_the_others_from_being_measured(mine: Project) -> None:
+    sampled = mine / "results/requests/llm-code.json"
+    sampled.write_text(sampled.read_text().replace('"seed": 0', '"seed": 1'))
+    mine.ends(mine.submit("two", "results/cpu/leaderboard.csv", "--retries", "0"), 1)
+    assert "sampled under other settings of tasks.llm-code.dataset" in mine.said(), mine.said()
+    assert (mine / f"{RUN}/run.json").exists()
+    assert not (mine / f"{OTHER_RUN}/run.json").exists()
+    assert sorted(states(mine)) == ["COMPLETED", "FAILED"]
+
+
+def test_a_job_that_was_given_too_few_gpus_says_so(mine: Project) -> None:
+    run = "results/h100/runs/llm-chat/joulebench--llama-1m+tp2/run.json"
+    words = ("--retries", "0", "--set-resources", "measure_llm:gpu=1")
+    mine.ends(mine.submit("two", run, *WITHOUT_ACCOUNTING, *words), 1)
+    line = "h100: joulebench--llama-1m+tp2 needs 2 GPUs (tensor_parallel); found 1 (CUDA_VISIBLE_DEVICES=0)"
+    assert line in mine.said()
+    assert line in (mine / "logs/h100/llm-chat/joulebench--llama-1m+tp2.log").read_text()
+    assert states(mine) == ["FAILED"]

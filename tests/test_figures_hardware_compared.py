@@ -1,0 +1,108 @@
+"""Hardware compared at equal latency targets."""
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import polars as pl
+import pytest
+
+from joulebench import figures, tables
+from joulebench.figures import render
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def row(hardware: str = "h100", joules: float | None = 20.0, **changes: Any) -> dict[str, Any]:
+    return {
+        **dict.fromkeys(tables.LEADERBOARD),
+        "rank": 1,
+        "meets_latency_target": True,
+        "latency_target": "tpot_p50_s <= 0.2",
+        "task": "llm-chat",
+        "model": "a/one",
+        "weights": "checkpoint",
+        "hardware": hardware,
+        "device": f"NVIDIA {hardware.upper()}",
+        "max_batch_size": 8,
+        "status": "measured",
+        "verdict": "valid",
+        "energy_source": "nvml_counter",
+        "energy_per_response_j": joules,
+        "energy_per_response_low_j": None if joules is None else 0.9 * joules,
+        "energy_per_response_high_j": None if joules is None else 1.1 * joules,
+        "measured_on": "2026-11-21",
+        "repeats": 1,
+    } | changes
+
+
+def drawn(*rows: dict[str, Any]) -> Any:
+    table = pl.DataFrame(rows, schema=tables.LEADERBOARD, orient="row")
+    return figures.draw("hardware_compared", {"leaderboard": table})
+
+
+def texts(chart: Any, folder: Path) -> list[str]:
+    render.save(chart, [folder / "figure.svg"])
+    found = ElementTree.parse(folder / "figure.svg").iter(f"{SVG}text")
+    return [line for text in found for line in text.itertext()]
+
+
+def test_every_model_has_a_bar_a_hardware_with_its_ratio_to_the_least(tmp_path: Path) -> None:
+    chart = drawn(
+        row(), row("h200", 16.0), row(model="b/two", joules=50.0), row("h200", 100.0, model="b/two", variant="fp8")
+    )
+    found = texts(chart, tmp_path)
+    # 20 / 16 = 1.25 and 100 / 50 = 2.
+    labels = {"20.0 J, 1.25 x, B = 8", "16.0 J, B = 8", "50.0 J, B = 8", "100 J, 2.00 x, +fp8, B = 8"}
+    assert labels <= set(found)
+    assert {"a/one", "b/two", "h100", "h200", "Energy per response (J)"} <= set(found)
+    assert "latency target: median time per output token at most 0.2 s" in found
+    bars = [one for rows in chart.to_dict()["datasets"].values() for one in rows if "energy" in one]
+    ends = {(one["run"], one["hardware"]): (one["energy"], one["low"], one["high"]) for one in bars}
+    assert ends["a/one", "h200"] == pytest.approx((16.0, 14.4, 17.6))
+
+
+def test_what_is_missing_is_said(tmp_path: Path) -> None:
+    found = texts(
+        drawn(
+            row(),
+            row("h200", 16.0),
+            row("a100", None, status="out_of_memory", verdict="invalid: out_of_memory: 80 GB"),
+            row("cpu", None, model="b/two"),
+            row(model="b/two"),
+            row(model="c/three"),
+        ),
+        tmp_path,
+    )
+    assert "a100: no energy (out of memory)" in found
+    assert "cpu: not measured" in found
+    assert "not drawn, measured on one piece of hardware alone: 2 models on h100" in found
+    assert not {"b/two", "c/three"} & set(found)
+
+
+def test_a_point_that_a_check_left_out_says_so(tmp_path: Path) -> None:
+    left_out = row("a100", None, verdict="flagged: drift (5, at most 3)")
+    assert "a100: no energy (flagged)" in texts(drawn(row(), row("h200"), left_out), tmp_path)
+
+
+def test_a_missed_target_and_an_estimate_are_named(tmp_path: Path) -> None:
+    slow = row("cpu", 900.0, meets_latency_target=False, rank=None, energy_source="codecarbon_estimate")
+    found = texts(drawn(row(), slow), tmp_path)
+    assert "900 J, 45.0 x, B = 8, estimated, misses latency target" in found
+    assert "Energy per response (J), partly estimated" in found
+    assert any("Pale: misses the latency target." in text for text in found)
+
+
+def test_other_targets_are_not_compared(tmp_path: Path) -> None:
+    found = texts(drawn(row(), row("h200", latency_target="tpot_p50_s <= 0.05")), tmp_path)
+    assert "The latency targets of llm-chat differ between the tables: nothing is compared." in found
+    assert not any(text.endswith("B = 8") for text in found)
+    assert "no latency target" in texts(drawn(row(latency_target=None), row("h200", latency_target=None)), tmp_path)
+
+
+def test_without_a_second_piece_of_hardware_it_is_a_sentence(tmp_path: Path) -> None:
+    alone = texts(drawn(row(), row(model="b/two")), tmp_path)
+    assert "Only h100 has been measured: there is no other hardware to compare it with." in alone
+    others = texts(drawn(row(), row(task="llm-code"), row("cpu", model="b/two"), row("cpu", model="c/three")), tmp_path)
+    words = "No model has been measured on more than one piece of hardware (2 models on cpu, 1 on h100)"
+    assert f"{words}: there are no bars to draw." in others

@@ -1,0 +1,97 @@
+"""A run's folder belongs to one measurement at a time: real processes, real locks."""
+
+import errno
+import fcntl
+import logging
+import os
+import platform
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from joulebench.errors import UserError
+from joulebench.measure.alone import alone_in
+from joulebench.measure.run import measure
+from joulebench.spec import RunSpec
+
+HOLD = """
+import sys
+from pathlib import Path
+from joulebench.measure.alone import alone_in
+
+with alone_in(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def holder(folder: Path, **environment: str) -> "subprocess.Popen[str]":
+    job = subprocess.Popen(
+        [sys.executable, "-c", HOLD, folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+    assert job.stdout is not None
+    assert job.stdout.readline() == "held\n"
+    return job
+
+
+def test_who_comes_second_is_told_who_measures(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "llm-chat" / "m"
+    first = holder(folder, SLURM_JOB_ID="4711")
+    with pytest.raises(UserError) as error, alone_in(folder, patience_s=0.1, every_s=0.05):
+        pytest.fail("held twice")
+    assert str(error.value) == (
+        f"{folder}: already being measured by process {first.pid} on {platform.node()}, Slurm job 4711; "
+        "wait for its end or cancel it, then give the same command again"
+    )
+    first.communicate("")
+    with alone_in(folder, patience_s=0.1):
+        assert (folder / ".lock").read_text().startswith(f"process {os.getpid()} on ")
+
+
+def test_a_killed_one_holds_nothing(tmp_path: Path) -> None:
+    first = holder(tmp_path)
+    first.kill()
+    first.communicate()
+    with alone_in(tmp_path, patience_s=0.1):
+        pass
+
+
+def test_one_that_is_ending_is_waited_for(tmp_path: Path) -> None:
+    first = holder(tmp_path)
+    ending = subprocess.Popen([sys.executable, "-c", f"import os, time; time.sleep(0.3); os.kill({first.pid}, 15)"])
+    with alone_in(tmp_path, patience_s=30, every_s=0.01):
+        assert first.wait(1) != 0
+    ending.communicate()
+    first.communicate()
+
+
+def test_a_file_system_without_locks_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with caplog.at_level(logging.WARNING), alone_in(tmp_path):
+        assert "let no second job measure the same run" in caplog.text
+
+
+def test_a_run_holds_its_folder_before_it_looks_at_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "run"
+    monkeypatch.setattr("joulebench.measure.run.engines.check", lambda spec: None)
+    monkeypatch.setattr("joulebench.measure.run._prompts", lambda spec, path: None)
+    monkeypatch.setattr("joulebench.measure.run._model", lambda spec, path: None)
+    monkeypatch.setattr("joulebench.measure.run.taken", lambda gpus, needed: pytest.fail("waited for a device"))
+    monkeypatch.setattr("joulebench.measure.run.alone_in", partial(alone_in, patience_s=0.1))
+    (tmp_path / "requests.parquet").write_bytes(b"")
+    first = holder(folder)
+    with pytest.raises(UserError, match="already being measured"):
+        measure(RunSpec.model_construct(device="cpu"), tmp_path / "requests.parquet", tmp_path, folder)
+    first.communicate("")

@@ -1,0 +1,125 @@
+"""A measurement's process leaves nobody behind, however it ends: real processes and real signals."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+PROGRAM = """
+import os, signal, subprocess, sys, time
+from joulebench.measure import process
+
+process.LEAVE_S, process.TERMINATE_S = 0.2, 0.5
+process.stay_behind()
+deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+engine = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {deaf!r}]); time.sleep(60)"
+command = [sys.executable, "-c", engine]
+started = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE)
+started.stdout.readline()
+print(os.getpid(), flush=True)
+"""
+
+
+def start(then: str, **environment: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM + then],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+def measuring(keeper: "subprocess.Popen[str]") -> psutil.Process:
+    assert keeper.stdout is not None
+    return psutil.Process(int(keeper.stdout.readline()))
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not psutil.wait_procs(processes, 10)[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_what_a_killed_measurement_started_is_ended(number: signal.Signals) -> None:
+    keeper = start("time.sleep(60)")
+    child = measuring(keeper)
+    everybody = child.children(recursive=True)
+    assert len(everybody) == 2  # an engine in a session of its own, and its worker, which is deaf to SIGTERM
+    child.send_signal(number)
+    _, said = keeper.communicate(timeout=30)
+    assert keeper.returncode == -number
+    assert gone(everybody)
+    assert "ending what the measurement left behind: " in said
+    assert all(str(one.pid) in said for one in everybody)
+
+
+def test_its_code_is_passed_on_and_what_it_left_is_ended() -> None:
+    keeper = start("sys.exit(3)")
+    everybody = measuring(keeper).children(recursive=True)
+    keeper.communicate(timeout=30)
+    assert keeper.returncode == 3
+    assert gone(everybody)
+
+
+def test_a_measurement_that_leaves_nobody_ends_at_once() -> None:
+    program = "from joulebench.measure import process; process.stay_behind()"
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+    assert time.monotonic() - began < 4  # it does not wait for whoever is not there
+
+
+CLEAN = """
+process.end_cleanly_on_sigterm()
+try:
+    time.sleep(60)
+finally:
+    if sys.argv[1:]:
+        time.sleep(0.5)
+        open(sys.argv[1], "w").close()
+    started.kill()
+"""
+
+
+def test_sigterm_is_passed_on_and_a_second_one_breaks_nothing_off(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    keeper = subprocess.Popen([sys.executable, "-c", PROGRAM + CLEAN, closed], stdout=subprocess.PIPE, text=True)
+    child = measuring(keeper)
+    everybody = child.children(recursive=True)
+    time.sleep(0.3)  # until the handler is there
+    keeper.terminate()
+    time.sleep(0.2)
+    child.terminate()
+    keeper.communicate(timeout=30)
+    assert keeper.returncode == 128 + signal.SIGTERM
+    assert closed.exists()
+    assert gone(everybody)
+
+
+def test_the_end_of_whoever_started_it_is_passed_on() -> None:
+    starter = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {PROGRAM + CLEAN!r}])"
+    workflow = subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE, text=True)
+    child = measuring(workflow)
+    everybody = [child, *child.parents()[:1], *child.children(recursive=True)]
+    assert child.parent() != psutil.Process(workflow.pid)
+    workflow.kill()
+    workflow.communicate(timeout=30)
+    assert gone(everybody)
+
+
+def test_a_child_that_became_another_program_has_one_parent_all_the_same() -> None:
+    again = f"os.execv(sys.executable, [sys.executable, '-c', {PROGRAM + 'time.sleep(60)'!r}])"
+    impatient = "process.LEAVE_S, process.TERMINATE_S = 0.2, 0.5"
+    program = f"import os, sys; from joulebench.measure import process; {impatient}; process.stay_behind(); {again}"
+    command = [sys.executable, "-c", program]
+    keeper = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = measuring(keeper)
+    assert child.ppid() == keeper.pid
+    everybody = child.children(recursive=True)
+    child.kill()
+    keeper.communicate(timeout=30)
+    assert gone(everybody)

@@ -1,0 +1,196 @@
+"""The leaderboard page as a file: what it carries, that names stay data, its size, and its policy."""
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from joulebench import site, tables
+from joulebench.site.assemble import MODULES, STYLES
+
+HOSTILE = ("</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "=1+cmd|'/c calc'!A1", "<!--data-->")
+MEGABYTE = 10**6
+
+
+def points(models: list[str], batches: int = 4, **changes: object) -> pl.DataFrame:
+    """points.csv of sweeps in which a model's energy per response halves and its latency doubles at each step."""
+    rows = []
+    for place, model in enumerate(models):
+        for step in range(batches):
+            joules, seconds = 100.0 * (1 + place) / 2**step, 0.01 * (1 + place / 100) * 2**step
+            row = {
+                **dict.fromkeys(tables.POINTS),
+                "task": "llm-chat",
+                "model": model,
+                "parameters": 10**9 * (1 + place),
+                "weights": "checkpoint",
+                "hardware": "h100",
+                "device": "NVIDIA H100 80GB HBM3",
+                "engine": "vllm",
+                "dtype": "bfloat16",
+                "gpus": 1,
+                "max_batch_size": 2**step,
+                "repeat": 1,
+                "status": "measured",
+                "verdict": "valid",
+                "energy_source": "nvml_counter",
+                "responses_per_s": 1.0 + step,
+                "output_tokens_per_s": 300.0 + step,
+                "power_w": 512.0,
+                "measured_on": "2026-11-02",
+            }
+            for name in ("energy_per_response", "energy_per_output_token"):
+                row |= {f"{name}_j": joules, f"{name}_low_j": 0.99 * joules, f"{name}_high_j": 1.01 * joules}
+            for metric in tables.LATENCIES:
+                for quantile, factor in zip(tables.QUANTILES, (1.0, 1.5, 2.0, 3.0), strict=True):
+                    for bound, share in zip(tables.BOUNDS, (1.0, 0.98, 1.02), strict=True):
+                        row[f"{metric}_p{quantile}{bound}_s"] = seconds * factor * share
+            rows.append({**row, **changes})
+    return pl.DataFrame(rows, schema=tables.POINTS, orient="row")
+
+
+def whole(made: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The tables of one hardware with `made` as its points, a target and a carbon intensity."""
+    found = {name: pl.DataFrame(schema=tables.TABLES[name]) for name in site.TABLES}
+    best = made.unique(["task", "model"], keep="first", maintain_order=True)
+    board = {name: pl.lit(None, dtype).alias(name) for name, dtype in tables.LEADERBOARD.items()}
+    board |= {name: pl.col(name) for name in tables.LEADERBOARD if name in tables.POINTS}
+    board["latency_target"] = pl.lit("tpot_p50_s <= 0.05").alias("latency_target")
+    foot = {name: pl.lit(None, dtype).alias(name) for name, dtype in tables.FOOTPRINT.items()}
+    foot |= {name: pl.col(name) for name in tables.FOOTPRINT if name in tables.POINTS}
+    foot["carbon_source"] = pl.lit("a number of this test").alias("carbon_source")
+    foot["carbon_per_response_g"] = (pl.col("energy_per_response_j") / 10_000).alias("carbon_per_response_g")
+    found["points"] = made
+    found["leaderboard"] = best.select(board.values())
+    found["footprint"] = made.select(foot.values())
+    return found
+
+
+def carried(page: str) -> dict[str, object]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found
+    document: dict[str, object] = json.loads(found[1])
+    return document
+
+
+def rows_of(page: str) -> list[dict[str, object]]:
+    table = carried(page)["points"]
+    assert isinstance(table, dict)
+    return [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+
+
+class Elements(HTMLParser):
+    """Every start tag of a page with its attributes, and the inline text of its scripts and styles."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.inline: list[tuple[str, str]] = []
+        self.inside = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.inside = tag if tag in ("script", "style") else ""
+        if self.inside:
+            self.inline.append((tag, ""))
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            tag, text = self.inline.pop()
+            self.inline.append((tag, text + data))
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
+
+def test_the_same_tables_give_the_same_page() -> None:
+    made = {"h100": whole(points(["b/one", "a/two"]))}
+    assert site.page(made) == site.page(made)
+
+
+def test_sixty_models_of_twelve_points_stay_under_three_megabytes() -> None:
+    models = [f"an-owner-of-models/some-model-number-{place}-instruct" for place in range(60)]
+    page = site.page({"h100": whole(points(models, batches=12))})
+    assert len(rows_of(page)) == 720
+    assert len(page.encode()) < 3 * MEGABYTE
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_changes_no_element_of_the_page(name: str) -> None:
+    plain = Elements(site.page({"h100": whole(points(["a/b"]))}))
+    page = site.page({"h100": whole(points([name]))})
+    assert [tag for tag, _ in Elements(page).tags] == [tag for tag, _ in plain.tags]
+    assert {row["model"] for row in rows_of(page)} == {name}
+
+
+def test_the_policy_lets_in_what_is_inline_and_nothing_else() -> None:
+    page = Elements(site.page({"h100": whole(points(["a/b"]))}))
+    policy = next(attrs["content"] for _, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    directives = {words.split()[0]: set(words.split()[1:]) for words in policy.split(";")}
+    assert directives["default-src"] == {"'none'"}
+    code = [text for tag, text in page.inline if tag == "script"]
+    for texts, directive in ((code[1:], "script-src"), ([t for tag, t in page.inline if tag == "style"], "style-src")):
+        digests = {base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts}
+        assert directives[directive] == {f"'sha256-{digest}'" for digest in digests}
+
+
+def test_nothing_is_fetched_and_nothing_is_a_handler_in_the_markup() -> None:
+    for tag, attrs in Elements(site.page({"h100": whole(points(["a/b"]))})).tags:
+        assert "src" not in attrs
+        assert not any(name.startswith("on") for name in attrs), tag
+        assert attrs.get("href") is None or str(attrs["href"]).startswith(("data:,", "#"))
+
+
+def test_every_file_of_the_folder_is_in_the_page() -> None:
+    folder = Path(site.__file__).parent
+    assert sorted([*STYLES, *MODULES]) == sorted(path.name for kind in ("*.css", "*.js") for path in folder.glob(kind))
+
+
+def test_columns_of_nulls_are_left_out_and_numbers_have_six_digits() -> None:
+    page = site.page({"h100": whole(points(["a/b"], energy_per_response_j=1 / 3, variant=None))})
+    (first, *_) = rows_of(page)
+    assert first["energy_per_response_j"] == 0.333333
+    assert "variant" not in first
+
+
+def test_repeats_are_pooled_and_a_flagged_one_is_not_beside_valid_ones() -> None:
+    one = points(["a/b"], batches=1, energy_per_response_j=10.0)
+    two = points(["a/b"], batches=1, energy_per_response_j=14.0, repeat=2)
+    bad = points(["a/b"], batches=1, energy_per_response_j=99.0, repeat=3, verdict="flagged: drift (4, at most 3)")
+    (row,) = rows_of(site.page({"h100": whole(pl.concat([one, two, bad]))}))
+    assert (row["energy_per_response_j"], row["repeats"], row["verdict"]) == (12.0, 2, "valid")
+    (row,) = rows_of(site.page({"h100": whole(pl.concat([one, two, bad]))}, publish_flagged=True))
+    assert (row["energy_per_response_j"], row["repeats"]) == (41.0, 3)
+    assert str(row["verdict"]).startswith("flagged")
+    (row,) = rows_of(site.page({"h100": whole(bad)}))
+    assert (row["energy_per_response_j"], row["verdict"]) == (99.0, "flagged: drift (4, at most 3)")
+
+
+def test_the_frontier_and_the_footprint_are_at_their_points() -> None:
+    made = whole(points(["a/b"], batches=2))
+    keys = {"task": "llm-chat", "model": "a/b", "hardware": "h100", "max_batch_size": 2}
+    pareto = [
+        dict.fromkeys(tables.PARETO) | keys | {"latency_metric": metric} for metric in ("tpot_p50_s", "itl_p99_s")
+    ]
+    made["pareto"] = pl.DataFrame(pareto, schema=tables.PARETO)
+    first, second = rows_of(site.page({"h100": made}))
+    assert (first["frontier"], second["frontier"]) == (None, "itl_p99_s tpot_p50_s")
+    assert first["carbon_per_response_g"] == 0.01
+    assert second["carbon_per_response_g"] == 0.005
+
+
+def test_a_task_has_its_own_target_and_no_other() -> None:
+    document = carried(site.page({"h100": whole(points(["a/b"]))}))
+    assert document["targets"] == {"llm-chat": {"metric": "tpot", "quantile": 50, "at_most_s": 0.05}}
+
+
+@pytest.mark.parametrize("made", [{}, {"h100": whole(points([]))}])
+def test_nothing_measured_is_a_page_too(made: dict[str, dict[str, pl.DataFrame]]) -> None:
+    assert carried(site.page(made))["tasks"] == []

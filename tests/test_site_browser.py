@@ -1,0 +1,796 @@
+"""The leaderboard page in a real browser: what a person does with mouse, keys and eyes."""
+
+import csv
+import io
+import json
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+import pytest
+
+from joulebench import site, tables
+from joulebench.analysis.leaderboard import leaderboard
+from joulebench.names import TaskName
+from joulebench.services import LatencyTarget
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+REASON = None
+if BROWSER is None or DRIVER is None:
+    REASON = "no Chromium with its driver: apt-get install -y --no-install-recommends chromium chromium-driver"
+elif find_spec("selenium") is None:
+    REASON = "no selenium: pip install -r envs/dev.txt"
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
+
+FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--hide-scrollbars"),
+)
+SCRIPT, IMAGE, FORMULA = "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', '=HYPERLINK("http://x")'
+AMPERSAND = "&<img src=x onerror=alert(1)>"
+GEMMA, LLAMA, QWEN = "google/gemma-2-2b-it", "meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen3-8B"
+MISTRAL = "mistralai/Mistral-7B-Instruct-v0.3"
+SD, VIDEO = "stabilityai/stable-diffusion-2-1", "Wan-AI/Wan2.1-T2V-1.3B"
+
+
+def point(model: str, batch: int, joules: float | None, tpot_s: float, **more: object) -> dict[str, object]:
+    """A row of points.csv whose latencies at p50, p90, p95 and p99 are 1, 1.5, 2 and 4 times those of the median."""
+    image = more.get("task", "llm-chat") != "llm-chat"
+    row: dict[str, object] = {
+        **dict.fromkeys(tables.POINTS),
+        **{"task": "llm-chat", "model": model, "parameters": 8 * 10**9, "weights": "checkpoint", "hardware": "h100"},
+        **{"device": "NVIDIA H100 80GB HBM3", "engine": "vllm", "dtype": "bfloat16", "gpus": 1, "repeat": 1},
+        **{"max_batch_size": batch, "status": "measured", "verdict": "valid", "measured_on": "2026-11-02"},
+        **{"energy_source": None if joules is None else "nvml_counter", "responses_per_s": batch / 4, "tdp_w": 700.0},
+        **{"window_s": 20.0, "window_responses": 100},
+    }
+    if joules is not None:
+        row |= {"power_w": 600.0, "power_low_w": 590.0, "power_high_w": 611.0, "tdp_estimate_j": 1.1 * joules}
+        row |= {"energy_per_response_j": joules, "energy_per_response_low_j": 0.97 * joules}
+        row |= {"energy_per_response_high_j": 1.04 * joules, "net_energy_per_response_j": 0.9 * joules}
+    if not image:
+        row |= {"output_tokens_per_s": 80.0 * batch, "mean_prompt_tokens": 150.0, "mean_output_tokens": 320.0}
+        if joules is not None:
+            row["energy_per_output_token_j"] = joules / 320
+    latencies = (
+        {"latency": tpot_s} if image else {"ttft": 5 * tpot_s, "tpot": tpot_s, "itl": tpot_s, "latency": 320 * tpot_s}
+    )
+    for metric, seconds in latencies.items():
+        for quantile, factor in zip(tables.QUANTILES, (1.0, 1.5, 2.0, 4.0), strict=True):
+            for bound, share in zip(tables.BOUNDS, (1.0, 0.98, 1.03), strict=True):
+                row[f"{metric}_p{quantile}{bound}_s"] = seconds * factor * share
+    return {**row, **more}
+
+
+def whole(rows: list[dict[str, object]], targets: dict[str, str] | None = None) -> dict[str, pl.DataFrame]:
+    """The tables of one hardware whose points are `rows`: 400 gCO2e and 0.2 USD a kWh."""
+    made = pl.DataFrame(rows, schema=tables.POINTS, orient="row")
+    frames = {name: pl.DataFrame(schema=tables.TABLES[name]) for name in site.TABLES}
+    kwh = pl.col("energy_per_response_j") / 3.6e6
+    foot = {
+        **{name: pl.lit(None, dtype).alias(name) for name, dtype in tables.FOOTPRINT.items()},
+        **{name: pl.col(name) for name in tables.FOOTPRINT if name in tables.POINTS},
+        "pue": pl.lit(1.0).alias("pue"),
+        "carbon_g_per_kwh": pl.lit(400.0).alias("carbon_g_per_kwh"),
+        "carbon_source": pl.lit("a number of this test").alias("carbon_source"),
+        "currency": pl.lit("USD").alias("currency"),
+        "cost_per_response": (kwh * 0.2).alias("cost_per_response"),
+        "reason": pl.lit(None, pl.String).alias("reason"),
+    }
+    for bound in tables.BOUNDS:
+        grams = pl.col(f"energy_per_response{bound}_j") / 3.6e6 * 400
+        foot[f"carbon_per_response{bound}_g"] = grams.alias(f"carbon_per_response{bound}_g")
+    asked = (
+        targets if targets is not None else {"llm-chat": "tpot_p50_s <= 0.05", "text-to-image": "latency_p50_s <= 20"}
+    )
+    board = {
+        **{name: pl.lit(None, dtype).alias(name) for name, dtype in tables.LEADERBOARD.items()},
+        **{name: pl.col(name) for name in tables.LEADERBOARD if name in tables.POINTS},
+        "latency_target": pl.col("task")
+        .replace_strict(asked, default=None, return_dtype=pl.String)
+        .alias("latency_target"),
+    }
+    frontier = {
+        **{name: pl.lit(None, dtype).alias(name) for name, dtype in tables.PARETO.items()},
+        **{name: pl.col(name) for name in tables.PARETO if name in tables.POINTS},
+        "latency_metric": pl.lit("tpot_p50_s").alias("latency_metric"),
+    }
+    frames["points"] = made
+    frames["leaderboard"] = made.unique(["task", "model"], keep="first", maintain_order=True).select(board.values())
+    frames["footprint"] = made.select(foot.values())
+    best = (pl.col("task") == "llm-chat") & (pl.col("max_batch_size") != 32)
+    frames["pareto"] = made.filter(best).select(frontier.values())
+    return frames
+
+
+def sweep(model: str, joules: float, tpot_s: float, steps: int = 4, **more: object) -> list[dict[str, object]]:
+    """Batch sizes 8, 32, 128, ...: each takes 0.6 of the energy of the one before, and 1.7 times the latency."""
+    return [point(model, 8 * 4**k, joules * 0.6**k, tpot_s * 1.7**k, **more) for k in range(steps)]
+
+
+def few() -> dict[str, dict[str, pl.DataFrame]]:
+    """Two pieces of hardware. At B 8, 32, 128, 512 energy falls by 1, 0.6, 0.36, 0.216; time: 1, 1.7, 2.89, 4.913.
+
+    Within 50 ms a token: at B 512 Gemma takes 8.64 J, Llama 21.6 J, Mistral 22.032 J, all on the H100, and Llama on the
+    A100 86.4 J; Qwen 39.6 J at B 128.
+    """
+    h100 = [
+        *sweep(GEMMA, 40.0, 0.004),
+        *sweep(LLAMA, 100.0, 0.008),
+        *sweep(MISTRAL, 102.0, 0.0081, weights="synthetic"),
+        *sweep(QWEN, 110.0, 0.012),
+        point("big/overflow", 8, None, 0.1, status="out_of_memory", verdict="invalid: out_of_memory: it was too big"),
+        *sweep("doubtful/one", 60.0, 0.006, verdict="flagged: drift (3.4, at most 3)"),
+        *sweep(SD, 900.0, 2.0, task="text-to-image", engine="diffusers"),
+    ]
+    a100 = sweep(LLAMA, 400.0, 0.009, hardware="a100", device="NVIDIA A100-SXM4-40GB", engine="transformers")
+    return {"h100": whole(h100), "a100": whole(a100)}
+
+
+def many() -> dict[str, dict[str, pl.DataFrame]]:
+    """Sixty models of twelve points."""
+    rng = random.Random(7)
+    rows = []
+    for place in range(60):
+        size = 2 ** rng.uniform(0, 6.5)
+        base, tpot = 14 * size, 0.0012 + 0.0009 * size
+        owner = rng.choice(["some-lab", "an-institute", "group-of-seven", "openweights"])
+        model = f"{owner}/model-{place:02d}-{size:.0f}b-{rng.choice(['instruct', 'chat', 'it'])}"
+        for k in range(12):
+            joules = base * (0.09 + 0.9 / 2 ** (0.8 * k)) * rng.uniform(0.99, 1.01)
+            rows.append(point(model, 2**k, joules, tpot * (1 + 0.03 * 2 ** (0.75 * k)), parameters=int(size * 1e9)))
+    return {"h100": whole(rows, {"llm-chat": "tpot_p50_s <= 0.1"})}
+
+
+def hostile() -> dict[str, dict[str, pl.DataFrame]]:
+    rows = [
+        row for k, name in enumerate((SCRIPT, IMAGE, FORMULA, AMPERSAND)) for row in sweep(name, 10.0 * (k + 1), 0.01)
+    ]
+    bad = {"task": SCRIPT, "variant": IMAGE, "engine": IMAGE, "device": SCRIPT, "dtype": AMPERSAND}
+    rows += sweep(IMAGE, 5.0, 0.01, **bad) + sweep(SCRIPT, 7.0, 0.01, variant=FORMULA, verdict=f"flagged: {IMAGE}")
+    made = whole(rows)
+    given = {"task": "llm-chat", "model": SCRIPT, "hardware": "h100", "service": IMAGE, "latency_target": SCRIPT}
+    found = {**dict.fromkeys(tables.RECOMMENDATIONS), **given, "reason": AMPERSAND}
+    made["recommendations"] = pl.DataFrame([found], schema=tables.RECOMMENDATIONS)
+    return {"h100": made}
+
+
+def without_energy() -> dict[str, dict[str, pl.DataFrame]]:
+    return {"cpu": whole([point("a/one", batch, None, 0.01 * batch) for batch in (1, 2, 4)])}
+
+
+def estimated() -> dict[str, dict[str, pl.DataFrame]]:
+    """Estimates without intervals, and an overloaded point; no latency of `silent/one` is known."""
+    more: dict[str, object] = {"energy_source": "codecarbon_estimate", "hardware": "cpu", "weights": "synthetic"}
+    more |= dict.fromkeys(["energy_per_response_low_j", "energy_per_response_high_j", "power_low_w", "power_high_w"])
+    rows = [*sweep("a/one", 8.0, 0.004, **more), *sweep("a/two", 9.0, 0.004, **{**more, "status": "overloaded"})]
+    silent = point("silent/one", 8, 5.0, 0.01, **more)
+    return {
+        "cpu": whole(
+            [*rows, {**silent, **{name: None for name in silent if name.endswith("_s")}, "responses_per_s": 1.0}]
+        )
+    }
+
+
+def published() -> dict[str, dict[str, pl.DataFrame]]:
+    """The committed records of an H100."""
+    frames = {name: pl.DataFrame(schema=tables.TABLES[name]) for name in site.TABLES}
+    folder = Path(__file__).parents[1] / "results" / "h100"
+    for name in ("points", "leaderboard"):
+        frames[name] = tables.read_csv(folder / f"{name}.csv", tables.TABLES[name])
+    return {"h100": frames}
+
+
+PAGES: dict[str, Callable[[], dict[str, dict[str, pl.DataFrame]]]] = {
+    "few": few,
+    "many": many,
+    "hostile": hostile,
+    "empty": dict,
+    "without_energy": without_energy,
+    "estimated": estimated,
+    "published": published,
+}
+
+
+class Page:
+    """One of PAGES in the browser, by what a person finds on it."""
+
+    def __init__(self, driver: Any, folder: Path) -> None:
+        self.driver, self.folder, self.opened = driver, folder, ""
+        self.downloads = folder / "downloads"
+
+    def open(self, name: str, hash_: str = "", width: int = 1280, dark: bool = False) -> "Page":
+        path = self.folder / f"{name}.html"
+        if not path.exists():
+            path.write_text(site.page(PAGES[name](), services={"a-service": "a source"}))
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.media(dark)
+        self.driver.get("about:blank")
+        self.driver.get(path.as_uri() + hash_)
+        self.opened = path.as_uri()
+        self.wait(lambda: self.js("return document.getElementById('count').textContent !== ''"))
+        return self
+
+    def media(self, dark: bool = False, media: str = "") -> None:
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": [scheme]})
+
+    def js(self, script: str, *given: object) -> Any:
+        return self.driver.execute_script(script, *given)
+
+    def find(self, selector: str) -> Any:
+        return self.driver.find_element("css selector", selector)
+
+    def all(self, selector: str) -> list[Any]:
+        found: list[Any] = self.driver.find_elements("css selector", selector)
+        return found
+
+    def texts(self, selector: str) -> list[str]:
+        found: list[str] = self.js(
+            "return [...document.querySelectorAll(arguments[0])].map((one) => one.textContent.trim())", selector
+        )
+        return found
+
+    def wait(self, done: Callable[[], object], seconds: float = 5.0) -> None:
+        end = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.02)
+
+    def sort(self, place: int) -> None:
+        """Click on the heading at `place`, from 1; DataTables sorts a moment later."""
+        order = f"th:nth-child({place})"
+        before = self.find(order).get_attribute("aria-sort")
+        self.find(order).click()
+        self.wait(lambda: self.find(order).get_attribute("aria-sort") != before)
+
+    def choose(self, id_: str, value: str) -> None:
+        from selenium.webdriver.support.select import Select
+
+        Select(self.find(f"#{id_}")).select_by_value(value)
+
+    def type(self, selector: str, text: str) -> None:
+        self.find(selector).clear()
+        self.find(selector).send_keys(text)
+
+    def keys(self, *names: str) -> None:
+        from selenium.webdriver import ActionChains, Keys
+
+        chain = ActionChains(self.driver, duration=0)
+        for name in names:
+            chain.send_keys(getattr(Keys, name, name))
+        chain.perform()
+
+    def over(self, element: Any) -> None:
+        from selenium.webdriver import ActionChains
+
+        self.js("arguments[0].scrollIntoView({block: 'center'})", element)
+        ActionChains(self.driver, duration=0).move_to_element(element).perform()
+
+    def cells(self, heading: str) -> list[str]:
+        """The figures of one column of the leaderboard, without their intervals."""
+        names = self.texts(".leaderboard thead .dt-column-title")
+        (place,) = (k for k, name in enumerate(names) if name.startswith(heading))
+        found: list[str] = self.js(
+            "return [...document.querySelectorAll('.leaderboard tbody tr')].map((row) => {"
+            "const copy = row.children[arguments[0]].cloneNode(true);"
+            "copy.querySelectorAll('small, .badge').forEach((one) => one.remove());"
+            "return copy.textContent.trim()})",
+            place,
+        )
+        return found
+
+    def point(self, group: str, batch: int) -> Any:
+        """The mark of a point in the chart."""
+        return self.js(
+            "return [...document.querySelectorAll('.series')].find((one) => one.dataset.group === arguments[0])"
+            ".querySelector(`[data-batch='${arguments[1]}'] :last-child`)",
+            group,
+            batch,
+        )
+
+    def row(self, group: str) -> Any:
+        return self.js(
+            "return [...document.querySelectorAll('tbody tr')].find((one) => one.dataset.group === arguments[0])", group
+        )
+
+    def hash(self) -> str:
+        time.sleep(0.25)  # the address follows a little later
+        found: str = self.js("return location.hash")
+        return found
+
+    def downloaded(self, name: str) -> list[dict[str, str]]:
+        path = self.downloads / name
+        self.wait(path.exists)
+        text = path.read_text(encoding="utf-8")
+        path.unlink()
+        return list(csv.DictReader(io.StringIO(text, newline="")))
+
+    def troubles(self) -> list[str]:
+        """What the console said, and what was asked for over a network, since the last call."""
+        found = [str(entry["message"]) for entry in self.driver.get_log("browser")]
+        for entry in self.driver.get_log("performance"):
+            event = json.loads(entry["message"])["message"]
+            if event["method"] == "Network.requestWillBeSent":
+                url = event["params"]["request"]["url"].partition("#")[0]
+                if url != self.opened and not url.startswith(("data:", "blob:", "about:")):
+                    found.append(f"asked for {url}")
+        return found
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    from selenium import webdriver
+
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "downloads").mkdir()
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(BROWSER)
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.add_experimental_option("prefs", {"download.default_directory": str(folder / "downloads")})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+    try:
+        page = Page(driver, folder)
+        driver.get("about:blank")
+        page.troubles()  # the browser's own start page
+        yield page
+    finally:
+        driver.quit()
+
+
+@pytest.fixture
+def page(browser: Page) -> Iterator[Page]:
+    """The browser, which has nothing to complain of afterwards and has asked no network for anything."""
+    yield browser
+    assert browser.troubles() == []
+
+
+def test_each_model_is_at_its_point_of_least_energy_within_the_target(page: Page) -> None:
+    page.open("few")
+    assert page.cells("Model")[:5] == [GEMMA, LLAMA, MISTRAL, QWEN, LLAMA]
+    assert page.cells("Energy") == ["8.64", "21.6", "22.0", "39.6", "86.4", "–", "–"]
+    assert page.cells("Rank") == ["1", "2", "≈3", "4", "5", "–", "–"]
+    assert page.cells("B") == ["512", "512", "512", "128", "512", "–", "–"]
+    assert page.cells("TPOT p50 (ms)")[0] == "19.7"  # 4 ms * 1.7^3
+    assert "8.38–8.99" in page.texts(".leaderboard tbody tr:first-child small")  # 0.97 and 1.04 times 8.64
+    assert page.texts("#count") == ["7 models and devices; 5 within the target (median time per output token ≤ 50 ms)"]
+    unranked = " ".join(page.texts(".leaderboard tbody .why"))
+    assert "flagged: drift (3.4, at most 3)" in unranked
+    assert "it was too big" in unranked
+
+
+def test_published_records_open_as_the_published_leaderboard(page: Page) -> None:
+    page.open("published")
+    board = published()["h100"]["leaderboard"]
+    for task in page.texts("#tasks label"):
+        page.js("[...document.getElementsByName('task')].find((one) => one.value === arguments[0]).click()", task)
+        rows = board.filter(pl.col("task") == task)
+        assert sorted(page.cells("Model")) == sorted(rows["model"])
+        ranked = rows.filter(pl.col("rank").is_not_null()).sort("rank")
+        assert page.cells("Model")[: len(ranked)] == ranked["model"].to_list()
+        assert page.cells("B")[: len(ranked)] == [str(batch) for batch in ranked["max_batch_size"]]
+        for shown, joules in zip(page.cells("Energy"), ranked["energy_per_response_j"], strict=False):
+            assert float(shown.replace(",", "")) == pytest.approx(joules, rel=0.005)
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "quantile", "seconds"),
+    [("llm-chat", "tpot", 99, 0.02), ("llm-chat", "ttft", 90, 0.035), ("text-to-image", "latency", 50, 3.0)],
+)
+def test_the_page_chooses_as_the_analysis_does(
+    page: Page,
+    task: TaskName,
+    metric: Literal["tpot", "ttft", "latency"],
+    quantile: Literal[50, 90, 99],
+    seconds: float,
+) -> None:
+    page.open("published", f"#task={task}&metric={metric}&quantile={quantile}&target={seconds}")
+    target = LatencyTarget(metric=metric, quantile=quantile, at_most_s=seconds)
+    board = leaderboard(published()["h100"]["points"], {task: target}).filter(pl.col("task") == task)
+    assert board["meets_latency_target"].sum() > 0
+    rows = zip(page.cells("Model"), page.cells("Rank"), page.cells("B"), strict=True)
+    shown = {model: (rank.lstrip("≈"), batch) for model, rank, batch in rows}
+    expected = board.select(
+        "model", pl.col("rank").cast(pl.String).fill_null("–"), pl.col("max_batch_size").cast(pl.String)
+    )
+    assert shown == {model: (rank, batch) for model, rank, batch in expected.iter_rows()}
+
+
+def test_a_click_on_a_heading_sorts_and_says_so(page: Page) -> None:
+    page.open("few")
+    page.sort(8)
+    assert page.texts("th[aria-sort]") == ["TPOT p50 (ms)"]
+    values = [float(text) for text in page.cells("TPOT")[:5]]
+    assert values == sorted(values)
+    page.sort(8)
+    assert page.find("th[aria-sort]").get_attribute("aria-sort") == "descending"
+    values = [float(text) for text in page.cells("TPOT")[:5]]
+    assert values == sorted(values, reverse=True)
+    assert page.cells("TPOT")[5:] == ["–", "–"], "what is not known comes last both ways"
+
+
+def test_filters_leave_what_they_say(page: Page) -> None:
+    page.open("few")
+    page.choose("hardware", "a100")
+    assert page.cells("Model") == [LLAMA]
+    assert page.texts("#count")[0].startswith("1 model; 1 within")
+    page.choose("hardware", "")
+    page.choose("engine", "vllm")
+    assert len(page.cells("Model")) == 6
+    page.choose("weights", "synthetic")
+    assert page.cells("Model") == [MISTRAL]
+    page.find("#reset").click()
+    page.type("#model", "LLAMA")
+    assert page.cells("Model") == [LLAMA, LLAMA]
+    page.type("#model", "no such model")
+    assert page.texts(".dt-empty") == ["No model passes the filters."]
+    assert "Nothing to draw" in page.texts("#chart")[0]
+
+
+def test_a_task_has_its_own_metric_and_target(page: Page) -> None:
+    page.open("few")
+    page.find("#tasks label:nth-of-type(2)").click()
+    assert page.cells("Model") == [SD]
+    assert page.cells("Latency p50 (s)") == ["9.83"]  # 2 s * 1.7^3
+    assert page.find("#target-value").get_attribute("value") == "20"
+    assert page.texts("#metric option") == ["Latency"]
+
+
+def test_the_slider_chooses_each_models_point_again(page: Page) -> None:
+    page.open("few")
+    page.find("#target-slider").send_keys("\ue010")  # End: any latency
+    assert page.find("#target-value").get_attribute("value") == ""
+    assert page.cells("B")[:5] == ["512"] * 5
+    assert page.cells("Energy")[3] == "23.8"  # Qwen, 110 J * 0.216
+    page.find("#target-slider").send_keys("\ue011")  # Home: the least latency of all
+    assert page.find("#target-value").get_attribute("value") == "4"
+    assert page.cells("Rank") == ["1", *["–"] * 6]
+    assert page.cells("Energy")[0] == "40.0"
+    assert page.texts(".badge.misses") == ["misses the target"] * 4
+    assert page.cells("B")[1:5] == ["8"] * 4, "what misses the target is at its least latency"
+
+
+def test_the_target_is_set_as_a_number_too(page: Page) -> None:
+    page.open("few")
+    page.type("#target-value", "30")
+    energies = dict(
+        zip(zip(page.cells("Model"), page.cells("Hardware"), strict=True), page.cells("Energy"), strict=True)
+    )
+    assert energies[GEMMA, "h100"] == "8.64"
+    assert energies[LLAMA, "h100"] == "36.0"  # B 128, 23.1 ms
+    assert energies[QWEN, "h100"] == "66.0"  # B 32, 20.4 ms
+    assert page.texts(".limit-label") == ["target 30.0 ms"]
+    page.find("#own-target").click()
+    assert page.find("#target-value").get_attribute("value") == "50"
+
+
+def test_the_budget_leaves_out_what_needs_more(page: Page) -> None:
+    page.open("few")
+    page.type("#budget-value", "30")
+    assert page.cells("Model") == [GEMMA, LLAMA, MISTRAL]
+    assert page.texts("#count")[0].endswith("2 over the budget; 2 without an energy left out")
+    page.type("#budget-value", "1")
+    assert page.cells("Rank") == ["No model passes the filters."]
+
+
+def test_flagged_points_are_taken_when_asked_for(page: Page) -> None:
+    page.open("few")
+    assert len(page.all("#chart .flagged")) == 4
+    assert "Crosses: flagged, not taken." in page.texts("#chart-note")[0]
+    page.find("#flagged").click()
+    assert page.cells("Model")[1] == "doubtful/one"
+    assert page.texts(".badge.doubt") == ["flagged"]
+    assert "Flagged points are taken." in page.texts(".notice")
+
+
+def test_pointing_at_a_point_tells_of_it_and_marks_its_row(page: Page) -> None:
+    page.open("few")
+    assert not page.find("#tooltip").is_displayed()
+    page.over(page.point(f"h100/{QWEN}", 32))
+    assert page.find("#tooltip").is_displayed()
+    words = page.find("#tooltip").text
+    for said in (QWEN, "B 32", "66.0 J (64.0–68.6)", "20.4 ms", "600 W"):
+        assert said in words
+    assert [row.get_attribute("data-group") for row in page.all("tr.is-hovered")] == [f"h100/{QWEN}"]
+    page.over(page.find("h1"))
+    assert not page.find("#tooltip").is_displayed()
+    assert page.all(".is-hovered") == []
+
+
+def test_pointing_at_a_row_marks_its_line(page: Page) -> None:
+    page.open("few")
+    page.over(page.row(f"a100/{LLAMA}"))
+    assert [one.get_attribute("data-group") for one in page.all(".series.is-hovered")] == [f"a100/{LLAMA}"]
+
+
+def test_what_is_off_the_frontier_of_its_model_is_faint(page: Page) -> None:
+    page.open("few")
+    faint = "return [...document.querySelectorAll('.off-frontier')].map((one) => one.dataset.batch)"
+    assert page.js(faint) == ["32"] * 5, "no point of B 32 is in pareto.csv; the flagged model's are not judged"
+    assert page.texts("#chart-note")[0].endswith("Faint: off its model’s frontier.")
+    page.choose("quantile", "99")
+    assert page.js(faint) == [], "the frontier is one of the median"
+
+
+def test_clicks_select_and_the_selected_are_compared(page: Page) -> None:
+    page.open("few")
+    assert page.texts("#compare p") == ["Select models in the table or the chart to see them side by side."]
+    page.over(page.point(f"h100/{LLAMA}", 512))
+    page.point(f"h100/{LLAMA}", 512).click()
+    page.row(f"h100/{MISTRAL}").find_element("css selector", "input").click()
+    assert page.texts(".compare thead .name small") == ["h100", "h100"]
+    found = page.js(
+        "return [...document.querySelectorAll('.compare tbody tr')].map((row) =>"
+        "[row.querySelector('th').textContent, [...row.querySelectorAll('td')].map((one) => one.textContent)])"
+    )
+    lines = dict(found)
+    assert lines["Energy per response (J)"] == ["21.621.0–22.5", "22.021.4–22.9"]
+    assert lines["Against the least"] == ["least", "+2 %, not told apart: intervals overlap"]
+    assert lines["gCO₂e per 1,000 responses"][0].startswith("2.40")  # 21.6 J / 3.6e6 * 400 g * 1000
+    assert lines["Carbon intensity"][0] == "400 g/kWh (a number of this test)"
+    assert lines["Cost, USD per 1,000"][0] == "0.00120"  # 21.6 J / 3.6e6 * 0.2 * 1000
+    assert lines["Weights"] == ["checkpoint", "synthetic"]
+    assert lines["Energy source"] == ["NVML energy counter (nvml_counter)"] * 2
+    assert page.texts(".legend [aria-pressed='true']") == [f"{LLAMA}, h100", f"{MISTRAL}, h100"]
+    page.find(f"[aria-label='Remove {LLAMA} on h100']").click()
+    assert len(page.all(".compare thead th")) == 1
+    page.find("#clear").click()
+    assert page.all(".compare") == []
+
+
+def test_the_percentile_and_the_metric_move_chart_table_and_target(page: Page) -> None:
+    page.open("few")
+    page.choose("quantile", "99")
+    assert page.cells("TPOT p99 (ms)")[0] == "46.2"  # Gemma at B 128: 4 ms * 1.7^2 * 4
+    assert page.cells("Energy")[0] == "14.4"
+    assert page.texts("#chart .title")[0] == "99th percentile of time per output token (ms)"
+    page.choose("metric", "ttft")
+    assert page.find("#target-value").get_attribute("value") == "", "a target of one metric is none of another"
+    assert page.cells("Energy")[0] == "8.64"
+    assert page.texts("#chart .title")[0] == "99th percentile of time to first token (ms)"
+
+
+def test_rows_and_points_are_downloaded_as_shown(page: Page) -> None:
+    page.open("few", "#hardware=h100&engine=vllm&model=l&sort=energy.desc")
+    page.find("#download").click()
+    rows = page.downloaded("joulebench-leaderboard.csv")
+    assert [row["model"] for row in rows] == page.cells("Model")
+    assert rows[0]["energy_per_response_j"] == "22.032"
+    assert rows[0]["energy_per_response_low_j"] == "21.371"
+    assert [row["rank"] for row in rows] == ["3", "2", "1"] or [row["rank"] for row in rows][:2] == ["3", "2"]
+    page.find("#download-points").click()
+    assert len(page.downloaded("joulebench-points.csv")) == len(
+        [
+            row
+            for row in few()["h100"]["points"].iter_rows(named=True)
+            if row["task"] == "llm-chat" and row["model"] in {shown["model"] for shown in rows}
+        ]
+    )
+
+
+def test_an_address_brings_everything_back(page: Page) -> None:
+    page.open("few")
+    page.choose("metric", "itl")
+    page.choose("quantile", "90")
+    page.type("#target-value", "31.5")
+    page.type("#budget-value", "70")
+    page.choose("hardware", "h100")
+    page.type("#model", "l")
+    page.sort(7)
+    page.sort(7)
+    page.row(f"h100/{LLAMA}").find_element("css selector", "input").click()
+
+    def seen() -> list[object]:
+        ids = ("metric", "quantile", "target-value", "target-slider", "budget-value", "hardware", "model")
+        values = [page.find(f"#{id_}").get_attribute("value") for id_ in ids]
+        return [values, page.cells("Model"), page.cells("Energy"), page.texts(".compare th"), page.texts("#count")]
+
+    before, address = seen(), page.hash()
+    assert page.cells("Energy") == ["61.2", "60.0", "8.64"]  # B 32, 32 and 512: 20.7, 20.4 and 29.5 ms at p90
+    page.open("few", address)
+    assert seen() == before
+    page.js("location.hash = ''")
+    page.wait(lambda: len(page.cells("Model")) == 7)
+
+
+@pytest.mark.parametrize("words", ["#task=x&metric=y&quantile=1&target=-1&budget=NaN&select=z&sort=q.asc", "#%%%&=&="])
+def test_an_address_that_says_nonsense_is_passed_over(page: Page, words: str) -> None:
+    page.open("few", words)
+    assert page.cells("Model")[0] == GEMMA
+
+
+LUMINANCE = """
+const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+const luminance = (colour) => {
+  canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+  return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((byte) => byte / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, place) => sum + c * [0.2126, 0.7152, 0.0722][place], 0);
+};
+const [a, b] = [arguments[0], arguments[1]].map(
+  ([selector, name]) => luminance(getComputedStyle(document.querySelector(selector))[name]));
+return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_can_be_read_in_both_themes(page: Page, dark: bool) -> None:
+    page.open("few", "#target=0.01", dark=dark)
+    ground = ["body", "backgroundColor"]
+    for selector in ("h1", ".lead", ".note", ".count", ".badge.misses", "#own-target", ".unranked"):
+        assert page.js(LUMINANCE, [selector, "color"], ground) > 4.5, selector
+    for place in range(6):
+        assert page.js(LUMINANCE, [f".swatch.c{place}", "backgroundColor"], ground) > 2.4, place
+
+
+def test_the_switch_overrules_what_the_system_prefers(page: Page) -> None:
+    page.open("few", dark=True)
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    dark = page.js(ground)
+    page.find("#theme label:nth-of-type(2)").click()
+    light = page.js(ground)
+    assert light != dark
+    page.open("few", dark=True)
+    assert page.js(ground) == light, "it is remembered"
+    page.find("#theme label:nth-of-type(3)").click()
+    page.media(dark=False)
+    assert page.js(ground) == dark
+    page.find("#theme label:nth-of-type(1)").click()
+    assert page.js(ground) == light
+
+
+@pytest.mark.parametrize("name", ["few", "many", "hostile", "empty", "estimated"])
+def test_a_phone_shows_all_without_scrolling_sideways(page: Page, name: str) -> None:
+    page.open(name, width=400)
+    if name == "few":
+        page.row(f"h100/{LLAMA}").find_element("css selector", "input").click()
+        page.row(f"h100/{QWEN}").find_element("css selector", "input").click()
+        assert page.cells("Energy")[0] == "8.64"
+    assert page.js("return document.documentElement.scrollWidth") == 400
+    outside = page.js(
+        "return [...document.querySelectorAll('main *, header *, footer *')].filter((one) => {"
+        "if (one.closest('.scroll table, .unseen, .limit-label')) return false;"
+        "const box = one.getBoundingClientRect(); return box.width > 0 && (box.right > 400.5 || box.left < -0.5)})"
+        ".map((one) => one.outerHTML.slice(0, 80))"
+    )
+    assert outside == []
+
+
+def test_a_narrower_window_is_followed(page: Page) -> None:
+    page.open("few")
+    wide = page.js("return document.querySelector('#chart svg').getBoundingClientRect().width")
+    size = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    chart = "return document.querySelector('#chart svg').getBoundingClientRect().width"
+    page.wait(lambda: page.js(chart) < 400 < wide)
+    page.wait(lambda: len(page.all(".leaderboard thead th")) == 4)
+
+
+def test_keys_alone_do_it(page: Page) -> None:
+    page.open("few")
+    active = "return document.activeElement.id || document.activeElement.value || document.activeElement.className"
+    page.keys("TAB")
+    assert page.js(active) == "skip"
+    page.keys("ENTER")
+    assert page.js(active) == "leaderboard"
+    page.js("document.querySelector('#tasks input').focus()")
+    page.keys("ARROW_RIGHT")
+    assert page.cells("Model") == [SD]
+    page.keys("ARROW_LEFT")
+    page.js("document.querySelector('#chart svg').focus()")
+    page.keys("ARROW_RIGHT", "ARROW_RIGHT")
+    assert "B\u00a032" in page.texts("#said")[0]
+    assert page.find("#tooltip").is_displayed()
+    page.keys("ENTER")
+    assert len(page.all(".compare thead th")) == 1
+    page.js("document.querySelector('tbody tr[data-group] input').focus()")
+    page.keys("SPACE")
+    assert len(page.all(".compare thead th")) == 2
+    assert page.js("return document.activeElement.matches('tbody input')"), "the focus stays where it was"
+    page.js("document.querySelector('.leaderboard thead th:nth-child(2) [tabindex]').focus()")
+    page.keys("ENTER")
+    page.wait(lambda: page.texts("th[aria-sort]") == ["Model"])
+    assert page.js("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_a_screen_reader_has_a_name_for_everything_that_is_operated(page: Page) -> None:
+    page.open("few", f"#select=h100/{LLAMA}")
+    page.driver.execute_cdp_cmd("Accessibility.enable", {})
+    nodes = page.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    operated = {"button", "checkbox", "combobox", "radio", "searchbox", "slider", "spinbutton", "textbox", "group"}
+    found = [(node["role"]["value"], node.get("name", {}).get("value")) for node in nodes if not node["ignored"]]
+    assert {"button", "checkbox", "combobox", "radio", "searchbox", "slider", "spinbutton"} <= {
+        role for role, _ in found
+    }
+    assert [(role, name) for role, name in found if role in operated and not name and role != "group"] == []
+    headings = page.js("return [...document.querySelectorAll('.leaderboard th')].map((one) => one.scope)")
+    assert set(headings) == {"col", "row"}
+    page.driver.execute_cdp_cmd("Accessibility.disable", {})
+
+
+def test_hostile_names_are_text_everywhere(page: Page) -> None:
+    page.open("hostile", width=1280)
+    inserted = "return document.querySelectorAll('body script:not([type]), img, [onerror], a[href^=http]').length"
+    assert set(page.cells("Model")) >= {SCRIPT, IMAGE, FORMULA, AMPERSAND}
+    for box in page.all("tbody input"):
+        box.click()
+    shown = " ".join(page.texts(".compare thead"))
+    assert all(name in shown for name in (SCRIPT, IMAGE, FORMULA, AMPERSAND))
+    assert all(name in " ".join(page.texts(".legend")) for name in (SCRIPT, IMAGE))
+    page.over(page.point(f"h100/{IMAGE}", 8))
+    assert page.find("#tooltip strong").text == IMAGE
+    assert IMAGE in page.texts("#services")[0]
+    page.find("#flagged").click()
+    page.sort(2)
+    page.find("#download").click()
+    models = {row["model"] for row in page.downloaded("joulebench-leaderboard.csv")}
+    assert models == {SCRIPT, IMAGE, f"'{FORMULA}", AMPERSAND}
+    page.find("#tasks label:nth-of-type(2)").click()
+    assert page.cells("Model") == [f"{IMAGE}+{IMAGE}"]
+    assert page.js(inserted) == 0
+    again = page.hash()
+    page.open("hostile", again + f"&model={SCRIPT}")
+    assert page.js(inserted) == 0
+
+
+def test_nothing_measured_says_so(page: Page) -> None:
+    page.open("empty")
+    assert "No run has been measured yet: there is nothing to show." in page.texts(".notice")
+    assert page.texts(".dt-empty") == ["No model passes the filters."]
+    page.find("#download").click()
+    assert page.downloaded("joulebench-leaderboard.csv") == []
+
+
+def test_without_energy_there_are_latencies_and_no_ranks(page: Page) -> None:
+    page.open("without_energy")
+    assert page.cells("Rank") == ["–"]
+    assert page.cells("Energy") == ["not measured"]
+    assert page.cells("B") == ["4"], "the point of most responses a second within 50 ms"
+    page.type("#target-value", "25")
+    assert page.cells("B") == ["2"]
+    page.type("#target-value", "5")
+    assert page.cells("B") == ["1"], "none is within 5 ms: the one of least latency"
+    assert "No energy was measured: latency and throughput alone, without ranks." in page.texts(".notice")
+    assert page.texts("#chart p") == ["No energy was measured for these models: there is no trade-off to draw."]
+
+
+def test_estimates_nulls_and_overload_are_said(page: Page) -> None:
+    page.open("estimated")
+    assert any(text.startswith("Estimated energy: from a model of the machine") for text in page.texts(".notice"))
+    assert any(text.startswith("Synthetic weights: drawn at random") for text in page.texts(".notice"))
+    assert page.cells("Energy per response (J, estimated)") == ["1.73", "1.94", "5.00"]
+    assert page.texts("#chart .title")[1] == "Energy per response (J, estimated)"
+    assert page.texts(".badge.doubt") == ["overloaded"]
+    assert page.cells("Rank") == ["1", "2", "–"], "a latency that is not known meets no target"
+    page.over(page.point("cpu/a/two", 8))
+    assert "Energy, estimated" in page.find("#tooltip").text
+
+
+def test_sixty_models_are_drawn_and_chosen_at_once(page: Page) -> None:
+    page.open("many")
+    assert (len(page.all(".series")), len(page.all(".leaderboard tbody tr"))) == (60, 60)
+    spent = page.js(
+        "const slider = document.getElementById('target-slider'); const begin = performance.now();"
+        "for (const place of [20, 40, 60, 80]) { slider.value = place; slider.dispatchEvent(new Event('input')); }"
+        "return (performance.now() - begin) / 4"
+    )
+    assert spent < 1000, "milliseconds a step of the slider: 120 where nothing else runs"
+
+
+def test_paper_has_the_tables_and_not_the_controls(page: Page) -> None:
+    page.open("few", dark=True)
+    page.media(dark=True, media="print")
+    assert not page.find("#controls").is_displayed()
+    assert page.find(".leaderboard").is_displayed()
+    assert page.js("return getComputedStyle(document.querySelector('#scroll')).maxHeight") == "none"
+    assert page.js(LUMINANCE, ["h1", "color"], ["body", "backgroundColor"]) > 10
+    page.media()

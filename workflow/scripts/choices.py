@@ -1,0 +1,39 @@
+"""points.csv -> pareto.csv and recommendations.csv, of one piece of hardware."""
+
+import logging
+from pathlib import Path
+
+import polars as pl
+
+from joulebench.analysis.frontier import frontier
+from joulebench.analysis.recommendations import recommendations
+from joulebench.journal import journal
+from joulebench.plan import Plan
+from joulebench.resolved import handed_over
+from joulebench.tables import PARETO, POINTS, RECOMMENDATIONS, read_csv, write_csv
+
+
+def main(hardware: str, points_csv: Path, pareto_csv: Path, recommendations_csv: Path, log: Path) -> None:
+    with journal(log, f"choices of {hardware}"):
+        plan = Plan(handed_over())
+        flagged, targets = plan.config.publish_flagged, plan.latency_targets
+        points = read_csv(points_csv, POINTS)
+        best = frontier(points, targets, flagged)
+        advice = recommendations(points, targets, plan.services, flagged)
+        write_csv(best, PARETO, pareto_csv)
+        write_csv(advice, RECOMMENDATIONS, recommendations_csv)
+        none = advice.filter(pl.col("max_batch_size").is_null()).height
+        logging.info(
+            "%d points on the frontiers, %d recommendations, %d without a point", best.height, advice.height, none
+        )
+
+
+if "snakemake" in globals():
+    job = globals()["snakemake"]
+    main(
+        job.wildcards.hardware,
+        Path(job.input.points),
+        Path(job.output.pareto),
+        Path(job.output.recommendations),
+        Path(job.log[0]),
+    )

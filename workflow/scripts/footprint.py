@@ -1,0 +1,30 @@
+"""points.csv and carbon.json -> footprint.csv."""
+
+import logging
+from pathlib import Path
+
+from joulebench.analysis.footprint import footprint, read_carbon
+from joulebench.journal import journal
+from joulebench.resolved import handed_over
+from joulebench.tables import FOOTPRINT, POINTS, read_csv, write_csv
+
+
+def main(hardware: str, points_csv: Path, carbon_json: Path, out: Path, log: Path) -> None:
+    with journal(log, f"footprint of {hardware}"):
+        config, carbon = handed_over(), read_carbon(carbon_json)
+        on_gpu = config.hardware[hardware].device == "cuda"
+        table = footprint(read_csv(points_csv, POINTS), config.footprint, carbon, on_gpu)
+        write_csv(table, FOOTPRINT, out)
+        known = table["carbon_per_response_g"].count(), table["cost_per_response"].count()
+        logging.info("%d points, %d of them with carbon and %d with a whole cost", table.height, *known)
+
+
+if "snakemake" in globals():
+    job = globals()["snakemake"]
+    main(
+        job.wildcards.hardware,
+        Path(job.input.points),
+        Path(job.input.carbon),
+        Path(job.output[0]),
+        Path(job.log[0]),
+    )

@@ -1,0 +1,42 @@
+"""The tables of all hardware -> results/site/index.html."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from joulebench.journal import journal
+from joulebench.records import write_text
+from joulebench.site import page
+from joulebench.tables import TABLES, read_csv
+
+
+def main(
+    hardware: Sequence[str],
+    tables: Mapping[str, Sequence[Path]],
+    publish_flagged: bool,
+    services: Mapping[str, str | None],
+    out: Path,
+    log: Path,
+) -> None:
+    """`tables`: name -> its file for each of `hardware`; `services`: name -> where its targets are from."""
+    with journal(log, "site"):
+        read = {
+            name: {table: read_csv(paths[place], TABLES[table]) for table, paths in tables.items()}
+            for place, name in enumerate(hardware)
+        }
+        write_text(page(read, publish_flagged, services), out)
+        logging.info("%s: %.1f MB", out, out.stat().st_size / 1e6)
+
+
+if "snakemake" in globals():
+    job = globals()["snakemake"]
+    # One file of a table is a string here, several are a list.
+    given = {name: [files] if isinstance(files, str) else files for name, files in job.input.items()}
+    main(
+        job.params.hardware,
+        {name: [Path(file) for file in files] for name, files in given.items()},
+        job.params.publish_flagged,
+        job.params.services,
+        Path(job.output[0]),
+        Path(job.log[0]),
+    )
