@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from joulebench.analysis.repeats import POINT, pooled
-from joulebench.analysis.verdicts import FLAGGED, USABLE, VALID
+from joulebench.analysis.repeats import pooled
+from joulebench.analysis.verdicts import USABLE, trusted
 from joulebench.names import TEXT_TASKS
 from joulebench.services import LatencyTarget
 
@@ -18,12 +18,10 @@ def choices(points: pl.DataFrame, publish_flagged: bool = False) -> pl.DataFrame
     """The repeats of each point of `points` (tables.POINTS) pooled (analysis.repeats), with `usable` beside them.
 
     `usable`: the point has figures and its verdict is `valid`, with `publish_flagged` or flagged. Only such repeats
-    are pooled, and their verdict is a flagged one's where any is. A point that has none stands as its first repeat.
+    are pooled. A point that has none stands as its first repeat.
     """
-    trusted = (pl.col("verdict") == VALID) | (FLAGGED & publish_flagged)
-    usable = (pl.col("status").is_in(USABLE) & pl.col("responses_per_s").is_not_null() & trusted).fill_null(False)
-    flagged = pl.col("verdict").filter(usable & FLAGGED).first().over(POINT)
-    points = points.with_columns(verdict=pl.when(usable).then(pl.coalesce(flagged, "verdict")).otherwise("verdict"))
+    served = pl.col("status").is_in(USABLE) & pl.col("responses_per_s").is_not_null()
+    usable = (served & trusted(publish_flagged)).fill_null(False)
     return pooled(points, usable).with_columns(usable=usable)
 
 

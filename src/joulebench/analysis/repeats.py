@@ -15,6 +15,7 @@ import polars as pl
 from scipy.special import stdtrit
 
 from joulebench.analysis.intervals import CONFIDENCE
+from joulebench.analysis.verdicts import FLAGGED
 
 POINT = ("task", "model", "variant", "max_batch_size")
 """What the repeats of one point have in common."""
@@ -24,11 +25,12 @@ NORMAL_QUANTILE = 1.96
 def pooled(points: pl.DataFrame, usable: pl.Expr) -> pl.DataFrame:
     """One row a point of `points` (columns of tables.POINTS), in the order in which they come first.
 
-    Only repeats that are `usable` are pooled; of a point that has none, the first repeat stands as it is. Numbers with
-    a fraction are means, those with an interval as above; the rest is the first pooled repeat's, but the status is
-    overloaded where that of any is. Three columns are added, all of the energy per response:
-    `repeats`, how many it is the mean of; `between_run_sd_j`, s, null for one repeat; `within_run_sd_j`, the root mean
-    square of h_i / 1.96, which is a little more than the standard error where h_i has few degrees of freedom.
+    Only repeats that are `usable` are pooled; of a point that has none, the first repeat stands as it is. Numbers
+    with a fraction are means, those with an interval as above; the rest is the first pooled repeat's, but the
+    status is overloaded where that of any is, and the verdict a flagged repeat's where any is flagged. Three
+    columns are added, all of the energy per response: `repeats`, how many it is the mean of; `between_run_sd_j`, s,
+    null for one repeat; `within_run_sd_j`, the root mean square of h_i / 1.96, which is a little more than the
+    standard error where h_i has few degrees of freedom.
     """
     ordered = points.sort("repeat", maintain_order=True).with_columns(usable=usable.fill_null(False))
     alone = ~pl.col("usable").any() & (pl.int_range(pl.len()) == 0)
@@ -42,10 +44,11 @@ def pooled(points: pl.DataFrame, usable: pl.Expr) -> pl.DataFrame:
         between_run_sd_j=pl.col(f"{energy}_j").std(),
         within_run_sd_j=_own_half_width(f"{energy}_low_j", f"{energy}_high_j") / NORMAL_QUANTILE,
         any_overloaded=overloaded.any(),
+        flagged=pl.col("verdict").filter(FLAGGED).first(),
     )
     status = pl.when("any_overloaded").then(pl.lit("overloaded")).otherwise("status")
     added = ("repeats", "between_run_sd_j", "within_run_sd_j")
-    return result.with_columns(status=status).select(*points.columns, *added)
+    return result.with_columns(status=status, verdict=pl.coalesce("flagged", "verdict")).select(*points.columns, *added)
 
 
 def _of(name: str, dtype: pl.DataType, columns: list[str], quantiles: dict[int, float]) -> pl.Expr:

@@ -12,6 +12,11 @@ VALID = "valid"
 FLAGGED = pl.col("verdict").str.starts_with("flagged: ")
 
 
+def trusted(publish_flagged: bool) -> pl.Expr:
+    """Whether a point's figures may be shown as results: valid ones, with `publish_flagged` flagged ones too."""
+    return (pl.col("verdict") == VALID) | (FLAGGED & publish_flagged)
+
+
 def fired(points: pl.DataFrame) -> pl.DataFrame:
     """One row for each point and check that fired (tables.CHECKS), sorted by point, then in the order of CHECKS.
 

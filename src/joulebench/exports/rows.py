@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from joulebench.analysis.verdicts import FLAGGED, VALID
+from joulebench.analysis.verdicts import trusted
 
 POINT = ("task", "model", "variant", "max_batch_size", "repeat")
 """What tells the rows of points.csv, and of tables that have one row a row of it, apart."""
@@ -13,5 +13,4 @@ def publishable(publish_flagged: bool) -> pl.Expr:
 
     A row without figures says only why it has none, and may always be. Of tables with `verdict` and `responses_per_s`.
     """
-    trusted = (pl.col("verdict") == VALID) | (FLAGGED & publish_flagged)
-    return trusted.fill_null(False) | pl.col("responses_per_s").is_null()
+    return trusted(publish_flagged).fill_null(False) | pl.col("responses_per_s").is_null()

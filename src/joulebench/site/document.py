@@ -77,9 +77,6 @@ def _points(part: Mapping[str, pl.DataFrame], publish_flagged: bool) -> pl.DataF
     valid = (served & (pl.col("verdict") == VALID)).fill_null(False)
     flagged = (served & FLAGGED).fill_null(False)
     usable = valid | (flagged & (pl.lit(publish_flagged) | ~valid.any().over(POINT)))
-    # A point that a flagged repeat is part of is a flagged point.
-    verdict = pl.col("verdict").filter(usable & FLAGGED).first().over(POINT)
-    points = points.with_columns(verdict=pl.when(usable).then(pl.coalesce(verdict, "verdict")).otherwise("verdict"))
     frontier = part["pareto"].group_by(POINT).agg(frontier=pl.col("latency_metric").unique().sort().str.join(" "))
     rows = pooled(points, usable).join(frontier, on=POINT, how="left", nulls_equal=True, maintain_order="left")
     return rows.select(_SHOWN)
