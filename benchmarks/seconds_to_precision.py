@@ -24,6 +24,7 @@ from simulated import Blocks, simulate
 from joulebench.analysis import windows
 from joulebench.analysis.energy import Headline
 from joulebench.analysis.keyed import KEY
+from joulebench.analysis.recorded import read_energy
 from joulebench.analysis.stopping import Stopping
 
 RUNS = Path(__file__).parents[1] / "results" / "h100" / "runs" / "llm-chat"
@@ -51,7 +52,7 @@ def replay(folder: Path, batch: int, prompt_per_output: float, mean_output_token
     ends = pl.DataFrame(
         {"key": [0] * (cut.height + 1), "at_s": [start_s, *cut["end_s"]]}, schema_overrides={"key": KEY}
     )
-    counter = Headline({0: folder / "energy.parquet"}).energy_j(ends, "at_s").to_numpy()
+    counter = Headline(read_energy({0: folder / "energy.parquet"})).energy_j(ends, "at_s").to_numpy()
     blocks = Blocks(
         np.diff(ends["at_s"].to_numpy()),
         np.diff(counter),

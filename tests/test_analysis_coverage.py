@@ -14,6 +14,7 @@ from simulated import Recording, simulate
 from joulebench import records
 from joulebench.analysis import drift, intervals, metrics
 from joulebench.analysis.keyed import KEY
+from joulebench.analysis.recorded import Recorded
 
 RUNS = 200
 
@@ -100,10 +101,9 @@ def test_a_recording_is_cut_as_the_records_of_a_real_one_are(tmp_path: Path) -> 
     }
     for name, rows in tables.items():
         records.write_parquet(rows, tmp_path / f"{name}.parquet")
-    files = metrics.Files(*({0: tmp_path / f"{name}.parquet"} for name in tables))
     schema = {"key": KEY, "max_batch_size": pl.Int64, "run": pl.Int64, "sampled": pl.Int64}
     sizes = pl.DataFrame({"key": [0], "max_batch_size": [64], "run": [0], "sampled": [500]}, schema=schema)
-    row = metrics.text(files, sizes).row(0, named=True)
+    row = metrics.text(Recorded.read({0: tmp_path}, text=True), sizes).row(0, named=True)
     blocks = run.blocks(run.turned_s, 20.0)
     found = intervals.ratio(blocks.energy_j, blocks.output_tokens)
     assert blocks.s.size == 20

@@ -13,6 +13,7 @@ from joulebench.analysis import metrics, windows
 from joulebench.analysis.energy import energy_at, integrated_power_at, updates
 from joulebench.analysis.intervals import ratio as ratio_of
 from joulebench.analysis.keyed import KEY
+from joulebench.analysis.recorded import Recorded
 
 SIZES = pl.Schema({"key": KEY, "max_batch_size": pl.Int64})
 counts, durations = st.integers(0, 4), st.floats(0.001, 3.0)
@@ -47,11 +48,10 @@ def counters(draw: st.DrawFn, end: float) -> pl.DataFrame:
 
 
 def figures(folder: Path, load: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], batch: int) -> dict[str, float]:
-    paths = [{0: folder / f"{name}.parquet"} for name in ("iterations", "requests", "energy")]
-    for path, rows in zip(paths, load, strict=True):
-        records.write_parquet(rows, path[0])
+    for name, rows in zip(("iterations", "requests", "energy"), load, strict=True):
+        records.write_parquet(rows, folder / f"{name}.parquet")
     sizes = pl.DataFrame({"key": [0], "max_batch_size": [batch], "run": ["a"], "sampled": [3]}).cast({"key": KEY})
-    return metrics.text(metrics.Files(*paths), sizes).row(0, named=True)
+    return metrics.text(Recorded.read({0: folder}, text=True), sizes).row(0, named=True)
 
 
 @given(load=loads(), batch=st.integers(1, 4))

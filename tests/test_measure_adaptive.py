@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from joulebench import config, datasets, models, records
 from joulebench.analysis.energy import Headline
 from joulebench.analysis.points import WantedRun, points
+from joulebench.analysis.recorded import read_energy
 from joulebench.engines.base import Prepared, Step
 from joulebench.measure import adaptive, diffusion, sweep, text
 from joulebench.measure.diffusion import batches
@@ -365,7 +366,7 @@ def headline(lines: str, times: Sequence[float], folder: Path) -> list[float | N
     frame = pl.read_csv(lines.encode(), has_header=False, schema=ENERGY)
     records.write_parquet(frame, folder / "energy.parquet")
     asked = pl.DataFrame({"key": [0] * len(times), "at_s": times}, schema_overrides={"key": pl.UInt32})
-    return Headline({0: folder / "energy.parquet"}).energy_j(asked, "at_s").to_list()
+    return Headline(read_energy({0: folder / "energy.parquet"})).energy_j(asked, "at_s").to_list()
 
 
 @pytest.mark.parametrize(

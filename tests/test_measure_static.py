@@ -9,6 +9,7 @@ import pytest
 from joulebench import config, datasets, models, records, sweeps
 from joulebench.analysis import metrics
 from joulebench.analysis.points import WantedRun, points
+from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.windows import overloaded
 from joulebench.measure.run import measure
 from joulebench.spec import run_spec
@@ -52,10 +53,9 @@ def figures(folder: Path, iterations: pl.DataFrame) -> dict[str, Any]:
     tables = {"iterations": iterations, "requests": requests(), "energy": energy()}
     for name, table in tables.items():
         records.write_parquet(table, folder / f"{name}.parquet")
-    files = metrics.Files(**{name: {0: folder / f"{name}.parquet"} for name in tables})
     known = {"key": [0], "max_batch_size": [2], "run": [0], "sampled": [8]}
     sizes = pl.DataFrame(known, schema_overrides={"key": metrics.windows.KEY})
-    return metrics.text(files, sizes).row(0, named=True)
+    return metrics.text(Recorded.read({0: folder}, text=True), sizes).row(0, named=True)
 
 
 @pytest.mark.parametrize(("left", "batches"), [((9, 9, 9, 9), 3), ((6, 4, 2, 0), 2)])

@@ -12,10 +12,10 @@ import polars as pl
 
 from joulebench.analysis.drift import geweke
 from joulebench.analysis.energy import headline
-from joulebench.analysis.keyed import KEY, by_key, read_keyed, whole_sum
+from joulebench.analysis.keyed import KEY, by_key, whole_sum
 from joulebench.checked import checked
 from joulebench.config import read_yaml
-from joulebench.records import ENERGY, ITERATIONS, REQUESTS, Machine, Run
+from joulebench.records import Machine, Run
 
 EDGE = 0.1
 """Share of the window at its start, and at its end, over which the temperature is averaged."""
@@ -23,8 +23,10 @@ EDGE = 0.1
 _POLL = ("device", "time_s", "energy_j", "temperature_c", "clock_mhz", "throttled", "power_capped", "processes")
 
 
-def of_energy(files: Mapping[int, Path], windows: pl.DataFrame) -> pl.DataFrame:
-    """Facts of energy.parquet: one row a key of `windows` (key, start_s, end_s) that has a window and polls.
+def of_energy(energy: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
+    """Facts of the polls `energy` (records.ENERGY with key): one row a key that has a window and polls.
+
+    `windows`: key, start_s, end_s.
 
     throttled_share, power_capped_share: of the polls. processes: the most seen on one device at once.
     temperature_start_c, temperature_end_c: means over the first and the last tenth of the window. clock_mean_mhz,
@@ -35,7 +37,7 @@ def of_energy(files: Mapping[int, Path], windows: pl.DataFrame) -> pl.DataFrame:
     bounds = windows.lazy().drop_nulls().select("key", w0="start_s", w1="end_s")
     before = {name: pl.col(name).shift().over("key", "device") for name in ("time_s", "energy_j")}
     polls = (
-        headline(read_keyed(files, ENERGY, _POLL))
+        headline(energy.select("key", *_POLL))
         .lazy()
         .with_columns(before_s=before["time_s"], moved=pl.col("energy_j") != before["energy_j"])
         .join(bounds, on="key", maintain_order="left")
@@ -61,20 +63,19 @@ def of_energy(files: Mapping[int, Path], windows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def of_iterations(files: Mapping[int, Path], windows: pl.DataFrame) -> pl.DataFrame:
+def of_iterations(iterations: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
     """`preemptions` of text points in their windows (key, start_s, end_s), by key; null where one is not known."""
     bounds = windows.lazy().drop_nulls().select("key", w0="start_s", w1="end_s")
-    steps = read_keyed(files, ITERATIONS, ("end_s", "preempted")).lazy().join(bounds, on="key")
+    steps = iterations.lazy().select("key", "end_s", "preempted").join(bounds, on="key")
     inside = steps.filter((pl.col("end_s") > pl.col("w0")) & (pl.col("end_s") <= pl.col("w1")))
     return inside.group_by("key").agg(whole_sum("preempted").cast(pl.Int64).alias("preemptions")).collect()
 
 
-def of_requests(files: Mapping[int, Path]) -> pl.DataFrame:
+def of_requests(requests: pl.DataFrame) -> pl.DataFrame:
     """requests_failed, and answers_cut: those that finished shorter than they were made to be, by key."""
-    requests = read_keyed(files, REQUESTS, ("status", "output_tokens", "asked_output_tokens")).lazy()
     status = pl.col("status")
     cut = (status == "finished") & (pl.col("output_tokens") < pl.col("asked_output_tokens"))
-    counts = requests.group_by("key").agg(requests_failed=(status == "failed").sum(), answers_cut=cut.sum())
+    counts = requests.lazy().group_by("key").agg(requests_failed=(status == "failed").sum(), answers_cut=cut.sum())
     return counts.cast({"requests_failed": pl.Int64, "answers_cut": pl.Int64}).collect()
 
 

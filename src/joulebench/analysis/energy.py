@@ -7,26 +7,22 @@ The headline devices of a point are its `gpu:*` where there are any, else `cpu:*
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import polars as pl
 
-from joulebench.analysis.keyed import check_order, read_keyed, whole_sum
-from joulebench.records import ENERGY
+from joulebench.analysis.keyed import whole_sum
 
 
 class Headline:
     """The headline devices of many points: what they drew, summed over the devices of each point."""
 
-    def __init__(self, files: Mapping[int, Path]) -> None:
-        """Read key -> energy.parquet. Raises RecordError where a file is missing, damaged or out of order."""
-        columns = ("device", "source", "time_s", "energy_j", "power_w", "memory_used_mb")
-        polls = headline(read_keyed(files, ENERGY, columns))
+    def __init__(self, energy: pl.DataFrame) -> None:
+        """`energy`: records.ENERGY with key, the times of each device in their order (analysis.recorded)."""
+        polls = headline(energy.select("key", "device", "source", "time_s", "energy_j", "power_w", "memory_used_mb"))
         self._polls: dict[str, pl.DataFrame] = {}
         self._updates: dict[str, pl.DataFrame] = {}
         for device in sorted(polls["device"].unique()):
             self._polls[device] = polls.filter(pl.col("device") == device)
-            check_order(self._polls[device], "time_s", files)
             self._updates[device] = updates(self._polls[device])
         self.devices = _devices(self._polls, self._updates)
 

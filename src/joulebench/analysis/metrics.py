@@ -8,33 +8,15 @@ The adjusted energy per output token is that of the mix of prompt and output tok
 where the window's own mix is a matter of chance. It tells the energy of a prompt token and of a decoded token apart.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-
 import polars as pl
 
 from joulebench.analysis import latency, windows
 from joulebench.analysis.conditions import drifts
 from joulebench.analysis.energy import Headline
-from joulebench.analysis.keyed import check_order, read_keyed, whole_sum
+from joulebench.analysis.keyed import whole_sum
+from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.uncertainty import Figure, adjusted_energy, ratios
-from joulebench.records import BATCHES, ITERATIONS, REQUESTS
 from joulebench.tables import BOUNDS
-
-_ITERATION = ("end_s", "running", "waiting", "prompt_tokens", "output_tokens", "first_tokens", "finished")
-_REQUEST = (
-    "request",
-    "prompt_tokens",
-    "output_tokens",
-    "submitted_s",
-    "admitted_s",
-    "first_output_s",
-    "finished_s",
-    "status",
-    "asked_output_tokens",
-)
-_BATCH = ("start_s", "end_s", "outputs", "warmup")
 
 _TEXT_RATIOS: dict[Figure, tuple[str, str]] = {
     ("energy_per_output_token", "j"): ("energy_j", "output_tokens"),
@@ -49,31 +31,19 @@ _DIFFUSION_RATIOS: dict[Figure, tuple[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Files:
-    """Key -> the record files of points of one kind of task."""
-
-    iterations: Mapping[int, Path]
-    requests: Mapping[int, Path]
-    energy: Mapping[int, Path]
-
-
-def text(files: Files, sizes: pl.DataFrame) -> pl.DataFrame:
+def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
     """Figures of text points: one row a key of `sizes`, columns as in tables.POINTS.
 
     `sizes`: key, max_batch_size, run (the points of one run share it), sampled (how many requests a run may serve).
     Beside the figures `gpus`, how many GPUs drew the energy, and `missing`, why there are figures that are null.
-    Raises RecordError where a file is missing, damaged or out of order.
     """
-    iterations = read_keyed(files.iterations, ITERATIONS, _ITERATION)
-    check_order(iterations, "end_s", files.iterations)
+    iterations, requests = recorded.iterations, recorded.requests
     found = windows.text_windows(iterations.lazy(), sizes.lazy()).collect()
     served = windows.inside(windows.with_durations(iterations.lazy()), found.lazy()).collect()
     blocks = windows.blocks(served.lazy()).collect()
     blocks = blocks.with_columns(total_tokens=pl.col("output_tokens") + pl.col("prompt_tokens"))
     sums = blocks.group_by("key").agg(whole_sum(name) for name in ("finished", "running_s", "duration_s"))
-    requests = read_keyed(files.requests, REQUESTS, _REQUEST)
-    table, drawn = _with_energy(found, blocks, files.energy)
+    table, drawn = _with_energy(found, blocks, recorded.energy)
     parts = [
         sums,
         windows.queue_tokens(iterations.lazy(), found.lazy()).collect(),
@@ -106,14 +76,13 @@ def text(files: Files, sizes: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def diffusion(files: Files, keys: pl.DataFrame) -> pl.DataFrame:
+def diffusion(recorded: Recorded, keys: pl.DataFrame) -> pl.DataFrame:
     """Figures of diffusion points, as `text` gives them: one row a key of `keys`."""
-    batches = read_keyed(files.iterations, BATCHES, _BATCH)
-    check_order(batches, "end_s", files.iterations)
+    batches = recorded.iterations
     found = windows.batch_windows(batches.lazy(), keys.lazy()).collect()
     blocks = windows.batch_blocks(batches.lazy()).collect()
     sums = blocks.group_by("key").agg(whole_sum("outputs"), batches=pl.len())
-    table, drawn = _with_energy(found, blocks, files.energy)
+    table, drawn = _with_energy(found, blocks, recorded.energy)
     waits = latency.batch_latency(batches, found)
     for part in (sums, waits, ratios(drawn, _DIFFUSION_RATIOS), drifts(drawn, "outputs")):
         table = table.join(part, on="key", how="left", maintain_order="left")
@@ -164,11 +133,9 @@ def _prompt_per_output(requests: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFr
     )
 
 
-def _with_energy(
-    found: pl.DataFrame, blocks: pl.DataFrame, files: Mapping[int, Path]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _with_energy(found: pl.DataFrame, blocks: pl.DataFrame, energy: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """`found` (the windows) with what was drawn over them; and `blocks` with their own energy_j and duration_s."""
-    meters = Headline(files)
+    meters = Headline(energy)
     columns = found.columns
     if "queue_start_s" not in columns:
         found = found.with_columns(queue_start_s=pl.lit(None, pl.Float64))

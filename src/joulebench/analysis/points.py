@@ -11,6 +11,7 @@ import polars as pl
 from joulebench import tables
 from joulebench.analysis import conditions, metrics
 from joulebench.analysis.keyed import KEY
+from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import USABLE, judged
 from joulebench.names import TEXT_TASKS
 from joulebench.records import Machine, Point, Run, point_folder, read_run
@@ -143,13 +144,13 @@ def _figures(facts: pl.DataFrame) -> pl.DataFrame:
     text, diffusion = usable.filter(is_text), usable.filter(~is_text)
     parts = [pl.DataFrame(schema={"key": KEY})]
     if text.height:
-        files = _files(text)
-        figures = metrics.text(files, text.select("key", "max_batch_size", "run", "sampled"))
-        preempted = conditions.of_iterations(files.iterations, _windows(figures))
-        parts.append(_with_conditions(figures, files).join(preempted, on="key", how="left", maintain_order="left"))
+        recorded = Recorded.read(_folders(text), text=True)
+        figures = metrics.text(recorded, text.select("key", "max_batch_size", "run", "sampled"))
+        preempted = conditions.of_iterations(recorded.iterations, _windows(figures))
+        parts.append(_with_conditions(figures, recorded).join(preempted, on="key", how="left", maintain_order="left"))
     if diffusion.height:
-        files = _files(diffusion)
-        parts.append(_with_conditions(metrics.diffusion(files, diffusion.select("key")), files))
+        recorded = Recorded.read(_folders(diffusion), text=False)
+        parts.append(_with_conditions(metrics.diffusion(recorded, diffusion.select("key")), recorded))
     return pl.concat(parts, how="diagonal_relaxed")
 
 
@@ -157,19 +158,15 @@ def _windows(figures: pl.DataFrame) -> pl.DataFrame:
     return figures.select("key", "start_s", "end_s")
 
 
-def _with_conditions(figures: pl.DataFrame, files: metrics.Files) -> pl.DataFrame:
-    for part in (conditions.of_energy(files.energy, _windows(figures)), conditions.of_requests(files.requests)):
+def _with_conditions(figures: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
+    found = conditions.of_energy(recorded.energy, _windows(figures)), conditions.of_requests(recorded.requests)
+    for part in found:
         figures = figures.join(part, on="key", how="left", maintain_order="left")
     return figures
 
 
-def _files(facts: pl.DataFrame) -> metrics.Files:
-    folders = {key: Path(folder) for key, folder in facts.select("key", "folder").iter_rows()}
-
-    def named(name: str) -> dict[int, Path]:
-        return {key: folder / name for key, folder in folders.items()}
-
-    return metrics.Files(named("iterations.parquet"), named("requests.parquet"), named("energy.parquet"))
+def _folders(facts: pl.DataFrame) -> dict[int, Path]:
+    return {key: Path(folder) for key, folder in facts.select("key", "folder").iter_rows()}
 
 
 def _finished(table: pl.DataFrame) -> pl.DataFrame:
