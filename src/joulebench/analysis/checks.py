@@ -3,12 +3,12 @@
 `python -m joulebench.analysis.checks` prints it as docs/checks.md.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from joulebench.analysis import drift
+from joulebench.analysis.check import Check
 from joulebench.analysis.intervals import FEWEST_BLOCKS
 from joulebench.analysis.windows import FILLED
 from joulebench.names import TEXT_TASKS
@@ -18,46 +18,11 @@ _COUNTED = pl.col("energy_source").str.contains("nvml_counter", literal=True).fi
 _TEXT = pl.col("task").is_in(sorted(TEXT_TASKS))
 _NOT_OVERLOADED = pl.col("status") != "overloaded"
 
-_SHARE, _SECONDS, _NUMBER, _DEGREES = "{:.3g} %", "{:.3g} s", "{:.3g}", "{:.3g} °C"
+_SHARE, _SECONDS, _DEGREES = "{:.3g} %", "{:.3g} s", "{:.3g} °C"
 _PERCENT = 100.0
 
 _RECORDS = "the H100's published records"
 _STABLE = "ML.ENERGY, Thermally Stable Profiling for Accurate GPU Energy Measurement"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """A limit on one fact of a point.
-
-    `value` is an expression over tables.POINTS, `fact` its name with its unit. Beyond `flags` a point is flagged,
-    beyond `voids` it is invalid: above them, or below them where `at_least`. `form` says the value to people, empty
-    where the name says all.
-    `where`: the points that the check is about, `about` the same in words.
-    """
-
-    name: str
-    fact: str
-    value: pl.Expr
-    flags: float | None = None
-    voids: float | None = None
-    at_least: bool = False
-    form: str = _NUMBER
-    says: str
-    source: str
-    where: pl.Expr = pl.lit(True)  # noqa: RUF009 (an expression is never changed)
-    about: str = "all"
-
-    def beyond(self, limit: float) -> pl.Expr:
-        """Whether a point is beyond `limit`; False where its fact is not known."""
-        value = self.value < limit if self.at_least else self.value > limit
-        return (self.where & value).fill_null(False)
-
-    def said(self, found: float, limit: float) -> str:
-        """`short window (6.2 s, at least 10 s)`."""
-        if not self.form:
-            return self.name
-        bound = "at least" if self.at_least else "at most"
-        return f"{self.name} ({self.form.format(found)}, {bound} {self.form.format(limit)})"
 
 
 _BY_NVML: dict[str, Any] = {"where": _ON_GPU, "about": "energy from NVML"}
@@ -304,7 +269,8 @@ Each point of points.csv has a `verdict`: `valid`, or `flagged: ...` or `invalid
 was found and the limit. checks.csv has a row for each of them. `unchecked` names the checks whose facts the records
 lack: these never fire. The leaderboard takes valid points alone; `publish_flagged: true` in the config lets flagged
 ones in, invalid ones never. Where nothing measures energy at all, a point that passes every check is `no energy:
-nothing measures it`: its latencies are as good as a valid point's, and are on the leaderboard. This page is made from the code: `python -m joulebench.analysis.checks > docs/checks.md`.
+nothing measures it`: its latencies are as good as a valid point's, and are on the leaderboard. This page is made from
+the code: `python -m joulebench.analysis.checks > docs/checks.md`.
 
 """
 
