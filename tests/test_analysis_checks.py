@@ -334,24 +334,63 @@ def test_a_clock_step_voids_the_point(tmp_path: Path) -> None:
     assert found["verdict"].item() == "invalid: clock step (16 s, at most 2 s)"
 
 
-def test_energy_net_of_idle(tmp_path: Path) -> None:
-    # 25.5 s at 400 W are 10,200 J for 2,040 tokens: 5 J each. Probed: 70 W and 90 W; of the two GPUs that the run used
-    # one is that of 70 W, the other none of them, so 80 W. (10,200 - 25.5 x 150) / 2,040 = 3.125 J, 10 tokens a time.
-    probed = machine({"uuid": "GPU-1", "idle_power_w": 70.0}, {"uuid": "GPU-2", "idle_power_w": 90.0})
-    used = machine({"uuid": "GPU-1"}, {"uuid": "GPU-9"})
-    found = row_of(tmp_path, recording(), probed=probed, used=used).row(0, named=True)
-    assert found["idle_power_w"] == pytest.approx(150.0)
+def test_energy_net_of_the_loaded_idle(tmp_path: Path) -> None:
+    # 25.5 s at 400 W are 10,200 J for 2,040 tokens: 5 J each. The loaded GPUs draw 70 W and 80 W at rest:
+    # (10,200 - 25.5 x 150) / 2,040 = 3.125 J, 10 tokens a time.
+    told = {"gpu:0": 70.0, "gpu:1": 80.0}
+    found = row_of(tmp_path, recording(), loaded_idle_power_w=told).row(0, named=True)
+    assert found["loaded_idle_power_w"] == pytest.approx(150.0)
     assert found["net_energy_per_output_token_j"] == pytest.approx(3.125)
     assert found["net_energy_per_response_j"] == pytest.approx(31.25)
     assert found["energy_per_response_j"] == pytest.approx(50.0)
 
 
-@pytest.mark.parametrize("probed", [None, machine(), machine({"uuid": "GPU-1"})])
-def test_without_a_probed_idle_power_there_is_no_net_energy(tmp_path: Path, probed: records.Machine | None) -> None:
-    found = row_of(tmp_path, recording(), probed=probed)
-    net = ("idle_power_w", "net_energy_per_output_token_j", "net_energy_per_response_j")
-    assert found.select(net).row(0) == (None, None, None)
-    assert conditions.idle_power_w(machine(), machine({"uuid": "GPU-1", "idle_power_w": 70.0})) is None
+NET = ("loaded_idle_power_w", "net_energy_per_output_token_j", "net_energy_per_response_j")
+
+
+@pytest.mark.parametrize(
+    ("power_w", "rest_w"),
+    [
+        (pl.lit(150.0), 150.0),
+        (150.0 + 4 * (pl.col("time_s") < -0.6).cast(pl.Float64) * 100, 150.0),  # what was before is over
+        (pl.when(between(-0.3, -0.25)).then(200.0).otherwise(150.0), None),
+        (pl.lit(None, pl.Float64), None),
+    ],
+)
+def test_older_records_tell_the_loaded_idle_by_the_moment_before_their_first_point(
+    tmp_path: Path, power_w: pl.Expr, rest_w: float | None
+) -> None:
+    recorded = recording()
+    power = pl.when(pl.col("time_s") < 0).then(power_w).otherwise("power_w").alias("power_w")
+    recorded["energy"] = recorded["energy"].with_columns(power)
+    found = row_of(tmp_path, recorded).row(0, named=True)
+    assert found["loaded_idle_power_w"] == (None if rest_w is None else pytest.approx(rest_w))
+    net = None if rest_w is None else pytest.approx(3.125)
+    assert found["net_energy_per_output_token_j"] == net
+
+
+def test_an_idle_processor_is_not_taken_for_the_runs(tmp_path: Path) -> None:
+    recorded = recording()
+    recorded["energy"] = recorded["energy"].with_columns(device=pl.lit("cpu:0"), source=pl.lit("rapl"))
+    assert row_of(tmp_path, recorded).select(NET).row(0) == (None, None, None)
+
+
+def test_the_probed_idle_power_is_never_another_cards() -> None:
+    probed = machine(
+        {"uuid": "GPU-1", "idle_power_w": 70.0}, {"uuid": "GPU-2", "idle_power_w": 90.0}, {"uuid": "GPU-3"}
+    )
+    own = {name: machine(*({"uuid": one} for one in name.split())) for name in ("GPU-1 GPU-2", "GPU-1 GPU-9", "GPU-3")}
+    found = {name: conditions.idle_power_w(used, probed) for name, used in own.items()}
+    assert found == {"GPU-1 GPU-2": 160.0, "GPU-1 GPU-9": None, "GPU-3": None}
+    assert conditions.idle_power_w(machine({"uuid": "GPU-1"}), None) is None
+    assert conditions.idle_power_w(machine(), probed) is None
+
+
+def test_a_card_is_named_by_the_start_of_its_uuid() -> None:
+    two = machine({"uuid": "GPU-7b828b40-53a6-787a"}, {"uuid": "GPU-64cb74a5-0000-0000"})
+    assert conditions.card(two) == "7b828b40+64cb74a5"
+    assert conditions.card(machine()) is None
+    assert conditions.card(machine({"name": "one without a UUID"})) is None
 
 
 def board(rows: list[tuple[str, int, float, str]], publish_flagged: bool) -> list[tuple[Any, ...]]:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from joulebench import records, tables
-from joulebench.analysis import metrics
+from joulebench.analysis import lengths
 from joulebench.analysis.energy import energy_at, updates
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.latency import inter_token_latency
@@ -342,8 +342,8 @@ def test_a_point_that_was_cut_off_does_not_lose_its_long_answers() -> None:
         (0, 1, 20, 3, 0.0, 0.0, 1.0, 3.0, "finished", 3),
         (0, 2, 60, None, 0.0, 0.0, 1.0, None, "aborted", 10),
     ]
-    known = metrics._mean_lengths(frame(rows, records.REQUESTS).lazy().with_columns(key=0)).collect()
+    known = lengths.mean_lengths(frame(rows, records.REQUESTS).lazy().with_columns(key=0)).collect()
     assert known.row(0, named=True) == {"key": 0, "mean_prompt_tokens": 30.0, "mean_output_tokens": 5.0}
     stops_by_itself = frame([(*row[:-1], None) for row in rows], records.REQUESTS)
-    known = metrics._mean_lengths(stops_by_itself.lazy().with_columns(key=0)).collect()
+    known = lengths.mean_lengths(stops_by_itself.lazy().with_columns(key=0)).collect()
     assert known.row(0, named=True) == {"key": 0, "mean_prompt_tokens": 15.0, "mean_output_tokens": 2.5}

@@ -106,6 +106,7 @@ def best(points: pl.DataFrame) -> pl.DataFrame:
         rank=pl.lit(1, pl.Int64),
         meets_latency_target=pl.col("model") != MISTRAL,
         latency_target=pl.col("task").replace_strict(TARGETS),
+        tied_with=pl.lit(None, pl.String),
     ).select(tables.LEADERBOARD.names())
 
 

@@ -65,9 +65,9 @@ def test_a_config_may_add_services_and_replace_presets(raw: dict[str, Any]) -> N
 
 def test_what_changes_the_choices_is_in_their_digest(raw: dict[str, Any]) -> None:
     def changed(**more: Any) -> bool:
-        return plan(raw | more).choices() != before
+        return plan(raw | more).choices("cpu") != before
 
-    before = plan(raw).choices()
+    before = plan(raw).choices("cpu")
     assert changed(publish_flagged=True)
     assert changed(services={"mine": {"tasks": ["llm-chat"], "at_most": [{"metric": "itl", "at_most_s": 1}]}})
     assert not changed(repeats=3)

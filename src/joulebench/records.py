@@ -125,8 +125,20 @@ class Record(BaseModel):
 R = TypeVar("R", bound=Record)
 
 
+class SampleTokens(Record):
+    """Tokens of all the requests that a run may serve, where their answers are given lengths: sums over the sample."""
+
+    requests: int
+    prompt_tokens: int
+    output_tokens: int
+
+
 class Point(Record):
-    """point.json: one load setting of a run, and how it ended (`ended_by`: under the adaptive protocol)."""
+    """point.json: one load setting of a run, and how it ended (`ended_by`: under the adaptive protocol).
+
+    `loaded_idle_power_w`: GPU -> what it drew after the warm-up, the model loaded and nothing running; null where it
+    was not at rest, or where there is no GPU. Earlier records have neither it nor `sample_tokens`.
+    """
 
     point: int
     max_batch_size: int
@@ -135,6 +147,8 @@ class Point(Record):
     started_utc: str
     duration_s: float
     ended_by: EndedBy | None = None
+    loaded_idle_power_w: dict[str, float] | None = None
+    sample_tokens: SampleTokens | None = None
 
 
 class Requests(Record):

@@ -77,9 +77,10 @@ def _summed(run: Run) -> str | None:
 
 def _entry(found: Point, wanted: Point) -> str | None:
     """point.json is run.json's entry."""
+    entry = found.model_dump()
     for name, value in wanted.model_dump().items():
-        if (other := getattr(found, name)) != value:
-            return f"{name} is {other!r:.80}, expected {value!r:.80}, as in run.json"
+        if entry[name] != value:
+            return f"{name} is {entry[name]!r:.80}, expected {value!r:.80}, as in run.json"
     return None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from joulebench import tables
-from joulebench.analysis import agreement, belonging, conditions, metrics
+from joulebench.analysis import agreement, belonging, conditions, idle, metrics
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import USABLE, judged
@@ -98,6 +98,7 @@ _FACTS = pl.Schema(
         "weights": pl.String(),
         "hardware": pl.String(),
         "device": pl.String(),
+        "card": pl.String(),
         "engine": pl.String(),
         "dtype": pl.String(),
         "max_batch_size": pl.Int64(),
@@ -108,6 +109,9 @@ _FACTS = pl.Schema(
         "measured_on": pl.String(),
         "tdp_w": pl.Float64(),
         "idle_power_w": pl.Float64(),
+        "told_idle_power_w": pl.Float64(),
+        "sample_prompt_tokens": pl.Float64(),
+        "sample_output_tokens": pl.Float64(),
         "clock_step_s": pl.Float64(),
         "on_gpu": pl.Boolean(),
         "run": pl.String(),
@@ -119,11 +123,11 @@ _FACTS = pl.Schema(
         "sourced": pl.List(pl.String()),
     }
 )
-_COMPUTED = {"key": KEY(), "gpus": pl.UInt32(), "missing": pl.String()}
+_COMPUTED = {"key": KEY(), "gpus": pl.UInt32(), "missing": pl.String(), "rest_w": pl.Float64()}
 
 
 def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | None) -> dict[str, Any]:
-    spec = one.spec
+    spec, rest, tokens = one.spec, point.loaded_idle_power_w, point.sample_tokens
     return {
         "task": spec.task,
         "model": spec.model,
@@ -132,6 +136,7 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "weights": spec.weights,
         "hardware": spec.hardware,
         "device": run.machine.device,
+        "card": conditions.card(run.machine),
         "engine": spec.engine,
         "dtype": spec.dtype,
         "max_batch_size": point.max_batch_size,
@@ -142,6 +147,9 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "measured_on": run.started_utc[:10],
         "tdp_w": one.tdp_w if one.tdp_w is not None else run.machine.tdp_w,
         "idle_power_w": conditions.idle_power_w(run.machine, one.probed),
+        "told_idle_power_w": None if rest is None else sum(rest.values()),
+        "sample_prompt_tokens": None if tokens is None else tokens.prompt_tokens / tokens.requests,
+        "sample_output_tokens": None if tokens is None else tokens.output_tokens / tokens.requests,
         "clock_step_s": clock_step_s,
         "on_gpu": spec.device == "cuda",
         "run": str(one.folder),
@@ -162,7 +170,7 @@ def _figures(facts: pl.DataFrame) -> pl.DataFrame:
     if text.height:
         recorded = Recorded.read(_folders(text), text=True)
         agreement.require_text(recorded, text)
-        figures = metrics.text(recorded, text.select("key", "max_batch_size", "run", "sampled"))
+        figures = metrics.text(recorded, text.select(metrics.SIZES.names()))
         preempted = conditions.of_iterations(recorded.iterations, _windows(figures))
         parts.append(_with_conditions(figures, recorded).join(preempted, on="key", how="left", maintain_order="left"))
     if diffusion.height:
@@ -177,7 +185,11 @@ def _windows(figures: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_conditions(figures: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
-    found = conditions.of_energy(recorded.energy, _windows(figures)), conditions.of_requests(recorded.requests)
+    found = (
+        conditions.of_energy(recorded.energy, _windows(figures)),
+        conditions.of_requests(recorded.requests),
+        idle.before_points(recorded.energy),
+    )
     for part in found:
         figures = figures.join(part, on="key", how="left", maintain_order="left")
     return figures
@@ -193,8 +205,11 @@ def _finished(table: pl.DataFrame) -> pl.DataFrame:
     drawing = pl.when(pl.col("on_gpu")).then(gpus).otherwise(1)
     reason = pl.concat_str("reason", "missing", separator="; ", ignore_nulls=True).replace("", None)
     tdp_estimate_j = pl.col("tdp_w") * drawing / pl.col("responses_per_s")
-    above_idle = 1 - pl.col("idle_power_w") / pl.col("power_w")
+    rest_w = pl.coalesce("told_idle_power_w", pl.col("rest_w").first().over("run"))
+    above_idle = 1 - rest_w / pl.col("power_w")
     gross = ("energy_per_response_j", "energy_per_output_token_j")
     net = ((pl.col(name) * above_idle).alias(f"net_{name}") for name in gross)
-    table = table.with_columns(*net, reason=reason, gpus=gpus, tdp_estimate_j=tdp_estimate_j)
+    table = table.with_columns(
+        *net, loaded_idle_power_w=rest_w, reason=reason, gpus=gpus, tdp_estimate_j=tdp_estimate_j
+    )
     return judged(table.select(pl.col(name).cast(dtype) for name, dtype in tables.POINTS.items()))
