@@ -36,11 +36,11 @@ _GAP: dict[str, Any] = {
     "says": "The sampler was kept from reading for so long: what happened then is seen by its sum alone.",
 }
 _UPDATE_GAP: dict[str, Any] = {
-    "name": "counter stood still",
+    "name": "update gap",
     "fact": "update_gap_s",
     "value": pl.col("update_gap_s"),
     "form": _SECONDS,
-    "says": "The counter did not move for so long, though it was read: how the energy lay in that time is not known.",
+    "says": "No update of the counter was seen for so long: how the energy lay in that time is not known.",
 }
 _WINDOW: dict[str, Any] = {
     "name": "short window",
