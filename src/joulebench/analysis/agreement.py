@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from joulebench.analysis.recorded import Recorded
-from joulebench.analysis.rows import ANSWER, BATCH, DONE, ITERATION, POLL, REQUEST, Rule, numbered, said
+from joulebench.analysis.rows import ANSWER, BATCH, DONE, ITERATION, POLL, REQUEST, SAME, Rule, numbered, said
 from joulebench.files import REMEDY, RecordError
 
 ROUNDED_S = 1e-5
@@ -29,7 +29,7 @@ def require_text(recorded: Recorded, known: pl.DataFrame) -> None:
     iterations, requests = recorded.iterations, recorded.requests
     _rows(recorded, "iterations", iterations, (numbered("iteration"), *ITERATION))
     _rows(recorded, "requests", requests, (numbered("request"), *REQUEST, *ANSWER))
-    table = _joined(known, _of_iterations(iterations), _of_requests(requests))
+    table = _joined(known, _of_iterations(iterations.lazy()), _of_requests(requests.lazy()))
     _rows(recorded, "iterations", table, (_belongs("iterations"), _LASTED))
     _rows(recorded, "requests", table, (_belongs("requests"), *_BETWEEN))
     _rows(recorded, "requests", _finishes(iterations, requests), (_REPORTED,))
@@ -44,31 +44,26 @@ def require_diffusion(recorded: Recorded, known: pl.DataFrame) -> None:
     batches, requests = recorded.iterations, recorded.requests
     _rows(recorded, "iterations", batches, (numbered("iteration"), *BATCH))
     _rows(recorded, "requests", requests, (numbered("request"), *REQUEST))
-    table = _joined(known, _of_batches(batches), _of_requests(requests))
+    table = _joined(known, _of_batches(batches.lazy()), _of_requests(requests.lazy()))
     _rows(recorded, "iterations", table, (_belongs("iterations"), _LASTED, _WARMED))
     _rows(recorded, "requests", table, (_belongs("requests"), _SERVED))
     _rows(recorded, "requests", _outputs(batches, requests), (_IN_ITS_BATCH,))
     _energy(recorded, known)
 
 
-def _joined(known: pl.DataFrame, *parts: pl.DataFrame) -> pl.DataFrame:
+def _joined(known: pl.DataFrame, *parts: pl.LazyFrame) -> pl.DataFrame:
+    table = known.lazy()
     for part in parts:
-        known = known.join(part, on="key", how="left", maintain_order="left")
-    return known
+        table = table.join(part, on="key", how="left", maintain_order="left")
+    return table.collect()
 
 
 def _energy(recorded: Recorded, known: pl.DataFrame) -> None:
     _rows(recorded, "energy", recorded.energy, POLL)
-    source, time = pl.col("source"), pl.col("time_s")
-    another = source.ne_missing(source.first())
-    devices = recorded.energy.group_by("key", "device", maintain_order=True).agg(
-        source=source.first(),
-        changes=another.any(),
-        other=source.filter(another).first(),
-        first_s=time.first(),
-        last_s=time.last(),
-    )
-    _rows(recorded, "energy", known.join(devices, on="key", how="left").sort("key", "device"), _DEVICE)
+    time = pl.col("time_s")
+    sources = recorded.energy.lazy().group_by("key", "device", "source").agg(first_s=time.first(), last_s=time.last())
+    table = known.lazy().join(sources, on="key", how="left").sort("key", "device", "first_s")
+    _rows(recorded, "energy", table.collect(), _DEVICE)
 
 
 def _rows(recorded: Recorded, file: str, frame: pl.DataFrame, rules: Sequence[Rule]) -> None:
@@ -82,7 +77,7 @@ def _rows(recorded: Recorded, file: str, frame: pl.DataFrame, rules: Sequence[Ru
             raise RecordError(f"{path}: {' '.join(str(found).split())}, expected {rule.expected}; {REMEDY}")
 
 
-def _of_iterations(iterations: pl.DataFrame) -> pl.DataFrame:
+def _of_iterations(iterations: pl.LazyFrame) -> pl.LazyFrame:
     sums = ("prompt_tokens", "output_tokens", "first_tokens", "finished", "preempted")
     return iterations.group_by("key").agg(
         iterations_from=pl.col("point").min(),
@@ -92,7 +87,7 @@ def _of_iterations(iterations: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _of_batches(batches: pl.DataFrame) -> pl.DataFrame:
+def _of_batches(batches: pl.LazyFrame) -> pl.LazyFrame:
     return batches.group_by("key").agg(
         iterations_from=pl.col("point").min(),
         iterations_to=pl.col("point").max(),
@@ -102,7 +97,7 @@ def _of_batches(batches: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _of_requests(requests: pl.DataFrame) -> pl.DataFrame:
+def _of_requests(requests: pl.LazyFrame) -> pl.LazyFrame:
     prompt, output, asked = (
         pl.col(name).cast(pl.Int64) for name in ("prompt_tokens", "output_tokens", "asked_output_tokens")
     )
@@ -187,9 +182,9 @@ _BETWEEN = (
 
 def _finishes(iterations: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
     """key, finished_s, end_s: each finished request, and the end of the iteration that told of it, in their order."""
-    told = iterations.lazy().filter(pl.col("finished") > 0).select("key", pl.col("end_s").repeat_by("finished"))
-    done = requests.lazy().filter(DONE).select("key", "finished_s").sort("key", "finished_s")
-    return pl.concat([done, told.explode("end_s").select("end_s")], how="horizontal").collect()
+    told = iterations.lazy().filter(pl.col("finished") > 0).select(pl.col("end_s").repeat_by("finished"))
+    done = requests.lazy().filter(DONE).group_by("key", maintain_order=True).agg(pl.col("finished_s").sort())
+    return pl.concat([done.explode("finished_s"), told.explode("end_s")], how="horizontal").collect()
 
 
 _REPORTED = Rule(
@@ -218,8 +213,8 @@ _IN_ITS_BATCH = Rule(
 _DEVICE = (
     Rule(pl.col("device").is_null(), pl.lit("no rows"), "the sampler's readings"),
     Rule(
-        pl.col("changes"),
-        said("the source of {} is {}, and then {}", "device", "source", "other"),
+        SAME & (pl.col("device") == pl.col("device").shift()),
+        said("{} is read from {} and from {}", "device", pl.col("source").shift(), "source"),
         "one source of a device",
     ),
     Rule(

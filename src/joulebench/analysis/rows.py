@@ -31,11 +31,11 @@ def listed(columns: Sequence[str]) -> pl.Expr:
     return said(", ".join(f"{name} is {{}}" for name in columns), *columns)
 
 
-_SAME = (pl.col("key") == pl.col("key").shift()).fill_null(False)
+SAME = (pl.col("key") == pl.col("key").shift()).fill_null(False)
 
 
 def numbered(column: str) -> Rule:
-    wanted = pl.when(_SAME).then(pl.col(column).shift() + 1).otherwise(0)
+    wanted = pl.when(SAME).then(pl.col(column).shift() + 1).otherwise(0)
     return Rule(
         pl.col(column).ne_missing(wanted),
         said(f"{column} {{}} stands in the place of {{}}", column, wanted),
@@ -69,13 +69,13 @@ BATCH = (
         "seconds from 0 on, the end after the start",
     ),
     Rule(
-        _SAME & (pl.col("start_s") < pl.col("end_s").shift()),
+        SAME & (pl.col("start_s") < pl.col("end_s").shift()),
         said("a batch starts at {} s, before the end of the one before it", "start_s"),
         "one batch after the other",
     ),
     Rule((pl.col("outputs") < 1).fill_null(True), listed(("outputs",)), "one output at least"),
     Rule(
-        pl.col("warmup").is_null() | (_SAME & pl.col("warmup") & ~pl.col("warmup").shift()),
+        pl.col("warmup").is_null() | (SAME & pl.col("warmup") & ~pl.col("warmup").shift()),
         said("warmup of batch {} is {}", "iteration", "warmup"),
         "the warm-up batches first, then the others",
     ),
@@ -131,7 +131,7 @@ ANSWER = (
         "no more",
     ),
     Rule(
-        _SAME & (pl.col("asked_output_tokens").is_null() != pl.col("asked_output_tokens").shift().is_null()),
+        SAME & (pl.col("asked_output_tokens").is_null() != pl.col("asked_output_tokens").shift().is_null()),
         said("asked_output_tokens is {} beside {}", "asked_output_tokens", pl.col("asked_output_tokens").shift()),
         "a length for all requests of a point, or for none",
     ),
