@@ -20,12 +20,13 @@ ROUNDED_S = 1e-5
 FAR_S = 10.0
 """The sampler's readings begin 1 s before a point and go on for 1 s after it; further off they are another's."""
 
+KNOWN = ("key", "point", "duration_s", "warmup_batches", "sourced")
+"""What is known of a point beside its tables: its index, `duration_s` of its point.json, the warm-up batches that its
+sweep asks for, and the devices that run.json has a source of."""
+
 
 def require_text(recorded: Recorded, known: pl.DataFrame) -> None:
-    """Raises RecordError, which names the file, unless the tables of each text point agree.
-
-    `known`, one row a point: key, point, duration_s (point.json), sourced (the devices that run.json has a source of).
-    """
+    """Raises RecordError, which names the file, unless the tables of each text point agree; `known`: KNOWN."""
     iterations, requests = recorded.iterations, recorded.requests
     _rows(recorded, "iterations", iterations, (numbered("iteration"), *ITERATION))
     _rows(recorded, "requests", requests, (numbered("request"), *REQUEST, *ANSWER))
@@ -37,10 +38,7 @@ def require_text(recorded: Recorded, known: pl.DataFrame) -> None:
 
 
 def require_diffusion(recorded: Recorded, known: pl.DataFrame) -> None:
-    """Raises RecordError, which names the file, unless the tables of each diffusion point agree.
-
-    `known` as in `require_text`, and warmup_batches.
-    """
+    """Raises RecordError, which names the file, unless the tables of each diffusion point agree; `known`: KNOWN."""
     batches, requests = recorded.iterations, recorded.requests
     _rows(recorded, "iterations", batches, (numbered("iteration"), *BATCH))
     _rows(recorded, "requests", requests, (numbered("request"), *REQUEST))

@@ -169,13 +169,13 @@ def _figures(facts: pl.DataFrame) -> pl.DataFrame:
     parts = [pl.DataFrame(schema={"key": KEY})]
     if text.height:
         recorded = Recorded.read(_folders(text), text=True)
-        agreement.require_text(recorded, text)
+        agreement.require_text(recorded, text.select(agreement.KNOWN))
         figures = metrics.text(recorded, text.select(metrics.SIZES.names()))
         preempted = conditions.of_iterations(recorded.iterations, _windows(figures))
         parts.append(_with_conditions(figures, recorded).join(preempted, on="key", how="left", maintain_order="left"))
     if diffusion.height:
         recorded = Recorded.read(_folders(diffusion), text=False)
-        agreement.require_diffusion(recorded, diffusion)
+        agreement.require_diffusion(recorded, diffusion.select(agreement.KNOWN))
         parts.append(_with_conditions(metrics.diffusion(recorded, diffusion.select("key")), recorded))
     return pl.concat(parts, how="diagonal_relaxed")
 
