@@ -53,7 +53,7 @@ HOSTILE = "</script><script>alert(1)</script>"
 
 def parts_of(joules: float) -> dict[str, float]:
     """100 prompt tokens that take a fifth of a response's energy, and 400 output tokens."""
-    figures = {"mean_prompt_tokens": 100.0, "mean_output_tokens": 400.0}
+    figures = {"mean_prompt_tokens": 100.0, "mean_output_tokens": 400.0, "response_output_tokens": 400.0}
     figures["queue_energy_per_output_token_j"] = 0.95 * joules / 400
     each_token = {"output": joules / 400, "prompt": 0.2 * joules / 100, "decoded": 0.8 * joules / 400}
     for name, each in each_token.items():
@@ -61,6 +61,7 @@ def parts_of(joules: float) -> dict[str, float]:
             figures[f"energy_per_{name}_token{bound}_j"] = each * share
     for bound, share in (("", 1.0), ("_low", 0.97), ("_high", 1.04)):
         figures[f"energy_per_output_token{bound}_j"] = joules / 400 * share
+        figures[f"plain_energy_per_output_token{bound}_j"] = joules / 400 * share
     return figures
 
 
