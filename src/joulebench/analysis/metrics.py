@@ -169,7 +169,9 @@ def _with_energy(found: pl.DataFrame, blocks: pl.DataFrame, energy: pl.DataFrame
         energy_j=end_j - start_j,
         queue_energy_j=end_j - meters.energy_j(found, "queue_start_s"),
         integrated_j=integrated_j,
-    ).join(meters.points(), on="key", how="left", maintain_order="left")
+    )
+    for part in (meters.points(), meters.update_gaps_s(found)):
+        table = table.join(part, on="key", how="left", maintain_order="left")
     cut = blocks.with_columns(counter_j=meters.energy_j(blocks, "end_s")).join(
         table.select("key", "start_s", "counter_start_j"), on="key", how="left", maintain_order="left"
     )
