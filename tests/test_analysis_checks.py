@@ -160,6 +160,17 @@ BROKEN: dict[str, tuple[str, Any]] = {
     # A fifth of the window draws 460 W on average, the rest 400.
     "flagged: drift": ("energy", watts(400 + 60 * (pl.col("time_s") < 5.5).cast(pl.Float64) + 8 * (SECOND % 2))),
     "flagged: wide interval": ("energy", watts(200 + 600 * (SECOND // 4 % 2))),
+    # After the first four, one answer in each of the first three seconds, and 3 of 4 is no turnover.
+    "flagged: few turnovers (0.75, at least 1)": (
+        "iterations",
+        pl.when(pl.col("iteration") == LENGTH)
+        .then(BATCH)
+        .when(pl.col("iteration").is_in([20, 40, 60]))
+        .then(1)
+        .otherwise(0)
+        .cast(pl.Int32)
+        .alias("finished"),
+    ),
     # 3 of 4 in every second step: 3.5 on average.
     "flagged: batch not filled (87.5 %, at least 95 %)": (
         "iterations",

@@ -35,6 +35,7 @@ _CONDITIONS: dict[str, type[pl.DataType]] = {
     "clock_min_mhz": pl.Float64,
     "poll_gap_s": pl.Float64,
     "counter_updates": pl.Int64,
+    "turnovers": pl.Float64,
     "preemptions": pl.Int64,
     "requests_failed": pl.Int64,
     "answers_cut": pl.Int64,

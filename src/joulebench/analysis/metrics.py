@@ -43,6 +43,7 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
     blocks = windows.blocks(served.lazy()).collect()
     blocks = blocks.with_columns(total_tokens=pl.col("output_tokens") + pl.col("prompt_tokens"))
     sums = blocks.group_by("key").agg(whole_sum(name) for name in ("finished", "running_s", "duration_s"))
+    mixes = _prompt_per_output(requests.lazy(), sizes.lazy()).collect().join(found.select("key", "filled"), on="key")
     table, drawn = _with_energy(found, blocks, recorded.energy)
     parts = [
         sums,
@@ -51,7 +52,7 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
         latency.request_latency(requests, found),
         _mean_lengths(requests.lazy()).collect(),
         ratios(drawn, _TEXT_RATIOS),
-        adjusted_energy(drawn, _prompt_per_output(requests.lazy(), sizes.lazy()).collect()),
+        adjusted_energy(drawn, mixes),
         drifts(drawn, "output_tokens"),
     ]
     for part in parts:
@@ -62,6 +63,7 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
             queue_energy_per_output_token_j=_ratio("queue_energy_j", "queue_output_tokens"),
             mean_batch_size=_ratio("running_s", "duration_s"),
             window_responses=pl.col("finished"),
+            turnovers=_ratio("finished", "filled"),
             window=pl.when(pl.col("start_s").is_not_null()).then(pl.lit("stationary")),
         )
         .with_columns(
@@ -72,7 +74,7 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
             *((pl.col(f"output_tokens{bound}_per_s") / length).alias(f"responses{bound}_per_s") for bound in BOUNDS),
             queue_energy_per_response_j=pl.col("queue_energy_per_output_token_j") * length,
         )
-        .drop("finished")
+        .drop("finished", "filled")
     )
 
 
