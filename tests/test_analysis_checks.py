@@ -140,6 +140,9 @@ SECOND = (pl.col("time_s") - 0.5).ceil() - 1
 """Of the window, which opens at 0.5 s: that in which the time before a poll lies."""
 OF_REQUEST_9 = pl.col("iteration") == 29
 """Its last iteration: it is of the third batch."""
+ENDED_S = pl.col("request").replace_strict({0: 0.5, 1: 0.5, 2: 0.5, 3: 0.5, 4: 1.0, 5: 2.0, 6: 3.0}, default=None)
+ANSWER = pl.col("request").replace_strict({0: 10, 1: 10, 2: 10, 3: 10, 4: 10, 5: 30, 6: 50}, default=None)
+"""When the only answers end of a point that has hardly a turnover, and their tokens."""
 BROKEN: dict[str, dict[str, Any]] = {
     "invalid: other processes (2, at most 1)": {
         "energy": pl.when(between(9, 10)).then(2).otherwise(1).cast(pl.Int32).alias("processes"),
@@ -176,6 +179,22 @@ BROKEN: dict[str, dict[str, Any]] = {
     # A fifth of the window draws 460 W on average, the rest 400.
     "flagged: drift": {"energy": watts(400 + 60 * (pl.col("time_s") < 5.5).cast(pl.Float64) + 8 * (SECOND % 2))},
     "flagged: wide interval": {"energy": watts(200 + 600 * (SECOND // 4 % 2))},
+    # After the first four answers one in each of the first three seconds, and no other: 3 of 4 are no turnover.
+    "flagged: few turnovers (0.75, at least 1)": {
+        "iterations": pl.when(pl.col("iteration") == LENGTH - 1)
+        .then(BATCH)
+        .when(pl.col("iteration").is_in([19, 39, 59]))
+        .then(1)
+        .otherwise(0)
+        .cast(pl.Int32)
+        .alias("finished"),
+        "requests": [
+            ENDED_S.alias("finished_s"),
+            pl.when(ENDED_S.is_not_null()).then(pl.lit("finished")).otherwise(pl.lit("aborted")).alias("status"),
+            ANSWER.cast(pl.Int32).alias("output_tokens"),
+            ANSWER.fill_null(LENGTH).cast(pl.Int32).alias("asked_output_tokens"),
+        ],
+    },
     # 3 of 4 in every second step: 3.5 on average.
     "flagged: batch not filled (87.5 %, at least 95 %)": {
         "iterations": (3 + pl.col("iteration") % 2).cast(pl.Int32).alias("running"),

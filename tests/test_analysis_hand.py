@@ -163,6 +163,7 @@ def test_energy_and_speed_of_the_stationary_window(text_row: dict[str, Any]) -> 
     assert text_row["energy_per_response_j"] == pytest.approx(775 / 13 * 5)
     assert text_row["responses_per_s"] == pytest.approx(13 / 4 / 5)
     assert text_row["window_responses"] == 3
+    assert text_row["turnovers"] == pytest.approx(3 / 2)
     # 2 running but for the half second that ended at 5.0, with 1: (3.5 x 2 + 0.5 x 1) / 4.
     assert text_row["mean_batch_size"] == pytest.approx(7.5 / 4)
     # 250 W over 0.65 responses a second.

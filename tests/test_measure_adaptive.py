@@ -16,18 +16,18 @@ from joulebench import config, datasets, models, records
 from joulebench.analysis.energy import Headline
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import read_energy
-from joulebench.engines.base import Prepared, Step
+from joulebench.engines.base import Prepared, Step, Times
 from joulebench.measure import adaptive, diffusion, sweep, text
 from joulebench.measure.diffusion import batches
-from joulebench.measure.ends import prompt_per_output
 from joulebench.measure.load import Load, Progress
 from joulebench.measure.run import measure
+from joulebench.measure.sample import sample_tokens
 from joulebench.measure.session import Session
 from joulebench.measure.text import closed_loop
 from joulebench.meters.base import COLUMNS
 from joulebench.meters.following import Following
 from joulebench.meters.sampling import Sampling
-from joulebench.records import BATCHES, ENERGY, ITERATIONS
+from joulebench.records import BATCHES, ENERGY, ITERATIONS, SampleTokens
 from joulebench.spec import run_spec
 from joulebench.sweeps import Adaptive, Sweep
 
@@ -113,8 +113,9 @@ class Clockwork:
                 step.finished[request] = self.steps
         return step
 
-    def abort(self) -> None:
+    def abort(self) -> dict[int, Times]:
         self.left.clear()
+        return {}
 
     def close(self) -> None: ...
 
@@ -181,7 +182,7 @@ def test_the_stop_rule_is_handed_the_blocks_that_counters_have_passed(
     assert asked.made == [(0.03, 0.9, 3.0)]
     # The turnover ends at 1.008 s, and steps of 0.25 s make blocks of 1 s. At the first check after 3 s, at 4.258 s,
     # three blocks are there; at 5.258 s four. Two requests at once, a token a step each, two prompts of 10 a second.
-    (block_s, drawn_j, outputs, asked_prompts, ratio), longer = asked.handed
+    (block_s, drawn_j, outputs, asked_prompts, ratio, turnovers), longer = asked.handed
     assert block_s == pytest.approx([1.0, 1.0, 1.0])
     # The power has doubled at 3.008 s, the end of the second block; what the counter's last tenth of it shows is a mix.
     assert drawn_j == pytest.approx([100.0, 100.0, 200.0], abs=5.0)
@@ -189,6 +190,7 @@ def test_the_stop_rule_is_handed_the_blocks_that_counters_have_passed(
     assert outputs == [8, 8, 8]
     assert asked_prompts == [20, 20, 20]
     assert ratio == 10 / 4
+    assert turnovers == [1, 1, 1]  # two answers a second
     assert longer[1] == pytest.approx([*drawn_j, 200.0], abs=1e-3)
     assert load.ended_by == "precision"
     assert load.ended == 5.25 + 1 / 128
@@ -262,7 +264,9 @@ def test_answers_that_the_model_ends_have_no_known_ratio(world: World, monkeypat
     asked = Asked(monkeypatch, enough_at=1)
     serve(world, Clockwork(world), 2, protocol(), prompts(ignore_end=False))
     assert len(asked.handed[0]) == 3
-    assert prompt_per_output([Prepared("a", 10, 4, True), Prepared("b", 20, 8, True)]) == 30 / 12
+    assert sample_tokens([Prepared("a", 10, 4, True), Prepared("b", 20, 8)]) is None
+    told = sample_tokens([Prepared("a", 10, 4, True), Prepared("b", 20, 8, True)])
+    assert told == SampleTokens(requests=2, prompt_tokens=30, output_tokens=12)
 
 
 def test_the_real_rule_stops_what_is_steady_and_not_what_is_not(world: World) -> None:

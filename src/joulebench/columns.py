@@ -131,6 +131,7 @@ _MEANINGS = {
     "poll_gap_s": "Longest time between two readings of one device.",
     "update_gap_s": "Longest time in which the counter of a device did not move.",
     "counter_updates": "How often the energy counter moved in the window.",
+    "turnovers": "How often as many responses ended in the window as fill the batch; null for images and videos.",
     "preemptions": "Requests thrown out of memory in the window, their tokens computed again.",
     "requests_failed": "Requests that failed.",
     "answers_cut": "Answers that ended before the length that they were made to have.",

@@ -36,6 +36,7 @@ _CONDITIONS: dict[str, type[pl.DataType]] = {
     "poll_gap_s": pl.Float64,
     "update_gap_s": pl.Float64,
     "counter_updates": pl.Int64,
+    "turnovers": pl.Float64,
     "preemptions": pl.Int64,
     "requests_failed": pl.Int64,
     "answers_cut": pl.Int64,
