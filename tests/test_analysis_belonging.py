@@ -245,7 +245,12 @@ TEXT_DAMAGES: dict[str, tuple[str, Change, str]] = {
     "a length not asked for": (
         "requests",
         where(row(5), "asked_output_tokens", None),
-        "asked_output_tokens is null beside ",
+        "requests have asked_output_tokens, expected all where the spec's output_length",
+    ),
+    "lengths not asked for": (
+        "requests",
+        lambda f: f.with_columns(asked_output_tokens=pl.lit(None, pl.Int32)),
+        "0 of {rows} requests have asked_output_tokens, expected all where the spec's output_length gives",
     ),
     "no prompt": (
         "requests",
@@ -292,10 +297,15 @@ TEXT_DAMAGES: dict[str, tuple[str, Change, str]] = {
         lambda f: f.with_columns(source=pl.when(row(99)).then(None).otherwise("source")),
         "gpu:0 is read from ",
     ),
+    "another source": (
+        "energy",
+        lambda f: f.with_columns(source=pl.lit("guess")),
+        "gpu:0 is read from guess, expected the source that run.json has of it (machine.energy_sources)",
+    ),
     "no source": (
         "energy",
         lambda f: f.with_columns(source=pl.lit(None, pl.String)),
-        "no source of gpu:0, expected the one that run.json has (machine.energy_sources)",
+        "gpu:0 is read from null, expected the source that run.json has of it (machine.energy_sources)",
     ),
     "another clock": ("energy", lambda f: f.with_columns(time_s=col("time_s") + 1000), "gpu:0 was read from 999.0"),
     "a clock of before": (

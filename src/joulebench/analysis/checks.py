@@ -56,9 +56,7 @@ _INTERVAL: dict[str, Any] = {
     "form": _SHARE,
     "says": "The energy per response is not known any better: half the width of its 95 % interval.",
 }
-_INTERVAL_UNKNOWN = pl.when(pl.col("energy_per_response_j").is_not_null()).then(
-    pl.col("energy_per_response_low_j").is_null().cast(pl.Int64)
-)
+_INTERVAL_UNKNOWN = pl.col("energy_per_response_j").is_not_null() & pl.col("energy_per_response_low_j").is_null()
 
 CHECKS = (
     Check(
@@ -233,7 +231,7 @@ CHECKS = (
     Check(
         name="interval not known",
         fact="interval_unknown",
-        value=_INTERVAL_UNKNOWN,
+        value=_INTERVAL_UNKNOWN.cast(pl.Int64),
         flags=0,
         form="",
         says="The energy per response has no interval: its window holds fewer than 3 blocks, or whole batches.",

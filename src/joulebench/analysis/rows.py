@@ -130,11 +130,6 @@ ANSWER = (
         said("an answer of {} tokens was asked to have {}", "output_tokens", "asked_output_tokens"),
         "no more",
     ),
-    Rule(
-        SAME & (pl.col("asked_output_tokens").is_null() != pl.col("asked_output_tokens").shift().is_null()),
-        said("asked_output_tokens is {} beside {}", "asked_output_tokens", pl.col("asked_output_tokens").shift()),
-        "a length for all requests of a point, or for none",
-    ),
 )
 
 POLL = (
