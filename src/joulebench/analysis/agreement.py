@@ -22,7 +22,7 @@ FAR_S = 10.0
 
 KNOWN = ("key", "point", "duration_s", "lengths_given", "warmup_batches", "sources")
 """What is known of a point beside its tables: its index, `duration_s` of its point.json, whether its spec gives the
-answers their lengths, the warm-up batches that its sweep asks for, and run.json's sources: device and source of each."""
+answers their lengths, the warm-up batches that its sweep asks for, and run.json's energy sources, by device."""
 
 
 def require_text(recorded: Recorded, known: pl.DataFrame) -> None:
