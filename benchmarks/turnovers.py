@@ -1,4 +1,4 @@
-"""Windows of few turnovers: python benchmarks/turnovers.py [RUNS] (800: 4 to 7 minutes of a core).
+"""Windows of few turnovers: python benchmarks/turnovers.py [RUNS] (800: 5 minutes of a core).
 
 A turnover is as many finished requests as fill the batch. Simulated recordings (simulated.py) of B = 512 and 1,024,
 with the lengths of the 500 sampled chat requests as they were served (drawn with replacement, so that each run has a
@@ -77,6 +77,8 @@ def cases() -> list[Case]:
         Case("20 B", 1024, times(2.5), 500, sample),
         Case("20 B, 5,000 requests", 512, times(2.5), 5000, sample),
         Case("20 B, 5,000 requests", 1024, times(2.5), 5000, sample),
+        Case("20 B, 5,000 requests", 128, times(2.5), 5000, sample),
+        Case("80 B, 5,000 requests", 256, times(10.0), 5000, sample),
         Case("80 B, 5,000 requests", 1024, times(10.0), 5000, sample),
         Case("8 B, log-normal lengths", 1024, H100, 500, None),
         Case("80 B, log-normal, 5,000 requests", 1024, times(10.0), 5000, None),
