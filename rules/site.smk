@@ -14,6 +14,7 @@ rule site:
     params:
         hardware=PLAN.compared(),
         publish_flagged=PLAN.config.publish_flagged,
+        card_spread={name: PLAN.card_spread(name) for name in PLAN.compared()},
         services={name: service.source for name, service in PLAN.services.items()},
     script:
         "../workflow/scripts/site.py"

@@ -62,6 +62,6 @@ rule choices:
     log:
         "logs/{hardware}/choices.log",
     params:
-        config=lambda wc: PLAN.choices(),
+        config=lambda wc: PLAN.choices(wc.hardware),
     script:
         "../workflow/scripts/choices.py"

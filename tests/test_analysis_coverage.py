@@ -14,7 +14,6 @@ from simulated import Recording, simulate
 
 from joulebench import records
 from joulebench.analysis import drift, intervals, metrics
-from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import Recorded
 
 RUNS = 200
@@ -115,12 +114,11 @@ def test_a_recording_is_cut_as_the_records_of_a_real_one_are(tmp_path: Path) -> 
     }
     for name, rows in tables.items():
         records.write_parquet(rows, tmp_path / f"{name}.parquet")
-    schema = {"key": KEY, "max_batch_size": pl.Int64, "run": pl.Int64, "sampled": pl.Int64}
-    sizes = pl.DataFrame({"key": [0], "max_batch_size": [64], "run": [0], "sampled": [500]}, schema=schema)
+    sizes = pl.DataFrame([{"key": 0, "max_batch_size": 64, "run": "0", "sampled": 500}], schema=metrics.SIZES)
     row = metrics.text(Recorded.read({0: tmp_path}, text=True), sizes).row(0, named=True)
     blocks = run.blocks(run.turned_s, 20.0)
     found = intervals.ratio(blocks.energy_j, blocks.output_tokens)
     assert blocks.s.size == 20
-    assert row["energy_per_output_token_j"] == pytest.approx(found.value, rel=1e-9)
-    assert row["energy_per_output_token_high_j"] == pytest.approx(found.value + found.half_width, rel=1e-9)
+    assert row["plain_energy_per_output_token_j"] == pytest.approx(found.value, rel=1e-9)
+    assert row["plain_energy_per_output_token_high_j"] == pytest.approx(found.value + found.half_width, rel=1e-9)
     assert row["drift_z"] == pytest.approx(drift.geweke(blocks.energy_j, blocks.output_tokens))

@@ -11,7 +11,7 @@ from scipy.signal import lfilter
 from scipy.special import ndtr
 
 from joulebench import records, tables
-from joulebench.analysis import metrics
+from joulebench.analysis import lengths, metrics
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.latency import batch_latency, request_latency
 from joulebench.analysis.recorded import Recorded
@@ -108,7 +108,7 @@ def row(tmp_path: Path) -> dict[str, Any]:
     }
     for name, frame in frames.items():
         records.write_parquet(frame, tmp_path / f"{name}.parquet")
-    sizes = pl.DataFrame({"key": [0], "max_batch_size": [2], "run": ["a"], "sampled": [2]}).cast({"key": KEY})
+    sizes = pl.DataFrame([{"key": 0, "max_batch_size": 2, "run": "a", "sampled": 2}], schema=metrics.SIZES)
     return metrics.text(Recorded.read({0: tmp_path}, text=True), sizes).row(0, named=True)
 
 
@@ -116,12 +116,16 @@ def test_energy_of_prompt_and_decoded_tokens_is_told_apart(row: dict[str, Any]) 
     expected = {
         "energy_per_decoded_token": DECODED_J,
         "energy_per_prompt_token": PROMPT_J,
-        "adjusted_energy_per_output_token": DECODED_J + 40 / 20 * PROMPT_J,
+        "energy_per_output_token": DECODED_J + 40 / 20 * PROMPT_J,
+        "energy_per_response": 10 * DECODED_J + 20 * PROMPT_J,  # the two sampled: 40 prompt tokens, 20 asked
     }
     for name, joules in expected.items():
         assert [row[f"{name}{bound}_j"] for bound in tables.BOUNDS] == pytest.approx([joules] * 3)
+    assert row["estimate"] == "adjusted"
     # The window's own mix is another.
-    assert row["energy_per_output_token_j"] != pytest.approx(expected["adjusted_energy_per_output_token"], rel=0.01)
+    assert row["plain_energy_per_output_token_j"] != pytest.approx(expected["energy_per_output_token"], rel=0.01)
+    assert row["plain_energy_per_output_token_j"] * row["output_tokens_per_s"] == pytest.approx(row["power_w"])
+    assert row["plain_energy_per_response_j"] * row["responses_per_s"] == pytest.approx(row["power_w"])
 
 
 @pytest.mark.parametrize(("count", "known"), [(2, False), (3, True)])
@@ -141,24 +145,38 @@ def test_three_batches_are_enough_for_an_interval(tmp_path: Path, count: int, kn
         assert (low, high) == ((pytest.approx(value), pytest.approx(value)) if known else (None, None))
 
 
-def mixes(requests: list[tuple[int, int, int, int | None]], runs: list[str], sampled: int) -> list[float | None]:
-    """Of requests (key, request, prompt tokens, asked output tokens) of points 0, 1 .. of `runs`."""
+def samples(
+    requests: list[tuple[int, int, int, int | None]], runs: list[str], sampled: int, **told: list[float | None]
+) -> list[tuple[float | None, float | None]]:
+    """Mean prompt and output tokens of each point's sample, of points 0, 1 .. of `runs`.
+
+    `requests`: (key, request, prompt tokens, asked output tokens).
+    """
     rows = pl.LazyFrame(requests, schema=["key", "request", "prompt_tokens", "asked_output_tokens"], orient="row")
-    sizes = pl.LazyFrame({"key": range(len(runs)), "run": runs, "sampled": [sampled] * len(runs)})
-    found = metrics._prompt_per_output(rows.cast({"key": KEY}), sizes.cast({"key": KEY})).collect()
+    known = [{"key": key, "run": run, "sampled": sampled} for key, run in enumerate(runs)]
+    sizes = pl.DataFrame(known, schema=metrics.SIZES).with_columns(
+        pl.Series(name, values, pl.Float64) for name, values in told.items()
+    )
+    found = lengths.sample_lengths(rows.cast({"key": KEY}), sizes.lazy()).collect()
     assert found["key"].to_list() == list(range(len(runs)))
-    return found["prompt_per_output"].to_list()
+    return found.select("sample_prompt_tokens", "sample_output_tokens").rows()
 
 
 def test_the_mix_of_a_run_is_that_of_its_whole_sample() -> None:
     # Point 1 alone came through the sample of 2, and began again: 30 prompt tokens to 10. Point 2 is another run's.
     served = [(0, 0, 10, 4), (1, 0, 10, 4), (1, 1, 20, 6), (1, 2, 10, 4), (2, 0, 10, 4)]
-    assert mixes(served, ["a", "a", "b"], 2) == [3.0, 3.0, None]
+    assert samples(served, ["a", "a", "b"], 2) == [(15.0, 5.0), (15.0, 5.0), (None, None)]
+
+
+def test_what_the_records_say_of_the_sample_needs_no_point_that_served_it() -> None:
+    told = {"sample_prompt_tokens": [None, None, 7.0], "sample_output_tokens": [None, None, 3.5]}
+    served = [(0, 0, 10, 4), (1, 0, 10, 4), (2, 0, 10, 4)]
+    assert samples(served, ["a", "a", "b"], 2, **told) == [(None, None), (None, None), (7.0, 3.5)]
 
 
 def test_answers_that_end_by_themselves_have_no_known_mix() -> None:
-    assert mixes([(0, 0, 10, None), (0, 1, 20, None)], ["a"], 2) == [None]
-    assert mixes([(0, 0, 10, 5), (0, 1, 20, None)], ["a"], 2) == [None]
+    assert samples([(0, 0, 10, None), (0, 1, 20, None)], ["a"], 2) == [(None, None)]
+    assert samples([(0, 0, 10, 5), (0, 1, 20, None)], ["a"], 2) == [(None, None)]
 
 
 def test_the_leaderboard_leaves_the_intervals_of_latencies_to_the_points() -> None:

@@ -32,7 +32,8 @@ def point(batch: int, joules: float | None, tpot: float | None, half: float | No
 
 
 def both(batch: int, joules: float, ttft: float | None, tpot: float | None, **more: Any) -> Any:
-    return point(batch, joules, 0.01, submission_ttft_p99_s=ttft, tpot_p99_s=tpot, **more)
+    medians = {"submission_ttft_p50_s": ttft}
+    return point(batch, joules, 0.01, **{**medians, "submission_ttft_p99_s": ttft, "tpot_p99_s": tpot, **more})
 
 
 def advice(*rows: Any, targets: Any = None, services: Any = None, **options: Any) -> list[dict[str, Any]]:
@@ -103,9 +104,32 @@ def test_every_latency_of_a_service_has_to_be_kept() -> None:
     assert found["latency"] == "submission_ttft_p99_s = 1.9; tpot_p99_s = 0.09"
 
 
-def test_the_least_latency_is_that_of_the_services_first_metric() -> None:
-    found = of_both(both(1, 9.0, 0.5, 0.01), both(2, 8.0, 0.4, 0.02), both(4, 8.0, 0.4, 0.03))
-    assert found["least_latency_batch_size"] == 2
+def test_the_least_latency_is_the_median_of_the_services_first_metric() -> None:
+    """Of the 99th percentiles B = 4 has the least: three requests that were lucky."""
+    rows = [
+        both(1, 9.0, 0.5, 0.01, submission_ttft_p50_s=0.20),
+        both(2, 8.0, 0.4, 0.02, submission_ttft_p50_s=0.10),
+        both(4, 8.5, 0.3, 0.03, submission_ttft_p50_s=0.15),
+    ]
+    found = of_both(*rows)
+    assert (found["least_latency_batch_size"], found["least_latency_tied_with"]) == (2, None)
+    assert found["saves_against_least_latency_percent"] == 0.0
+
+
+def test_points_whose_median_latency_is_not_told_apart_from_the_least_are_named() -> None:
+    spread = {"tpot_p50_low_s": 0.08, "tpot_p50_high_s": 0.13}
+    rows = [point(1, 10.0, 0.1, **spread), point(2, 8.0, 0.12, tpot_p50_low_s=0.11, tpot_p50_high_s=0.14)]
+    found = one(*rows, point(4, 5.0, 0.15))
+    assert (found["least_latency_batch_size"], found["least_latency_tied_with"]) == (1, "B = 2")
+
+
+def test_points_of_different_cards_are_tied_within_what_cards_differ_by() -> None:
+    """5.00 and 5.10 J are 2 % apart, 5.25 J 5 %."""
+    rows = [point(8, 5.0, 0.1, card="aa"), point(16, 5.1, 0.1, card="bb"), point(32, 5.25, 0.1, card="bb")]
+    assert one(*rows)["tied_with"] is None
+    assert one(*rows, card_spread=0.03)["tied_with"] == "B = 16"
+    same = [{**row, "card": "aa"} for row in rows]
+    assert one(*same, card_spread=0.03)["tied_with"] is None
 
 
 def test_what_none_meets_is_told_by_the_nearest() -> None:

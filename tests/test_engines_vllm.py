@@ -69,6 +69,12 @@ class Core:
         prometheus = Some(record=None)  # left in, it would be called
         self.logger_manager = Some(stat_loggers=[*(one(None, 0) for one in loggers), prometheus])
         self.get_tokenizer = Tokenizer
+        self.output_processor = self
+
+    @property
+    def request_states(self) -> dict[str, Any]:
+        """vLLM keys them by names of its own."""
+        return {f"{name}-0a1b": Some(external_req_id=name, stats=told) for name, (_, _, told) in self.states.items()}
 
     def rendered(self, asked: dict[str, Any]) -> dict[str, Any]:
         if "prompt" not in asked:
@@ -247,8 +253,12 @@ def test_what_was_aborted_counts_for_nothing_and_closing_twice_is_once(monkeypat
     engine.submit(0, one)
     engine.submit(1, three)
     engine.step()
-    engine.abort()
-    assert (core.aborted, core.has_unfinished_requests()) == (["1", "2"], False)
+    engine.submit(2, three)
+    # The first two got a token at 1 s, the third has not been admitted; none was finished.
+    dropped = {0: Times(0.25, 1.0, None), 1: Times(0.25, 1.0, None), 2: Times(None, None, None)}
+    assert engine.abort() == dropped
+    assert engine.abort() == {}
+    assert (core.aborted, core.has_unfinished_requests()) == (["1", "2", "3"], False)
     engine.submit(0, two)  # the same id again
     step = engine.step()
     assert (step.running, step.finished, step.output_tokens, step.prompt_tokens) == (1, {0: 1}, 1, 2)

@@ -53,7 +53,7 @@ HOSTILE = "</script><script>alert(1)</script>"
 
 def parts_of(joules: float) -> dict[str, float]:
     """100 prompt tokens that take a fifth of a response's energy, and 400 output tokens."""
-    figures = {"mean_prompt_tokens": 100.0, "mean_output_tokens": 400.0}
+    figures = {"mean_prompt_tokens": 100.0, "mean_output_tokens": 400.0, "response_output_tokens": 400.0}
     figures["queue_energy_per_output_token_j"] = 0.95 * joules / 400
     each_token = {"output": joules / 400, "prompt": 0.2 * joules / 100, "decoded": 0.8 * joules / 400}
     for name, each in each_token.items():
@@ -61,6 +61,7 @@ def parts_of(joules: float) -> dict[str, float]:
             figures[f"energy_per_{name}_token{bound}_j"] = each * share
     for bound, share in (("", 1.0), ("_low", 0.97), ("_high", 1.04)):
         figures[f"energy_per_output_token{bound}_j"] = joules / 400 * share
+        figures[f"plain_energy_per_output_token{bound}_j"] = joules / 400 * share
     return figures
 
 
@@ -106,6 +107,7 @@ def best(points: pl.DataFrame) -> pl.DataFrame:
         rank=pl.lit(1, pl.Int64),
         meets_latency_target=pl.col("model") != MISTRAL,
         latency_target=pl.col("task").replace_strict(TARGETS),
+        tied_with=pl.lit(None, pl.String),
     ).select(tables.LEADERBOARD.names())
 
 
@@ -381,6 +383,47 @@ def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-c", program, tmp_path, f"{seed}.svg"], check=True, env=environment)
         found.append((tmp_path / f"{seed}.svg").read_bytes())
     assert found[0] == found[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="fontconfig's file tells vl-convert where fonts are on Linux alone")
+def test_the_fonts_of_the_system_change_nothing(tmp_path: Path) -> None:
+    chart = draw("energy_per_response", example())
+    render.save(chart, [tmp_path / "here.svg", tmp_path / "here.png"])
+    (tmp_path / "chart.json").write_text(json.dumps(chart.to_dict()))
+    program = (
+        "import sys; from pathlib import Path; import altair as alt; from joulebench.figures import render; "
+        "chart = alt.Chart.from_json(Path('chart.json').read_text()); "
+        "render.save(chart, [Path(sys.argv[1] + '.svg'), Path(sys.argv[1] + '.png')]); "
+        "chart.config.font = 'Liberation Sans'; render.save(chart, [Path(sys.argv[1] + '.liberation.svg')])"
+    )
+    for system, fonts in {"none": [], "foreign": foreign_fonts()}.items():
+        folder = tmp_path / f"{system}.fonts"
+        folder.mkdir()
+        for number, font in enumerate(fonts):
+            (folder / f"{number}.ttf").write_bytes(font)
+        (tmp_path / f"{system}.conf").write_text(f"<fontconfig><dir>{folder}</dir></fontconfig>")
+        environment = {**os.environ, "FONTCONFIG_FILE": str(tmp_path / f"{system}.conf")}
+        subprocess.run([sys.executable, "-c", program, system], check=True, env=environment, cwd=tmp_path)
+    for suffix in (".svg", ".png"):
+        found = [(tmp_path / name).with_suffix(suffix).read_bytes() for name in ("here", "none", "foreign")]
+        assert found[0] == found[1] == found[2], suffix
+    # The foreign fonts do reach vl-convert: a chart that asks for their name is drawn with them.
+    assert (tmp_path / "none.liberation.svg").read_bytes() != (tmp_path / "foreign.liberation.svg").read_bytes()
+
+
+def foreign_fonts() -> list[bytes]:
+    """Our fonts, twice as wide, as "Liberation Sans": what a system may hold under the name."""
+    found = []
+    ours, other = (f"{name} Sans".encode("utf-16-be") for name in ("Joulebench", "Liberation"))
+    for path in sorted((Path(render.__file__).parent / "fonts").glob("*.ttf")):
+        font = bytearray(path.read_bytes().replace(ours, other))
+        entry = font.index(b"head", 12)
+        units_per_em = int.from_bytes(font[entry + 8 : entry + 12]) + 18
+        assert int.from_bytes(font[units_per_em : units_per_em + 2]) == 2048
+        font[units_per_em : units_per_em + 2] = (1024).to_bytes(2)
+        found.append(bytes(font))
+    assert len(found) == 2
+    return found
 
 
 def test_the_png_has_two_pixels_a_point(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def best(model: str, tokens: float | None, energy_j: float | None, task: str = "
         "energy_source": "nvml_counter",
         "max_batch_size": 64,
         "energy_per_response_j": energy_j,
-        "mean_output_tokens": tokens,
+        "response_output_tokens": tokens,
         "meets_latency_target": True,
         "repeats": 1,
     }

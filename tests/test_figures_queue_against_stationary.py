@@ -29,9 +29,9 @@ def point(**changes: Any) -> dict[str, Any]:
         "verdict": "valid",
         "energy_source": "nvml_counter",
         "energy_per_response_j": 100.0,
-        "energy_per_output_token_j": 0.5,
-        "energy_per_output_token_low_j": 0.45,
-        "energy_per_output_token_high_j": 0.55,
+        "plain_energy_per_output_token_j": 0.5,
+        "plain_energy_per_output_token_low_j": 0.45,
+        "plain_energy_per_output_token_high_j": 0.55,
         "queue_energy_per_output_token_j": 0.45,
         "measured_on": "2026-11-21",
     } | changes
@@ -76,7 +76,7 @@ def test_one_is_emphasised_and_lies_in_the_panel_wherever_the_ratios_are(tmp_pat
 
 
 def test_a_wide_interval_is_cut_and_stretches_the_axis_by_a_tenth_at_most() -> None:
-    chart = drawn(point(energy_per_output_token_low_j=0.01, energy_per_output_token_high_j=0.99))
+    chart = drawn(point(plain_energy_per_output_token_low_j=0.01, plain_energy_per_output_token_high_j=0.99))
     low, high = chart.to_dict()["concat"][0]["layer"][0]["encoding"]["y"]["scale"]["domain"]
     assert 0.7 < low < 0.8
     assert 1.1 < high < 1.2
@@ -85,7 +85,7 @@ def test_a_wide_interval_is_cut_and_stretches_the_axis_by_a_tenth_at_most() -> N
 
 
 def test_an_interval_that_holds_nothing_reaches_the_top() -> None:
-    chart = drawn(point(energy_per_output_token_low_j=-0.1))
+    chart = drawn(point(plain_energy_per_output_token_low_j=-0.1))
     low, high = chart.to_dict()["concat"][0]["layer"][0]["encoding"]["y"]["scale"]["domain"]
     assert {row["high"] for row in rows(chart, "queue")} == {high}
     assert {low < row["low"] < row["ratio"] for row in rows(chart, "queue")} == {True}

@@ -16,18 +16,18 @@ from joulebench import config, datasets, models, records
 from joulebench.analysis.energy import Headline
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import read_energy
-from joulebench.engines.base import Prepared, Step
+from joulebench.engines.base import Prepared, Step, Times
 from joulebench.measure import adaptive, diffusion, sweep, text
 from joulebench.measure.diffusion import batches
-from joulebench.measure.ends import prompt_per_output
 from joulebench.measure.load import Load, Progress
 from joulebench.measure.run import measure
+from joulebench.measure.sample import sample_tokens
 from joulebench.measure.session import Session
 from joulebench.measure.text import closed_loop
 from joulebench.meters.base import COLUMNS
 from joulebench.meters.following import Following
 from joulebench.meters.sampling import Sampling
-from joulebench.records import BATCHES, ENERGY, ITERATIONS
+from joulebench.records import BATCHES, ENERGY, ITERATIONS, SampleTokens
 from joulebench.spec import run_spec
 from joulebench.sweeps import Adaptive, Sweep
 
@@ -113,8 +113,9 @@ class Clockwork:
                 step.finished[request] = self.steps
         return step
 
-    def abort(self) -> None:
+    def abort(self) -> dict[int, Times]:
         self.left.clear()
+        return {}
 
     def close(self) -> None: ...
 
@@ -263,7 +264,9 @@ def test_answers_that_the_model_ends_have_no_known_ratio(world: World, monkeypat
     asked = Asked(monkeypatch, enough_at=1)
     serve(world, Clockwork(world), 2, protocol(), prompts(ignore_end=False))
     assert len(asked.handed[0]) == 3
-    assert prompt_per_output([Prepared("a", 10, 4, True), Prepared("b", 20, 8, True)]) == 30 / 12
+    assert sample_tokens([Prepared("a", 10, 4, True), Prepared("b", 20, 8)]) is None
+    told = sample_tokens([Prepared("a", 10, 4, True), Prepared("b", 20, 8, True)])
+    assert told == SampleTokens(requests=2, prompt_tokens=30, output_tokens=12)
 
 
 def test_the_real_rule_stops_what_is_steady_and_not_what_is_not(world: World) -> None:

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from joulebench.engines.base import Prepared, Step
+from joulebench.engines.base import Prepared, Step, Times
 from joulebench.measure import text
 from joulebench.measure.diffusion import batches
-from joulebench.measure.load import Load, Progress
+from joulebench.measure.load import Load, Progress, Request
 from joulebench.measure.order import serving_order
 from joulebench.measure.text import closed_loop
 from joulebench.records import BATCHES, ITERATIONS
@@ -55,9 +55,10 @@ class Clockwork:
                 del self.left[request]
         return step
 
-    def abort(self) -> None:
+    def abort(self) -> dict[int, Times]:
         self.waiting.clear()
         self.left.clear()
+        return {}
 
     def close(self) -> None:
         pass
@@ -196,3 +197,20 @@ def test_what_a_broken_batch_left_is_kept() -> None:
     requests, iterations = load.tables()
     assert iterations.height == 2
     assert requests["status"].to_list() == ["finished"] * 4 + ["aborted"] * 2
+
+
+def test_the_first_output_of_what_is_aborted_is_recorded() -> None:
+    """vLLM tells it when a request is dropped, and not before: request 1 had one, request 2 was not admitted."""
+
+    class Late(Clockwork):
+        def abort(self) -> dict[int, Times]:
+            super().abort()
+            return {1: Times(11.0, 12.5, None), 2: Times(None, None, None)}
+
+    load = Load(0, ITERATIONS, started=10.0)
+    load.requests = [Request(10, 10.0), Request(10, 10.0), Request(10, 10.0)]
+    closed_loop(Late(), prompts(1), load, 1, Fixed(kind="fixed", requests=1), 0, ignore)
+    requests = load.tables()[0][:3]
+    assert requests["admitted_s"].to_list() == [None, 1.0, None]
+    assert requests["first_output_s"].to_list() == [None, 2.5, None]
+    assert requests["status"].to_list() == ["aborted"] * 3

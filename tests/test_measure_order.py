@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from joulebench import config, sweeps
-from joulebench.engines.base import Prepared, Step
+from joulebench.engines.base import Prepared, Step, Times
 from joulebench.measure.order import serving_order
 from joulebench.measure.session import Session
 from joulebench.measure.sweep import Sweep
@@ -46,8 +46,9 @@ class Noting:
         done.output_tokens = done.first_tokens = len(new)
         return done
 
-    def abort(self) -> None:
+    def abort(self) -> dict[int, Times]:
         self.new.clear()
+        return {}
 
     def generate(self, batch: Sequence[Prepared]) -> int:
         self.served += [int(str(one.prompt)) for one in batch]

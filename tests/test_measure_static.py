@@ -53,8 +53,7 @@ def figures(folder: Path, iterations: pl.DataFrame) -> dict[str, Any]:
     tables = {"iterations": iterations, "requests": requests(), "energy": energy()}
     for name, table in tables.items():
         records.write_parquet(table, folder / f"{name}.parquet")
-    known = {"key": [0], "max_batch_size": [2], "run": [0], "sampled": [8]}
-    sizes = pl.DataFrame(known, schema_overrides={"key": metrics.windows.KEY})
+    sizes = pl.DataFrame([{"key": 0, "max_batch_size": 2, "run": "0", "sampled": 8}], schema=metrics.SIZES)
     return metrics.text(Recorded.read({0: folder}, text=True), sizes).row(0, named=True)
 
 

@@ -55,12 +55,22 @@ class Slurm(Strict):
     )
 
 
+class CardSpread(Strict):
+    """How far two cards of one kind may differ in the same work: rows of different cards are told apart beyond it."""
+
+    percent: Annotated[float, Field(ge=0, lt=100, allow_inf_nan=False)]
+    source: Annotated[str, StringConstraints(min_length=1)]
+
+
 class Hardware(Strict):
     """A machine kind: what its device must report itself as, and its thermal design power."""
 
     device: Literal["cpu", "cuda"]
     reports_as: str | None = Field(None, description="What the device's own name must contain, in any case.")
     tdp_w: PositiveFloat | None = Field(None, description="Watts of one device. Null on a CPU: CodeCarbon's table.")
+    card_spread: CardSpread | None = Field(
+        None, description="How far two of its cards may differ in the same work. Null: not known, taken as 0."
+    )
     slurm: Slurm = Field(default_factory=Slurm, description="What a measuring job asks for, where Slurm runs it.")
 
 

@@ -163,6 +163,7 @@ class Plan:
         return {
             "specs": {str(cell.folder): self.spec(cell).hash for cell in self.cells(hardware)},
             "tdp_w": self.config.hardware[hardware].tdp_w,
+            "card_spread": self.card_spread(hardware),
             "publish_flagged": self.config.publish_flagged,
             "targets": self._targets(),
         }
@@ -177,10 +178,17 @@ class Plan:
         """What recommendations are made for beside the tasks' own targets: the presets, and the config's."""
         return SERVICES | self.config.services
 
-    def choices(self) -> dict[str, Any]:
-        """What the frontier and the recommendations take from the config, as `digest`; the services by their hash."""
+    def card_spread(self, hardware: str) -> float:
+        """The share by which two cards of `hardware` may differ in the same work; 0 where the config does not say."""
+        known = self.config.hardware[hardware].card_spread
+        return 0.0 if known is None else known.percent / 100
+
+    def choices(self, hardware: str) -> dict[str, Any]:
+        """What the frontier and the recommendations of one hardware take from the config, as `digest`; the services by
+        their hash."""
         services = {name: service.model_dump(mode="json") for name, service in self.services.items()}
         return {
+            "card_spread": self.card_spread(hardware),
             "publish_flagged": self.config.publish_flagged,
             "targets": self._targets(),
             "services": hashlib.sha256(json.dumps(services).encode()).hexdigest(),

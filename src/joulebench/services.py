@@ -59,6 +59,10 @@ _V51 = (
     f"MLPerf Inference v5.1, datacenter, server scenario: {_CONF} at 001712e; "
     "NVIDIA, Blackwell Ultra Sets New Inference Records in MLPerf Debut, 2025-09-09"
 )
+_V60 = (
+    f"MLPerf Inference v6.0, datacenter, server scenario: {_CONF} at 001712e; "
+    "MLCommons, GPT-OSS 120B and DeepSeek-R1 interactive, mlcommons.org/2026/03/mlperf-inference-gpt-oss"
+)
 
 SERVICES: dict[str, Service] = {
     "mlperf-llama3.1-8b": _text(_V51, 2.0, 0.1),
@@ -69,6 +73,7 @@ SERVICES: dict[str, Service] = {
     "mlperf-llama3.1-405b": _text(_V50, 6.0, 0.175),
     "mlperf-llama3.1-405b-interactive": _text(_V51, 4.5, 0.08),
     "mlperf-deepseek-r1": _text(_V51, 2.0, 0.08),
+    "mlperf-deepseek-r1-interactive": _text(_V60, 1.5, 0.015),
     "mlperf-sdxl": Service(
         tasks=("text-to-image",),
         at_most=(LatencyTarget(metric="latency", quantile=99, at_most_s=20.0),),
@@ -85,6 +90,6 @@ the same. Arrivals are not MLPerf's: it draws them from a Poisson process, and t
 another has finished. So nobody waits here because many came at once, and the time to the first token is rather a lower
 bound of what the server scenario would see at the same throughput.
 
-Left out: DeepSeek-R1 interactive (1.5 s, 15 ms), which is in later files of MLPerf's but was not confirmed for v5.1;
-GPT-J and Whisper, whose tasks are others.
+Left out: GPT-OSS-120B and Qwen3-VL-235B, new in v6.0, whose limits could not be read in MLPerf's own file; GPT-J and
+Whisper, whose tasks are others.
 """

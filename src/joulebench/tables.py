@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from joulebench.errors import UserError
-from joulebench.records import write_text
+from joulebench.files import write_text
 
 SIGNIFICANT_DIGITS = 6
 QUANTILES = (50, 90, 95, 99)
@@ -34,6 +34,7 @@ _CONDITIONS: dict[str, type[pl.DataType]] = {
     "clock_mean_mhz": pl.Float64,
     "clock_min_mhz": pl.Float64,
     "poll_gap_s": pl.Float64,
+    "update_gap_s": pl.Float64,
     "counter_updates": pl.Int64,
     "turnovers": pl.Float64,
     "preemptions": pl.Int64,
@@ -51,6 +52,7 @@ _POINT: dict[str, type[pl.DataType]] = {
     "weights": pl.String,
     "hardware": pl.String,
     "device": pl.String,
+    "card": pl.String,
     "engine": pl.String,
     "dtype": pl.String,
     "gpus": pl.Int64,
@@ -64,10 +66,12 @@ _POINT: dict[str, type[pl.DataType]] = {
     "verdict": pl.String,
     "unchecked": pl.String,
     "energy_source": pl.String,
+    "estimate": pl.String,
     **_interval("energy_per_response", "j"),
     **_interval("energy_per_output_token", "j"),
+    **_interval("plain_energy_per_response", "j"),
+    **_interval("plain_energy_per_output_token", "j"),
     **_interval("energy_per_total_token", "j"),
-    **_interval("adjusted_energy_per_output_token", "j"),
     **_interval("energy_per_prompt_token", "j"),
     **_interval("energy_per_decoded_token", "j"),
     "queue_energy_per_response_j": pl.Float64,
@@ -75,14 +79,17 @@ _POINT: dict[str, type[pl.DataType]] = {
     "net_energy_per_response_j": pl.Float64,
     "net_energy_per_output_token_j": pl.Float64,
     "idle_power_w": pl.Float64,
+    "loaded_idle_power_w": pl.Float64,
     **_interval("power", "w"),
     "integrated_power_ratio": pl.Float64,
     "tdp_estimate_j": pl.Float64,
     **_interval("output_tokens", "per_s"),
     **_interval("responses", "per_s"),
+    "response_output_tokens": pl.Float64,
     "mean_prompt_tokens": pl.Float64,
     "mean_output_tokens": pl.Float64,
     **{column: dtype for name in LATENCIES for column, dtype in _quantiles(name).items()},
+    "ttft_share": pl.Float64,
     "window": pl.String,
     "window_s": pl.Float64,
     "window_responses": pl.Int64,
@@ -104,9 +111,12 @@ _POINTS_ONLY = {
     "repeat",
     "ended_by",
     "unchecked",
+    "ttft_share",
     *_CONDITIONS,
     *(f"{name}_p{q}{bound}_s" for name in LATENCIES for q in QUANTILES for bound in BOUNDS if bound),
 }
+
+_TIED: dict[str, type[pl.DataType]] = {"tied_with": pl.String}
 
 _POOLED: dict[str, type[pl.DataType]] = {
     "repeats": pl.Int64,
@@ -115,7 +125,7 @@ _POOLED: dict[str, type[pl.DataType]] = {
 }
 
 LEADERBOARD = pl.Schema(
-    _VERDICT | {name: dtype for name, dtype in _POINT.items() if name not in _POINTS_ONLY} | _POOLED
+    _VERDICT | {name: dtype for name, dtype in _POINT.items() if name not in _POINTS_ONLY} | _POOLED | _TIED
 )
 """leaderboard.csv: one row a task and model, the best point of it, its repeats pooled (analysis.repeats).
 `rank` counts within a task. The intervals of the latencies, and what the checks look at, are in points.csv alone."""
@@ -146,6 +156,7 @@ _CHOICE: dict[str, type[pl.DataType]] = {
     "model": pl.String,
     "variant": pl.String,
     "hardware": pl.String,
+    "card": pl.String,
     "engine": pl.String,
     "dtype": pl.String,
     "gpus": pl.Int64,
@@ -177,6 +188,7 @@ RECOMMENDATIONS = pl.Schema(
         **_interval("saves_against_least_latency", "percent"),
         "least_latency_batch_size": pl.Int64,
         "least_latency_variant": pl.String,
+        "least_latency_tied_with": pl.String,
         **_interval("saves_against_largest_batch", "percent"),
         "largest_batch_size": pl.Int64,
         "largest_variant": pl.String,
@@ -248,9 +260,13 @@ TABLES: dict[str, pl.Schema] = {
 
 def write_csv(frame: pl.DataFrame, schema: pl.Schema, path: Path) -> None:
     """Write `frame` with the columns and types of `schema`, whole or not at all."""
+    write_text(rounded(frame, schema).write_csv(), path)
+
+
+def rounded(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """The columns of `schema`, with the digits that `write_csv` writes."""
     columns = [pl.col(name).cast(dtype) for name, dtype in schema.items()]
-    rounded = frame.select(columns).with_columns(pl.col(pl.Float64).round_sig_figs(SIGNIFICANT_DIGITS))
-    write_text(rounded.write_csv(), path)
+    return frame.select(columns).with_columns(pl.col(pl.Float64).round_sig_figs(SIGNIFICANT_DIGITS))
 
 
 def read_csv(path: Path, schema: pl.Schema) -> pl.DataFrame:

@@ -16,10 +16,10 @@ from joulebench.tables import PARETO, POINTS, RECOMMENDATIONS, read_csv, write_c
 def main(hardware: str, points_csv: Path, pareto_csv: Path, recommendations_csv: Path, log: Path) -> None:
     with journal(log, f"choices of {hardware}"):
         plan = Plan(handed_over())
-        flagged, targets = plan.config.publish_flagged, plan.latency_targets
+        flagged, targets, spread = plan.config.publish_flagged, plan.latency_targets, plan.card_spread(hardware)
         points = read_csv(points_csv, POINTS)
-        best = frontier(points, targets, flagged)
-        advice = recommendations(points, targets, plan.services, flagged)
+        best = frontier(points, targets, flagged, spread)
+        advice = recommendations(points, targets, plan.services, flagged, spread)
         write_csv(best, PARETO, pareto_csv)
         write_csv(advice, RECOMMENDATIONS, recommendations_csv)
         none = advice.filter(pl.col("max_batch_size").is_null()).height

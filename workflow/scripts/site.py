@@ -4,8 +4,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from joulebench.files import write_text
 from joulebench.journal import journal
-from joulebench.records import write_text
 from joulebench.site import page
 from joulebench.tables import TABLES, read_csv
 
@@ -15,16 +15,18 @@ def main(
     tables: Mapping[str, Sequence[Path]],
     publish_flagged: bool,
     services: Mapping[str, str | None],
+    card_spread: Mapping[str, float],
     out: Path,
     log: Path,
 ) -> None:
-    """`tables`: name -> its file for each of `hardware`; `services`: name -> where its targets are from."""
+    """`tables`: name -> its file for each of `hardware`; `services`: name -> where its targets are from;
+    `card_spread`: by hardware."""
     with journal(log, "site"):
         read = {
             name: {table: read_csv(paths[place], TABLES[table]) for table, paths in tables.items()}
             for place, name in enumerate(hardware)
         }
-        write_text(page(read, publish_flagged, services), out)
+        write_text(page(read, publish_flagged, services, card_spread), out)
         logging.info("%s: %.1f MB", out, out.stat().st_size / 1e6)
 
 
@@ -37,6 +39,7 @@ if "snakemake" in globals():
         {name: [Path(file) for file in files] for name, files in given.items()},
         job.params.publish_flagged,
         job.params.services,
+        job.params.card_spread,
         Path(job.output[0]),
         Path(job.log[0]),
     )

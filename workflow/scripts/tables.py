@@ -8,12 +8,12 @@ import polars as pl
 from joulebench.analysis.conditions import read_machine
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.points import WantedRun, points
-from joulebench.analysis.verdicts import USABLE, VALID, fired
+from joulebench.analysis.verdicts import USABLE, fired, trusted
 from joulebench.errors import UserError
 from joulebench.journal import journal
 from joulebench.plan import Plan
 from joulebench.resolved import handed_over
-from joulebench.tables import CHECKS, LEADERBOARD, LEFT_OUT, POINTS, write_csv
+from joulebench.tables import CHECKS, LEADERBOARD, LEFT_OUT, POINTS, rounded, write_csv
 
 
 def main(
@@ -31,17 +31,17 @@ def main(
         probed = None if machine_json is None else read_machine(machine_json)
         wanted = [WantedRun(cell.folder, plan.spec(cell), tdp_w, probed) for cell in plan.cells(hardware)]
         table, left_out = points(wanted)
+        table = rounded(table, POINTS)  # as points.csv has them, from which everything else is made
         for row in left_out.iter_rows(named=True):
             logging.warning("left out: %s %s: %s", row["task"], row["run"], row["reason"])
         if table.is_empty():
             raise UserError(f"{hardware}: no run was measured as the config says; see what was left out above")
-        targets = {name: task.latency_target for name, task in plan.config.tasks.items()}
-        best = leaderboard(table, targets, plan.config.publish_flagged)
+        best = leaderboard(table, plan.latency_targets, plan.config.publish_flagged, plan.card_spread(hardware))
         write_csv(left_out, LEFT_OUT, left_out_csv)
         write_csv(fired(table), CHECKS, checks_csv)
         write_csv(table, POINTS, points_csv)
         write_csv(best, LEADERBOARD, leaderboard_csv)
-        doubtful = table.filter(pl.col("status").is_in(USABLE) & (pl.col("verdict") != VALID)).height
+        doubtful = table.filter(pl.col("status").is_in(USABLE) & ~trusted(publish_flagged=False)).height
         if doubtful:
             logging.warning("%d points are flagged or invalid: %s says why", doubtful, checks_csv)
         logging.info("%d points, %d rows on the leaderboard", table.height, best.height)

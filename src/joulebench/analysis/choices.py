@@ -50,6 +50,20 @@ class Interval:
         """Whether any value lies in both, their ends included."""
         return self.low <= other.high and other.low <= self.high
 
+    def spread(self, share: float) -> "Interval":
+        """With both its ends moved out by `share` of them."""
+        return Interval(self.low * (1 - share), self.high * (1 + share))
+
+
+def tied(one: Row, other: Row, column: str, card_spread: float) -> bool:
+    """Whether two points are not told apart in the figure `column`: their intervals have a value in common.
+
+    Where they were measured on different cards, which may differ by `card_spread` (a share) in the same work, each
+    interval is widened by half of it at either end.
+    """
+    share = card_spread / 2 if one.get("card") != other.get("card") else 0.0
+    return Interval.of(one, column).spread(share).meets(Interval.of(other, column).spread(share))
+
 
 def order(row: Row) -> tuple[int, str]:
     """Of points that are equally good, that of least `order` comes first: the smaller batch, then by the variant."""

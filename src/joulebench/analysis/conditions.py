@@ -32,7 +32,7 @@ def of_energy(energy: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
     temperature_start_c, temperature_end_c: means over the first and the last tenth of the window. clock_mean_mhz,
     clock_min_mhz. poll_gap_s: the longest time between two polls of one device, those that straddle the window's ends
     too. counter_updates: polls at which a counter had moved, of the device that has the fewest. Null where the
-    records do not say.
+    records do not say. The longest time between two updates of a counter is energy.Headline's to tell.
     """
     bounds = windows.lazy().drop_nulls().select("key", w0="start_s", w1="end_s")
     before = {name: pl.col(name).shift().over("key", "device") for name in ("time_s", "energy_j")}
@@ -119,16 +119,22 @@ def read_machine(path: Path) -> Machine:
 
 
 def idle_power_w(used: Machine, probed: Machine | None) -> float | None:
-    """What the GPUs of a run draw when nothing is asked of them, W, summed; None without GPUs or without a probe.
+    """What the GPUs of a run draw with nothing on them, W, summed; None without GPUs, or where one was not probed.
 
-    `used`: the machine of run.json; `probed`: results/{hardware}/machine.json. A GPU that was probed itself counts as
-    it was; another of that hardware as the mean of those that were.
+    `used`: the machine of run.json; `probed`: results/{hardware}/machine.json. Another card's is no stand-in.
     """
-    found = {gpu.get("uuid"): gpu["idle_power_w"] for gpu in _devices(probed) if gpu.get("idle_power_w") is not None}
-    if not used.devices or not found:
-        return None
-    mean = sum(found.values()) / len(found)
-    return float(sum(found.get(gpu.get("uuid"), mean) for gpu in used.devices))
+    found = {gpu.get("uuid"): gpu.get("idle_power_w") for gpu in _devices(probed)}
+    own = [found.get(gpu.get("uuid")) for gpu in used.devices]
+    return None if not own or None in own else float(sum(own))  # type: ignore[arg-type]
+
+
+CARD_DIGITS = 8
+
+
+def card(used: Machine) -> str | None:
+    """The GPUs of a run by the first digits of their UUIDs, joined with `+`; None where any is not known."""
+    digits = [str(gpu.get("uuid") or "").removeprefix("GPU-")[:CARD_DIGITS] for gpu in used.devices]
+    return "+".join(digits) if digits and all(digits) else None
 
 
 def _devices(machine: Machine | None) -> Sequence[Mapping[str, float]]:

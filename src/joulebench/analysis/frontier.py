@@ -11,6 +11,8 @@ each of these that is on the frontier, is on it too. Every point that is left ou
 tied with it, and has no say in what else is left out. `tied_with` names the other points of the frontier that a point
 is tied with.
 
+Points of different cards of one kind are told apart only beyond what cards differ by (choices.tied).
+
 Latency is what the task's target is about; without a target, the median time per output token of a text task, and the
 median latency of a batch of the others. Batch sizes, variants and parallelism of a model all compete.
 """
@@ -20,7 +22,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from joulebench import tables
-from joulebench.analysis.choices import Interval, Row, choices, latency_column, named, order
+from joulebench.analysis.choices import Row, choices, latency_column, named, order, tied
 from joulebench.names import TaskName
 from joulebench.services import LatencyTarget
 
@@ -28,12 +30,16 @@ ENERGY, LATENCY = "energy_per_response_j", "latency_s"
 
 
 def frontier(
-    points: pl.DataFrame, targets: Mapping[TaskName, LatencyTarget | None], publish_flagged: bool = False
+    points: pl.DataFrame,
+    targets: Mapping[TaskName, LatencyTarget | None],
+    publish_flagged: bool = False,
+    card_spread: float = 0.0,
 ) -> pl.DataFrame:
     """The frontier of each task and model (tables.PARETO), sorted by task, model and latency.
 
-    `points`: tables.POINTS, of one piece of hardware; `targets`: task -> its latency target, or None. Points compete
-    as analysis.choices pools them: usable ones that have both an energy and a latency.
+    `points`: tables.POINTS, of one piece of hardware; `targets`: task -> its latency target, or None;
+    `card_spread`: the share by which its cards differ. Points compete as analysis.choices pools them: usable ones that
+    have both an energy and a latency.
     """
     pooled = choices(points, publish_flagged)
     of = {str(task): target for task, target in targets.items()}
@@ -47,19 +53,22 @@ def frontier(
             **{f"latency{bound}_s": pl.col(f"{name}{bound}_s") for bound in tables.BOUNDS},
         )
         for _, of_model in competing.group_by("model", maintain_order=True):
-            parts.append(_table(_frontier(list(of_model.iter_rows(named=True)))))
+            parts.append(_table(_frontier(list(of_model.iter_rows(named=True)), card_spread)))
     return pl.concat(parts).sort("task", "model", LATENCY, ENERGY, "max_batch_size", "variant")
 
 
-def _frontier(rows: list[Row]) -> list[Row]:
+def _frontier(rows: list[Row], card_spread: float) -> list[Row]:
+    def same(one: Row, other: Row) -> bool:
+        return all(tied(one, other, figure, card_spread) for figure in (ENERGY, LATENCY))
+
     on_it: list[Row] = []
     for row in sorted(rows, key=lambda row: (row[LATENCY], row[ENERGY], order(row))):
-        if all(_tied(row, other) for other in on_it if _beats(other, row)):
+        if all(same(row, other) for other in on_it if _beats(other, row)):
             on_it.append(row)
     return [
         {
             **row,
-            "tied_with": "; ".join(named(other, row) for other in on_it if other is not row and _tied(row, other)),
+            "tied_with": "; ".join(named(other, row) for other in on_it if other is not row and same(row, other)),
         }
         for row in on_it
     ]
@@ -68,10 +77,6 @@ def _frontier(rows: list[Row]) -> list[Row]:
 def _beats(one: Row, other: Row) -> bool:
     no_worse = bool(one[ENERGY] <= other[ENERGY] and one[LATENCY] <= other[LATENCY])
     return no_worse and (one[ENERGY], one[LATENCY]) != (other[ENERGY], other[LATENCY])
-
-
-def _tied(one: Row, other: Row) -> bool:
-    return all(Interval.of(one, figure).meets(Interval.of(other, figure)) for figure in (ENERGY, LATENCY))
 
 
 def _table(rows: list[Row]) -> pl.DataFrame:

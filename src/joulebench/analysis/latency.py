@@ -54,8 +54,10 @@ def batch_latency(batches: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
 
 
 def request_latency(requests: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
-    """Quantiles of the requests of a text point: key, ttft_p50_s ..., submission_ttft, tpot, latency.
+    """Quantiles of the requests of a text point: key, ttft_p50_s ..., submission_ttft, tpot, latency; and ttft_told.
 
+    ttft_told: how many first outputs in the window were recorded, of which TTFT is told. An engine that tells them at a
+    request's end alone leaves out those of the requests that were aborted, and the longest waits with them.
     ttft and submission_ttft: from admission and from submission to the first output, of requests whose first
     output lies in the window. tpot: (finish - first output) / (output tokens - 1), of finished requests of more
     than one token, and latency: from submission to finish, of finished ones, both where the finish lies in the
@@ -73,7 +75,8 @@ def request_latency(requests: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFra
         "tpot": ((done - first) / (tokens - 1), ended & (tokens > 1), "finished_s"),
         "latency": (done - pl.col("submitted_s"), ended, "finished_s"),
     }
-    figures = bounds.select("key")
+    told = rows.filter(opened).group_by("key", maintain_order=True).agg(ttft_told=pl.len()).collect()
+    figures = bounds.select("key").join(told, on="key", how="left", maintain_order="left")
     for name, (value, wanted, at_s) in samples.items():
         observed = rows.filter(wanted).select("key", _section(at_s), value=value).collect()
         figures = figures.join(_quantiles(observed, name), on="key", how="left", maintain_order="left")
@@ -126,7 +129,8 @@ def _reached(value: Floats, weight: Floats | None) -> Floats:
     """The values whose cumulative weight reaches each quantile's share; in rising order where they have weights."""
     found: Floats
     if weight is None:
-        found = np.sort(value)[-(-_Q * value.size // 100) - 1]
+        ranks = -(-_Q * value.size // 100) - 1
+        found = np.partition(value, ranks)[ranks]
     else:
         cumulative = np.cumsum(weight)
         found = value[np.searchsorted(100 * cumulative, _Q * cumulative[-1])]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from joulebench import tables
-from joulebench.analysis.choices import choices
+from joulebench.analysis.choices import choices, tied
 from joulebench.analysis.verdicts import USABLE
 from joulebench.names import TaskName
 from joulebench.services import LatencyTarget
@@ -14,17 +14,22 @@ _GROUP = ("task", "model")
 
 
 def leaderboard(
-    points: pl.DataFrame, targets: Mapping[TaskName, LatencyTarget | None], publish_flagged: bool = False
+    points: pl.DataFrame,
+    targets: Mapping[TaskName, LatencyTarget | None],
+    publish_flagged: bool = False,
+    card_spread: float = 0.0,
 ) -> pl.DataFrame:
     """The best point of each task and model (tables.LEADERBOARD), sorted by task, rank and model.
 
-    `points`: tables.POINTS; `targets`: task -> its latency target, None where every point will do. Only points whose
-    verdict is `valid` are taken, with `publish_flagged` flagged ones too, and the repeats of a point are pooled
-    (analysis.choices). Of a model's points, variants too, the best is the one of least energy per response that meets
-    the target; where none of those has an energy, the one of most responses per second. Where none meets the target,
-    it is the one of least latency, and without a rank. A model without any such point keeps a row, with the reason of
-    its first point, no figures and no rank. Points that are equally good: the smaller batch size comes first, then
-    the variant's name. Equal energies share a rank.
+    `points`: tables.POINTS; `targets`: task -> its latency target, None where every point will do; `card_spread`: the
+    share by which the hardware's cards differ (choices.tied). Only points whose verdict is `valid` are taken, with
+    `publish_flagged` flagged ones too, and the repeats of a point are pooled (analysis.choices). Of a
+    model's points, variants too, the best is the one of least energy per response that meets the target; where none of
+    those has an energy, the one of most responses per second. Where none meets the target, it is the one of least
+    latency, and without a rank. A model without any such point keeps a row, with the reason of its first point, no
+    figures and no rank. Points that are equally good: the smaller batch size comes first, then the variant's name.
+    Equal energies share a rank; `tied_with` names the models of the task whose energy is not told
+    apart from this one's, their intervals overlapping.
     """
     order = ["max_batch_size", "variant"]
     best = (
@@ -49,9 +54,27 @@ def leaderboard(
         rank=pl.col("energy").rank("min").over("task"),
         reason=pl.when(left_out).then("verdict").otherwise("reason"),
     )
-    return ranked.sort("task", "rank", "model", nulls_last=[False, True, False]).select(
-        pl.col(name).cast(dtype) for name, dtype in tables.LEADERBOARD.items()
-    )
+    ordered = ranked.sort("task", "rank", "model", nulls_last=[False, True, False])
+    ties = pl.Series("tied_with", _ties(ordered, card_spread), dtype=pl.String)
+    return ordered.with_columns(ties).select(pl.col(name).cast(dtype) for name, dtype in tables.LEADERBOARD.items())
+
+
+def _ties(ordered: pl.DataFrame, card_spread: float) -> list[str | None]:
+    """For each row, the models of its task that its energy per response is not told apart from."""
+    rows = ordered.to_dicts()
+    known = [row for row in rows if row["rank"] is not None]
+    return [
+        "; ".join(
+            other["model"]
+            for other in known
+            if row["rank"] is not None
+            and other is not row
+            and other["task"] == row["task"]
+            and tied(row, other, "energy_per_response_j", card_spread)
+        )
+        or None
+        for row in rows
+    ]
 
 
 def _judged(points: pl.DataFrame, targets: Mapping[TaskName, LatencyTarget | None]) -> pl.DataFrame:

@@ -1,31 +1,52 @@
 """The figures of points: what was served and drawn over a window, divided.
 
-Per response of text: energy per output token x mean output tokens of the point's requests. Hence
-energy per token x tokens per second = power, and energy per response = energy per token x mean length, exactly.
-The intervals per response, of energy and of throughput, take that mean length as given.
+A response of text is the sample's mean one, of L output tokens (analysis.lengths); then
 
-The adjusted energy per output token is that of the mix of prompt and output tokens in the whole sample of requests,
-where the window's own mix is a matter of chance. It tells the energy of a prompt token and of a decoded token apart.
+    plain J per output token    = energy / output tokens of the window
+    adjusted J per output token = the same at the mix of prompt and output tokens that the whole sample has
+    J per output token          = the adjusted one where it is known, else the plain one (`estimate` says which)
+    J per response              = J per output token x L
+    responses per s             = output tokens per s / L
+
+The plain figures keep the identity power = plain J per output token x output tokens per s = plain J per response x
+responses per s, exactly: all of them are of one window. The adjusted ones are of the sample's mix, which a window has
+only by chance. The intervals per response, of energy and of throughput, take L as given, which it is.
 """
 
 import polars as pl
 
-from joulebench.analysis import latency, windows
+from joulebench.analysis import latency, lengths, windows
 from joulebench.analysis.conditions import drifts
 from joulebench.analysis.energy import Headline
-from joulebench.analysis.keyed import whole_sum
+from joulebench.analysis.keyed import KEY, whole_sum
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.uncertainty import Figure, adjusted_energy, ratios
 from joulebench.tables import BOUNDS
 
+SIZES = pl.Schema(
+    {
+        "key": KEY,
+        "max_batch_size": pl.Int64,
+        "run": pl.String,
+        "sampled": pl.Int64,
+        "sample_prompt_tokens": pl.Float64,
+        "sample_output_tokens": pl.Float64,
+    }
+)
+"""What is known of a text point: `run`, which the points of one run share; `sampled`, how many requests it may serve;
+and the mean tokens of these, where the records say them."""
+
+ADJUSTED_ESTIMATE, PLAIN_ESTIMATE = "adjusted", "plain"
+"""What the headline energy of a point is."""
+
 _TEXT_RATIOS: dict[Figure, tuple[str, str]] = {
-    ("energy_per_output_token", "j"): ("energy_j", "output_tokens"),
+    ("plain_energy_per_output_token", "j"): ("energy_j", "output_tokens"),
     ("energy_per_total_token", "j"): ("energy_j", "total_tokens"),
     ("power", "w"): ("energy_j", "duration_s"),
     ("output_tokens", "per_s"): ("output_tokens", "duration_s"),
 }
 _DIFFUSION_RATIOS: dict[Figure, tuple[str, str]] = {
-    ("energy_per_response", "j"): ("energy_j", "outputs"),
+    ("plain_energy_per_response", "j"): ("energy_j", "outputs"),
     ("power", "w"): ("energy_j", "duration_s"),
     ("responses", "per_s"): ("outputs", "duration_s"),
 }
@@ -34,8 +55,8 @@ _DIFFUSION_RATIOS: dict[Figure, tuple[str, str]] = {
 def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
     """Figures of text points: one row a key of `sizes`, columns as in tables.POINTS.
 
-    `sizes`: key, max_batch_size, run (the points of one run share it), sampled (how many requests a run may serve).
-    Beside the figures `gpus`, how many GPUs drew the energy, and `missing`, why there are figures that are null.
+    `sizes`: SIZES. Beside the figures `gpus`, how many GPUs drew the energy, and `missing`, why there are figures that
+    are null.
     """
     iterations, requests = recorded.iterations, recorded.requests
     found = windows.text_windows(iterations.lazy(), sizes.lazy()).collect()
@@ -43,39 +64,78 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
     blocks = windows.blocks(served.lazy()).collect()
     blocks = blocks.with_columns(total_tokens=pl.col("output_tokens") + pl.col("prompt_tokens"))
     sums = blocks.group_by("key").agg(whole_sum(name) for name in ("finished", "running_s", "duration_s"))
-    mixes = _prompt_per_output(requests.lazy(), sizes.lazy()).collect().join(found.select("key", "filled"), on="key")
+    opened = served.group_by("key", maintain_order=True).agg(whole_sum("first_tokens").cast(pl.Int64))
     table, drawn = _with_energy(found, blocks, recorded.energy)
+    sample = lengths.sample_lengths(requests.lazy(), sizes.lazy()).collect()
+    mix = pl.col("sample_prompt_tokens") / pl.col("sample_output_tokens")
+    mixes = sample.select("key", prompt_per_output=mix).join(found.select("key", "filled"), on="key")
     parts = [
         sums,
+        opened,
         windows.queue_tokens(iterations.lazy(), found.lazy()).collect(),
         latency.inter_token_latency(served),
         latency.request_latency(requests, found),
-        _mean_lengths(requests.lazy()).collect(),
+        lengths.mean_lengths(requests.lazy()).collect(),
+        lengths.are_given(requests.lazy()).collect(),
+        sample,
         ratios(drawn, _TEXT_RATIOS),
         adjusted_energy(drawn, mixes),
         drifts(drawn, "output_tokens"),
     ]
     for part in parts:
         table = table.join(part, on="key", how="left", maintain_order="left")
-    length = pl.col("mean_output_tokens")
-    return (
+    return _per_response(
         table.with_columns(
+            *_estimated(),
             queue_energy_per_output_token_j=_ratio("queue_energy_j", "queue_output_tokens"),
             mean_batch_size=_ratio("running_s", "duration_s"),
+            ttft_share=pl.min_horizontal(1.0, _ratio("ttft_told", "first_tokens")),
             window_responses=pl.col("finished"),
             turnovers=_ratio("finished", "filled"),
             window=pl.when(pl.col("start_s").is_not_null()).then(pl.lit("stationary")),
         )
-        .with_columns(
-            *(
-                (pl.col(f"energy_per_output_token{bound}_j") * length).alias(f"energy_per_response{bound}_j")
-                for bound in BOUNDS
-            ),
-            *((pl.col(f"output_tokens{bound}_per_s") / length).alias(f"responses{bound}_per_s") for bound in BOUNDS),
-            queue_energy_per_response_j=pl.col("queue_energy_per_output_token_j") * length,
-        )
-        .drop("finished", "filled")
-    )
+    ).drop("finished", "filled", "first_tokens", "ttft_told")
+
+
+def _estimated() -> list[pl.Expr]:
+    """The headline energy per output token, and which estimate it is: the adjusted one where it is known."""
+    adjusted = pl.col("adjusted_energy_per_output_token_j").is_not_null()
+    plain = pl.col("plain_energy_per_output_token_j").is_not_null()
+    figures = [
+        pl.when(adjusted)
+        .then(f"adjusted_energy_per_output_token{bound}_j")
+        .otherwise(f"plain_energy_per_output_token{bound}_j")
+        .alias(f"energy_per_output_token{bound}_j")
+        for bound in BOUNDS
+    ]
+    estimate = pl.when(adjusted).then(pl.lit(ADJUSTED_ESTIMATE)).when(plain).then(pl.lit(PLAIN_ESTIMATE))
+    return [*figures, estimate.alias("estimate")]
+
+
+def _per_response(table: pl.DataFrame) -> pl.DataFrame:
+    """`table` with the figures per token times the length of a response, and `missing` where that is not known."""
+    length = pl.when("given").then("sample_output_tokens").otherwise("mean_output_tokens")
+    table = table.with_columns(response_output_tokens=length)
+    unknown = pl.col("given") & pl.col("response_output_tokens").is_null() & pl.col("start_s").is_not_null()
+    why = pl.when(unknown).then(pl.lit(_NO_LENGTH))
+    length = pl.col("response_output_tokens")
+    each = [
+        (pl.col(f"{kind}energy_per_output_token{bound}_j") * length).alias(f"{kind}energy_per_response{bound}_j")
+        for kind in ("", "plain_")
+        for bound in BOUNDS
+    ]
+    return table.with_columns(
+        *each,
+        *((pl.col(f"output_tokens{bound}_per_s") / length).alias(f"responses{bound}_per_s") for bound in BOUNDS),
+        queue_energy_per_response_j=pl.col("queue_energy_per_output_token_j") * length,
+        missing=pl.concat_str("missing", why, separator="; ", ignore_nulls=True).replace("", None),
+    ).drop("given")
+
+
+_NO_LENGTH = (
+    "no point of the run served the whole sample, and its records do not say how long the sample's answers are: "
+    "no figures per response"
+)
 
 
 def diffusion(recorded: Recorded, keys: pl.DataFrame) -> pl.DataFrame:
@@ -89,50 +149,12 @@ def diffusion(recorded: Recorded, keys: pl.DataFrame) -> pl.DataFrame:
     for part in (sums, waits, ratios(drawn, _DIFFUSION_RATIOS), drifts(drawn, "outputs")):
         table = table.join(part, on="key", how="left", maintain_order="left")
     return table.with_columns(
+        *(pl.col(f"plain_energy_per_response{bound}_j").alias(f"energy_per_response{bound}_j") for bound in BOUNDS),
+        estimate=pl.when(pl.col("plain_energy_per_response_j").is_not_null()).then(pl.lit(PLAIN_ESTIMATE)),
         mean_batch_size=_ratio("outputs", "batches"),
         window_responses=pl.col("outputs"),
         window=pl.when(pl.col("start_s").is_not_null()).then(pl.lit("batches")),
     ).drop("outputs", "batches")
-
-
-def _mean_lengths(requests: pl.LazyFrame) -> pl.LazyFrame:
-    """key, mean_prompt_tokens, mean_output_tokens, over every request of the whole point whose length is known.
-
-    Where the answers are made to have a length, that is all of them, the last ones in flight too: taken over the
-    finished alone, the mean would be too short in a point that was cut off, since long answers are in flight longer
-    (the inspection paradox; with the unfinished counted in, Wald's equation makes it unbiased). Where the model stops
-    by itself, it is the finished ones.
-    """
-    finished = pl.when(pl.col("status") == "finished").then("output_tokens")
-    return (
-        requests.with_columns(output_tokens=pl.coalesce("asked_output_tokens", finished))
-        .filter(pl.col("output_tokens").is_not_null())
-        .group_by("key", maintain_order=True)
-        .agg((whole_sum(name) / pl.len()).alias(f"mean_{name}") for name in ("prompt_tokens", "output_tokens"))
-    )
-
-
-def _prompt_per_output(requests: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
-    """key, prompt_per_output: prompt tokens over asked output tokens of the whole sample that the run serves.
-
-    A point serves all `sampled` requests once before it repeats any (measure/order.py), so that its first `sampled` are
-    the whole sample. Null where no point of the run came so far, or where the model ends its answers itself.
-    """
-    asked = ("prompt_tokens", "asked_output_tokens")
-    tokens = (
-        requests.select("key", "request", pl.col(asked).cast(pl.Int64))
-        .join(sizes.select("key", "run", "sampled"), on="key")
-        .filter(pl.col("request") < pl.col("sampled"))
-        .group_by("run", "key", "sampled", maintain_order=True)
-        .agg(pl.len(), *(whole_sum(name) for name in asked))
-        .filter((pl.col("len") == pl.col("sampled")) & (pl.col("asked_output_tokens") > 0))
-        .group_by("run", maintain_order=True)
-        .first()
-    )
-    mix = pl.col("prompt_tokens") / pl.col("asked_output_tokens")
-    return (
-        sizes.select("key", "run").join(tokens.select("run", prompt_per_output=mix), on="run", how="left").drop("run")
-    )
 
 
 def _with_energy(found: pl.DataFrame, blocks: pl.DataFrame, energy: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -149,7 +171,9 @@ def _with_energy(found: pl.DataFrame, blocks: pl.DataFrame, energy: pl.DataFrame
         energy_j=end_j - start_j,
         queue_energy_j=end_j - meters.energy_j(found, "queue_start_s"),
         integrated_j=integrated_j,
-    ).join(meters.points(), on="key", how="left", maintain_order="left")
+    )
+    for part in (meters.points(), meters.update_gaps_s(found)):
+        table = table.join(part, on="key", how="left", maintain_order="left")
     cut = blocks.with_columns(counter_j=meters.energy_j(blocks, "end_s")).join(
         table.select("key", "start_s", "counter_start_j"), on="key", how="left", maintain_order="left"
     )

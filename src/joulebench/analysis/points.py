@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from joulebench import tables
-from joulebench.analysis import conditions, metrics
+from joulebench.analysis import agreement, belonging, conditions, idle, metrics
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import USABLE, judged
@@ -17,7 +17,7 @@ from joulebench.names import TEXT_TASKS
 from joulebench.records import Machine, Point, Run, point_folder, read_run
 from joulebench.spec import RunSpec
 
-RUNS_AT_ONCE = 10
+RUNS_AT_ONCE = 6
 GROUPS_AT_ONCE = 2
 """Bound the memory: the records of so many runs, and groups of them, are held at a time."""
 
@@ -40,7 +40,8 @@ def points(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
 
     A run is left out when its records were measured under another spec than the config's. Rows are sorted by task,
     model, variant, repeat and point, whatever the order of `wanted`. A point that failed has null figures.
-    Raises RecordError, which names the file, where one is missing or damaged.
+    Raises RecordError, which names the file, where one is missing or damaged, or does not belong with the others
+    (analysis.belonging, analysis.agreement).
     """
     ordered = sorted(
         wanted,
@@ -55,10 +56,9 @@ def points(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
         else:
             left_out.append({"task": one.spec.task, "run": one.spec.run, "reason": _other_spec(run, one)})
     parts = [pl.DataFrame(schema={**tables.POINTS, **_FACTS, **_COMPUTED})]
-    known = [_facts(taken[first : first + RUNS_AT_ONCE]) for first in range(0, len(taken), RUNS_AT_ONCE)]
+    groups = [taken[first : first + RUNS_AT_ONCE] for first in range(0, len(taken), RUNS_AT_ONCE)]
     with ThreadPoolExecutor(GROUPS_AT_ONCE) as pool:
-        for facts, figures in zip(known, pool.map(_figures, known), strict=True):
-            parts.append(facts.join(figures, on="key", how="left", maintain_order="left"))
+        parts += pool.map(_rows, groups)
     table = pl.concat(parts, how="diagonal_relaxed")
     return _finished(table), pl.DataFrame(left_out, schema=tables.LEFT_OUT)
 
@@ -69,6 +69,14 @@ def _other_spec(run: Run, one: WantedRun) -> str:
         f"{one.spec.hash[:12]}; measure it again (snakemake --cores all --force {one.folder / 'run.json'}), "
         "or set the config back to what was measured"
     )
+
+
+def _rows(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
+    """What is known of each point of a group of runs, and its figures."""
+    for one, run in taken:
+        belonging.require(one.folder, run)
+    facts = _facts(taken)
+    return facts.join(_figures(facts), on="key", how="left", maintain_order="left")
 
 
 def _facts(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
@@ -90,6 +98,7 @@ _FACTS = pl.Schema(
         "weights": pl.String(),
         "hardware": pl.String(),
         "device": pl.String(),
+        "card": pl.String(),
         "engine": pl.String(),
         "dtype": pl.String(),
         "max_batch_size": pl.Int64(),
@@ -100,18 +109,25 @@ _FACTS = pl.Schema(
         "measured_on": pl.String(),
         "tdp_w": pl.Float64(),
         "idle_power_w": pl.Float64(),
+        "told_idle_power_w": pl.Float64(),
+        "sample_prompt_tokens": pl.Float64(),
+        "sample_output_tokens": pl.Float64(),
         "clock_step_s": pl.Float64(),
         "on_gpu": pl.Boolean(),
         "run": pl.String(),
         "sampled": pl.Int64(),
         "folder": pl.String(),
+        "point": pl.Int64(),
+        "duration_s": pl.Float64(),
+        "warmup_batches": pl.Int64(),
+        "sourced": pl.List(pl.String()),
     }
 )
-_COMPUTED = {"key": KEY(), "gpus": pl.UInt32(), "missing": pl.String()}
+_COMPUTED = {"key": KEY(), "gpus": pl.UInt32(), "missing": pl.String(), "rest_w": pl.Float64()}
 
 
 def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | None) -> dict[str, Any]:
-    spec = one.spec
+    spec, rest, tokens = one.spec, point.loaded_idle_power_w, point.sample_tokens
     return {
         "task": spec.task,
         "model": spec.model,
@@ -120,6 +136,7 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "weights": spec.weights,
         "hardware": spec.hardware,
         "device": run.machine.device,
+        "card": conditions.card(run.machine),
         "engine": spec.engine,
         "dtype": spec.dtype,
         "max_batch_size": point.max_batch_size,
@@ -130,11 +147,18 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "measured_on": run.started_utc[:10],
         "tdp_w": one.tdp_w if one.tdp_w is not None else run.machine.tdp_w,
         "idle_power_w": conditions.idle_power_w(run.machine, one.probed),
+        "told_idle_power_w": None if rest is None else sum(rest.values()),
+        "sample_prompt_tokens": None if tokens is None else tokens.prompt_tokens / tokens.requests,
+        "sample_output_tokens": None if tokens is None else tokens.output_tokens / tokens.requests,
         "clock_step_s": clock_step_s,
         "on_gpu": spec.device == "cuda",
         "run": str(one.folder),
         "sampled": spec.sample.requests,
         "folder": str(one.folder / "points" / point_folder(point.point, point.max_batch_size)),
+        "point": point.point,
+        "duration_s": point.duration_s,
+        "warmup_batches": spec.sweep.warmup_batches,
+        "sourced": [device for device, source in run.machine.energy_sources.items() if source is not None],
     }
 
 
@@ -145,11 +169,13 @@ def _figures(facts: pl.DataFrame) -> pl.DataFrame:
     parts = [pl.DataFrame(schema={"key": KEY})]
     if text.height:
         recorded = Recorded.read(_folders(text), text=True)
-        figures = metrics.text(recorded, text.select("key", "max_batch_size", "run", "sampled"))
+        agreement.require_text(recorded, text.select(agreement.KNOWN))
+        figures = metrics.text(recorded, text.select(metrics.SIZES.names()))
         preempted = conditions.of_iterations(recorded.iterations, _windows(figures))
         parts.append(_with_conditions(figures, recorded).join(preempted, on="key", how="left", maintain_order="left"))
     if diffusion.height:
         recorded = Recorded.read(_folders(diffusion), text=False)
+        agreement.require_diffusion(recorded, diffusion.select(agreement.KNOWN))
         parts.append(_with_conditions(metrics.diffusion(recorded, diffusion.select("key")), recorded))
     return pl.concat(parts, how="diagonal_relaxed")
 
@@ -159,7 +185,11 @@ def _windows(figures: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_conditions(figures: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
-    found = conditions.of_energy(recorded.energy, _windows(figures)), conditions.of_requests(recorded.requests)
+    found = (
+        conditions.of_energy(recorded.energy, _windows(figures)),
+        conditions.of_requests(recorded.requests),
+        idle.before_points(recorded.energy),
+    )
     for part in found:
         figures = figures.join(part, on="key", how="left", maintain_order="left")
     return figures
@@ -175,8 +205,11 @@ def _finished(table: pl.DataFrame) -> pl.DataFrame:
     drawing = pl.when(pl.col("on_gpu")).then(gpus).otherwise(1)
     reason = pl.concat_str("reason", "missing", separator="; ", ignore_nulls=True).replace("", None)
     tdp_estimate_j = pl.col("tdp_w") * drawing / pl.col("responses_per_s")
-    above_idle = 1 - pl.col("idle_power_w") / pl.col("power_w")
+    rest_w = pl.coalesce("told_idle_power_w", pl.col("rest_w").first().over("run"))
+    above_idle = 1 - rest_w / pl.col("power_w")
     gross = ("energy_per_response_j", "energy_per_output_token_j")
     net = ((pl.col(name) * above_idle).alias(f"net_{name}") for name in gross)
-    table = table.with_columns(*net, reason=reason, gpus=gpus, tdp_estimate_j=tdp_estimate_j)
+    table = table.with_columns(
+        *net, loaded_idle_power_w=rest_w, reason=reason, gpus=gpus, tdp_estimate_j=tdp_estimate_j
+    )
     return judged(table.select(pl.col(name).cast(dtype) for name, dtype in tables.POINTS.items()))

@@ -8,8 +8,10 @@ may keep the service's latencies or not, since their intervals hold what is allo
 recommended point, itself included; of all, where there is none.
 
 What it saves, in percent, is 100 (1 - E / R), R being the energy per response of what it is compared with: the model's
-point of least latency (by the first latency of the service; of equal ones that of less energy) and its largest batch
-(of equal ones too). Both may miss the service's latencies, and a saving may be negative. Its interval puts the two
+point of least latency and its largest batch (of equal ones that of less energy). Least latency is by the median of the
+service's first metric, which every point knows: a 99th percentile of few requests is anybody's, and would make another
+point the reference on each card. Where other points' medians are not told apart from it, `least_latency_tied_with`
+names them. Both may miss the service's latencies, and a saving may be negative. Its interval puts the two
 energies at opposite ends of theirs, 100 (1 - E_high / R_low) to 100 (1 - E_low / R_high): it is wider than it need be
 where they are independent. It is null where either has none, and 0 to 0 for a point compared with itself.
 
@@ -22,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import polars as pl
 
 from joulebench import tables
-from joulebench.analysis.choices import Interval, Row, choices, latency_column, named, order
+from joulebench.analysis.choices import Interval, Row, choices, latency_column, named, order, tied
 from joulebench.analysis.verdicts import USABLE
 from joulebench.names import TaskName
 from joulebench.services import OWN_TARGET, LatencyTarget, Service
@@ -37,11 +39,13 @@ def recommendations(
     targets: Mapping[TaskName, LatencyTarget | None],
     services: Mapping[str, Service],
     publish_flagged: bool = False,
+    card_spread: float = 0.0,
 ) -> pl.DataFrame:
     """One row a task, model and service (tables.RECOMMENDATIONS), sorted by task and model, then as the services come.
 
     `points`: tables.POINTS, of one piece of hardware; `targets`: task -> its own latency target, or None; `services`:
-    name -> service. Points are eligible as analysis.choices pools them: usable ones with an energy.
+    name -> service; `card_spread`: the share by which the hardware's cards differ (choices.tied). Points are
+    eligible as analysis.choices pools them: usable ones with an energy.
     """
     pooled = choices(points, publish_flagged).sort("task", "model")
     of = {str(task): target for task, target in targets.items()}
@@ -50,8 +54,8 @@ def recommendations(
         asked = list(_asked(str(task), of.get(str(task)), services))
         listed: list[Row] = sorted(rows.iter_rows(named=True), key=order)
         for service, limits in asked:
-            column = limits[0].column if limits else latency_column(str(task), None)
-            found.append({**_recommended(listed, limits, column), "service": service})
+            column = f"{limits[0].metric}_p50_s" if limits else latency_column(str(task), None)
+            found.append({**_recommended(listed, limits, column, card_spread), "service": service})
     whole = [{name: row.get(name) for name in tables.RECOMMENDATIONS} for row in found]
     return pl.DataFrame(whole, schema=tables.RECOMMENDATIONS)
 
@@ -65,8 +69,8 @@ def _asked(
             yield name, service.at_most
 
 
-def _recommended(rows: list[Row], limits: Sequence[LatencyTarget], column: str) -> Row:
-    """The columns of one row; `rows` are those of one task and model, in their `order`."""
+def _recommended(rows: list[Row], limits: Sequence[LatencyTarget], column: str, card_spread: float) -> Row:
+    """The columns of one row; `rows` are those of one task and model, in `order`; `column`: the median latency."""
     candidates = [row for row in rows if row["usable"] and row[ENERGY] is not None]
     eligible = [row for row in candidates if all(_kept(row, limit) for limit in limits)]
     head = {
@@ -79,12 +83,13 @@ def _recommended(rows: list[Row], limits: Sequence[LatencyTarget], column: str) 
         reason = _nearest(candidates, limits) if candidates else _no_candidate(rows)
         return {**head, "undecided": _undecided(candidates, limits), "reason": reason}
     best = min(eligible, key=lambda row: (row[ENERGY], order(row)))
-    energy = Interval.of(best, ENERGY)
-    tied = [row for row in eligible if row is not best and energy.meets(Interval.of(row, ENERGY))]
+    alike = [row for row in eligible if row is not best and tied(best, row, ENERGY, card_spread)]
     columns = [limit.column for limit in limits] or [column]
     timed = [row for row in candidates if row[column] is not None]
+    quickest = min(timed, key=lambda row: (row[column], row[ENERGY], order(row)), default=None)
+    as_quick = [row for row in timed if quickest and row is not quickest and tied(quickest, row, column, card_spread)]
     compared = {
-        "least_latency": min(timed, key=lambda row: (row[column], row[ENERGY], order(row)), default=None),
+        "least_latency": quickest,
         "largest_batch": min(candidates, key=lambda row: (-row["max_batch_size"], row[ENERGY], order(row))),
     }
     return {
@@ -92,7 +97,8 @@ def _recommended(rows: list[Row], limits: Sequence[LatencyTarget], column: str) 
         **head,
         "latency": "; ".join(f"{name} = {best[name]:g}" for name in columns if best[name] is not None) or None,
         **{key: value for name, other in compared.items() for key, value in _saving(best, other, name).items()},
-        "tied_with": "; ".join(named(row, best) for row in tied) or None,
+        "tied_with": "; ".join(named(row, best) for row in alike) or None,
+        "least_latency_tied_with": "; ".join(named(row, best) for row in as_quick) or None,
         "undecided": _undecided([row for row in candidates if row[ENERGY] <= best[ENERGY]], limits, best),
         "reason": None,
     }

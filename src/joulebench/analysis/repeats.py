@@ -53,6 +53,8 @@ def pooled(points: pl.DataFrame, usable: pl.Expr) -> pl.DataFrame:
 
 def _of(name: str, dtype: pl.DataType, columns: list[str], quantiles: dict[int, float]) -> pl.Expr:
     """A column over the repeats of a point."""
+    if name == "card":
+        return pl.col(name).unique(maintain_order=True).drop_nulls().str.join(", ").replace("", None).alias(name)
     if dtype != pl.Float64:
         return pl.col(name).first()
     for end, sign in (("low", -1), ("high", 1)):

@@ -23,11 +23,14 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Times:
-    """When a finished request was admitted, got its first token and its last: seconds of the monotonic clock."""
+    """When a request was admitted, got its first token and its last: seconds of the monotonic clock.
 
-    admitted: float
-    first_output: float
-    finished: float
+    None for what has not come to pass, or what the engine does not know of a request that was dropped.
+    """
+
+    admitted: float | None
+    first_output: float | None
+    finished: float | None
 
 
 @dataclass
@@ -73,8 +76,11 @@ class TextEngine(Protocol):
     def step(self) -> Step:
         """Run one iteration and wait for its end. Only called while requests are in the engine."""
 
-    def abort(self) -> None:
-        """Drop every request that is in the engine."""
+    def abort(self) -> dict[int, Times]:
+        """Drop every request that is in the engine.
+
+        Returns what is known of the dropped ones, by request id, where `Step` has not told it already.
+        """
 
     def close(self) -> None:
         """Free the device and end every process of the engine. Safe to call twice."""

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
-from joulebench.engines.base import Prepared, Step
+from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.loading import language_model
 from joulebench.engines.prompts import encoded, ends_in, output_tokens
 from joulebench.errors import UserError
@@ -171,7 +171,7 @@ class TransformersEngine:
             else:
                 step.failed[request] = str(output.error)
 
-    def abort(self) -> None:
+    def abort(self) -> dict[int, Times]:
         """See engines.base.TextEngine."""
         self._processor.reset()
         for waiting in (self._manager.input_queue, self._manager.output_router.output_queue):
@@ -181,6 +181,7 @@ class TransformersEngine:
         self._produced.clear()
         self._may_stop.clear()
         self._active = set()
+        return {}
 
     def close(self) -> None:
         """See engines.base.TextEngine."""

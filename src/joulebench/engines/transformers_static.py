@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
-from joulebench.engines.base import Prepared, Step
+from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.loading import language_model
 from joulebench.engines.pictures import picture
 from joulebench.engines.prompts import encoded, ends_in, output_tokens
@@ -233,11 +233,12 @@ class TransformersStaticEngine:
             batch[name] = whole.to(self._device, dtype)
         return batch
 
-    def abort(self) -> None:
+    def abort(self) -> dict[int, Times]:
         """See engines.base.TextEngine."""
         self._waiting = {}
         if self._batch is not None:
             self._end()
+        return {}
 
     def close(self) -> None:
         """See engines.base.TextEngine."""

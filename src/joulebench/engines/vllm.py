@@ -115,6 +115,11 @@ class VllmEngine:
                 f"engine vllm {vllm.__version__}: did not start with {spec.model} "
                 f"({' '.join(str(error).split())[:300]}); the lines above say why"
             ) from error
+        if not hasattr(self._engine.output_processor, "request_states"):
+            raise UserError(
+                f"engine vllm: found vLLM {vllm.__version__}, whose output processor has no request_states, which tell "
+                "when aborted requests got their first token; install the version of envs/vllm.txt"
+            )
         loggers = self._engine.logger_manager
         loggers.stat_loggers = loggers.stat_loggers[:1]  # without Prometheus, which walks over every token of a step
         self._room = self._engine.model_config.max_model_len
@@ -198,13 +203,19 @@ class VllmEngine:
     def _take(self, scheduler: Any, iteration: Any) -> None:
         self._latest = (scheduler, iteration)
 
-    def abort(self) -> None:
+    def abort(self) -> dict[int, Times]:
         """See engines.base.TextEngine.
 
         What the core had counted of them may still be on its way: one token of one request that is sent behind them
         comes back after all of it.
         """
+        dropped: dict[int, Times] = {}
         if self._ours:
+            for state in self._engine.output_processor.request_states.values():
+                told = state.stats
+                dropped[self._ours[state.external_req_id]] = Times(
+                    told.scheduled_ts or None, told.first_token_ts or None, None
+                )
             self._engine.abort_request(list(self._ours))
             self._ours = {}
             assert self._shortest is not None
@@ -213,6 +224,7 @@ class VllmEngine:
                 self.step()
         self._latest = None
         self._running = self._waiting = 0
+        return dropped
 
     def close(self) -> None:
         """See engines.base.TextEngine."""

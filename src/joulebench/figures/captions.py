@@ -29,15 +29,17 @@ _TARGET = re.compile(r"(ttft|submission_ttft|tpot|itl|latency)_p(\d+)_s <= (\d+(
 
 
 def subtitle(rows: pl.DataFrame) -> list[str]:
-    """Lines for under a figure's title: the hardware, the energy sources, the dates, whether weights are synthetic, and
-    whether flagged points are shown.
+    """Lines for under a figure's title: the hardware and on how many of its cards, the energy sources, the dates,
+    whether weights are synthetic, and whether flagged points are shown.
 
     `rows` has the columns of tables.POINTS.
     """
     if rows.is_empty():
         return []
-    devices = rows.select("device", "hardware").unique().sort("device", "hardware", nulls_last=True)
-    hardware = [f"{device} ({key})" if device else str(key) for device, key in devices.iter_rows()]
+    devices = rows.group_by("device", "hardware").agg("card").sort("device", "hardware", nulls_last=True)
+    hardware = [
+        (f"{device} ({key})" if device else str(key)) + _cards(found) for device, key, found in devices.iter_rows()
+    ]
     return lines([*hardware, *energy_sources(rows), *_dates(rows), *_weights(rows), *_flagged(rows)])
 
 
@@ -140,6 +142,12 @@ def no_energy(task: str, rows: pl.DataFrame) -> str:
     if rows.filter(usable & checked).is_empty():
         return f"No energy was measured for {task}"
     return f"No point of {task} passed every check"
+
+
+def _cards(found: Sequence[str | None]) -> str:
+    """`, 5 cards` where rows are of several: cards of one kind differ by a few percent."""
+    cards = {card for joined in found if joined for card in re.split(r"\+|, ", joined)}
+    return f", {len(cards)} cards" if len(cards) > 1 else ""
 
 
 def _dates(rows: pl.DataFrame) -> list[str]:

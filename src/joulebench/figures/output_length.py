@@ -25,11 +25,11 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     of_text = leaderboard.filter(pl.col("task").is_in(sorted(TEXT_TASKS)))
     rows = of_text.with_columns(
         run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
-        x=pl.col("mean_output_tokens"),
+        x=pl.col("response_output_tokens"),
         y=pl.col("energy_per_response_j"),
         low=pl.col("energy_per_response_low_j"),
         high=pl.col("energy_per_response_high_j"),
-        each=pl.col("energy_per_response_j") / pl.col("mean_output_tokens"),
+        each=pl.col("energy_per_response_j") / pl.col("response_output_tokens"),
         hollow=pl.col("meets_latency_target").not_().fill_null(False),
     )
     drawn = rows.filter((pl.col("x") > 0) & (pl.col("y") > 0))

@@ -1,4 +1,7 @@
-"""Energy per output token of the queue window over that of the stationary one, by batch size: one line a run."""
+"""Energy per output token of the queue window over that of the stationary one, by batch size: one line a run.
+
+Both are plain ratios of what was drawn to what was served: the queue window has no adjusted one.
+"""
 
 import math
 
@@ -23,15 +26,15 @@ SPREAD = 0.1
 
 def draw(points: pl.DataFrame) -> alt.ConcatChart:
     """Lines from the text tasks of `points` (tables.POINTS), a panel a task; repeats pooled as sweep.pooled_points."""
-    queue, stationary = pl.col("queue_energy_per_output_token_j"), pl.col("energy_per_output_token_j")
-    least = pl.col("energy_per_output_token_low_j")
+    queue, stationary = pl.col("queue_energy_per_output_token_j"), pl.col("plain_energy_per_output_token_j")
+    least = pl.col("plain_energy_per_output_token_low_j")
     shown = stationary.is_not_null() & ~captions.is_invalid()
     text = points.filter(pl.col("task").is_in(sorted(TEXT_TASKS)))
     rows = (
         sweep.pooled_points(text, shown)
         .with_columns(
             ratio=pl.when(shown).then(queue / stationary),
-            low=queue / pl.col("energy_per_output_token_high_j"),
+            low=queue / pl.col("plain_energy_per_output_token_high_j"),
             high=pl.when(least > 0).then(queue / least).when(least <= 0).then(math.inf),
         )
         .sort("task", "run", "max_batch_size")
@@ -89,7 +92,7 @@ def _panel(task: str, rows: pl.DataFrame) -> style.Panel:
         pl.col("low", "high").clip(y_axis.low, y_axis.high),
         "status",
         queue="queue_energy_per_output_token_j",
-        stationary="energy_per_output_token_j",
+        stationary="plain_energy_per_output_token_j",
     )
     intervals = data.filter(pl.col("low").is_not_null() & pl.col("high").is_not_null())
     rules = alt.Chart(intervals).mark_rule(strokeWidth=1, strokeOpacity=1 if drawn["run"].n_unique() <= MANY else FAINT)
@@ -131,6 +134,6 @@ def _same(y: alt.Y) -> list[alt.Chart]:
 
 
 def _why_nothing(task: str, rows: pl.DataFrame) -> str:
-    if rows["energy_per_output_token_j"].is_not_null().any():
+    if rows["plain_energy_per_output_token_j"].is_not_null().any():
         return f"The energy of both windows is known at no point of {task}: there is no ratio to draw."
     return f"No energy was measured for {task}: there is no ratio to draw."

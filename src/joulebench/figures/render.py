@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import altair as alt
 import vl_convert
 
 from joulebench.errors import UserError
-from joulebench.records import whole_file
+from joulebench.files import whole_file
 
 PNG_SCALE = 2
 _VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
@@ -51,11 +52,23 @@ def save(chart: alt.TopLevelMixin, paths: Sequence[Path]) -> None:
             aside.write_bytes(_WRITERS[path.suffix](spec))
 
 
+@cache
+def _register_fonts() -> None:
+    """Give vl-convert the font that text is measured and drawn with.
+
+    vl-convert takes a font of the system before one of its own or one registered, and cannot be told not to. Only a
+    family name that no system has keeps them out, so the font is Liberation Sans under a name of ours.
+    """
+    vl_convert.register_font_directory(str(files("joulebench.figures") / "fonts"))
+
+
 def _svg(spec: dict[str, Any]) -> bytes:
+    _register_fonts()
     return str(vl_convert.vegalite_to_svg(spec, vl_version=_VEGA_LITE)).encode()
 
 
 def _png(spec: dict[str, Any]) -> bytes:
+    _register_fonts()
     return bytes(vl_convert.vegalite_to_png(spec, vl_version=_VEGA_LITE, scale=PNG_SCALE))
 
 

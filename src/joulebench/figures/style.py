@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import altair as alt
 import polars as pl
 
-# vl-convert carries Liberation Sans; Arial has the same widths, for whoever opens the SVG without it.
-FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+# The first is ours, in fonts/; the next two have its widths, for whoever opens the SVG without it.
+FONT = "Joulebench Sans, Liberation Sans, Arial, Helvetica, sans-serif"
 LABEL_PX = 12
 SMALL_PX = 11
 PANEL_PX = 560

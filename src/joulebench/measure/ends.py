@@ -7,6 +7,7 @@ from joulebench.analysis.intervals import FEWEST_BLOCKS
 from joulebench.engines.base import Prepared
 from joulebench.measure.adaptive import Precise
 from joulebench.measure.order import ENDLESS
+from joulebench.measure.sample import sample_tokens
 from joulebench.meters.following import Following
 from joulebench.records import EndedBy
 from joulebench.sweeps import Ending, Fixed, Timed
@@ -88,7 +89,9 @@ def text_end(
     fewest, block_s = ((1 + FEWEST_BATCHES) * batch, 0.0) if whole_batches else (0, 1.0)
     if isinstance(protocol, Timed):
         return Clocked(protocol.seconds, turnover=batch, fewest=fewest)
-    return Precise(protocol, energy, prompt_per_output(prepared), turnover=batch, fewest=fewest, block_s=block_s)
+    tokens = sample_tokens(prepared)
+    mix = None if tokens is None else tokens.prompt_tokens / tokens.output_tokens
+    return Precise(protocol, energy, mix, turnover=batch, fewest=fewest, block_s=block_s)
 
 
 def batches_end(protocol: Ending, batch: int, energy: Following | None) -> End:
@@ -99,10 +102,3 @@ def batches_end(protocol: Ending, batch: int, energy: Following | None) -> End:
     if isinstance(protocol, Timed):
         return Clocked(protocol.seconds, turnover=0, fewest=fewest)
     return Precise(protocol, energy, None, turnover=0, fewest=fewest, block_s=0.0)
-
-
-def prompt_per_output(prepared: Sequence[Prepared]) -> float | None:
-    """Prompt tokens for each output token over all of `prepared`; None where a model ends its answers by itself."""
-    if not all(one.ignore_end for one in prepared):
-        return None
-    return sum(one.prompt_tokens or 0 for one in prepared) / sum(one.max_output_tokens for one in prepared)

@@ -11,14 +11,17 @@ from joulebench.analysis.windows import overloaded
 from joulebench.engines.base import DiffusionEngine, Prepared, TextEngine
 from joulebench.engines.memory import is_out_of_memory
 from joulebench.errors import UserError
+from joulebench.files import whole_folder
 from joulebench.measure.diffusion import batches
 from joulebench.measure.load import Load, Progress, Watch
 from joulebench.measure.progress import Display
-from joulebench.measure.session import ENDS_SWEEP, Session, utc_now
+from joulebench.measure.rest import loaded_idle_power_w
+from joulebench.measure.sample import sample_tokens
+from joulebench.measure.session import Session, utc_now
 from joulebench.measure.text import closed_loop, warm_up
 from joulebench.meters.sampling import SamplerError, Sampling
 from joulebench.names import TEXT_TASKS
-from joulebench.records import BATCHES, ENERGY, ITERATIONS, Point, Status, whole_folder, write_json, write_parquet
+from joulebench.records import BATCHES, ENDS_SWEEP, ENERGY, ITERATIONS, Point, Status, write_json, write_parquet
 from joulebench.spec import RunSpec
 from joulebench.sweeps import Adaptive
 
@@ -33,6 +36,8 @@ class Sweep:
     ) -> None:
         self._spec, self._engine, self._prepared, self._sampling = spec, engine, prepared, sampling
         self._is_text = spec.task in TEXT_TASKS
+        self._sample_tokens = sample_tokens(prepared) if self._is_text else None
+        self._loaded_idle_power_w: dict[str, float] | None = None
 
     def run(self, session: Session) -> None:
         """Measure what is left, until the last point or the first that ends the sweep.
@@ -42,6 +47,7 @@ class Sweep:
         sizes = self._spec.sweep.batch_sizes
         if self._is_text:
             warm_up(cast(TextEngine, self._engine), self._prepared)
+        self._loaded_idle_power_w = loaded_idle_power_w(self._sampling)
         with Display(f"{self._spec.task} {self._spec.run}", len(sizes)) as display:
             for index in session.left():
                 session.clear(index)
@@ -120,6 +126,8 @@ class Sweep:
             started_utc=started_utc,
             duration_s=round(load.ended - load.started, 6),
             ended_by=load.ended_by,
+            loaded_idle_power_w=self._loaded_idle_power_w,
+            sample_tokens=self._sample_tokens,
         )
         with whole_folder(session.place(index)) as folder:
             write_parquet(requests, folder / "requests.parquet")

@@ -53,7 +53,9 @@ def closed_loop(
             outputs = prompts = 0
         watch(Progress(finished, ended - load.started, end.share))
     load.ended_by = end.ended_by
-    engine.abort()
+    for number, told in engine.abort().items():
+        one = load.requests[number]
+        one.admitted, one.first_output = told.admitted, told.first_output
 
 
 def warm_up(engine: TextEngine, prepared: Sequence[Prepared], tokens: int = 8) -> None:

@@ -15,11 +15,13 @@ def page(
     tables: Mapping[str, Mapping[str, pl.DataFrame]],
     publish_flagged: bool = False,
     services: Mapping[str, str | None] | None = None,
+    card_spread: Mapping[str, float] | None = None,
 ) -> str:
     """The page of `tables`: hardware -> name in TABLES -> its rows. The same tables give the same text.
 
     `publish_flagged`: whether the leaderboard takes flagged points, as analysis.leaderboard does; the page then shows
-    them when it is opened. `services`: name in the recommendations -> where its latency targets are from. Raises
-    UserError where the JavaScript library is not the expected one.
+    them when it is opened. `services`: name in the recommendations -> where its latency targets are from.
+    `card_spread`: hardware -> the share by which its cards differ (analysis.choices.tied). Raises UserError where
+    the JavaScript library is not the expected one.
     """
-    return assemble(document(tables, publish_flagged, services or {}))
+    return assemble(document(tables, publish_flagged, services or {}, card_spread or {}))

@@ -11,7 +11,12 @@ export function latencyColumn(state) {
 /** Whether a point's figures count. */
 export function isTrusted(point, flagged) {
   if (!USABLE.includes(point.status) || point.responses_per_s === null) return false;
-  return point.verdict === "valid" || (flagged && isFlagged(point));
+  return point.verdict === "valid" || isUnmeasured(point) || (flagged && isFlagged(point));
+}
+
+/** Whether nothing measures energy on a point's machine: its latencies count. */
+function isUnmeasured(point) {
+  return (point.verdict ?? "").startsWith("no energy");
 }
 
 export function isFlagged(point) {
@@ -102,9 +107,18 @@ function rank(rows) {
   });
 }
 
-/** Whether the intervals of two points' energies overlap; false where either has none. */
+/**
+ * Whether the intervals of two points' energies overlap; false where either has none. Those of different cards of one
+ * kind are widened by half of what such cards differ by, as analysis/choices.py does.
+ */
 export function overlap(a, b) {
+  const cards = a.hardware === b.hardware && a.card !== b.card;
+  const share = cards ? (a.card_spread ?? 0) / 2 : 0;
   const ends = [a, b].flatMap((point) => [point.energy_per_response_low_j, point.energy_per_response_high_j]);
   if (ends.includes(null)) return false;
+  for (const low of [0, 2]) {
+    ends[low] *= 1 - share;
+    ends[low + 1] *= 1 + share;
+  }
   return ends[0] <= ends[3] && ends[2] <= ends[1];
 }

@@ -57,6 +57,7 @@ function lines(rows, unit, state) {
   );
   return [
     plainLine("Device", "device", (name, point) => `${point.gpus > 1 ? `${point.gpus} × ` : ""}${name}`),
+    plainLine("Card", "card", String),
     plainLine("Parameters", "parameters", parameters),
     plainLine("Weights", "weights", String),
     plainLine("Engine", "engine", (name, point) => [name, point.dtype].filter(Boolean).join(", ")),
@@ -105,6 +106,8 @@ function lines(rows, unit, state) {
       "window_s",
       (seconds, point) => `${significant(seconds)} s, ${plural(point.window_responses ?? 0, "response")}`,
     ),
+    plainLine("Estimate of the energy", "estimate", String),
+    plainLine("Loaded idle (W)", "loaded_idle_power_w"),
     plainLine("Repeats", "repeats", String),
     plainLine("Peak memory (GB)", "peak_memory_mb", (mb) => significant(mb / 1000)),
     plainLine("Verdict", "verdict", String),

@@ -21,6 +21,7 @@ const LATENCIES = Object.keys(METRICS).flatMap((metric) =>
 );
 export const POINT_COLUMNS = [
   ...["task", "hardware", "device", "model", "variant", "parameters", "weights", "engine", "dtype", "gpus", "tdp_w"],
+  ...["card", "card_spread", "estimate"],
   ...["max_batch_size", "mean_batch_size", "repeats", "status", "reason", "verdict", "energy_source", "measured_on"],
   ...intervals("energy_per_response", "j"),
   ...intervals("energy_per_output_token", "j"),
@@ -30,7 +31,8 @@ export const POINT_COLUMNS = [
   ...intervals("output_tokens", "per_s"),
   ...intervals("responses", "per_s"),
   ...LATENCIES,
-  ...["net_energy_per_response_j", "tdp_estimate_j", "between_run_sd_j"],
+  ...["net_energy_per_response_j", "loaded_idle_power_w", "tdp_estimate_j", "between_run_sd_j"],
+  "response_output_tokens",
   ...["mean_prompt_tokens", "mean_output_tokens", "window_s", "window_responses", "peak_memory_mb"],
   ...["pue", "carbon_g_per_kwh", "carbon_source", "currency"],
   ...["electricity_cost_per_response", "gpu_cost_per_response", "cost_per_response", "footprint_reason", "frontier"],
@@ -49,7 +51,7 @@ const RECOMMENDATION_COLUMNS = [
     "verdict",
   ],
   ...intervals("energy_per_response", "j"),
-  ...["latency", "least_latency_batch_size", "least_latency_variant", "largest_batch_size", "largest_variant"],
+  ...["latency", "least_latency_batch_size", "least_latency_variant", "least_latency_tied_with", "largest_batch_size", "largest_variant"],
   ...intervals("saves_against_least_latency", "percent"),
   ...intervals("saves_against_largest_batch", "percent"),
   ...["tied_with", "undecided", "reason"],

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from joulebench.analysis.repeats import POINT, pooled
-from joulebench.analysis.verdicts import FLAGGED, USABLE, VALID
+from joulebench.analysis.verdicts import FLAGGED, USABLE, trusted
 from joulebench.names import TASKS
 from joulebench.tables import BOUNDS, LATENCIES, QUANTILES, SIGNIFICANT_DIGITS
 
@@ -34,9 +34,11 @@ _FOOTPRINT = (
 )
 _SHOWN = (
     *("task", "hardware", "device", "model", "variant", "parameters", "weights", "engine", "dtype", "gpus", "tdp_w"),
+    *("card", "card_spread", "estimate"),
     *("max_batch_size", "mean_batch_size", "repeats", "status", "reason", "verdict", "energy_source", "measured_on"),
     *(f"{name}{bound}_{unit}" for name, unit in _INTERVALS for bound in BOUNDS),
-    *("net_energy_per_response_j", "tdp_estimate_j", "between_run_sd_j"),
+    *("net_energy_per_response_j", "loaded_idle_power_w", "tdp_estimate_j", "between_run_sd_j"),
+    "response_output_tokens",
     *("mean_prompt_tokens", "mean_output_tokens", "window_s", "window_responses", "peak_memory_mb"),
     *_FOOTPRINT,
     *("footprint_reason", "frontier"),
@@ -44,11 +46,18 @@ _SHOWN = (
 
 
 def document(
-    tables: Mapping[str, Mapping[str, pl.DataFrame]], publish_flagged: bool, services: Mapping[str, str | None]
+    tables: Mapping[str, Mapping[str, pl.DataFrame]],
+    publish_flagged: bool,
+    services: Mapping[str, str | None],
+    card_spread: Mapping[str, float],
 ) -> dict[str, Any]:
     """What JSON can say of hardware -> table -> rows. A table is its `columns` and `rows`, without columns of nulls."""
     parts = list(tables.values())
-    points = pl.concat([_points(part, publish_flagged) for part in parts]) if parts else pl.DataFrame({"task": []})
+    shown = [
+        _points(part, publish_flagged, card_spread.get(hardware, 0.0)).select(_SHOWN)
+        for hardware, part in tables.items()
+    ]
+    points = pl.concat(shown) if parts else pl.DataFrame({"task": []})
     leaderboards = [part["leaderboard"] for part in parts]
     recommendations = [part["recommendations"] for part in parts]
     found = set(points["task"])
@@ -65,7 +74,7 @@ def document(
 _EMPTY: dict[str, Any] = {"columns": [], "rows": []}
 
 
-def _points(part: Mapping[str, pl.DataFrame], publish_flagged: bool) -> pl.DataFrame:
+def _points(part: Mapping[str, pl.DataFrame], publish_flagged: bool, card_spread: float) -> pl.DataFrame:
     """One row a point of one hardware: its repeats pooled, with its footprint and the frontiers that it is on.
 
     Pooled are the valid repeats; flagged ones where none is valid, and beside them where `publish_flagged` says so.
@@ -74,12 +83,12 @@ def _points(part: Mapping[str, pl.DataFrame], publish_flagged: bool) -> pl.DataF
     footprint = part["footprint"].rename({"reason": "footprint_reason"}).drop("energy_source")
     points = part["points"].join(footprint, on=key, how="left", nulls_equal=True, maintain_order="left")
     served = pl.col("status").is_in(USABLE) & pl.col("responses_per_s").is_not_null()
-    valid = (served & (pl.col("verdict") == VALID)).fill_null(False)
+    valid = (served & trusted(publish_flagged=False)).fill_null(False)
     flagged = (served & FLAGGED).fill_null(False)
     usable = valid | (flagged & (pl.lit(publish_flagged) | ~valid.any().over(POINT)))
     frontier = part["pareto"].group_by(POINT).agg(frontier=pl.col("latency_metric").unique().sort().str.join(" "))
     rows = pooled(points, usable).join(frontier, on=POINT, how="left", nulls_equal=True, maintain_order="left")
-    return rows.select(_SHOWN)
+    return rows.with_columns(card_spread=pl.lit(card_spread))
 
 
 def _targets(leaderboard: pl.DataFrame) -> dict[str, Any]:
