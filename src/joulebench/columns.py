@@ -111,6 +111,7 @@ _MEANINGS = {
     "tdp_estimate_j": "Energy per response had the devices drawn their TDP throughout: an estimate, to compare with.",
     "output_tokens_per_s": "Output tokens over the window's length.",
     "responses_per_s": "Responses over the window's length.",
+    "response_prompt_tokens": "Prompt tokens of a response, an image's included: a mean as response_output_tokens.",
     "response_output_tokens": "Output tokens of a response: the mean over the whole sample where lengths are given, "
     "else over the finished answers.",
     "mean_prompt_tokens": "Mean length of the prompts that this point served, an image's tokens included.",

@@ -85,6 +85,7 @@ _POINT: dict[str, type[pl.DataType]] = {
     "tdp_estimate_j": pl.Float64,
     **_interval("output_tokens", "per_s"),
     **_interval("responses", "per_s"),
+    "response_prompt_tokens": pl.Float64,
     "response_output_tokens": pl.Float64,
     "mean_prompt_tokens": pl.Float64,
     "mean_output_tokens": pl.Float64,

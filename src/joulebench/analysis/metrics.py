@@ -114,8 +114,10 @@ def _estimated() -> list[pl.Expr]:
 
 def _per_response(table: pl.DataFrame) -> pl.DataFrame:
     """`table` with the figures per token times the length of a response, and `missing` where that is not known."""
-    length = pl.when("given").then("sample_output_tokens").otherwise("mean_output_tokens")
-    table = table.with_columns(response_output_tokens=length)
+    table = table.with_columns(
+        pl.when("given").then(f"sample_{kind}_tokens").otherwise(f"mean_{kind}_tokens").alias(f"response_{kind}_tokens")
+        for kind in ("prompt", "output")
+    )
     unknown = pl.col("given") & pl.col("response_output_tokens").is_null() & pl.col("start_s").is_not_null()
     why = pl.when(unknown).then(pl.lit(_NO_LENGTH))
     length = pl.col("response_output_tokens")

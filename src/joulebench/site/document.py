@@ -38,7 +38,7 @@ _SHOWN = (
     *("max_batch_size", "mean_batch_size", "repeats", "status", "reason", "verdict", "energy_source", "measured_on"),
     *(f"{name}{bound}_{unit}" for name, unit in _INTERVALS for bound in BOUNDS),
     *("net_energy_per_response_j", "loaded_idle_power_w", "tdp_estimate_j", "between_run_sd_j"),
-    "response_output_tokens",
+    *("response_prompt_tokens", "response_output_tokens"),
     *("mean_prompt_tokens", "mean_output_tokens", "window_s", "window_responses", "peak_memory_mb"),
     *_FOOTPRINT,
     *("footprint_reason", "frontier"),
