@@ -47,6 +47,7 @@ class Tokenizer:
     """One token a word."""
 
     chat_template = None
+    eos_token_id = 7
 
     def __call__(self, text: str, **_: Any) -> Any:
         return Some(input_ids=[len(word) for word in text.split()])
@@ -63,7 +64,12 @@ class Core:
         self.states: dict[str, Any] = {}
         self.late: Any = None
         self.waiting, self.running, self.added = list[str](), list[str](), list[Any]()
-        self.model_config = Some(max_model_len=arguments.max_model_len or 2048)
+        self.model_config = Some(
+            max_model_len=arguments.max_model_len or 2048,
+            hf_config=Some(eos_token_id=None),
+            hf_text_config=Some(eos_token_id=[4, 5]),
+            try_get_generation_config=lambda: {"eos_token_id": 6},
+        )
         self.renderer = Some(render_cmpl=lambda asked: [self.rendered(one) for one in asked])
         self.engine_core = Some(shutdown=lambda: setattr(self, "ends", self.ends + 1))
         prometheus = Some(record=None)  # left in, it would be called
@@ -207,6 +213,8 @@ def test_an_answer_ends_by_itself_only_where_it_may(
     assert [one.max_tokens for one in params] == tokens
     free = kind == "natural"
     assert [(one.ignore_eos, one.stop) for one in params] == [(not free, ["\n\n"] if free else None)] * 3
+    # The tokenizer's, the generation's and the text model's; vLLM stops at them though it ignores the end.
+    assert [one.stop_token_ids for one in params] == [[4, 5, 6, 7] if free else None] * 3
 
 
 def test_an_image_has_another_name_each_time_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,18 @@ def encoded(tokenizer: Any, prompt: str, as_chat: bool) -> list[int]:
     return list(tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=True)["input_ids"])
 
 
+def end_tokens(tokenizer: Any, *configurations: Any) -> frozenset[int]:
+    """The tokens that end an answer: all that a checkpoint's tokenizer and any of its configurations name.
+
+    They often disagree: a fine-tuned model's tokenizer names the end of a turn, its configuration still the end of a
+    text. A configuration that is None, or names none, adds none.
+    """
+    told = [getattr(one, "eos_token_id", None) for one in (tokenizer, *configurations)]
+    told.append(getattr(tokenizer, "eot_token_id", None))
+    lists = [one if isinstance(one, list | tuple) else [one] for one in told]
+    return frozenset(int(id_) for ids in lists for id_ in ids if id_ is not None)
+
+
 def output_tokens(length: OutputLength, reference: str | None, tokenizer: Any) -> int:
     """Tokens that an answer has at most, or exactly: the dataset's own answer counts where the kind is reference.
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.loading import language_model
-from joulebench.engines.prompts import encoded, ends_in, output_tokens
+from joulebench.engines.prompts import encoded, end_tokens, ends_in, output_tokens
 from joulebench.errors import UserError
 from joulebench.spec import RunSpec
 
@@ -60,7 +60,8 @@ class TransformersEngine:
         self._stop = spec.stop
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
         self._model = language_model(AutoModelForCausalLM, spec, folder)
-        self._ends = self._model.generation_config.eos_token_id
+        own = self._model.config
+        self._ends = end_tokens(self._tokenizer, self._model.generation_config, own, own.get_text_config())
         generation = GenerationConfig(do_sample=False, eos_token_id=-1)
         self._manager = self._model.init_continuous_batching(
             generation,
@@ -107,7 +108,7 @@ class TransformersEngine:
             prepared.prompt,
             request_id=str(request),
             max_new_tokens=prepared.max_output_tokens,
-            eos_token_id=-1 if prepared.ignore_end else self._ends,
+            eos_token_id=-1 if prepared.ignore_end else list(self._ends),
         )
 
     def step(self) -> Step:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.loading import language_model
 from joulebench.engines.pictures import picture
-from joulebench.engines.prompts import encoded, ends_in, output_tokens
+from joulebench.engines.prompts import encoded, end_tokens, ends_in, output_tokens
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
 from joulebench.spec import RunSpec
@@ -98,8 +98,8 @@ class TransformersStaticEngine:
         )
         kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
         self._model = language_model(kind, spec, folder)
-        ends = self._model.generation_config.eos_token_id
-        self._ends = frozenset(ends if isinstance(ends, list) else [ends])
+        own = self._model.config
+        self._ends = end_tokens(self._tokenizer, self._model.generation_config, own, own.get_text_config())
         self._padding = next(id_ for id_ in (self._tokenizer.pad_token_id, *self._ends, 0) if id_ is not None)
         # Not the model's own: its sampling and penalties are no greedy decoding, and `Batch` ends the answers.
         self._model.generation_config = GenerationConfig(do_sample=False, pad_token_id=self._padding)

@@ -8,7 +8,7 @@ own, since vLLM's encoder cache would otherwise serve a repeated image without l
 import os
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.pictures import picture
-from joulebench.engines.prompts import encoded, output_tokens
+from joulebench.engines.prompts import encoded, end_tokens, output_tokens
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
 from joulebench.spec import RunSpec
@@ -122,7 +122,10 @@ class VllmEngine:
             )
         loggers = self._engine.logger_manager
         loggers.stat_loggers = loggers.stat_loggers[:1]  # without Prometheus, which walks over every token of a step
-        self._room = self._engine.model_config.max_model_len
+        model = self._engine.model_config
+        self._room = model.max_model_len
+        told = SimpleNamespace(**model.try_get_generation_config())
+        self._ends = sorted(end_tokens(self._engine.get_tokenizer(), told, model.hf_config, model.hf_text_config))
 
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
         """See engines.base.TextEngine. Raises UserError for a request without its image, or over `max_model_len`."""
@@ -162,7 +165,7 @@ class VllmEngine:
             hashes = inputs["mm_hashes"].items()
             own = {kind: [f"{self._submitted}-{place}" for place in range(len(found))] for kind, found in hashes}
             inputs = {**inputs, "mm_hashes": own}
-        stop = list(self._spec.stop) if not prepared.ignore_end else []
+        stop, ends = ([], []) if prepared.ignore_end else (list(self._spec.stop), self._ends)
         name = str(self._submitted)
         self._ours[name] = request
         self._engine.add_request(
@@ -173,6 +176,7 @@ class VllmEngine:
                 max_tokens=prepared.max_output_tokens,
                 ignore_eos=prepared.ignore_end,
                 stop=stop or None,
+                stop_token_ids=ends or None,
                 detokenize=bool(stop),
                 output_kind=RequestOutputKind.FINAL_ONLY,
             ),
