@@ -7,11 +7,21 @@ from joulebench.errors import UserError
 
 
 def encoded(tokenizer: Any, prompt: str, as_chat: bool) -> list[int]:
-    """The prompt's token ids: one user turn of the tokenizer's chat template where it has one, or the text as it is."""
+    """The prompt's token ids: one user turn of the tokenizer's chat template where it has one, or the text as it is.
+
+    An end of sequence that the tokenizer would add is left out: what follows it is another text.
+    """
     if not as_chat or tokenizer.chat_template is None:
-        return list(tokenizer(prompt).input_ids)
+        ids = list(tokenizer(prompt).input_ids)
+        return ids[:-1] if adds_end(tokenizer) else ids
     message = [{"role": "user", "content": prompt}]
     return list(tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=True)["input_ids"])
+
+
+def adds_end(tokenizer: Any) -> bool:
+    """Whether the tokenizer puts its end of sequence behind every text (`add_eos_token`), which ends no prompt."""
+    end = tokenizer.eos_token_id
+    return end is not None and tokenizer("a").input_ids[-1:] == [end]
 
 
 def end_tokens(tokenizer: Any, *configurations: Any) -> frozenset[int]:

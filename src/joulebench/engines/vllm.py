@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.pictures import picture
-from joulebench.engines.prompts import encoded, end_tokens, output_tokens
+from joulebench.engines.prompts import adds_end, encoded, end_tokens, output_tokens
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
 from joulebench.spec import RunSpec
@@ -153,7 +153,11 @@ class VllmEngine:
         text = tokenizer.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
         )
-        return {"prompt": text, "multi_modal_data": {"image": picture(request, image)}}
+        special = not (tokenizer.bos_token and text.startswith(tokenizer.bos_token))  # as transformers' processors
+        ids = list(tokenizer(text, add_special_tokens=special).input_ids)
+        if special and adds_end(tokenizer):
+            del ids[-1]
+        return {"prompt_token_ids": ids, "multi_modal_data": {"image": picture(request, image)}}
 
     def submit(self, request: int, prepared: Prepared) -> None:
         """See engines.base.TextEngine."""
