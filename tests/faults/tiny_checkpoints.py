@@ -31,9 +31,12 @@ TRAINED = config.TrainedTokenizer(kind="trained", train_on="llm-chat", vocabular
 LONGEST = 16
 
 
-def words() -> Any:
-    """A byte-level tokenizer with a chat template; ids 0 to 2 are <|end|>, <|user|> and <|assistant|>."""
-    return tokenizers.chat(TRAINED, TEXTS)
+def words(image: str = "", *special: str) -> Any:
+    """A byte-level tokenizer with a chat template; ids 0 to 2 are <|end|>, <|user|> and <|assistant|>.
+
+    `image` is what stands for an image, `special` are further special tokens.
+    """
+    return tokenizers.chat(TRAINED, TEXTS, [*filter(None, [image]), *special], image)
 
 
 def weights(**changes: Any) -> int:
