@@ -7,7 +7,11 @@ import polars as pl
 import pytest
 
 from joulebench import records, tables
+from joulebench.analysis import metrics
+from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.points import WantedRun, points
+from joulebench.analysis.recorded import Recorded
+from joulebench.analysis.verdicts import NO_ENERGY
 from joulebench.spec import RunSpec
 
 
@@ -29,7 +33,7 @@ def spec(model: str = "example/one", **changes: Any) -> RunSpec:
             "dataset": {"name": "synthetic", "source": {"kind": "packaged"}},
             "sample": {"requests": 8},
             "output_length": {"kind": "fixed", "tokens": 100},
-            "sweep": {"batch_sizes": [1, 2], "protocol": {"kind": "fixed", "requests": 8}},
+            "sweep": {"batch_sizes": [1], "protocol": {"kind": "fixed", "requests": 8}},
             **changes,
         }
     )
@@ -52,7 +56,7 @@ def write(
     facts = {"point": 0, "max_batch_size": 1, "status": "measured", "started_utc": "", "duration_s": 10.0, **point}
     ended = records.Point.model_validate(facts)
     place = folder / "points" / records.point_folder(0, 1)
-    steps = [(0, i, i + 1.0, 1, waiting if i < 9 else 0, 5, 2, i % 2, i % 2, 0, 0.1) for i in range(10)]
+    steps = [(0, i, i + 1.0, 1, waiting if i < 9 else 0, 5, 2, (i + 1) % 2, i % 2, 0, 0.1) for i in range(10)]
     served = [(0, i, 10, 4, 0.0, 2.0 * i, 2.0 * i + 1, 2.0 * i + 2, "finished", None) for i in range(5)]
     if ended.status in ("measured", "overloaded"):
         frames = {
@@ -62,6 +66,7 @@ def write(
         }
         for name, frame in frames.items():
             records.write_parquet(frame, place / f"{name}.parquet")
+    records.write_json(ended, place / "point.json")
     machine = records.Machine(
         host="h",
         cpu="c",
@@ -165,8 +170,23 @@ def test_what_nothing_measures_is_null(tmp_path: Path) -> None:
     found = row(write(tmp_path, spec(), meters))
     assert [found[name] for name in energy_columns()] == [None] * len(energy_columns())
     assert found["energy_source"] is None
+    assert found["verdict"] == NO_ENERGY
     assert found["reason"] == "no energy: nothing measures cpu:0"
     assert found["output_tokens_per_s"] == pytest.approx(2.0)
+
+
+def test_what_nothing_measures_is_on_the_leaderboard_by_its_latencies(tmp_path: Path) -> None:
+    meters = energy(device=pl.lit("host"), source=pl.lit(None, pl.String), energy_j=pl.lit(None, pl.Float64))
+    best = leaderboard(points([write(tmp_path, spec(), meters)])[0], {}).row(0, named=True)
+    assert (best["max_batch_size"], best["verdict"], best["energy_per_response_j"]) == (1, NO_ENERGY, None)
+    assert best["latency_p50_s"] is not None
+
+
+def test_what_nothing_measures_is_checked_all_the_same(tmp_path: Path) -> None:
+    meters = energy(last_s=5.0, source=pl.lit(None, pl.String), energy_j=pl.lit(None, pl.Float64))
+    later = meters.with_columns(time_s=pl.col("time_s") + 8.0)
+    found = row(write(tmp_path, spec(), pl.concat([meters, later])))
+    assert found["verdict"] == "flagged: sampler gap (2 s, at most 1 s)"
 
 
 def test_a_sum_without_one_device_is_no_sum(tmp_path: Path) -> None:
@@ -174,6 +194,7 @@ def test_a_sum_without_one_device_is_no_sum(tmp_path: Path) -> None:
     found = row(write(tmp_path, spec(), pl.concat([energy(), lacking])))
     assert found["energy_per_response_j"] is None
     assert found["reason"] == "no energy: nothing measures dram:0"
+    assert found["verdict"] == "invalid: no energy: nothing measures dram:0"
 
 
 def test_sources_are_joined(tmp_path: Path) -> None:
@@ -189,6 +210,7 @@ def test_nothing_is_extrapolated(tmp_path: Path, meters: pl.DataFrame) -> None:
     assert [found[name] for name in energy_columns()] == [None] * len(energy_columns())
     span = f"{meters['time_s'][0]} to {meters['time_s'][-1]} s"
     assert found["reason"] == f"no energy: the window, 2.0 to 9.0 s, is not within the counters' updates, {span}"
+    assert found["verdict"] == f"invalid: {found['reason']}"
 
 
 def test_a_counter_that_went_back_gives_no_energy(tmp_path: Path) -> None:
@@ -196,6 +218,7 @@ def test_a_counter_that_went_back_gives_no_energy(tmp_path: Path) -> None:
     found = row(write(tmp_path, spec(), energy(energy_j=back)))
     assert found["energy_per_response_j"] is None
     assert found["reason"] == "no energy: the counter went back on cpu:0"
+    assert found["verdict"] == "invalid: no energy: the counter went back on cpu:0"
 
 
 def test_a_counter_that_stood_still_is_read_between_its_updates(tmp_path: Path) -> None:
@@ -229,7 +252,10 @@ def test_an_unknown_weight_gives_no_quantile(tmp_path: Path) -> None:
     file = tmp_path / "points" / "00-b1" / "iterations.parquet"
     lost = pl.when(pl.col("iteration") != 5).then(pl.col("first_tokens", "prompt_tokens"))
     records.write_parquet(pl.read_parquet(file).with_columns(lost), file)
-    found = row(wanted)
+    with pytest.raises(records.RecordError, match="first_tokens is null"):
+        row(wanted)
+    sizes = pl.DataFrame([(0, 1, "a", 8, None, None)], schema=metrics.SIZES, orient="row")
+    found = metrics.text(Recorded.read({0: file.parent}, text=True), sizes).row(0, named=True)
     assert (found["itl_p50_s"], found["energy_per_total_token_j"]) == (None, None)
     assert found["energy_per_output_token_j"] == pytest.approx(25.0)
 

@@ -182,7 +182,7 @@ def test_the_stop_rule_is_handed_the_blocks_that_counters_have_passed(
     assert asked.made == [(0.03, 0.9, 3.0)]
     # The turnover ends at 1.008 s, and steps of 0.25 s make blocks of 1 s. At the first check after 3 s, at 4.258 s,
     # three blocks are there; at 5.258 s four. Two requests at once, a token a step each, two prompts of 10 a second.
-    (block_s, drawn_j, outputs, asked_prompts, ratio), longer = asked.handed
+    (block_s, drawn_j, outputs, asked_prompts, ratio, turnovers), longer = asked.handed
     assert block_s == pytest.approx([1.0, 1.0, 1.0])
     # The power has doubled at 3.008 s, the end of the second block; what the counter's last tenth of it shows is a mix.
     assert drawn_j == pytest.approx([100.0, 100.0, 200.0], abs=5.0)
@@ -190,6 +190,7 @@ def test_the_stop_rule_is_handed_the_blocks_that_counters_have_passed(
     assert outputs == [8, 8, 8]
     assert asked_prompts == [20, 20, 20]
     assert ratio == 10 / 4
+    assert turnovers == [1, 1, 1]  # two answers a second
     assert longer[1] == pytest.approx([*drawn_j, 200.0], abs=1e-3)
     assert load.ended_by == "precision"
     assert load.ended == 5.25 + 1 / 128

@@ -87,7 +87,7 @@ _MEANINGS = {
     "status": "measured; overloaded: memory limited the batch, not B; out_of_memory; failed.",
     "reason": "Why there are no figures, or not all of them.",
     "ended_by": "What ended the point under the adaptive protocol: precision, max_seconds or max_requests.",
-    "verdict": "valid; flagged or invalid, with the checks that fired, what they found, and the limit.",
+    "verdict": "valid; flagged or invalid, with what fired, was found, and the limit; no energy: nothing measures it.",
     "unchecked": "Checks that could not be made, what they look at not being recorded.",
     "energy_source": "nvml_counter, nvml_power, rapl: measured. codecarbon_estimate: not measured. Null: no source.",
     "estimate": "adjusted: at the sample's own mix of prompt and output tokens. plain: the window's energy over what "
@@ -129,7 +129,9 @@ _MEANINGS = {
     "clock_mean_mhz": "Mean clock over the window.",
     "clock_min_mhz": "Lowest clock in the window.",
     "poll_gap_s": "Longest time between two readings of one device.",
+    "update_gap_s": "Longest time in which the counter of a device did not move.",
     "counter_updates": "How often the energy counter moved in the window.",
+    "turnovers": "How often as many responses ended in the window as fill the batch; null for images and videos.",
     "preemptions": "Requests thrown out of memory in the window, their tokens computed again.",
     "requests_failed": "Requests that failed.",
     "answers_cut": "Answers that ended before the length that they were made to have.",

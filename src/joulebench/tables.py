@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from joulebench.errors import UserError
-from joulebench.records import write_text
+from joulebench.files import write_text
 
 SIGNIFICANT_DIGITS = 6
 QUANTILES = (50, 90, 95, 99)
@@ -34,7 +34,9 @@ _CONDITIONS: dict[str, type[pl.DataType]] = {
     "clock_mean_mhz": pl.Float64,
     "clock_min_mhz": pl.Float64,
     "poll_gap_s": pl.Float64,
+    "update_gap_s": pl.Float64,
     "counter_updates": pl.Int64,
+    "turnovers": pl.Float64,
     "preemptions": pl.Int64,
     "requests_failed": pl.Int64,
     "answers_cut": pl.Int64,

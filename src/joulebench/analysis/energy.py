@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from joulebench.analysis.keyed import whole_sum
+from joulebench.analysis.keyed import KEY, whole_sum
 
 
 class Headline:
@@ -29,14 +29,14 @@ class Headline:
     def points(self) -> pl.DataFrame:
         """One row a point that has polls.
 
-        key; energy_source: the devices' sources, joined with `+`, null where a device has none; gpus: how many
+        key; energy_source: the devices' sources, joined with `+`, null where none has any; gpus: how many
         are; peak_memory_mb: the sum of the devices' own peaks; unmeasured and reset: the devices without a source,
         and those whose counter went back, as text, null where there are none; first_s, last_s: between these times
         every counter is known.
         """
         return self.devices.group_by("key", maintain_order=True).agg(
-            energy_source=pl.when(pl.col("source").null_count() == 0).then(
-                pl.col("source").unique().sort().str.join("+")
+            energy_source=pl.when(pl.col("source").count() > 0).then(
+                pl.col("source").drop_nulls().unique().sort().str.join("+")
             ),
             gpus=pl.col("device").str.starts_with("gpu:").sum(),
             peak_memory_mb=whole_sum("peak_memory_mb"),
@@ -54,6 +54,23 @@ class Headline:
         untrusted = self.devices.filter(pl.col("source").is_null() | pl.col("reset"))["key"].unique()
         trusted = times.with_columns(pl.when(~pl.col("key").is_in(untrusted.implode())).then(pl.col(column)))
         return _summed([energy_at(moved, _asked(trusted, column)) for moved in self._updates.values()], times.height)
+
+    def update_gaps_s(self, windows: pl.DataFrame) -> pl.DataFrame:
+        """key, update_gap_s: the longest time between two updates of a counter, of the device that has the longest.
+
+        `windows`: key, start_s, end_s. The times that straddle a window's ends count too.
+        """
+        bounds = windows.lazy().select("key", w0="start_s", w1="end_s").drop_nulls()
+        gaps = [
+            moved.lazy()
+            .select("key", "time_s", before_s=pl.when(~_first()).then(pl.col("time_s").shift()))
+            .join(bounds, on="key")
+            .filter((pl.col("time_s") > pl.col("w0")) & (pl.col("before_s") < pl.col("w1")))
+            .select("key", update_gap_s=pl.col("time_s") - pl.col("before_s"))
+            for moved in self._updates.values()
+        ]
+        empty = pl.LazyFrame(schema={"key": KEY, "update_gap_s": pl.Float64})
+        return pl.concat([empty, *gaps]).group_by("key").agg(pl.col("update_gap_s").max()).collect()
 
     def integrated_power_j(self, times: pl.DataFrame, column: str) -> pl.Series:
         """The same from `power_w`: its integral since the first poll, null outside of the polls."""

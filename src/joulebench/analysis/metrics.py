@@ -68,6 +68,7 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
     table, drawn = _with_energy(found, blocks, recorded.energy)
     sample = lengths.sample_lengths(requests.lazy(), sizes.lazy()).collect()
     mix = pl.col("sample_prompt_tokens") / pl.col("sample_output_tokens")
+    mixes = sample.select("key", prompt_per_output=mix).join(found.select("key", "filled"), on="key")
     parts = [
         sums,
         opened,
@@ -78,7 +79,7 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
         lengths.are_given(requests.lazy()).collect(),
         sample,
         ratios(drawn, _TEXT_RATIOS),
-        adjusted_energy(drawn, sample.select("key", prompt_per_output=mix)),
+        adjusted_energy(drawn, mixes),
         drifts(drawn, "output_tokens"),
     ]
     for part in parts:
@@ -90,9 +91,10 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
             mean_batch_size=_ratio("running_s", "duration_s"),
             ttft_share=pl.min_horizontal(1.0, _ratio("ttft_told", "first_tokens")),
             window_responses=pl.col("finished"),
+            turnovers=_ratio("finished", "filled"),
             window=pl.when(pl.col("start_s").is_not_null()).then(pl.lit("stationary")),
         )
-    ).drop("finished", "first_tokens", "ttft_told")
+    ).drop("finished", "filled", "first_tokens", "ttft_told")
 
 
 def _estimated() -> list[pl.Expr]:
@@ -169,7 +171,9 @@ def _with_energy(found: pl.DataFrame, blocks: pl.DataFrame, energy: pl.DataFrame
         energy_j=end_j - start_j,
         queue_energy_j=end_j - meters.energy_j(found, "queue_start_s"),
         integrated_j=integrated_j,
-    ).join(meters.points(), on="key", how="left", maintain_order="left")
+    )
+    for part in (meters.points(), meters.update_gaps_s(found)):
+        table = table.join(part, on="key", how="left", maintain_order="left")
     cut = blocks.with_columns(counter_j=meters.energy_j(blocks, "end_s")).join(
         table.select("key", "start_s", "counter_start_j"), on="key", how="left", maintain_order="left"
     )

@@ -10,6 +10,8 @@ from joulebench.analysis.keyed import check_order, read_keyed
 from joulebench.records import BATCHES, ENERGY, ITERATIONS, REQUESTS
 
 _ITERATION = (
+    "point",
+    "iteration",
     "end_s",
     "running",
     "waiting",
@@ -19,8 +21,9 @@ _ITERATION = (
     "finished",
     "preempted",
 )
-_BATCH = ("start_s", "end_s", "outputs", "warmup")
+_BATCH = ("point", "iteration", "start_s", "end_s", "outputs", "warmup")
 _REQUEST = (
+    "point",
     "request",
     "prompt_tokens",
     "output_tokens",

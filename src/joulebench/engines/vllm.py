@@ -220,10 +220,9 @@ class VllmEngine:
         dropped: dict[int, Times] = {}
         if self._ours:
             for state in self._engine.output_processor.request_states.values():
-                told = state.stats
-                dropped[self._ours[state.external_req_id]] = Times(
-                    told.scheduled_ts or None, told.first_token_ts or None, None
-                )
+                told, request = state.stats, self._ours.get(state.external_req_id)
+                if request is not None:
+                    dropped[request] = Times(told.scheduled_ts or None, told.first_token_ts or None, None)
             self._engine.abort_request(list(self._ours))
             self._ours = {}
             assert self._shortest is not None

@@ -10,7 +10,7 @@ from joulebench import tables
 from joulebench.errors import UserError
 from joulebench.exports import card, parquet
 from joulebench.exports.rows import POINT, publishable
-from joulebench.records import whole_folder, write_text
+from joulebench.files import whole_folder, write_text
 
 TABLES = ("leaderboard", "points", "pareto", "recommendations", "footprint", "checks")
 """Those of tables.TABLES that are published, each a configuration of the dataset; the first, which has a row wherever

@@ -18,7 +18,8 @@ import polars as pl
 
 from joulebench.errors import UserError
 from joulebench.exports.rows import publishable
-from joulebench.records import Run, read_run, whole_folder, write_json
+from joulebench.files import whole_folder
+from joulebench.records import Run, read_run, write_json
 
 INDEX = "runs.json"
 PROJECT = "joulebench"

@@ -31,6 +31,7 @@ from joulebench.records import (
     read_parquet,
     read_point,
     read_requests,
+    sha256s,
     write_json,
 )
 from joulebench.spec import RunSpec
@@ -76,6 +77,7 @@ def measure(spec: RunSpec, requests: Path, model: Path, folder: Path) -> Run:
                 clock.append(time.monotonic())
                 durations_s = dict(zip(PARTS, (round(b - a, 3) for a, b in pairwise(clock)), strict=True))
                 machine = machine.model_copy(update={"energy_sources": sampling.sources})
+        places = sorted((folder / "points").glob("[0-9]*"))
         run = Run(
             spec=spec.model_dump(mode="json"),
             spec_hash=spec.hash,
@@ -87,7 +89,8 @@ def measure(spec: RunSpec, requests: Path, model: Path, folder: Path) -> Run:
             started_utc=session.started_utc,
             ended_utc=utc_now(),
             durations_s=durations_s,
-            points=[read_point(place) for place in sorted((folder / "points").glob("[0-9]*"))],
+            points=[read_point(place) for place in places],
+            points_sha256={place.name: sha256s(place) for place in places},
         )
         write_json(run, folder / "run.json")
         if failure is not None:

@@ -8,12 +8,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from joulebench.records import Machine, Point, Record, RecordError, point_folder, read_point, write_json
+from joulebench.records import ENDS_SWEEP, Machine, Point, Record, RecordError, point_folder, read_point, write_json
 from joulebench.spec import RunSpec
 
 log = logging.getLogger(__name__)
-
-ENDS_SWEEP = ("overloaded", "out_of_memory")
 
 
 class Unfinished(Record):

@@ -11,16 +11,17 @@ from joulebench.analysis.windows import overloaded
 from joulebench.engines.base import DiffusionEngine, Prepared, TextEngine
 from joulebench.engines.memory import is_out_of_memory
 from joulebench.errors import UserError
+from joulebench.files import whole_folder
 from joulebench.measure.diffusion import batches
 from joulebench.measure.load import Load, Progress, Watch
 from joulebench.measure.progress import Display
 from joulebench.measure.rest import loaded_idle_power_w
 from joulebench.measure.sample import sample_tokens
-from joulebench.measure.session import ENDS_SWEEP, Session, utc_now
+from joulebench.measure.session import Session, utc_now
 from joulebench.measure.text import closed_loop, warm_up
 from joulebench.meters.sampling import SamplerError, Sampling
 from joulebench.names import TEXT_TASKS
-from joulebench.records import BATCHES, ENERGY, ITERATIONS, Point, Status, whole_folder, write_json, write_parquet
+from joulebench.records import BATCHES, ENDS_SWEEP, ENERGY, ITERATIONS, Point, Status, write_json, write_parquet
 from joulebench.spec import RunSpec
 from joulebench.sweeps import Adaptive
 

@@ -1,0 +1,234 @@
+"""Whether the tables of a point agree with each other, and each row of them with itself.
+
+A rule that a row breaks is looked for in all points at once. What a file sums up to is one row a point, held against
+what the other files, point.json and run.json say. All rules hold exactly in the published records of both engines of
+text and of diffusion. Two are inequalities by nature: of a request that was aborted only the submission is known, so
+that what the iterations did for it lies between nothing and what it asked for.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from joulebench.analysis.recorded import Recorded
+from joulebench.analysis.rows import ANSWER, BATCH, DONE, ITERATION, POLL, REQUEST, SAME, Rule, numbered, said
+from joulebench.files import REMEDY, RecordError
+
+ROUNDED_S = 1e-5
+"""Times that are the same may differ by so much: point.json keeps microseconds."""
+
+FAR_S = 10.0
+"""The sampler's readings begin 1 s before a point and go on for 1 s after it; further off they are another's."""
+
+KNOWN = ("key", "point", "duration_s", "warmup_batches", "sourced")
+"""What is known of a point beside its tables: its index, `duration_s` of its point.json, the warm-up batches that its
+sweep asks for, and the devices that run.json has a source of."""
+
+
+def require_text(recorded: Recorded, known: pl.DataFrame) -> None:
+    """Raises RecordError, which names the file, unless the tables of each text point agree; `known`: KNOWN."""
+    iterations, requests = recorded.iterations, recorded.requests
+    _rows(recorded, "iterations", iterations, (numbered("iteration"), *ITERATION))
+    _rows(recorded, "requests", requests, (numbered("request"), *REQUEST, *ANSWER))
+    table = _joined(known, _of_iterations(iterations.lazy()), _of_requests(requests.lazy()))
+    _rows(recorded, "iterations", table, (_belongs("iterations"), _LASTED))
+    _rows(recorded, "requests", table, (_belongs("requests"), *_BETWEEN))
+    _rows(recorded, "requests", _finishes(iterations, requests), (_REPORTED,))
+    _energy(recorded, known)
+
+
+def require_diffusion(recorded: Recorded, known: pl.DataFrame) -> None:
+    """Raises RecordError, which names the file, unless the tables of each diffusion point agree; `known`: KNOWN."""
+    batches, requests = recorded.iterations, recorded.requests
+    _rows(recorded, "iterations", batches, (numbered("iteration"), *BATCH))
+    _rows(recorded, "requests", requests, (numbered("request"), *REQUEST))
+    table = _joined(known, _of_batches(batches.lazy()), _of_requests(requests.lazy()))
+    _rows(recorded, "iterations", table, (_belongs("iterations"), _LASTED, _WARMED))
+    _rows(recorded, "requests", table, (_belongs("requests"), _SERVED))
+    _rows(recorded, "requests", _outputs(batches, requests), (_IN_ITS_BATCH,))
+    _energy(recorded, known)
+
+
+def _joined(known: pl.DataFrame, *parts: pl.LazyFrame) -> pl.DataFrame:
+    table = known.lazy()
+    for part in parts:
+        table = table.join(part, on="key", how="left", maintain_order="left")
+    return table.collect()
+
+
+def _energy(recorded: Recorded, known: pl.DataFrame) -> None:
+    _rows(recorded, "energy", recorded.energy, POLL)
+    time = pl.col("time_s")
+    sources = recorded.energy.lazy().group_by("key", "device", "source").agg(first_s=time.first(), last_s=time.last())
+    table = known.lazy().join(sources, on="key", how="left").sort("key", "device", "first_s")
+    _rows(recorded, "energy", table.collect(), _DEVICE)
+
+
+def _rows(recorded: Recorded, file: str, frame: pl.DataFrame, rules: Sequence[Rule]) -> None:
+    """Raises RecordError for the first of `rules` that a row of `frame` (with key) breaks."""
+    broken = [rule.broken.fill_null(False).any().alias(str(place)) for place, rule in enumerate(rules)]
+    for rule, any_broken in zip(rules, frame.lazy().select(broken).collect().row(0), strict=True):
+        if any_broken:
+            rows = frame.select("key", broken=rule.broken, found=rule.found).filter("broken")
+            key, _, found = rows.row(0)
+            path = recorded.folders[key] / f"{file}.parquet"
+            raise RecordError(f"{path}: {' '.join(str(found).split())}, expected {rule.expected}; {REMEDY}")
+
+
+def _of_iterations(iterations: pl.LazyFrame) -> pl.LazyFrame:
+    sums = ("prompt_tokens", "output_tokens", "first_tokens", "finished", "preempted")
+    return iterations.group_by("key").agg(
+        iterations_from=pl.col("point").min(),
+        iterations_to=pl.col("point").max(),
+        last_s=pl.col("end_s").last(),
+        **{f"all_{name}": pl.col(name).cast(pl.Int64).sum() for name in sums},
+    )
+
+
+def _of_batches(batches: pl.LazyFrame) -> pl.LazyFrame:
+    return batches.group_by("key").agg(
+        iterations_from=pl.col("point").min(),
+        iterations_to=pl.col("point").max(),
+        last_s=pl.col("end_s").last(),
+        warmups=pl.col("warmup").sum(),
+        all_outputs=pl.col("outputs").cast(pl.Int64).sum(),
+    )
+
+
+def _of_requests(requests: pl.LazyFrame) -> pl.LazyFrame:
+    prompt, output, asked = (
+        pl.col(name).cast(pl.Int64) for name in ("prompt_tokens", "output_tokens", "asked_output_tokens")
+    )
+    return requests.group_by("key").agg(
+        requests_from=pl.col("point").min(),
+        requests_to=pl.col("point").max(),
+        requests=pl.len(),
+        done=DONE.sum(),
+        opened=pl.col("first_output_s").count(),
+        least_prompt=prompt.filter(DONE).sum(),
+        most_prompt=prompt.sum(),
+        least_output=output.sum(),
+        most_output=pl.when(asked.null_count() == 0).then(pl.coalesce(output, asked).sum()),
+    )
+
+
+def _belongs(file: str) -> Rule:
+    first, last = pl.col(f"{file}_from"), pl.col(f"{file}_to")
+    return Rule(
+        first.ne_missing(pl.col("point")) | last.ne_missing(pl.col("point")),
+        pl.when(first.is_null() & last.is_null())
+        .then(pl.lit("no rows"))
+        .otherwise(said("rows of point {} to {}", first, last)),
+        "those of its folder's point alone",
+    )
+
+
+_LASTED = Rule(
+    (pl.col("last_s") - pl.col("duration_s")).abs() > ROUNDED_S,
+    said("the last row ends at {} s", "last_s"),
+    "the duration_s of point.json",
+)
+_WARMED = Rule(
+    pl.col("warmups") != pl.col("warmup_batches"),
+    said("{} warm-up batches", "warmups"),
+    "as many as the spec's sweep has",
+)
+_SERVED = Rule(
+    (pl.col("all_outputs") != pl.col("requests")) | (pl.col("requests") != pl.col("done")),
+    said("{} requests, {} of them finished", "requests", "done"),
+    "the outputs of iterations.parquet, all of them",
+)
+
+_UNDISTURBED = pl.col("all_preempted") == 0
+"""What was thrown out of memory an engine may count twice."""
+
+_BETWEEN = (
+    Rule(
+        pl.col("all_finished") != pl.col("done"),
+        said("{} requests finished, iterations.parquet has {}", "done", "all_finished"),
+        "the same requests in both",
+    ),
+    Rule(
+        (pl.col("all_first_tokens") < pl.col("opened"))
+        | (_UNDISTURBED & (pl.col("all_first_tokens") > pl.col("requests"))),
+        said(
+            "{} requests, {} with a first output; iterations.parquet has {} first tokens",
+            *("requests", "opened", "all_first_tokens"),
+        ),
+        "the same requests in both",
+    ),
+    Rule(
+        (pl.col("all_prompt_tokens") < pl.col("least_prompt"))
+        | (_UNDISTURBED & (pl.col("all_prompt_tokens") > pl.col("most_prompt"))),
+        said(
+            "{} prompt tokens in finished requests, {} in all; iterations.parquet has {}",
+            *("least_prompt", "most_prompt", "all_prompt_tokens"),
+        ),
+        "a number between them",
+    ),
+    Rule(
+        (pl.col("all_output_tokens") < pl.col("least_output"))
+        | (_UNDISTURBED & (pl.col("all_output_tokens") > pl.col("most_output"))),
+        said(
+            "{} output tokens in finished requests, {} asked for in all; iterations.parquet has {}",
+            *("least_output", "most_output", "all_output_tokens"),
+        ),
+        "a number between them",
+    ),
+)
+
+
+def _finishes(iterations: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
+    """key, finished_s, end_s: each finished request, and the end of the iteration that told of it, in their order."""
+    told = iterations.lazy().filter(pl.col("finished") > 0).select(pl.col("end_s").repeat_by("finished"))
+    done = requests.lazy().filter(DONE).group_by("key", maintain_order=True).agg(pl.col("finished_s").sort())
+    return pl.concat([done.explode("finished_s"), told.explode("end_s")], how="horizontal").collect()
+
+
+_REPORTED = Rule(
+    pl.col("finished_s") > pl.col("end_s") + ROUNDED_S,
+    said("a request finished at {} s, iterations.parquet tells of it at {} s", "finished_s", "end_s"),
+    "no request to finish after it was told of",
+)
+
+
+def _outputs(batches: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
+    """key, submitted_s, finished_s, start_s, end_s: each request, and the batch that it was served in."""
+    served = batches.select(pl.col("start_s", "end_s").repeat_by("outputs")).explode("start_s", "end_s")
+    return pl.concat([requests.select("key", "submitted_s", "finished_s"), served], how="horizontal")
+
+
+_IN_ITS_BATCH = Rule(
+    ((pl.col("submitted_s") - pl.col("start_s")).abs() > ROUNDED_S)
+    | ((pl.col("finished_s") - pl.col("end_s")).abs() > ROUNDED_S),
+    said(
+        "a request was served from {} to {} s, its batch from {} to {} s",
+        *("submitted_s", "finished_s", "start_s", "end_s"),
+    ),
+    "the same times",
+)
+
+_DEVICE = (
+    Rule(pl.col("device").is_null(), pl.lit("no rows"), "the sampler's readings"),
+    Rule(
+        SAME & (pl.col("device") == pl.col("device").shift()),
+        said("{} is read from {} and from {}", "device", pl.col("source").shift(), "source"),
+        "one source of a device",
+    ),
+    Rule(
+        pl.col("source").is_null() & pl.col("device").is_in(pl.col("sourced")),
+        said("no source of {}", "device"),
+        "the one that run.json has (machine.energy_sources)",
+    ),
+    Rule(
+        (pl.col("first_s") > pl.col("duration_s") + ROUNDED_S)
+        | (pl.col("last_s") < 0)
+        | (pl.col("first_s") < -FAR_S)
+        | (pl.col("last_s") > pl.col("duration_s") + FAR_S),
+        said(
+            "{} was read from {} to {} s, the point lasted from 0 to {} s",
+            *("device", "first_s", "last_s", "duration_s"),
+        ),
+        "readings of the same stretch, by the same clock",
+    ),
+)
