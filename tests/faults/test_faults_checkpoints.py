@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_checkpoints import LONGEST, VOCABULARY, answered, asked, edited, llama, prepared, words
+from tiny_checkpoints import LONGEST, VOCABULARY, answered, asked, edited, llama, odd, prepared, words
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 
@@ -13,20 +13,16 @@ TWO = asked("one", "def volume(side):")
 SAID = 5
 
 
-def input_(id_: str, what: str, outcome: str, *values: Any) -> Any:
-    return pytest.param(*values, id=id_, marks=pytest.mark.fault("input", what, outcome))
-
-
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     ("named_by", "tokens"),
     [
-        input_("generation", "end tokens as a list in generation_config.json", "an answer ends at each of them",
+        odd("generation", "end tokens as a list in generation_config.json", "an answer ends at each of them",
                ["generation_config.json"], 1),
-        input_("config", "an end token that config.json alone names", "an answer ends at it", ["config.json"], 1),
-        input_("tokenizer", "an end of turn that the tokenizer alone names, the configurations another",
+        odd("config", "an end token that config.json alone names", "an answer ends at it", ["config.json"], 1),
+        odd("tokenizer", "an end of turn that the tokenizer alone names, the configurations another",
                "an answer ends at it", ["tokenizer"], 1),
-        input_("none", "no end token anywhere", "an answer ends at its longest", [], LONGEST),
+        odd("none", "no end token anywhere", "an answer ends at its longest", [], LONGEST),
     ],
 )  # fmt: skip
 def test_an_answer_ends_at_what_any_file_names(engine: str, named_by: list[str], tokens: int, tmp_path: Path) -> None:

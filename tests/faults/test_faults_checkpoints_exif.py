@@ -2,12 +2,14 @@
 
 import io
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tiny_checkpoints import odd
 
 from joulebench.datasets.media import picture as looked_at
 from joulebench.engines.pictures import picture
@@ -36,32 +38,29 @@ def photograph(written: bytes) -> bytes:
     return file.getvalue()
 
 
-def odd(id_: str, what: str, written: bytes, turned: bool = True) -> object:
-    outcome = "shown upright" if turned else "shown as it is"
-    return pytest.param(
-        written, turned, id=id_, marks=pytest.mark.fault("input", f"a picture's EXIF with {what}", outcome)
-    )
+def of(id_: str, what: str, written: bytes, turned: bool = True) -> Any:
+    return odd(id_, f"a picture's EXIF with {what}", "shown upright" if turned else "shown as it is", written, turned)
 
 
 @pytest.mark.parametrize(
     ("written", "turned"),
     [
         pytest.param(exif(TURNED), True, id="sane"),
-        odd("signed-rational", "a signed rational below 0 for a resolution",
+        of("signed-rational", "a signed rational below 0 for a resolution",
             exif(TURNED, (X_RESOLUTION, 10, 1, AFTER_TWO), behind=struct.pack("<ii", -1, 2))),
-        odd("float-for-short", "a float where a short belongs", exif(TURNED, (UNIT, FLOAT, 1, struct.pack("<f", 2.5)))),
-        odd("negative-offset", "a negative offset", exif(TURNED, (STRIPS, 9, 1, struct.pack("<i", -5)))),
-        odd("negative-width", "a negative width", exif(TURNED, (WIDTH, 8, 1, struct.pack("<hh", -1, 0)))),
-        odd("text-for-number", "a text where a number belongs", exif(TURNED, (X_RESOLUTION, 2, 4, b"abc\0"))),
-        odd("nan", "a resolution that is not a number",
+        of("float-for-short", "a float where a short belongs", exif(TURNED, (UNIT, FLOAT, 1, struct.pack("<f", 2.5)))),
+        of("negative-offset", "a negative offset", exif(TURNED, (STRIPS, 9, 1, struct.pack("<i", -5)))),
+        of("negative-width", "a negative width", exif(TURNED, (WIDTH, 8, 1, struct.pack("<hh", -1, 0)))),
+        of("text-for-number", "a text where a number belongs", exif(TURNED, (X_RESOLUTION, 2, 4, b"abc\0"))),
+        of("nan", "a resolution that is not a number",
             exif(TURNED, (X_RESOLUTION, 12, 1, AFTER_TWO), behind=struct.pack("<d", float("nan")))),
-        odd("gps-as-text", "a GPS pointer that is a text", exif(TURNED, (GPS, 2, 4, b"abc\0"))),
-        odd("far-pointer", "a pointer beyond its end", exif(TURNED, (EXIF, LONG, 1, struct.pack("<I", 0xFFFFFF)))),
-        odd("pointer-to-itself", "a pointer to itself", exif(TURNED, (EXIF, LONG, 1, struct.pack("<I", 8)))),
-        odd("orientation-text", "an orientation that is a text", exif((ORIENTATION, 2, 2, b"6\0\0\0")), turned=False),
-        odd("orientation-9", "an orientation of 9", exif((ORIENTATION, SHORT, 1, b"\x09\0\0\0")), turned=False),
-        odd("cut", "half a directory", exif(TURNED)[:14], turned=False),
-        odd("no-tiff", "no directory at all", b"Exif\0\0nothing here", turned=False),
+        of("gps-as-text", "a GPS pointer that is a text", exif(TURNED, (GPS, 2, 4, b"abc\0"))),
+        of("far-pointer", "a pointer beyond its end", exif(TURNED, (EXIF, LONG, 1, struct.pack("<I", 0xFFFFFF)))),
+        of("pointer-to-itself", "a pointer to itself", exif(TURNED, (EXIF, LONG, 1, struct.pack("<I", 8)))),
+        of("orientation-text", "an orientation that is a text", exif((ORIENTATION, 2, 2, b"6\0\0\0")), turned=False),
+        of("orientation-9", "an orientation of 9", exif((ORIENTATION, SHORT, 1, b"\x09\0\0\0")), turned=False),
+        of("cut", "half a directory", exif(TURNED)[:14], turned=False),
+        of("no-tiff", "no directory at all", b"Exif\0\0nothing here", turned=False),
     ],
 )  # fmt: skip
 def test_a_picture_is_turned_whatever_else_its_exif_says(

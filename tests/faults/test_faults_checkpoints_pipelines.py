@@ -1,20 +1,27 @@
 """Checkpoints of diffusion pipelines in the layouts that real repositories have, and what their calls are given."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from tiny_checkpoints import PROJECT, TEXTS, TRAINED, asked, spec
+from fake_hub import serving
+from safetensors.torch import load_file, save_file
+from tiny_checkpoints import PROJECT, TEXTS, TRAINED, asked, odd, spec
 
 from joulebench import config, models
 from joulebench.engines import open_engine
 from joulebench.engines.loading import pipeline
+from joulebench.errors import UserError
 from joulebench.measure.run import measure
 from joulebench.records import Requests, read_point, read_run, write_json, write_parquet
 from joulebench.spec import RunSpec
 
 TASK = "text-to-image"
+NAME = "lab/sd"
+CHECKPOINT = config.Checkpoint(weights="checkpoint", revision="0" * 40, dtype="float32")
 TWO = asked("a red bicycle", "a boat")
 
 
@@ -34,6 +41,121 @@ def stable_diffusion(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def fp16(folder: Path, *parts: str) -> None:
+    """Name the weights of these parts after their precision."""
+    for part in parts:
+        (found,) = (folder / part).glob("*.safetensors")
+        found.rename(found.with_name(found.name.replace(".safetensors", ".fp16.safetensors")))
+
+
+def single_file(folder: Path) -> set[str]:
+    """As Stability keeps it: all in one file beside the folders."""
+    every = {}
+    for path in folder.glob("*/*.safetensors"):
+        every |= {f"{path.parent.name}.{key}": one for key, one in load_file(path).items()}
+    save_file(every, folder / "v2-1_768-ema-pruned.safetensors")
+    return WHOLE
+
+
+def another_autoencoder(folder: Path) -> set[str]:
+    """As SDXL keeps it: a folder that model_index.json does not name."""
+    shutil.copytree(folder / "vae", folder / "vae_1_0")
+    return WHOLE
+
+
+def both(folder: Path) -> set[str]:
+    for path in folder.glob("*/*.safetensors"):
+        shutil.copy(path, path.with_name(path.name.replace(".safetensors", ".fp16.safetensors")))
+    return WHOLE
+
+
+def fp16_alone(folder: Path) -> set[str]:
+    fp16(folder, *PARTS)
+    return {name.replace(".safetensors", ".fp16.safetensors") for name in WHOLE}
+
+
+def fp16_in_part(folder: Path) -> set[str]:
+    fp16(folder, "unet")
+    return WHOLE - {UNET} | {UNET.replace(".safetensors", ".fp16.safetensors")}
+
+
+def ema(folder: Path) -> set[str]:
+    shutil.copy(folder / UNET, folder / UNET.replace(".safetensors", ".non_ema.safetensors"))
+    return WHOLE
+
+
+def shards(folder: Path) -> set[str]:
+    """The UNet in several files, and its index."""
+    from diffusers import UNet2DConditionModel
+
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet")
+    (folder / UNET).unlink()
+    unet.save_pretrained(folder / "unet", max_shard_size="4MB")
+    found = {f"unet/{path.name}" for path in (folder / "unet").glob("*.safetensors")}
+    assert len(found) > 1
+    return WHOLE - {UNET} | found
+
+
+PARTS = ("text_encoder", "unet", "vae")
+UNET = "unet/diffusion_pytorch_model.safetensors"
+WHOLE = {"text_encoder/model.safetensors", UNET, "vae/diffusion_pytorch_model.safetensors"}
+LOADED = "what is loaded is fetched and counted once"
+
+
+@pytest.mark.parametrize("change", [
+    odd("single file", "a pipeline's single file beside its folders", LOADED, single_file),
+    odd("another autoencoder", "a folder of weights that model_index.json does not name", LOADED, another_autoencoder),
+    odd("both precisions", "a pipeline in both precisions", LOADED, both),
+    odd("fp16 alone", "a pipeline in the fp16 variant alone", LOADED, fp16_alone),
+    odd("fp16 in part", "a pipeline whose UNet is in the fp16 variant alone", LOADED, fp16_in_part),
+    odd("ema", "training's weights beside their average", LOADED, ema),
+    odd("shards", "a pipeline whose UNet is in several files", LOADED, shards),
+])  # fmt: skip
+def test_what_is_loaded_of_a_pipeline_is_fetched_and_counted_once(
+    change: Callable[[Path], set[str]], stable_diffusion: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(stable_diffusion, tmp_path / "hub" / NAME)
+    expected = change(tmp_path / "hub" / NAME)
+    with serving(tmp_path / "hub", monkeypatch) as hub:
+        made = models.prepare(NAME, CHECKPOINT, [], tmp_path / "m")
+    assert {file for file in hub.fetched if file.endswith(".safetensors")} == expected
+    engine: Any = open_engine(spec(TASK, generation=generation()), tmp_path / "m")
+    networks = [getattr(engine._pipeline, part) for part in PARTS]
+    assert made.parameters == sum(weight.numel() for network in networks for weight in network.parameters())
+    assert engine.generate(engine.prepare(TWO)) == 2
+    engine.close()
+
+
+def pickled(folder: Path) -> None:
+    (folder / UNET).rename(folder / "unet" / "diffusion_pytorch_model.bin")
+
+
+def not_json(folder: Path) -> None:
+    (folder / "model_index.json").write_text("<html>")
+
+
+@pytest.mark.parametrize(("change", "complaint"), [
+    odd("pickled part", "a pipeline with a part in pickled weights alone", "refused in one line",
+        pickled, "lab/sd: unet has weights as diffusion_pytorch_model.bin, expected model.safetensors or"),
+    odd("no JSON", "a model_index.json that is a web page", "refused in one line",
+        not_json, "model_index.json is not readable JSON"),
+])  # fmt: skip
+def test_a_pipeline_that_cannot_be_loaded_is_refused_when_it_is_prepared(
+    change: Callable[[Path], None],
+    complaint: str,
+    stable_diffusion: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copytree(stable_diffusion, tmp_path / "hub" / NAME)
+    change(tmp_path / "hub" / NAME)
+    with serving(tmp_path / "hub", monkeypatch) as hub, pytest.raises(UserError) as error:
+        models.prepare(NAME, CHECKPOINT, [], tmp_path / "m")
+    assert complaint in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not [file for file in hub.fetched if file.endswith((".safetensors", ".bin"))]
+
+
 def generation(**changes: Any) -> config.Generation:
     return config.Generation(height=32, width=32, denoising_steps=2, **changes)
 
@@ -41,8 +163,7 @@ def generation(**changes: Any) -> config.Generation:
 @pytest.mark.parametrize(
     ("asked_for", "given", "at_once"),
     [
-        pytest.param({}, 7.5, 4, id="left out", marks=pytest.mark.fault(
-            "input", "a pipeline whose guidance_scale the config leaves out", "the pipeline's own default, recorded")),
+        odd("left out", "a guidance_scale left out of the config", "the pipeline's own default, recorded", {}, 7.5, 4),
         pytest.param({"guidance_scale": 0.0}, 0.0, 2, id="none"),
         pytest.param({"guidance_scale": 3.0}, 3.0, 4, id="given"),
     ],

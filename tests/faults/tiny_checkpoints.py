@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -29,6 +30,11 @@ SIZES = {
 VOCABULARY = 300
 TRAINED = config.TrainedTokenizer(kind="trained", train_on="llm-chat", vocabulary=VOCABULARY)
 LONGEST = 16
+
+
+def odd(id_: str, what: str, outcome: str, *values: Any) -> Any:
+    """One case of a parametrized test, and its row in the page of reliability."""
+    return pytest.param(*values, id=id_, marks=pytest.mark.fault("input", what, outcome))
 
 
 def words(image: str = "", *special: str) -> Any:

@@ -1,19 +1,37 @@
 """Published weights: a snapshot of the hub at a pinned revision."""
 
-from pathlib import Path
+import glob
+from pathlib import Path, PurePosixPath
 
 from joulebench import config
+from joulebench.errors import UserError
 from joulebench.hub import explained
+from joulebench.models.weights import loaded
 
-PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
+PATTERNS = ["*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja"]
 CODE = ["*.py"]
 
 
 def download(name: str, model: config.Checkpoint, folder: Path) -> None:
-    """Fetch configuration, tokenizer and safetensors of `name`; code only where the config trusts it."""
-    from huggingface_hub import snapshot_download
+    """Fetch configuration and tokenizer of `name`, and the safetensors files that are loaded; code only where the
+    config trusts it.
 
+    Raises UserError where the hub cannot be reached, or its weights are not such as are loaded.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
+    what, where, otherwise = (
+        f"{name} at revision {model.revision}",
+        f"models.{name}",
+        "or give the model synthetic weights",
+    )
     patterns = PATTERNS + (CODE if model.trust_remote_code else [])
-    what = f"{name} at revision {model.revision}"
-    with explained(what, f"models.{name}", "or give the model synthetic weights"):
+    with explained(what, where, otherwise):
+        files = HfApi().list_repo_files(name, revision=model.revision)
+    if outside := [file for file in files if ".." in PurePosixPath(file).parts or file.startswith("/")]:
+        raise UserError(f"{what}: has a file {outside[0]!r:.100}, which leads out of its folder; take another")
+    with explained(what, where, otherwise):
         snapshot_download(name, revision=model.revision, local_dir=folder, allow_patterns=patterns)
+    weights = [glob.escape(file) for file in loaded(name, files, folder)]
+    with explained(what, where, otherwise):
+        snapshot_download(name, revision=model.revision, local_dir=folder, allow_patterns=weights)
