@@ -1,6 +1,8 @@
 """Checkpoints of models that see: tiles that depend on the picture, and templates that only the processor has."""
 
 import io
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,14 @@ import pytest
 import torch
 import transformers
 from PIL import Image
-from tiny_checkpoints import TEXTS, TRAINED, asked, spec, words
+from tiny_checkpoints import TEXTS, TRAINED, asked, edited, llama, odd, prepared, spec, words
 
-from joulebench import config, models
+from joulebench import chat, config, models
 from joulebench.engines import open_engine
 from joulebench.engines.collating import collated
 from joulebench.engines.loading import language_model
+from joulebench.errors import UserError
+from joulebench.models.checkpoint import check_prompts
 
 TILES = [[28, 56], [56, 28], [56, 56], [84, 28], [28, 84]]
 TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -42,6 +46,7 @@ LLAVA_NEXT = {
     "token_ids": {"image_token_id": "<image>"},
     "image_prompt": "<image>",
 }
+CHECKPOINT = config.Checkpoint(weights="checkpoint", revision="0" * 40)
 SIZES = [(40, 40), (120, 30), (30, 90)]
 QUESTIONS = ["What is in this picture?", "def area(side):", "Why?"]
 
@@ -126,3 +131,67 @@ def test_a_batch_is_what_the_processor_makes_of_it(kind: str, llava_next: Path) 
     assert set(ours) == set(at_once)
     for name, whole in at_once.items():
         assert torch.equal(ours[name], whole), name
+
+
+WITH_IMAGE = "{% for part in messages[0].content %}{% if part.type == 'image' %}<image>{% else %}{{ part.text }}"
+WITH_IMAGE += "{% endif %}{% endfor %}<|assistant|>"
+WITHOUT = "{% for part in messages[0].content if part.type == 'text' %}{{ part.text }}{% endfor %}"
+
+
+def with_template(source: Path, folder: Path, tokenizers: str | None, processors: str | None) -> Path:
+    shutil.copytree(source, folder)
+    (folder / "chat_template.jinja").unlink()
+    edited(folder / "tokenizer_config.json", chat_template=tokenizers)
+    if processors is not None:
+        (folder / "chat_template.json").write_text(json.dumps({"chat_template": processors}))
+    return folder
+
+
+@pytest.mark.parametrize(("tokenizers", "processors"), [
+    odd("processor", "a vision model's chat template on the processor alone", "served", None, WITH_IMAGE),
+    odd("tokenizer", "a vision model's chat template on the tokenizer alone", "served", WITH_IMAGE, None),
+    odd("both", "a tokenizer's chat template without images beside the processor's", "the processor's is taken",
+        WITHOUT, WITH_IMAGE),
+])  # fmt: skip
+def test_a_vision_models_template_is_found(
+    tokenizers: str | None, processors: str | None, llava_next: Path, tmp_path: Path
+) -> None:
+    folder = with_template(llava_next, tmp_path / "m", tokenizers, processors)
+    check_prompts("a/b", CHECKPOINT, folder, {"vlm-chat": "chat"})
+    length = config.OutputLength(kind="fixed", tokens=1)
+    (one,) = prepared(folder, asked("Why?", images=PICTURES[:1]), task="vlm-chat", output_length=length)
+    prompt: Any = one.prompt
+    ids = prompt["input_ids"][0].tolist()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    image = tokenizer.convert_tokens_to_ids("<image>")
+    assert [id_ for id_ in ids if id_ != image] == tokenizer("Why?<|assistant|>").input_ids
+    assert ids.count(image) > 4
+    # vLLM makes as many image tokens of one itself; the text before that is the same.
+    chat.take_template(tokenizer, folder, sees=True)
+    assert chat.rendered(tokenizer, chat.with_image("Why?"), tokenize=False) == "<image>Why?<|assistant|>"
+
+
+@pytest.mark.parametrize(("tokenizers", "processors", "complaint"), [
+    odd("none", "a vision model without any chat template", "refused in one line when the model is prepared",
+        None, None, "no chat template"),
+    odd("without", "a vision model whose chat template leaves out the image",
+        "refused in one line when the model is prepared", WITHOUT, None, "leaves out the image"),
+])  # fmt: skip
+def test_a_vision_model_that_cannot_be_asked(
+    tokenizers: str | None, processors: str | None, complaint: str, llava_next: Path, tmp_path: Path
+) -> None:
+    folder = with_template(llava_next, tmp_path / "m", tokenizers, processors)
+    with pytest.raises(UserError, match=complaint) as error:
+        check_prompts("a/b", CHECKPOINT, folder, {"vlm-chat": "chat"})
+    assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match=complaint):
+        open_engine(spec("vlm-chat"), folder)
+
+
+@pytest.mark.fault("input", "a model that sees nothing, asked about pictures", "refused in one line")
+def test_a_model_without_eyes(tmp_path: Path) -> None:
+    llama(tmp_path)
+    with pytest.raises(UserError) as error:
+        open_engine(spec("vlm-chat"), tmp_path)
+    assert "has no processor of images, which vlm-chat needs" in str(error.value)
+    assert "\n" not in str(error.value)

@@ -323,3 +323,27 @@ def test_code_is_not_fetched(hub: Hub, repository: Path, tmp_path: Path) -> None
         with pytest.raises(UserError, match="cannot be loaded") as error:
             open_engine(spec(engine=engine), tmp_path / "m")
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.fault("input", "a tokenizer in *.tiktoken", "fetched with the rest")
+def test_a_tokenizer_in_tiktoken_is_fetched(hub: Hub, repository: Path, tmp_path: Path) -> None:
+    llama(repository)
+    (repository / "qwen.tiktoken").write_text("IQ== 0\n")
+    assert "qwen.tiktoken" in prepared(tmp_path / "m").files_sha256
+
+
+@pytest.mark.parametrize(("asked_for", "refuses"), [
+    ({"llm-chat": "chat"}, True), ({"llm-chat": "completion"}, False), ({"llm-code": "chat"}, True), ({}, False)
+])  # fmt: skip
+def test_a_template_is_tried_for_what_the_model_is_asked(
+    asked_for: dict[Any, Any], refuses: bool, hub: Hub, repository: Path, tmp_path: Path
+) -> None:
+    llama(repository)
+    (repository / "chat_template.jinja").write_text("{{ raise_exception('never') }}")
+    checkpoint = config.Checkpoint(weights="checkpoint", revision=REVISION)
+    if refuses:
+        with pytest.raises(UserError, match=r"^models\.lab/tiny: the chat template takes no lone user turn \(never\)"):
+            models.prepare(NAME, checkpoint, [], tmp_path / "m", asked_for)
+    else:
+        models.prepare(NAME, checkpoint, [], tmp_path / "m", asked_for)
+    assert (tmp_path / "m" / "model.json").exists() != refuses

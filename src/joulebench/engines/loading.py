@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from joulebench import chat
 from joulebench.errors import UserError
 from joulebench.spec import RunSpec
 
@@ -43,6 +44,20 @@ def explained(spec: RunSpec, folder: Path) -> Iterator[None]:
         raise UserError(
             f"models.{spec.model}: {folder} cannot be loaded ({cause}); take another checkpoint or engine"
         ) from error
+
+
+def processor(spec: RunSpec, folder: Path) -> Any:
+    """What turns pictures and words into a model's inputs; its chat template is the tokenizer's where it has none."""
+    from transformers import AutoProcessor
+
+    with explained(spec, folder):
+        made = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=spec.trust_remote_code)
+    if not hasattr(made, "image_processor"):
+        raise UserError(f"models.{spec.model}: {folder} has no processor of images, which {spec.task} needs")
+    if made.chat_template is None:
+        made.chat_template = made.tokenizer.chat_template
+    chat.check_image(made)
+    return made
 
 
 def variant(folder: Path) -> str | None:

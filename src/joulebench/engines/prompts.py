@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from joulebench import chat
 from joulebench.config import OutputLength
 from joulebench.errors import UserError
 
@@ -9,13 +10,13 @@ from joulebench.errors import UserError
 def encoded(tokenizer: Any, prompt: str, as_chat: bool) -> list[int]:
     """The prompt's token ids: one user turn of the tokenizer's chat template where it has one, or the text as it is.
 
-    An end of sequence that the tokenizer would add is left out: what follows it is another text.
+    An end of sequence that the tokenizer would add is left out: what follows it is another text. Raises UserError where
+    the template refuses a lone user turn.
     """
     if not as_chat or tokenizer.chat_template is None:
         ids = list(tokenizer(prompt).input_ids)
         return ids[:-1] if adds_end(tokenizer) else ids
-    message = [{"role": "user", "content": prompt}]
-    return list(tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=True)["input_ids"])
+    return list(chat.rendered(tokenizer, chat.form(tokenizer)(prompt), return_dict=True)["input_ids"])
 
 
 def adds_end(tokenizer: Any) -> bool:

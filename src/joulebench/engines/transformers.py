@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
+from joulebench.chat import load_tokenizer
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.loading import language_model
 from joulebench.engines.prompts import encoded, end_tokens, ends_in, output_tokens
@@ -42,7 +43,7 @@ class TransformersEngine:
     def __init__(self, spec: RunSpec, folder: Path) -> None:
         import torch
         import transformers
-        from transformers import AutoModelForCausalLM, AutoTokenizer, ContinuousBatchingConfig, GenerationConfig
+        from transformers import AutoModelForCausalLM, ContinuousBatchingConfig, GenerationConfig
 
         if not transformers.__version__.startswith(f"{TRIED}."):
             raise UserError(
@@ -53,12 +54,11 @@ class TransformersEngine:
         settings = Settings.model_validate(spec.engine_settings)
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
-        trust = spec.trust_remote_code
         self._torch = torch
         self._length = spec.output_length
         self._as_chat = spec.prompt_form == "chat"
         self._stop = spec.stop
-        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
+        self._tokenizer = load_tokenizer(folder, spec.trust_remote_code)
         self._model = language_model(AutoModelForCausalLM, spec, folder)
         own = self._model.config
         self._ends = end_tokens(self._tokenizer, self._model.generation_config, own, own.get_text_config())

@@ -15,9 +15,10 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
+from joulebench import chat
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.collating import along, collated
-from joulebench.engines.loading import language_model
+from joulebench.engines.loading import language_model, processor
 from joulebench.engines.pictures import picture
 from joulebench.engines.prompts import adds_end, encoded, end_tokens, ends_in, output_tokens
 from joulebench.errors import UserError
@@ -82,8 +83,6 @@ class TransformersStaticEngine:
         from transformers import (
             AutoModelForCausalLM,
             AutoModelForImageTextToText,
-            AutoProcessor,
-            AutoTokenizer,
             GenerationConfig,
         )
         from transformers.utils import logging
@@ -91,11 +90,10 @@ class TransformersStaticEngine:
         logging.disable_progress_bar()
         self._torch, self._device = torch, spec.device
         self._length, self._as_chat, self._stop = spec.output_length, spec.prompt_form == "chat", spec.stop
-        files: dict[str, Any] = {"local_files_only": True, "trust_remote_code": spec.trust_remote_code}
         sees = spec.task in IMAGE_TASKS
-        self._processor = AutoProcessor.from_pretrained(folder, **files) if sees else None
+        self._processor = processor(spec, folder) if sees else None
         self._tokenizer = (
-            self._processor.tokenizer if self._processor else AutoTokenizer.from_pretrained(folder, **files)
+            self._processor.tokenizer if self._processor else chat.load_tokenizer(folder, spec.trust_remote_code)
         )
         self._adds_end = adds_end(self._tokenizer)
         kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
@@ -142,16 +140,8 @@ class TransformersStaticEngine:
         if self._processor is None:
             ids = self._torch.tensor([encoded(self._tokenizer, prompt, self._as_chat)])
             return {"input_ids": ids, "attention_mask": self._torch.ones_like(ids)}
-        content = [{"type": "image", "image": picture(request, image)}, {"type": "text", "text": prompt}]
-        inputs = dict(
-            self._processor.apply_chat_template(
-                [{"role": "user", "content": content}],
-                add_generation_prompt=True,
-                tokenize=True,
-                return_dict=True,
-                return_tensors="pt",
-            )
-        )
+        content = chat.with_image(prompt, picture(request, image))
+        inputs = dict(chat.rendered(self._processor, content, tokenize=True, return_dict=True, return_tensors="pt"))
         ids = inputs["input_ids"]
         if self._adds_end and ids[0, -1] == self._tokenizer.eos_token_id:
             inputs = {name: part[:, :-1] if along(part, ids) else part for name, part in inputs.items()}

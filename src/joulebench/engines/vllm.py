@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from joulebench import chat
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.pictures import picture
 from joulebench.engines.prompts import adds_end, encoded, end_tokens, output_tokens
@@ -122,10 +123,11 @@ class VllmEngine:
             )
         loggers = self._engine.logger_manager
         loggers.stat_loggers = loggers.stat_loggers[:1]  # without Prometheus, which walks over every token of a step
-        model = self._engine.model_config
+        tokenizer, model = self._engine.get_tokenizer(), self._engine.model_config
+        chat.take_template(tokenizer, folder, self._sees)
         self._room = model.max_model_len
         told = SimpleNamespace(**model.try_get_generation_config())
-        self._ends = sorted(end_tokens(self._engine.get_tokenizer(), told, model.hf_config, model.hf_text_config))
+        self._ends = sorted(end_tokens(tokenizer, told, model.hf_config, model.hf_text_config))
 
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
         """See engines.base.TextEngine. Raises UserError for a request without its image, or over `max_model_len`."""
@@ -149,10 +151,7 @@ class VllmEngine:
     def _asked(self, tokenizer: Any, request: int, prompt: str, image: bytes | None) -> dict[str, Any]:
         if not self._sees:
             return {"prompt_token_ids": encoded(tokenizer, prompt, self._spec.prompt_form == "chat")}
-        content = [{"type": "image"}, {"type": "text", "text": prompt}]
-        text = tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-        )
+        text = chat.rendered(tokenizer, chat.with_image(prompt), tokenize=False)
         special = not (tokenizer.bos_token and text.startswith(tokenizer.bos_token))  # as transformers' processors
         ids = list(tokenizer(text, add_special_tokens=special).input_ids)
         if special and adds_end(tokenizer):

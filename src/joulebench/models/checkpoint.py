@@ -1,12 +1,16 @@
 """Published weights: a snapshot of the hub at a pinned revision."""
 
 import glob
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
-from joulebench import config
+from joulebench import chat, config
+from joulebench.config import PromptForm
 from joulebench.errors import UserError
 from joulebench.hub import explained
 from joulebench.models.weights import loaded
+from joulebench.names import IMAGE_TASKS, TaskName
 
 PATTERNS = ["*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja"]
 CODE = ["*.py"]
@@ -35,3 +39,22 @@ def download(name: str, model: config.Checkpoint, folder: Path) -> None:
     weights = [glob.escape(file) for file in loaded(name, files, folder)]
     with explained(what, where, otherwise):
         snapshot_download(name, revision=model.revision, local_dir=folder, allow_patterns=weights)
+
+
+def check_prompts(name: str, model: config.Checkpoint, folder: Path, asked: Mapping[TaskName, PromptForm]) -> None:
+    """Load the tokenizer in `folder`, and give its chat template what the tasks will give it.
+
+    Raises UserError where it cannot be loaded, or the template refuses a lone user's turn. Where transformers is not
+    installed, the engine finds out.
+    """
+    if not asked or find_spec("transformers") is None:
+        return
+    try:
+        tokenizer = chat.load_tokenizer(folder, model.trust_remote_code)
+        if tokenizer.chat_template is not None and "chat" in {asked[task] for task in asked.keys() - IMAGE_TASKS}:
+            chat.form(tokenizer)
+        if asked.keys() & IMAGE_TASKS:
+            chat.take_template(tokenizer, folder, sees=True)
+            chat.check_image(tokenizer)
+    except UserError as error:
+        raise UserError(f"models.{name}: {error}") from error
