@@ -80,7 +80,7 @@ def spec(run: int, batch_sizes: tuple[int, ...] = BATCHES) -> RunSpec:
             "engine_settings": {},
             "dataset": dataset,
             "sample": {"requests": 1000},
-            "output_length": OutputLength(kind="natural", tokens=2048),
+            "output_length": OutputLength(kind="reference", tokens=2048),
             "sweep": sweep,
         }
     )

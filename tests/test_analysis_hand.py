@@ -31,7 +31,7 @@ SPEC: dict[str, Any] = {
     "engine_settings": {},
     "dataset": {"name": "synthetic", "source": {"kind": "packaged"}},
     "sample": {"requests": 8},
-    "output_length": {"kind": "fixed", "tokens": 100},
+    "output_length": {"kind": "natural", "tokens": 100},
     "sweep": {"batch_sizes": [2, 4], "protocol": {"kind": "fixed", "requests": 8}},
 }
 TEXT = RunSpec.model_validate(SPEC)

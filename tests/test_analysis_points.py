@@ -32,7 +32,7 @@ def spec(model: str = "example/one", **changes: Any) -> RunSpec:
             "engine_settings": {},
             "dataset": {"name": "synthetic", "source": {"kind": "packaged"}},
             "sample": {"requests": 8},
-            "output_length": {"kind": "fixed", "tokens": 100},
+            "output_length": {"kind": "natural", "tokens": 100},
             "sweep": {"batch_sizes": [1], "protocol": {"kind": "fixed", "requests": 8}},
             **changes,
         }

@@ -15,9 +15,13 @@ from joulebench import config, models
 from joulebench.engines import open_engine
 from joulebench.engines.loading import pipeline
 from joulebench.errors import UserError
-from joulebench.measure.run import measure
-from joulebench.records import Requests, read_point, read_run, write_json, write_parquet
+from joulebench.measure.session import Session
+from joulebench.measure.sweep import Sweep
+from joulebench.meters.sampling import Sampling
+from joulebench.records import Machine, read_point
 from joulebench.spec import RunSpec
+from joulebench.sweeps import Fixed
+from joulebench.sweeps import Sweep as Sweeps
 
 TASK = "text-to-image"
 NAME = "lab/sd"
@@ -181,31 +185,19 @@ def test_a_guidance_scale_left_out_is_the_pipelines_own(
     engine.close()
 
 
-def test_the_guidance_that_was_taken_is_in_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JOULEBENCH_METERS", "none")
-    architecture = yaml.safe_load((PROJECT / "config" / "models" / "sd-5m.yaml").read_text())
-    own = {"weights": "synthetic", "weights_seed": 0, "architecture": architecture, "tokenizer": TRAINED}
-    run = spec(TASK, generation=generation(), **own)
-    sampled = Requests(
-        dataset=run.dataset.model_dump(mode="json"),
-        sample=run.sample.model_dump(mode="json"),
-        origin={},
-        rows=2,
-        unusable={},
+def test_the_guidance_that_was_taken_is_in_the_records(tmp_path: Path, stable_diffusion: Path) -> None:
+    one = Sweeps(batch_sizes=(2,), protocol=Fixed(kind="fixed", requests=2))
+    run = spec(TASK, generation=generation(), sweep=one)
+    engine: Any = open_engine(run, stable_diffusion)
+    machine = Machine(
+        host="", cpu="", cores=1, memory_mb=1.0, device="", devices=[], tdp_w=None, tdp_source=None, energy_sources={}
     )
-    write_parquet(TWO, tmp_path / "requests.parquet")
-    write_json(sampled, tmp_path / "requests.json")
-    facts = {"weights": "synthetic", "architecture": architecture, "tokenizer": TRAINED, "dtype": "float32"}
-    models.prepare(run.model, config.Synthetic.model_validate(facts), TEXTS, tmp_path / "model")
-    measure(run, tmp_path / "requests.parquet", tmp_path / "model", tmp_path / "run")
-    assert read_run(tmp_path / "run").spec["generation"]["guidance_scale"] is None
-    point = read_point(tmp_path / "run" / "points" / "00-b1")
-    assert point.generation is not None
-    assert {name: point.generation[name] for name in ("guidance_scale", "height", "num_inference_steps")} == {
-        "guidance_scale": 7.5,
-        "height": 32,
-        "num_inference_steps": 2,
-    }
+    session = Session(tmp_path / "run", run, "digest", machine)
+    with Sampling.start(("none",), tmp_path / "run") as sampling:
+        Sweep(run, engine, engine.prepare(TWO), sampling).run(session)
+    engine.close()
+    told = read_point(session.place(0)).generation
+    assert told == {"height": 32, "width": 32, "num_inference_steps": 2, "guidance_scale": 7.5}
 
 
 def test_a_guidance_scale_left_out_is_another_run_than_none() -> None:

@@ -20,9 +20,9 @@ ROUNDED_S = 1e-5
 FAR_S = 10.0
 """The sampler's readings begin 1 s before a point and go on for 1 s after it; further off they are another's."""
 
-KNOWN = ("key", "point", "duration_s", "warmup_batches", "sourced")
-"""What is known of a point beside its tables: its index, `duration_s` of its point.json, the warm-up batches that its
-sweep asks for, and the devices that run.json has a source of."""
+KNOWN = ("key", "point", "duration_s", "lengths_given", "warmup_batches", "sources")
+"""What is known of a point beside its tables: its index, `duration_s` of its point.json, whether its spec gives the
+answers their lengths, the warm-up batches that its sweep asks for, and run.json's energy sources, by device."""
 
 
 def require_text(recorded: Recorded, known: pl.DataFrame) -> None:
@@ -32,7 +32,7 @@ def require_text(recorded: Recorded, known: pl.DataFrame) -> None:
     _rows(recorded, "requests", requests, (numbered("request"), *REQUEST, *ANSWER))
     table = _joined(known, _of_iterations(iterations.lazy()), _of_requests(requests.lazy()))
     _rows(recorded, "iterations", table, (_belongs("iterations"), _LASTED))
-    _rows(recorded, "requests", table, (_belongs("requests"), *_BETWEEN))
+    _rows(recorded, "requests", table, (_belongs("requests"), _ASKED, *_BETWEEN))
     _rows(recorded, "requests", _finishes(iterations, requests), (_REPORTED,))
     _energy(recorded, known)
 
@@ -60,8 +60,9 @@ def _energy(recorded: Recorded, known: pl.DataFrame) -> None:
     _rows(recorded, "energy", recorded.energy, POLL)
     time = pl.col("time_s")
     sources = recorded.energy.lazy().group_by("key", "device", "source").agg(first_s=time.first(), last_s=time.last())
-    table = known.lazy().join(sources, on="key", how="left").sort("key", "device", "first_s")
-    _rows(recorded, "energy", table.collect(), _DEVICE)
+    told = known.lazy().select("key", "sources").explode("sources").unnest("sources").drop_nulls()
+    table = known.lazy().join(sources, on="key", how="left").join(told, on=["key", "device"], how="left")
+    _rows(recorded, "energy", table.sort("key", "device", "first_s").collect(), _DEVICE)
 
 
 def _rows(recorded: Recorded, file: str, frame: pl.DataFrame, rules: Sequence[Rule]) -> None:
@@ -103,6 +104,7 @@ def _of_requests(requests: pl.LazyFrame) -> pl.LazyFrame:
         requests_from=pl.col("point").min(),
         requests_to=pl.col("point").max(),
         requests=pl.len(),
+        asked=asked.count(),
         done=DONE.sum(),
         opened=pl.col("first_output_s").count(),
         least_prompt=prompt.filter(DONE).sum(),
@@ -137,6 +139,11 @@ _SERVED = Rule(
     (pl.col("all_outputs") != pl.col("requests")) | (pl.col("requests") != pl.col("done")),
     said("{} requests, {} of them finished", "requests", "done"),
     "the outputs of iterations.parquet, all of them",
+)
+_ASKED = Rule(
+    pl.when("lengths_given").then(pl.col("asked") < pl.col("requests")).otherwise(pl.col("asked") > 0),
+    said("{} of {} requests have asked_output_tokens", "asked", "requests"),
+    "all where the spec's output_length gives the answers their lengths, and none where it does not",
 )
 
 _UNDISTURBED = pl.col("all_preempted") == 0
@@ -216,9 +223,9 @@ _DEVICE = (
         "one source of a device",
     ),
     Rule(
-        pl.col("source").is_null() & pl.col("device").is_in(pl.col("sourced")),
-        said("no source of {}", "device"),
-        "the one that run.json has (machine.energy_sources)",
+        pl.col("source").ne_missing(pl.col("told")) & pl.col("told").is_not_null(),
+        said("{} is read from {}", "device", "source"),
+        "the source that run.json has of it (machine.energy_sources)",
     ),
     Rule(
         (pl.col("first_s") > pl.col("duration_s") + ROUNDED_S)

@@ -89,7 +89,7 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
             *_estimated(),
             queue_energy_per_output_token_j=_ratio("queue_energy_j", "queue_output_tokens"),
             mean_batch_size=_ratio("running_s", "duration_s"),
-            ttft_share=pl.min_horizontal(1.0, _ratio("ttft_told", "first_tokens")),
+            ttft_share=_ratio("ttft_told", "first_tokens").clip(upper_bound=1.0),
             window_responses=pl.col("finished"),
             turnovers=_ratio("finished", "filled"),
             window=pl.when(pl.col("start_s").is_not_null()).then(pl.lit("stationary")),

@@ -119,8 +119,9 @@ _FACTS = pl.Schema(
         "folder": pl.String(),
         "point": pl.Int64(),
         "duration_s": pl.Float64(),
+        "lengths_given": pl.Boolean(),
         "warmup_batches": pl.Int64(),
-        "sourced": pl.List(pl.String()),
+        "sources": pl.List(pl.Struct({"device": pl.String(), "told": pl.String()})),
     }
 )
 _COMPUTED = {"key": KEY(), "gpus": pl.UInt32(), "missing": pl.String(), "rest_w": pl.Float64()}
@@ -157,8 +158,9 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "folder": str(one.folder / "points" / point_folder(point.point, point.max_batch_size)),
         "point": point.point,
         "duration_s": point.duration_s,
+        "lengths_given": spec.output_length is not None and spec.output_length.kind != "natural",
         "warmup_batches": spec.sweep.warmup_batches,
-        "sourced": [device for device, source in run.machine.energy_sources.items() if source is not None],
+        "sources": [{"device": one, "told": source} for one, source in run.machine.energy_sources.items()],
     }
 
 

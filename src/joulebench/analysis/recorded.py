@@ -70,7 +70,7 @@ def read_energy(files: Mapping[int, Path]) -> pl.DataFrame:
     Raises RecordError, which names the file, where one is missing or damaged, or the times of a device go back.
     """
     polls = read_keyed(files, ENERGY, _POLL)
-    for device in polls["device"].unique().sort():
+    for device in polls["device"].drop_nulls().unique().sort():
         check_order(polls.filter(pl.col("device") == device), "time_s", files)
     return polls
 

@@ -54,7 +54,7 @@ def _no_count(column: str, nullable: bool = False) -> pl.Expr:
 
 ITERATION = (
     Rule(_no_time("end_s"), said("end_s is {}", "end_s"), "seconds from 0 on"),
-    Rule(pl.any_horizontal(map(_no_count, _COUNTS)), listed(_COUNTS), "counts from 0 on"),
+    Rule(pl.any_horizontal(map(_no_count, _COUNTS)), listed(("iteration", *_COUNTS)), "counts from 0 on"),
     Rule(
         pl.col("first_tokens") > pl.col("output_tokens"),
         said("{} first tokens among {} output tokens", "first_tokens", "output_tokens"),
@@ -130,11 +130,6 @@ ANSWER = (
         said("an answer of {} tokens was asked to have {}", "output_tokens", "asked_output_tokens"),
         "no more",
     ),
-    Rule(
-        SAME & (pl.col("asked_output_tokens").is_null() != pl.col("asked_output_tokens").shift().is_null()),
-        said("asked_output_tokens is {} beside {}", "asked_output_tokens", pl.col("asked_output_tokens").shift()),
-        "a length for all requests of a point, or for none",
-    ),
 )
 
 POLL = (
@@ -146,7 +141,7 @@ POLL = (
     ),
     Rule(
         pl.any_horizontal(~pl.col(name).is_finite() for name in _READINGS),
-        listed(_READINGS),
+        listed(("time_s", *_READINGS)),
         "finite numbers, or null",
     ),
 )
