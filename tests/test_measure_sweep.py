@@ -38,6 +38,7 @@ class Narrow:
 
     def __init__(self, room: int, error: Exception | None = None) -> None:
         self.room, self.error = room, error
+        self.arguments = {"guidance_scale": 7.5}
 
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
         raise NotImplementedError

@@ -137,7 +137,10 @@ class Generation(Strict):
     width: PositiveInt
     frames: PositiveInt | None = Field(None, description="Needed for a video task.")
     denoising_steps: PositiveInt
-    guidance_scale: float = 0.0
+    guidance_scale: float | None = Field(
+        None,
+        description="Null: the pipeline's own default. Above 1, most call their model for twice the batch.",
+    )
     arguments: dict[str, JsonValue] = Field(
         default_factory=dict, description="Other arguments of this pipeline's call, by its own names."
     )

@@ -34,8 +34,8 @@ def explained(what: str, where: str, otherwise: str) -> Iterator[None]:
         problem = "not in the hub's cache here, and the hub was not reached; check the network and HF_HUB_OFFLINE"
     except errors.EntryNotFoundError:
         problem, kind = f"that revision has no such file; check {where}", NoSuchFileError
-    except (OSError, ValueError, RuntimeError, httpx.HTTPError) as error:
-        cause = " ".join(str(error).split())[:200] or type(error).__name__
+    except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, httpx.HTTPError) as error:
+        cause = " ".join(str(error).split())[:200] or type(error).__name__  # an answer of another form among them
         problem = f"the download failed ({cause}); run again, set HF_TOKEN if asked to"
     else:
         return

@@ -137,7 +137,9 @@ class Point(Record):
     """point.json: one load setting of a run, and how it ended (`ended_by`: under the adaptive protocol).
 
     `loaded_idle_power_w`: GPU -> what it drew after the warm-up, the model loaded and nothing running; null where it
-    was not at rest, or where there is no GPU. Earlier records have neither it nor `sample_tokens`.
+    was not at rest, or where there is no GPU. `generation`: what each call of a diffusion pipeline was given, by its
+    own names; a guidance scale that the config leaves out is there as the pipeline's default. Earlier records have
+    neither of them, nor `sample_tokens`.
     """
 
     point: int
@@ -149,6 +151,7 @@ class Point(Record):
     ended_by: EndedBy | None = None
     loaded_idle_power_w: dict[str, float] | None = None
     sample_tokens: SampleTokens | None = None
+    generation: dict[str, Any] | None = None
 
 
 class Requests(Record):
