@@ -4,16 +4,18 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from pathlib import Path
 
+from joulebench.headline import counted
+
 
 class Following:
     """What the headline devices have drawn together, at times of time.monotonic(), as analysis.energy has it.
 
-    The headline devices are the `gpu:*` where there are any, else all others. `behind` bytes of the file's end are
+    `behind` bytes of the file's end are
     read at the start, so that the counters are known from before. Each `read` costs what was written since the last.
     """
 
     def __init__(self, file: Path, sources: Mapping[str, str | None], behind: int) -> None:
-        headline = [device for device in sources if device.startswith("gpu:")] or list(sources)
+        headline = counted(sources).headline
         self.measures = bool(headline) and all(sources[device] is not None for device in headline)
         """Whether every headline device has a source; an estimate is one."""
         self._updates: dict[bytes, tuple[list[float], list[float]]] = {

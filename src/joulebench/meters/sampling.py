@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import polars as pl
 
 from joulebench.errors import UserError
+from joulebench.headline import counted
 from joulebench.meters import METERS, known
 from joulebench.meters.following import Following
 from joulebench.records import ENERGY
@@ -28,6 +30,20 @@ TAIL_BYTES = 1 << 17
 
 class SamplerError(UserError):
     """The sampler failed, so what was being measured cannot be used."""
+
+
+@dataclass(frozen=True)
+class Now:
+    """What the latest readings say.
+
+    `energy_j`: what the headline devices have drawn since the sampler's start; None where one of them has none.
+    `others_share`, `stolen_share`: how much of the processors others used, and the hypervisor took, in the last half
+    second or so; None where the readings do not say.
+    """
+
+    energy_j: float | None
+    others_share: float | None
+    stolen_share: float | None
 
 
 class Sampling:
@@ -121,15 +137,26 @@ class Sampling:
         """The energy of the headline devices from about now on, to be looked at again and again."""
         return Following(self._file, self.sources, TAIL_BYTES)
 
-    def energy_now_j(self) -> float | None:
-        """The energy since the sampler's start, summed over the devices; None where one of them has none."""
-        latest: dict[str, str] = {}
+    def now(self) -> Now:
+        """The latest readings: what a person who watches may be told."""
+        wanted = counted(self.sources).headline
+        energies: dict[str, str] = {}
+        busy: list[list[float]] = []
         for line in reversed(self._tail().decode().splitlines()):
-            device, _, _, energy_j, *_ = line.split(",")
-            latest.setdefault(device, energy_j)
-            if latest.keys() >= self.sources.keys():
-                return sum(map(float, latest.values())) if all(latest.values()) else None
-        return None
+            device, _, time_s, energy_j, *_, others_busy_s, stolen_s = line.split(",")
+            if device in wanted:
+                energies.setdefault(device, energy_j)
+            if others_busy_s and len(busy) < 2:
+                busy.append([float(time_s), float(others_busy_s), float(stolen_s)])
+            if len(energies) == len(wanted) and len(busy) == 2:
+                break
+        known = len(energies) == len(wanted) and all(energies.values())
+        energy_j = sum(map(float, energies.values())) if known else None
+        if len(busy) < 2:
+            return Now(energy_j, None, None)
+        passed_s, *used_s = (now - before for now, before in zip(*busy, strict=True))
+        others_share, stolen_share = (max(0.0, used / passed_s) for used in used_s)
+        return Now(energy_j, others_share, stolen_share)
 
     def since(self, start: float, end: float, margin_s: float = 1.0) -> pl.DataFrame:
         """The readings from `start` to `end`, in the schema `records.ENERGY`, with times relative to `start`.
