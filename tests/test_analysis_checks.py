@@ -78,6 +78,8 @@ def recording(seconds: float = 26.0, update_s: float = 0.1, poll_s: float = 0.02
         pl.lit(False).alias("throttled"),
         pl.lit(True).alias("power_capped"),
         pl.lit(1).alias("processes"),
+        pl.lit(None).alias("others_busy_s"),
+        pl.lit(None).alias("stolen_s"),
     )
     return {
         "iterations": iterations.select(pl.col(name).cast(dtype) for name, dtype in records.ITERATIONS.items()),

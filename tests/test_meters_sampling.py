@@ -56,7 +56,7 @@ def test_codecarbon_readings_are_regular_and_add_up(tmp_path: Path) -> None:
         time.sleep(4)
         end = time.monotonic()
         frame = sampling.since(begin, end)
-        now_j = sampling.energy_now_j()
+        now_j = sampling.now().energy_j
     assert frame.schema == ENERGY
     assert set(frame["source"]) == {"codecarbon_estimate"}
     times, energies, powers = (frame[name].to_list() for name in ("time_s", "energy_j", "power_w"))
@@ -81,7 +81,7 @@ def test_without_a_source_energy_is_null_and_memory_is_not(sampling: Sampling) -
     time.sleep(0.6)
     frame = sampling.since(begin, time.monotonic())
     assert sampling.sources == {"host": None}
-    assert sampling.energy_now_j() is None
+    assert sampling.now().energy_j is None
     assert frame.height >= 3
     for name in (
         "source",

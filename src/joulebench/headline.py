@@ -10,7 +10,10 @@ from joulebench.errors import UserError
 TRUST: Final = ("nvml_counter", "nvml_power", "rapl", "codecarbon_estimate")
 """Energy sources, the most trusted first. One that is not among them comes last."""
 
-_DEVICE = re.compile(r"(gpu|cpu|dram):[0-9]+|host")
+DEVICES: Final = "gpu:N, cpu:N, dram:N or host"
+
+DEVICE: Final = "(gpu|cpu|dram):[0-9]+|host"
+"""What a device may be called, as a regular expression."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ def counted(sources: Mapping[str, str | None]) -> Counted:
     Raises UserError for a device that is not of a known kind.
     """
     for device in sources:
-        if not _DEVICE.fullmatch(device):
-            raise UserError(f"energy of a device '{device[:60]}'; expected gpu:N, cpu:N, dram:N or host")
+        if not re.fullmatch(DEVICE, device):
+            raise UserError(f"energy of a device '{device[:60]}'; expected {DEVICES}")
     gpus = tuple(device for device in sources if device.startswith("gpu:"))
     others = {device: source for device, source in sources.items() if device not in gpus}
     best = min((source for source in others.values() if source is not None), key=_rank, default=None)

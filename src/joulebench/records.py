@@ -102,9 +102,9 @@ ENERGY = pl.Schema(
 )
 """One row a device and poll. `energy_j` is cumulative; null with its source where nothing measures.
 `throttled`: slowed down for heat or by the hardware; `power_capped`: held at the power limit; `processes`: those with a
-context on the device, the engine's among them. `others_busy_s`: for how long others than the measured processes have kept
-the host's processors busy, `stolen_s`: for how long the hypervisor took them, means over the processors and cumulative;
-about twice a second, on the row of whatever device was read then."""
+context on the device, the engine's among them. `others_busy_s`: for how long others than the measured processes have
+kept the host's processors busy, `stolen_s`: for how long the hypervisor took them, means over the processors and
+cumulative; about twice a second, on the row of whatever device was read then."""
 
 ADDED = {"power_capped", "processes", "others_busy_s", "stolen_s"}
 """Columns that records of an earlier version lack: read as null."""

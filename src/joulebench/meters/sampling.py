@@ -151,12 +151,12 @@ class Sampling:
             if len(energies) == len(wanted) and len(busy) == 2:
                 break
         known = len(energies) == len(wanted) and all(energies.values())
-        energy_j = sum(map(float, energies.values())) if known else None
+        drawn_j = sum(map(float, energies.values())) if known else None
         if len(busy) < 2:
-            return Now(energy_j, None, None)
+            return Now(drawn_j, None, None)
         passed_s, *used_s = (now - before for now, before in zip(*busy, strict=True))
         others_share, stolen_share = (max(0.0, used / passed_s) for used in used_s)
-        return Now(energy_j, others_share, stolen_share)
+        return Now(drawn_j, others_share, stolen_share)
 
     def since(self, start: float, end: float, margin_s: float = 1.0) -> pl.DataFrame:
         """The readings from `start` to `end`, in the schema `records.ENERGY`, with times relative to `start`.
