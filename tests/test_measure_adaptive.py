@@ -429,6 +429,15 @@ def test_a_headline_device_without_a_source_measures_nothing(tmp_path: Path) -> 
     assert Following(tmp_path / "s.csv", {"cpu:0": "rapl", "host": None}, 100).energy_j(1.0) is None
 
 
+def test_an_estimate_of_a_processor_that_is_counted_is_not_added(tmp_path: Path) -> None:
+    both = (("cpu:0", "rapl", 10.0), ("host", "codecarbon_estimate", 1000.0))
+    lines = [line(device, source, at, watts * at) for at in (1.0, 2.0, 3.0) for device, source, watts in both]
+    (tmp_path / "s.csv").write_text(HEADER + "".join(lines))
+    sources: dict[str, str | None] = {device: source for device, source, _ in both}
+    assert Following(tmp_path / "s.csv", sources, 1 << 17).energy_j(2.5) == pytest.approx(25.0)
+    assert in_the_tables("".join(lines), [2.5], tmp_path) == [pytest.approx(25.0)]
+
+
 def test_only_the_end_of_a_long_file_is_looked_at(tmp_path: Path) -> None:
     lines = readings(3, 4.0)
     (tmp_path / "s.csv").write_text(HEADER + lines)

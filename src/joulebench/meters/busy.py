@@ -30,7 +30,7 @@ class Processors:
 def processors(stat: str, ticks_per_s: float) -> Processors:
     """From the text of /proc/stat. Raises ValueError where it is of another form."""
     first, *rest = stat.splitlines() or [""]
-    name, *counts = first.split()
+    name, *counts = first.split() or [""]
     online = sum(line.startswith("cpu") for line in rest)
     if name != "cpu" or len(counts) < 8 or not online:
         raise ValueError("not the contents of /proc/stat")

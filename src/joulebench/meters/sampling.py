@@ -138,25 +138,8 @@ class Sampling:
         return Following(self._file, self.sources, TAIL_BYTES)
 
     def now(self) -> Now:
-        """The latest readings: what a person who watches may be told."""
-        wanted = counted(self.sources).headline
-        energies: dict[str, str] = {}
-        busy: list[list[float]] = []
-        for line in reversed(self._tail().decode().splitlines()):
-            device, _, time_s, energy_j, *_, others_busy_s, stolen_s = line.split(",")
-            if device in wanted:
-                energies.setdefault(device, energy_j)
-            if others_busy_s and len(busy) < 2:
-                busy.append([float(time_s), float(others_busy_s), float(stolen_s)])
-            if len(energies) == len(wanted) and len(busy) == 2:
-                break
-        known = len(energies) == len(wanted) and all(energies.values())
-        drawn_j = sum(map(float, energies.values())) if known else None
-        if len(busy) < 2:
-            return Now(drawn_j, None, None)
-        passed_s, *used_s = (now - before for now, before in zip(*busy, strict=True))
-        others_share, stolen_share = (max(0.0, used / passed_s) for used in used_s)
-        return Now(drawn_j, others_share, stolen_share)
+        """What a person who watches may be told."""
+        return latest(self._tail(), counted(self.sources).headline)
 
     def since(self, start: float, end: float, margin_s: float = 1.0) -> pl.DataFrame:
         """The readings from `start` to `end`, in the schema `records.ENERGY`, with times relative to `start`.
@@ -314,3 +297,24 @@ class Sampling:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
             text = file.read()
         return text[text.find(b"\n") + 1 : text.rfind(b"\n") + 1]
+
+
+def latest(lines: bytes, headline: Sequence[str]) -> Now:
+    """What the last of `lines` of the sampler's file say, `headline` being the devices that count."""
+    energies_j: dict[str, str] = {}
+    busy: list[tuple[float, ...]] = []
+    for line in reversed(lines.decode().splitlines()):
+        device, _, time_s, energy_j, *_, others_busy_s, stolen_s = line.split(",")
+        if device in headline:
+            energies_j.setdefault(device, energy_j)
+        if others_busy_s and len(busy) < 2:
+            busy.append((float(time_s), float(others_busy_s), float(stolen_s)))
+        if len(energies_j) == len(headline) and len(busy) == 2:
+            break
+    known = len(energies_j) == len(headline) and all(energies_j.values())
+    drawn_j = sum(map(float, energies_j.values())) if known else None
+    if len(busy) < 2:
+        return Now(drawn_j, None, None)
+    passed_s, *used_s = (last - before for last, before in zip(*busy, strict=True))
+    others_share, stolen_share = (max(0.0, used / passed_s) for used in used_s)
+    return Now(drawn_j, others_share, stolen_share)
