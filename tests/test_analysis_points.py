@@ -246,19 +246,6 @@ def test_a_host_that_nothing_measures_has_no_energy(tmp_path: Path) -> None:
         assert found["reason"] is None
 
 
-@pytest.mark.parametrize("device", ["psys", None])
-def test_a_device_of_no_known_kind_is_named(tmp_path: Path, device: str | None) -> None:
-    healthy = write(tmp_path / "a", spec("example/a"))
-    wanted = write(tmp_path / "b", spec("example/b"), pl.concat([energy(), energy(device=pl.lit(device, pl.String))]))
-    with pytest.raises(records.RecordError) as caught:
-        points([healthy, wanted])
-    file = tmp_path / "b/points/00-b1/energy.parquet"
-    assert str(caught.value).startswith(
-        f"{file}: energy of a device '{device}', expected gpu:N, cpu:N, dram:N or host; "
-    )
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.parametrize("meters", [energy(first_s=3.0), energy(last_s=8.0)])
 def test_nothing_is_extrapolated(tmp_path: Path, meters: pl.DataFrame) -> None:
     found = row(write(tmp_path, spec(), meters))

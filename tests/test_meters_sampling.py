@@ -15,8 +15,9 @@ import pytest
 
 from joulebench.meters.base import COLUMNS, MeterError, Reading
 from joulebench.meters.busy import Others
+from joulebench.meters.following import Now, latest
 from joulebench.meters.sampler import Readings
-from joulebench.meters.sampling import FILE_NAME, Now, SamplerError, Sampling, latest
+from joulebench.meters.sampling import FILE_NAME, SamplerError, Sampling
 from joulebench.records import ENERGY
 
 

@@ -134,8 +134,9 @@ ANSWER = (
 )
 
 POLL = (
+    Rule(pl.col("device").is_null(), pl.lit("device is null"), "a device's name"),
     Rule(
-        ~pl.col("device").str.contains(f"^({DEVICE})$").fill_null(False),
+        ~pl.col("device").str.contains(f"^({DEVICE})$"),
         said("energy of a device '{}'", "device"),
         DEVICES,
     ),

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -18,7 +17,7 @@ import polars as pl
 from joulebench.errors import UserError
 from joulebench.headline import counted
 from joulebench.meters import METERS, known
-from joulebench.meters.following import Following
+from joulebench.meters.following import Following, Now, latest
 from joulebench.records import ENERGY
 
 FILE_NAME = "sampler.csv"
@@ -30,20 +29,6 @@ TAIL_BYTES = 1 << 17
 
 class SamplerError(UserError):
     """The sampler failed, so what was being measured cannot be used."""
-
-
-@dataclass(frozen=True)
-class Now:
-    """What the latest readings say.
-
-    `energy_j`: what the headline devices have drawn since the sampler's start; None where one of them has none.
-    `others_share`, `stolen_share`: how much of the processors others used, and the hypervisor took, in the last half
-    second or so; None where the readings do not say.
-    """
-
-    energy_j: float | None
-    others_share: float | None
-    stolen_share: float | None
 
 
 class Sampling:
@@ -297,24 +282,3 @@ class Sampling:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
             text = file.read()
         return text[text.find(b"\n") + 1 : text.rfind(b"\n") + 1]
-
-
-def latest(lines: bytes, headline: Sequence[str]) -> Now:
-    """What the last of `lines` of the sampler's file say, `headline` being the devices that count."""
-    energies_j: dict[str, str] = {}
-    busy: list[tuple[float, ...]] = []
-    for line in reversed(lines.decode().splitlines()):
-        device, _, time_s, energy_j, *_, others_busy_s, stolen_s = line.split(",")
-        if device in headline:
-            energies_j.setdefault(device, energy_j)
-        if others_busy_s and len(busy) < 2:
-            busy.append((float(time_s), float(others_busy_s), float(stolen_s)))
-        if len(energies_j) == len(headline) and len(busy) == 2:
-            break
-    known = len(energies_j) == len(headline) and all(energies_j.values())
-    drawn_j = sum(map(float, energies_j.values())) if known else None
-    if len(busy) < 2:
-        return Now(drawn_j, None, None)
-    passed_s, *used_s = (last - before for last, before in zip(*busy, strict=True))
-    others_share, stolen_share = (max(0.0, used / passed_s) for used in used_s)
-    return Now(drawn_j, others_share, stolen_share)
