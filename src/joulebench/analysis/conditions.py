@@ -33,7 +33,7 @@ def of_energy(energy: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
     temperature_start_c, temperature_end_c: means over the first and the last tenth of the window. clock_mean_mhz,
     clock_min_mhz. poll_gap_s: the longest time between two polls of one device, those that straddle the window's ends
     too. counter_updates: polls at which a counter had moved, of the device that has the fewest. Null where the
-    records do not say. The longest time between two updates of a counter is energy.Headline's to tell.
+    records do not say. The longest time between two updates of a counter is energy.Drawn's to tell.
     """
     bounds = windows.lazy().drop_nulls().select("key", w0="start_s", w1="end_s")
     before = {name: pl.col(name).shift().over("key", "device") for name in ("time_s", "energy_j")}

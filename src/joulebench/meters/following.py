@@ -28,8 +28,8 @@ class Now:
 class Following:
     """What the headline devices have drawn together, at times of time.monotonic(), as analysis.energy has it.
 
-    `behind` bytes of the file's end are read at the start, so that the counters are known from before. Each `read` costs
-    what was written since the last.
+    `behind` bytes of the file's end are read at the start, so that the counters are known from before. Each `read`
+    costs what was written since the last.
     """
 
     def __init__(self, file: Path, sources: Mapping[str, str | None], behind: int) -> None:
