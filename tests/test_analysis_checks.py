@@ -356,9 +356,9 @@ def test_an_estimate_has_limits_of_its_own(tmp_path: Path) -> None:
     [
         ((0.04, 0.04), "valid"),
         ((0.06, 0.0), "flagged: busy machine (6 %, at most 5 %)"),
-        ((0.25, 0.0), "invalid: busy machine (25 %, at most 20 %)"),
+        ((0.25, 0.0), "invalid: busy machine (25 %, at most 10 %)"),
         ((0.0, 0.06), "flagged: stolen time (6 %, at most 5 %)"),
-        ((0.0, 0.25), "invalid: stolen time (25 %, at most 20 %)"),
+        ((0.0, 0.25), "invalid: stolen time (25 %, at most 10 %)"),
     ],
 )
 def test_others_on_the_processors(tmp_path: Path, shares: tuple[float, float], verdict: str) -> None:
