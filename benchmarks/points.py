@@ -203,6 +203,8 @@ def _point(rng: np.random.Generator, index: int, batch: int, count: int) -> dict
         "throttled": np.zeros(polled.size, dtype=bool),
         "power_capped": np.zeros(polled.size, dtype=bool),
         "processes": np.ones(polled.size, dtype=int),
+        "others_busy_s": np.zeros(polled.size),
+        "stolen_s": np.zeros(polled.size),
     }
     made = {"iterations": pl.DataFrame(iterations), "requests": requests, "energy": pl.DataFrame(energy)}
     schemas = {"iterations": records.ITERATIONS, "requests": records.REQUESTS, "energy": records.ENERGY}

@@ -22,7 +22,7 @@ from methods import by_rule, first
 from simulated import Blocks, simulate
 
 from joulebench.analysis import windows
-from joulebench.analysis.energy import Headline
+from joulebench.analysis.energy import Drawn, headline
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import read_energy
 from joulebench.analysis.stopping import Stopping
@@ -58,7 +58,7 @@ def blocks_of(folder: Path, batch: int, first: float = 0.0, last: float = np.inf
     ends = pl.DataFrame(
         {"key": [0] * (cut.height + 1), "at_s": [start_s, *cut["end_s"]]}, schema_overrides={"key": KEY}
     )
-    counter = Headline(read_energy({0: folder / "energy.parquet"})).energy_j(ends, "at_s").to_numpy()
+    counter = Drawn(headline(read_energy({0: folder / "energy.parquet"}))).energy_j(ends, "at_s").to_numpy()
     blocks = Blocks(
         np.diff(ends["at_s"].to_numpy()),
         np.diff(counter),

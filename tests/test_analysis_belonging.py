@@ -264,6 +264,11 @@ TEXT_DAMAGES: dict[str, tuple[str, Change, str]] = {
     ),
     "no readings": ("energy", lambda f: f.clear(), "no rows, expected the sampler's readings"),
     "a device without a name": ("energy", where(row(99), "device", None), "device is null, expected a device's name"),
+    "a device of no known kind": (
+        "energy",
+        where(row(99), "device", "psys"),
+        "energy of a device 'psys', expected gpu:N, cpu:N, dram:N or host; ",
+    ),
     "no device's name": (
         "energy",
         lambda f: f.with_columns(device=pl.lit(None, pl.String)),

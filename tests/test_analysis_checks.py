@@ -78,6 +78,8 @@ def recording(seconds: float = 26.0, update_s: float = 0.1, poll_s: float = 0.02
         pl.lit(False).alias("throttled"),
         pl.lit(True).alias("power_capped"),
         pl.lit(1).alias("processes"),
+        pl.lit(None).alias("others_busy_s"),
+        pl.lit(None).alias("stolen_s"),
     )
     return {
         "iterations": iterations.select(pl.col(name).cast(dtype) for name, dtype in records.ITERATIONS.items()),
@@ -322,14 +324,18 @@ def test_what_voids_stands_before_what_flags(tmp_path: Path) -> None:
 OFF = (pytest.approx(100 * (400 / 380 - 1)),)
 
 
-def estimated(seconds: float) -> dict[str, pl.DataFrame]:
-    """As CodeCarbon on a CPU leaves it: four readings a second of the host."""
+def estimated(seconds: float, others_share: float = 0.01, stolen_share: float = 0.0) -> dict[str, pl.DataFrame]:
+    """As CodeCarbon on a CPU leaves it: four readings a second of the host, at every other one of them who used it."""
     recorded = recording(seconds, update_s=0.25, poll_s=0.25)
     unknown = ("temperature_c", "clock_mhz", "throttled", "power_capped", "processes")
     energy = recorded["energy"].with_columns(
         *(pl.lit(None, records.ENERGY[name]).alias(name) for name in unknown),
         device=pl.lit("host"),
         source=pl.lit("codecarbon_estimate"),
+        **{
+            name: pl.when(pl.int_range(pl.len()) % 2 == 1).then(share * (pl.col("time_s") + 60))
+            for name, share in (("others_busy_s", others_share), ("stolen_s", stolen_share))
+        },
     )
     return {**recorded, "energy": energy}
 
@@ -343,6 +349,51 @@ def test_an_estimate_has_limits_of_its_own(tmp_path: Path) -> None:
     assert found["unchecked"].item() == "other processes; thermal throttling; temperature rise"
     short = row_of(tmp_path / "b", estimated(3.0), ON_CPU)["verdict"].item()
     assert short == "flagged: short window (2.5 s, at least 3 s)"
+
+
+@pytest.mark.parametrize(
+    ("shares", "verdict"),
+    [
+        ((0.04, 0.04), "valid"),
+        ((0.06, 0.0), "flagged: busy machine (6 %, at most 5 %)"),
+        ((0.25, 0.0), "invalid: busy machine (25 %, at most 10 %)"),
+        ((0.0, 0.06), "flagged: stolen time (6 %, at most 5 %)"),
+        ((0.0, 0.25), "invalid: stolen time (25 %, at most 10 %)"),
+    ],
+)
+def test_others_on_the_processors(tmp_path: Path, shares: tuple[float, float], verdict: str) -> None:
+    found = row_of(tmp_path / "a", estimated(10.5, *shares), ON_CPU)
+    assert found["verdict"].item() == verdict
+    assert found.select("others_share", "stolen_share").row(0) == pytest.approx(shares)
+    recorded = recording()  # NVML counts its card alone
+    busy = [(share * (pl.col("time_s") + 60)).alias(name) for share, name in zip(shares, BUSY, strict=True)]
+    on_gpu = row_of(tmp_path / "b", {**recorded, "energy": recorded["energy"].with_columns(busy)})
+    assert on_gpu["verdict"].item() == "valid"
+    assert on_gpu.select("others_share", "stolen_share").row(0) == pytest.approx(shares)
+
+
+BUSY = ("others_busy_s", "stolen_s")
+
+
+def processors(times: list[float], others_s: list[float], stolen_s: list[float]) -> tuple[float, float] | None:
+    """The shares in a window from 10 to 20 s."""
+    rows = {"time_s": times, "others_busy_s": others_s, "stolen_s": stolen_s}
+    energy = pl.DataFrame(rows).with_columns(key=pl.lit(3, pl.UInt32))
+    window = pl.DataFrame({"key": [3], "start_s": [10.0], "end_s": [20.0]}, schema_overrides={"key": pl.UInt32})
+    found = conditions.of_processors(energy, window)
+    return found.select("others_share", "stolen_share").row(0) if found.height else None
+
+
+def test_the_shares_are_of_the_window() -> None:
+    # Linear in between: 1.5 s at 10 s, 6 s at 20 s; nothing was stolen but before and after.
+    found = processors([9.0, 11.0, 19.0, 21.0], [1.0, 2.0, 5.0, 7.0], [1.0, 1.0, 1.0, 3.0])
+    assert found == (pytest.approx(0.45), pytest.approx(0.1))
+    # To the last reading where there is none behind the window's end.
+    assert processors([9.0, 11.0, 19.0], [1.0, 2.0, 5.0], [0.0, 0.0, 0.0]) == (pytest.approx(3.5 / 9), 0.0)
+    assert processors([9.0, 14.0], [1.0, 2.0], [0.0, 0.0]) is None  # 4 s of 10
+    assert processors([15.0], [1.0], [0.0]) is None
+    # Ticks of a clock, which a family's own times are finer than.
+    assert processors([9.0, 21.0], [1.0, 0.98], [0.0, 0.0]) == (0.0, 0.0)
 
 
 def test_a_gap_between_the_readings_of_an_estimate(tmp_path: Path) -> None:

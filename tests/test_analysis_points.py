@@ -197,11 +197,53 @@ def test_a_sum_without_one_device_is_no_sum(tmp_path: Path) -> None:
     assert found["verdict"] == "invalid: no energy: nothing measures dram:0"
 
 
-def test_sources_are_joined(tmp_path: Path) -> None:
-    guessed = energy(device=pl.lit("dram:0"), source=pl.lit("codecarbon_estimate"))
-    found = row(write(tmp_path, spec(), pl.concat([energy(), guessed])))
-    assert found["energy_source"] == "codecarbon_estimate+rapl"
+def test_sources_of_gpus_are_joined(tmp_path: Path) -> None:
+    counters = (("gpu:0", "nvml_power"), ("gpu:1", "nvml_counter"))
+    meters = [energy(device=pl.lit(device), source=pl.lit(source)) for device, source in counters]
+    found = row(write(tmp_path, spec(), pl.concat(meters)))
+    assert found["energy_source"] == "nvml_counter+nvml_power"
     assert found["power_w"] == pytest.approx(100.0)
+
+
+def drawing(device: str, source: str, watts: float) -> pl.DataFrame:
+    counter = pl.col("time_s") * watts + 5000
+    return energy(device=pl.lit(device), source=pl.lit(source), energy_j=counter, power_w=pl.lit(watts))
+
+
+def test_of_two_sources_of_a_processor_the_more_trusted_counts(tmp_path: Path) -> None:
+    meters = [energy(), drawing("dram:0", "rapl", 5.0), drawing("host", "codecarbon_estimate", 40.0)]
+    for folder, ordered in (("a", meters), ("b", meters[::-1])):
+        found = row(write(tmp_path / folder, spec(), pl.concat(ordered)))
+        assert found["energy_source"] == "rapl"
+        assert found["power_w"] == pytest.approx(55.0)
+        assert found["integrated_power_ratio"] == pytest.approx(1.0)
+        assert (found["host_energy_per_response_j"], found["host_energy_source"]) == (None, None)
+
+
+def test_the_host_beside_gpus_is_in_a_column_of_its_own(tmp_path: Path) -> None:
+    meters = [
+        drawing("gpu:0", "nvml_counter", 400.0),
+        drawing("cpu:0", "rapl", 30.0),
+        drawing("dram:0", "rapl", 5.0),
+        drawing("host", "codecarbon_estimate", 70.0),
+    ]
+    found = row(write(tmp_path, spec(), pl.concat(meters)))
+    # 7 s over 14 tokens, 4 tokens a response.
+    assert found["energy_per_response_j"] == pytest.approx(400 * 7 / 14 * 4)
+    assert (found["energy_source"], found["gpus"]) == ("nvml_counter", 1)
+    assert found["host_energy_per_response_j"] == pytest.approx(35 * 7 / 14 * 4)
+    assert found["host_energy_source"] == "rapl"
+
+
+def test_a_host_that_nothing_measures_has_no_energy(tmp_path: Path) -> None:
+    gpu, cpu = drawing("gpu:0", "nvml_counter", 400.0), drawing("cpu:0", "rapl", 30.0)
+    unknown = [pl.lit(None, pl.Float64).alias("energy_j"), pl.lit(None, pl.String).alias("source")]
+    late = cpu.filter(pl.col("time_s") > 4)
+    for folder, parts in (("a", [gpu]), ("b", [gpu, cpu.with_columns(unknown)]), ("c", [gpu, late])):
+        found = row(write(tmp_path / folder, spec(), pl.concat(parts)))
+        assert found["host_energy_per_response_j"] is None
+        assert found["energy_per_response_j"] == pytest.approx(800.0)
+        assert found["reason"] is None
 
 
 @pytest.mark.parametrize("meters", [energy(first_s=3.0), energy(last_s=8.0)])

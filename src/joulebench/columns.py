@@ -106,6 +106,9 @@ _MEANINGS = {
     "net_energy_per_output_token_j": "Energy per output token above the loaded idle power.",
     "idle_power_w": "What the same devices drew with nothing on them, by the probe; null where others were probed.",
     "loaded_idle_power_w": "What they drew with the model loaded and nothing running, in the run itself.",
+    "host_energy_per_response_j": "What the host's processors and memory drew a response, beside the GPUs; in no other "
+    "figure.",
+    "host_energy_source": "As energy_source, of host_energy_per_response_j.",
     "power_w": "Mean power over the window, all devices together.",
     "integrated_power_ratio": "Energy by the counter over the integrated power readings: near 1 where they agree.",
     "tdp_estimate_j": "Energy per response had the devices drawn their TDP throughout: an estimate, to compare with.",
@@ -129,6 +132,8 @@ _MEANINGS = {
     "temperature_end_c": "Mean temperature over the last tenth of the window.",
     "clock_mean_mhz": "Mean clock over the window.",
     "clock_min_mhz": "Lowest clock in the window.",
+    "others_share": "Share of the processors' time that others than the measured processes used, all cores together.",
+    "stolen_share": "Share of the processors' time that the hypervisor took.",
     "poll_gap_s": "Longest time between two readings of one device.",
     "update_gap_s": "Longest time in which the counter of a device did not move.",
     "counter_updates": "How often the energy counter moved in the window.",

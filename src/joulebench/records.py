@@ -96,13 +96,17 @@ ENERGY = pl.Schema(
         "throttled": pl.Boolean,
         "power_capped": pl.Boolean,
         "processes": pl.Int32,
+        "others_busy_s": pl.Float64,
+        "stolen_s": pl.Float64,
     }
 )
 """One row a device and poll. `energy_j` is cumulative; null with its source where nothing measures.
 `throttled`: slowed down for heat or by the hardware; `power_capped`: held at the power limit; `processes`: those with a
-context on the device, the engine's among them."""
+context on the device, the engine's among them. `others_busy_s`: for how long others than the measured processes have
+kept the host's processors busy, `stolen_s`: for how long the hypervisor took them, means over the processors and
+cumulative; about twice a second, on the row of whatever device was read then."""
 
-ADDED = {"power_capped", "processes"}
+ADDED = {"power_capped", "processes", "others_busy_s", "stolen_s"}
 """Columns that records of an earlier version lack: read as null."""
 
 POINT_FILES = ("requests.parquet", "iterations.parquet", "energy.parquet", "point.json")

@@ -21,6 +21,10 @@ _NOT_OVERLOADED = pl.col("status") != "overloaded"
 _SHARE, _SECONDS, _DEGREES = "{:.3g} %", "{:.3g} s", "{:.3g} °C"
 _PERCENT = 100.0
 
+OTHERS_FLAG_PERCENT, OTHERS_VOID_PERCENT = 5.0, 10.0
+STOLEN_FLAG_PERCENT, STOLEN_VOID_PERCENT = 5.0, 10.0
+"""Of the processors' time: what others than the measured processes use, and what the hypervisor takes."""
+
 _RECORDS = "the H100's published records"
 _STABLE = "ML.ENERGY, Thermally Stable Profiling for Accurate GPU Energy Measurement"
 
@@ -66,6 +70,30 @@ CHECKS = (
         voids=1,
         says="Another process had a context on the GPU: what it drew is in the figures.",
         source="NVML counts the energy of the whole device, whoever uses it",
+    ),
+    Check(
+        name="busy machine",
+        fact="others_percent",
+        value=_PERCENT * pl.col("others_share"),
+        flags=OTHERS_FLAG_PERCENT,
+        voids=OTHERS_VOID_PERCENT,
+        form=_SHARE,
+        **_OTHERWISE,
+        says="Others than the measured processes used the processors: what they drew is in the figures.",
+        source="CodeCarbon's formula makes up to 17 % more power of the processor of 5 % more load, up to 33 % of 10 %; "
+        "two cores (docs/measurements.md): 0.6 % at most when quiet, energy 1.7 times and more from 15 % on",
+    ),
+    Check(
+        name="stolen time",
+        fact="stolen_percent",
+        value=_PERCENT * pl.col("stolen_share"),
+        flags=STOLEN_FLAG_PERCENT,
+        voids=STOLEN_VOID_PERCENT,
+        form=_SHARE,
+        **_OTHERWISE,
+        says="The hypervisor gave the processors to other machines: the engine stood still, and its energy went on.",
+        source="as for others' use: CodeCarbon counts it as load, and who waits for all threads waits for the one "
+        "that lost its processor; a quiet virtual machine (docs/measurements.md): 0.1 %",
     ),
     Check(
         name="thermal throttling",

@@ -3,7 +3,7 @@
 A counter is polled far more often than it moves (NVML's moves every 100 ms). Its value is known at its updates
 only, and taken as linear between two of them, not between two polls. Nothing is extrapolated.
 
-The headline devices of a point are its `gpu:*` where there are any, else `cpu:*`, `dram:*` and `host`.
+Which devices count together is told by joulebench.headline: `headline` and `host` pick their polls.
 """
 
 from collections.abc import Mapping
@@ -11,14 +11,15 @@ from collections.abc import Mapping
 import polars as pl
 
 from joulebench.analysis.keyed import KEY, whole_sum
+from joulebench.headline import Counted, counted
 
 
-class Headline:
-    """The headline devices of many points: what they drew, summed over the devices of each point."""
+class Drawn:
+    """What devices of many points drew, summed over the devices of each point."""
 
     def __init__(self, energy: pl.DataFrame) -> None:
-        """`energy`: records.ENERGY with key, the times of each device in their order (analysis.recorded)."""
-        polls = headline(energy.select("key", "device", "source", "time_s", "energy_j", "power_w", "memory_used_mb"))
+        """`energy`: the polls of the devices that count (`headline`, `host`), of each in the order of time."""
+        polls = energy.select("key", "device", "source", "time_s", "energy_j", "power_w", "memory_used_mb")
         self._polls: dict[str, pl.DataFrame] = {}
         self._updates: dict[str, pl.DataFrame] = {}
         for device in sorted(polls["device"].unique()):
@@ -134,12 +135,41 @@ def _at(knots: pl.LazyFrame, asked: pl.DataFrame) -> pl.DataFrame:
 
 
 def headline(energy: pl.DataFrame) -> pl.DataFrame:
-    """The rows of `energy` (key, device, ...) of the headline devices of each key."""
-    gpu = pl.col("device").str.starts_with("gpu:")
-    if energy.select(gpu.all()).item():
+    """The rows of `energy` (records.ENERGY with key) of the headline devices of each key."""
+    if _gpus_alone(energy):
         return energy
-    with_gpu = energy.filter(gpu)["key"].unique()
-    return energy.filter(gpu | ~pl.col("key").is_in(with_gpu.implode()))
+    return _of(energy, {key: of.headline for key, of in _counted(energy).items()})
+
+
+def host(energy: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `energy` (records.ENERGY with key) of the devices of the host beside GPUs; none without GPUs."""
+    if _gpus_alone(energy):
+        return energy.clear()
+    return _of(energy, {key: of.host for key, of in _counted(energy).items()})
+
+
+def _gpus_alone(energy: pl.DataFrame) -> bool:
+    return bool(energy.select(pl.col("device").str.starts_with("gpu:").all()).item())
+
+
+def _counted(energy: pl.DataFrame) -> dict[int, Counted]:
+    """By key."""
+    devices = energy.lazy().group_by("key", "device", maintain_order=True).agg(source=_source()).collect()
+    sources: dict[int, dict[str, str | None]] = {}
+    for key, device, source in devices.iter_rows():
+        sources.setdefault(key, {})[device] = source
+    return {key: counted(of) for key, of in sources.items()}
+
+
+def _of(energy: pl.DataFrame, devices: Mapping[int, tuple[str, ...]]) -> pl.DataFrame:
+    pairs = [(key, device) for key, of in devices.items() for device in of]
+    wanted = pl.DataFrame(pairs, schema={name: energy.schema[name] for name in ("key", "device")}, orient="row")
+    return energy.join(wanted, on=("key", "device"), how="semi", maintain_order="left")
+
+
+def _source() -> pl.Expr:
+    """Of one device of a point: null where any of its polls has none."""
+    return pl.when(pl.col("source").null_count() == 0).then(pl.col("source").first())
 
 
 def _devices(polls: Mapping[str, pl.DataFrame], updates: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -148,7 +178,7 @@ def _devices(polls: Mapping[str, pl.DataFrame], updates: Mapping[str, pl.DataFra
     for device, rows in polls.items():
         said = rows.group_by("key", maintain_order=True).agg(
             device=pl.lit(device),
-            source=pl.when(pl.col("source").null_count() == 0).then(pl.col("source").first()),
+            source=_source(),
             peak_memory_mb=pl.col("memory_used_mb").max(),
         )
         moved = (

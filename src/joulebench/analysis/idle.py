@@ -39,7 +39,7 @@ def before_points(energy: pl.DataFrame) -> pl.DataFrame:
     `energy`: records.ENERGY with key. Null where any of them was not at rest, or where there is no GPU: an idle
     processor is its owner's, not the run's.
     """
-    polls = headline(energy.select("key", "device", "time_s", "power_w"))
+    polls = headline(energy)
     before = polls.filter(pl.col("time_s").is_between(-BEFORE_S, 0.0, closed="left"))
     parts: dict[int, list[float | None]] = {}
     for device in sorted(before["device"].unique()):

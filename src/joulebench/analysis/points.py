@@ -187,8 +187,10 @@ def _windows(figures: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_conditions(figures: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
+    windows = _windows(figures)
     found = (
-        conditions.of_energy(recorded.energy, _windows(figures)),
+        conditions.of_energy(recorded.energy, windows),
+        conditions.of_processors(recorded.energy, windows),
         conditions.of_requests(recorded.requests),
         idle.before_points(recorded.energy),
     )

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from joulebench.headline import DEVICE, DEVICES
 from joulebench.records import REQUEST_STATUSES
 
 _COUNTS = ("running", "waiting", "prompt_tokens", "output_tokens", "first_tokens", "finished", "preempted")
 _STAGES = ("submitted_s", "admitted_s", "first_output_s", "finished_s")
-_READINGS = ("energy_j", "power_w", "temperature_c", "clock_mhz", "memory_used_mb")
+_READINGS = ("energy_j", "power_w", "temperature_c", "clock_mhz", "memory_used_mb", "others_busy_s", "stolen_s")
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,11 @@ ANSWER = (
 
 POLL = (
     Rule(pl.col("device").is_null(), pl.lit("device is null"), "a device's name"),
+    Rule(
+        ~pl.col("device").str.contains(f"^({DEVICE})$"),
+        said("energy of a device '{}'", "device"),
+        DEVICES,
+    ),
     Rule(
         ~pl.col("time_s").is_finite() | pl.col("time_s").is_null(),
         said("time_s is {}", "time_s"),

@@ -14,7 +14,7 @@ from joulebench.errors import UserError
 from joulebench.files import whole_folder
 from joulebench.measure.diffusion import batches
 from joulebench.measure.load import Load, Progress, Watch
-from joulebench.measure.progress import Display
+from joulebench.measure.progress import Display, load_of_others
 from joulebench.measure.rest import loaded_idle_power_w
 from joulebench.measure.sample import sample_tokens
 from joulebench.measure.session import Session, utc_now
@@ -66,14 +66,15 @@ class Sweep:
     def _point(self, session: Session, index: int, batch: int, display: Display) -> Point:
         started_utc = utc_now()
         load = Load(index, ITERATIONS if self._is_text else BATCHES)
-        energy_before = self._sampling.energy_now_j()
+        energy_before = self._sampling.now().energy_j
 
         def watch(progress: Progress) -> None:
             self._sampling.check()
             if display.due():
-                now = self._sampling.energy_now_j()
-                spent = None if now is None or energy_before is None else now - energy_before
-                display.show(index, batch, progress, spent)
+                now = self._sampling.now()
+                spent = None if now.energy_j is None or energy_before is None else now.energy_j - energy_before
+                beside = [] if self._spec.device == "cuda" else load_of_others(now.others_share, now.stolen_share)
+                display.show(index, batch, progress, spent, beside)
 
         status: Status = "measured"
         reason = None
