@@ -80,8 +80,9 @@ CHECKS = (
         form=_SHARE,
         **_OTHERWISE,
         says="Others than the measured processes used the processors: what they drew is in the figures.",
-        source="CodeCarbon's formula makes up to 17 % more power of the processor of 5 % more load, up to 33 % of 10 %; "
-        "two cores (docs/measurements.md): 0.6 % at most when quiet, energy 1.7 times and more from 15 % on",
+        source="CodeCarbon's formula makes up to 17 % more processor power of 5 % more load, up to 33 % of 10 %; two "
+        "cores (docs/measurements.md): 1.3 % at most when quiet; energy 1.4 times at 9 %, 1.6 at 11 %, 6 beside a busy "
+        "process a core",
     ),
     Check(
         name="stolen time",
