@@ -25,6 +25,8 @@ from joulebench.spec import RunSpec
 BATCHES = (8, 16, 32, 64, 128, 256, 512)
 ITERATIONS_PER_POINT = 7143
 MEAN_PROMPT, MEAN_OUTPUT = 180, 280
+SAMPLED = min(BATCHES)
+"""Requests of the sample, which are as long in every point: all of them begin at once."""
 
 Integers = NDArray[np.int64]
 
@@ -79,7 +81,7 @@ def spec(run: int, batch_sizes: tuple[int, ...] = BATCHES) -> RunSpec:
             "engine": "vllm",
             "engine_settings": {},
             "dataset": dataset,
-            "sample": {"requests": 1000},
+            "sample": {"requests": SAMPLED},
             "output_length": OutputLength(kind="reference", tokens=2048),
             "sweep": sweep,
         }
@@ -89,12 +91,13 @@ def spec(run: int, batch_sizes: tuple[int, ...] = BATCHES) -> RunSpec:
 def generate(root: Path, run: int, wanted: RunSpec, iterations: int = ITERATIONS_PER_POINT) -> Path:
     """Write the folder of a run of so many iterations a point: a closed loop whose step time and power grow with B."""
     rng = np.random.default_rng(run)
+    sample = rng.geometric(1 / MEAN_OUTPUT, SAMPLED), rng.integers(1, 2 * MEAN_PROMPT, SAMPLED)
     folder = root / wanted.run
     ended = []
     for index, batch in enumerate(wanted.sweep.batch_sizes):
         place = folder / "points" / records.point_folder(index, batch)
         place.mkdir(parents=True)
-        frames = _point(rng, index, batch, iterations)
+        frames = _point(rng, index, batch, iterations, sample)
         for name, frame in frames.items():
             frame.write_parquet(place / f"{name}.parquet", compression="zstd", statistics=False)
         ended.append(
@@ -137,10 +140,11 @@ def generate(root: Path, run: int, wanted: RunSpec, iterations: int = ITERATIONS
     return folder
 
 
-def _served(rng: np.random.Generator, batch: int, count: int) -> tuple[Integers, Integers]:
+def _served(rng: np.random.Generator, batch: int, count: int, sample: Integers) -> tuple[Integers, Integers]:
     """The first iteration and the length of each request, in the order in which they begin: B lines, none ever idle."""
     most = 10 + 2 * count // MEAN_OUTPUT
     lengths = rng.geometric(1 / MEAN_OUTPUT, (batch, most))
+    lengths[:SAMPLED, 0] = sample
     begins = np.cumsum(lengths, axis=1) - lengths
     assert (begins[:, -1] >= count).all()
     inside = begins < count
@@ -149,9 +153,12 @@ def _served(rng: np.random.Generator, batch: int, count: int) -> tuple[Integers,
     return begins[order], lengths[order]
 
 
-def _point(rng: np.random.Generator, index: int, batch: int, count: int) -> dict[str, pl.DataFrame]:
-    begins, lengths = _served(rng, batch, count)
+def _point(
+    rng: np.random.Generator, index: int, batch: int, count: int, sample: tuple[Integers, Integers]
+) -> dict[str, pl.DataFrame]:
+    begins, lengths = _served(rng, batch, count, sample[0])
     prompts = rng.integers(1, 2 * MEAN_PROMPT, begins.size)
+    prompts[:SAMPLED] = sample[1]
     ends = begins + lengths - 1
     done = ends < count
     opened = np.bincount(begins, minlength=count)

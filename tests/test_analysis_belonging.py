@@ -262,7 +262,7 @@ TEXT_DAMAGES: dict[str, tuple[str, Change, str]] = {
         lambda f: f.with_columns(finished_s=col("finished_s") + 1),
         "a request finished at ",
     ),
-    "no readings": ("energy", lambda f: f.clear(), "no rows, expected the sampler's readings"),
+    "no readings": ("energy", lambda f: f.clear(), "no rows of gpu:0, expected the devices that run.json names"),
     "a device without a name": ("energy", where(row(99), "device", None), "device is null, expected a device's name"),
     "a device of no known kind": (
         "energy",
@@ -311,6 +311,21 @@ TEXT_DAMAGES: dict[str, tuple[str, Change, str]] = {
         "energy",
         lambda f: f.with_columns(source=pl.lit(None, pl.String)),
         "gpu:0 is read from null, expected the source that run.json has of it (machine.energy_sources)",
+    ),
+    "one device as two": (
+        "energy",
+        lambda f: pl.concat([f, f.with_columns(device=pl.lit("gpu:1"))]).sort("time_s", maintain_order=True),
+        "rows of gpu:1, expected the devices that run.json names",
+    ),
+    "another device": (
+        "energy",
+        lambda f: f.with_columns(device=pl.lit("cpu:0")),
+        "rows of cpu:0, expected the devices that run.json names",
+    ),
+    "answers that end at once": (
+        "requests",
+        lambda f: f.with_columns(finished_s=pl.when(FINISHED).then("first_output_s")),
+        "expected to have finished in that iteration, or 2 s before it at most",
     ),
     "another clock": ("energy", lambda f: f.with_columns(time_s=col("time_s") + 1000), "gpu:0 was read from 999.0"),
     "a clock of before": (
@@ -602,3 +617,86 @@ def test_bytes_turned_over_are_refused_or_read_but_no_traceback(
     path.write_bytes(content)
     said = refused(run)
     assert said is None or (said.startswith(f"{path}: ") and "\n" not in said)
+
+
+VISION = PUBLISHED / "vlm-chat/Qwen--Qwen3-VL-8B-Instruct"
+"""A run whose points say how long the sample is, and what its GPU drew at rest."""
+
+
+def told(folder: Path, edit: Callable[[int, dict[str, Any]], None]) -> str | None:
+    """What is said of a copy of VISION whose points, in point.json and run.json alike, are edited; sums and all."""
+    shutil.copytree(VISION, folder)
+    record = json.loads((folder / "run.json").read_text())
+    for index, point in enumerate(record["points"]):
+        edit(index, point)
+        place = folder / "points" / records.point_folder(point["point"], point["max_batch_size"])
+        (place / "point.json").write_text(json.dumps(point))
+        record["points_sha256"][place.name] = records.sha256s(place)
+    (folder / "run.json").write_text(json.dumps(record))
+    spec = RunSpec.model_validate(record["spec"])
+    return refused(WantedRun(folder, spec, None))
+
+
+def tokens(only: int | None = None, **changes: int) -> Callable[[int, dict[str, Any]], None]:
+    def edit(index: int, point: dict[str, Any]) -> None:
+        if only in (None, index):
+            point["sample_tokens"] |= changes
+
+    return edit
+
+
+def rest(**watts: float) -> Callable[[int, dict[str, Any]], None]:
+    return lambda index, point: point.update(
+        loaded_idle_power_w={name.replace("_", ":"): value for name, value in watts.items()}
+    )
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (tokens(requests=7), "sample_tokens are of 7 requests, expected 128, the spec's sample"),
+        (tokens(only=3, output_tokens=6000), "expected the same in every point"),
+        (tokens(output_tokens=6000), "output tokens a request, expected the sample_tokens of point.json"),
+        (tokens(requests=0), "greater than 0"),
+        (tokens(output_tokens=-5), "greater than 0"),
+        (tokens(prompt_tokens=10**400), "run.json"),
+        (rest(gpu_0=-50.0), "greater than 0"),
+        (rest(gpu_0=120.0, gpu_7=120.0), "loaded_idle_power_w is of gpu:0, gpu:7, expected gpu:0"),
+        (rest(), "loaded_idle_power_w is of no GPU, expected gpu:0"),
+    ],
+)
+def test_what_points_say_of_the_sample_and_of_rest_is_held(
+    tmp_path: Path, edit: Callable[[int, dict[str, Any]], None], said: str
+) -> None:
+    found = told(tmp_path / "run", edit)
+    assert found is not None
+    assert said in found
+    assert "\n" not in found
+
+
+def test_new_records_without_their_checksums_are_refused(tmp_path: Path) -> None:
+    shutil.copytree(VISION, tmp_path / "run")
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    (tmp_path / "run/run.json").write_text(json.dumps({**record, "points_sha256": None}))
+    found = refused(WantedRun(tmp_path / "run", RunSpec.model_validate(record["spec"]), None))
+    assert "points_sha256 is missing" in str(found)
+
+
+def test_batches_of_other_denoising_steps_are_refused(tmp_path: Path) -> None:
+    source = PUBLISHED / "text-to-image/stabilityai--stable-diffusion-2-1"
+    run = copied({DIFFUSION: source}, DIFFUSION, tmp_path)
+    path = run.folder / "points/00-b1/iterations.parquet"
+    frame = pl.read_parquet(path)
+    for value in (None, 0, 12):
+        steps = pl.when(row(3)).then(value).otherwise("denoising_steps").cast(pl.Int32)
+        frame.with_columns(denoising_steps=steps).write_parquet(path)
+        assert "denoising steps, expected the same number of them in each batch" in str(refusal(run))
+
+
+def test_a_request_that_is_longer_elsewhere_in_its_run_is_refused(whole: dict[str, Path], tmp_path: Path) -> None:
+    """Of one that was aborted nothing else would tell, and the sample's mean length would be another."""
+    run = copied(whole, TEXT, tmp_path)
+    path = run.folder / "points/01-b16/requests.parquet"
+    asked = pl.when(row(0)).then(1_000_000).otherwise("asked_output_tokens").cast(pl.Int32)
+    pl.read_parquet(path).with_columns(asked_output_tokens=asked).write_parquet(path)
+    assert "request 0 has 1 prompt lengths and 2 answer lengths in its run" in str(refusal(run))

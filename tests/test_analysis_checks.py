@@ -125,7 +125,15 @@ def row_of(folder: Path, recorded: dict[str, pl.DataFrame], wanted: RunSpec | No
     lasted = {"duration_s": recorded["iterations"]["end_s"][-1]} if recorded else {}
     ended = point(**lasted, **more)
     records.write_json(ended, place / "point.json")
-    records.write_json(run_of(wanted, ended, used=used), folder / "run.json")
+    used = used or machine({"uuid": "GPU-1"})
+    if recorded:
+        sources = dict(recorded["energy"].select("device", "source").iter_rows())
+        used = used.model_copy(update={"energy_sources": sources})
+    run = run_of(wanted, ended, used=used)
+    if ended.sample_tokens or ended.loaded_idle_power_w:  # written together with the checksums
+        files = {file.name: records.sha256(file) for file in place.iterdir()}
+        run = run.model_copy(update={"points_sha256": {place.name: files}})
+    records.write_json(run, folder / "run.json")
     return points([WantedRun(folder, wanted, None, probed)])[0]
 
 
@@ -474,8 +482,13 @@ def test_a_clock_step_voids_the_point(tmp_path: Path) -> None:
 def test_energy_net_of_the_loaded_idle(tmp_path: Path) -> None:
     # 25.5 s at 400 W are 10,200 J for 2,040 tokens: 5 J each. The loaded GPUs draw 70 W and 80 W at rest:
     # (10,200 - 25.5 x 150) / 2,040 = 3.125 J, 10 tokens a time.
+    recorded = recording()
+    half = recorded["energy"].with_columns(pl.col("energy_j", "power_w") / 2)
+    recorded["energy"] = pl.concat([half, half.with_columns(device=pl.lit("gpu:1"))]).sort(
+        "time_s", maintain_order=True
+    )
     told = {"gpu:0": 70.0, "gpu:1": 80.0}
-    found = row_of(tmp_path, recording(), loaded_idle_power_w=told).row(0, named=True)
+    found = row_of(tmp_path, recorded, loaded_idle_power_w=told).row(0, named=True)
     assert found["loaded_idle_power_w"] == pytest.approx(150.0)
     assert found["net_energy_per_output_token_j"] == pytest.approx(3.125)
     assert found["net_energy_per_response_j"] == pytest.approx(31.25)

@@ -122,7 +122,7 @@ def write(folder: Path, spec: RunSpec, loads: Mapping[int, Mapping[str, pl.DataF
         devices=[],
         tdp_w=250.0,
         tdp_source=None,
-        energy_sources={},
+        energy_sources=dict(next(iter(loads.values()))["energy"].select("device", "source").iter_rows()),
     )
     run = records.Run(
         spec=spec.model_dump(mode="json"),
@@ -247,14 +247,15 @@ def test_facts_of_a_point(text_row: dict[str, Any]) -> None:
 
 
 def test_points_do_not_mix(tmp_path: Path) -> None:
-    # The same load in a second point, on two devices that each draw what the one drew.
+    # The same load in a second run, on two devices that each draw what the one drew.
     one = frame(polls(), records.ENERGY)
     other = one.with_columns(device=pl.lit("gpu:1"))
     host = one.with_columns(device=pl.lit("host"), source=pl.lit("codecarbon_estimate"))
     two = pl.concat([one, other, host]).sort("time_s", maintain_order=True)
     served = {"iterations": steps(), "requests": asked()}
-    wanted = write(tmp_path, TEXT, {2: {**served, "energy": one}, 3: {**served, "energy": two}})
-    first, second = points([wanted])[0].iter_rows(named=True)
+    loads = {"a": {2: {**served, "energy": one}}, "b": {3: {**served, "energy": two}}}
+    runs = [write(tmp_path / name, TEXT, load) for name, load in loads.items()]
+    first, second = points(runs)[0].iter_rows(named=True)
     # B = 3: only 2 ever ran, so the batch filled at 2, and the windows are the same.
     assert second["energy_per_output_token_j"] == pytest.approx(2 * 775 / 13)
     assert first["energy_per_output_token_j"] == pytest.approx(775 / 13)

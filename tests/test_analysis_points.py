@@ -58,11 +58,12 @@ def write(
     place = folder / "points" / records.point_folder(0, 1)
     steps = [(0, i, i + 1.0, 1, waiting if i < 9 else 0, 5, 2, (i + 1) % 2, i % 2, 0, 0.1) for i in range(10)]
     served = [(0, i, 10, 4, 0.0, 2.0 * i, 2.0 * i + 1, 2.0 * i + 2, "finished", None) for i in range(5)]
+    meters = energy() if meters is None else meters
     if ended.status in ("measured", "overloaded"):
         frames = {
             "iterations": pl.DataFrame(steps, schema=records.ITERATIONS, orient="row"),
             "requests": pl.DataFrame(served, schema=records.REQUESTS, orient="row"),
-            "energy": energy() if meters is None else meters,
+            "energy": meters,
         }
         for name, frame in frames.items():
             records.write_parquet(frame, place / f"{name}.parquet")
@@ -76,7 +77,7 @@ def write(
         devices=[],
         tdp_w=80.0,
         tdp_source="a table",
-        energy_sources={},
+        energy_sources=dict(meters.select("device", "source").iter_rows()),
     )
     run = records.Run(
         spec=wanted.model_dump(mode="json"),

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import polars as pl
@@ -281,6 +281,8 @@ def test_the_real_rule_stops_what_is_steady_and_not_what_is_not(world: World) ->
 
 class Darkroom:
     """A diffusion engine: every batch takes so many seconds."""
+
+    arguments: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, world: World, seconds: float) -> None:
         self.world, self.seconds = world, seconds

@@ -12,7 +12,7 @@ import io
 import json
 import math
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -129,18 +129,22 @@ class Record(BaseModel):
 R = TypeVar("R", bound=Record)
 
 
+Count = Annotated[int, Field(gt=0, lt=2**53)]
+Watts = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 class SampleTokens(Record):
     """Tokens of all the requests that a run may serve, where their answers are given lengths: sums over the sample."""
 
-    requests: int
-    prompt_tokens: int
-    output_tokens: int
+    requests: Count
+    prompt_tokens: Count
+    output_tokens: Count
 
 
 class Point(Record):
     """point.json: one load setting of a run, and how it ended (`ended_by`: under the adaptive protocol).
 
-    `loaded_idle_power_w`: GPU -> what it drew after the warm-up, the model loaded and nothing running; null where it
+    `loaded_idle_power_w`: GPU -> what it drew before the first point, the model loaded and nothing running; null where it
     was not at rest, or where there is no GPU. `generation`: what each call of a diffusion pipeline was given, by its
     own names; a guidance scale that the config leaves out is there as the pipeline's default. Earlier records have
     neither of them, nor `sample_tokens`.
@@ -153,7 +157,7 @@ class Point(Record):
     started_utc: str
     duration_s: float
     ended_by: EndedBy | None = None
-    loaded_idle_power_w: dict[str, float] | None = None
+    loaded_idle_power_w: dict[str, Watts] | None = None
     sample_tokens: SampleTokens | None = None
     generation: dict[str, Any] | None = None
 

@@ -20,9 +20,17 @@ ROUNDED_S = 1e-5
 FAR_S = 10.0
 """The sampler's readings begin 1 s before a point and go on for 1 s after it; further off they are another's."""
 
-KNOWN = ("key", "point", "duration_s", "lengths_given", "warmup_batches", "sources")
+LATE_S = 2.0
+"""So long before the iteration that tells of it may a request have finished, by the engine's own clock: 0.41 s before
+that iteration's end at most in the published records."""
+
+KNOWN = (
+    *("key", "point", "duration_s", "lengths_given", "warmup_batches", "sources"),
+    *("run", "sampled", "sample_prompt_tokens", "sample_output_tokens"),
+)
 """What is known of a point beside its tables: its index, `duration_s` of its point.json, whether its spec gives the
-answers their lengths, the warm-up batches that its sweep asks for, and run.json's energy sources, by device."""
+answers their lengths, the warm-up batches that its sweep asks for, run.json's energy sources, by device, its run, how
+many requests the sample has, and their mean tokens where the records say them."""
 
 
 def require_text(recorded: Recorded, known: pl.DataFrame) -> None:
@@ -33,7 +41,8 @@ def require_text(recorded: Recorded, known: pl.DataFrame) -> None:
     table = _joined(known, _of_iterations(iterations.lazy()), _of_requests(requests.lazy()))
     _rows(recorded, "iterations", table, (_belongs("iterations"), _LASTED))
     _rows(recorded, "requests", table, (_belongs("requests"), _ASKED, *_BETWEEN))
-    _rows(recorded, "requests", _finishes(iterations, requests), (_REPORTED,))
+    _rows(recorded, "requests", _finishes(iterations, requests), _REPORTED)
+    _rows(recorded, "requests", _samples(known, requests), _SAMPLED)
     _energy(recorded, known)
 
 
@@ -60,8 +69,10 @@ def _energy(recorded: Recorded, known: pl.DataFrame) -> None:
     _rows(recorded, "energy", recorded.energy, POLL)
     time = pl.col("time_s")
     sources = recorded.energy.lazy().group_by("key", "device", "source").agg(first_s=time.first(), last_s=time.last())
-    told = known.lazy().select("key", "sources").explode("sources").unnest("sources").drop_nulls()
-    table = known.lazy().join(sources, on="key", how="left").join(told, on=["key", "device"], how="left")
+    named = known.lazy().select("key", "sources").explode("sources").unnest("sources")
+    named = named.filter(pl.col("device").is_not_null()).with_columns(named=True)
+    table = sources.with_columns(read=True).join(named, on=["key", "device"], how="full", coalesce=True)
+    table = known.lazy().select("key", "duration_s").join(table, on="key", how="left")
     _rows(recorded, "energy", table.sort("key", "device", "first_s").collect(), _DEVICE)
 
 
@@ -186,16 +197,67 @@ _BETWEEN = (
 
 
 def _finishes(iterations: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
-    """key, finished_s, end_s: each finished request, and the end of the iteration that told of it, in their order."""
-    told = iterations.lazy().filter(pl.col("finished") > 0).select(pl.col("end_s").repeat_by("finished"))
+    """key, finished_s, start_s, end_s: each finished request, and the iteration that told of it, in their order."""
+    start = pl.when(SAME).then(pl.col("end_s").shift()).otherwise(0.0)
+    ending = iterations.lazy().with_columns(start_s=start).filter(pl.col("finished") > 0)
+    told = ending.select(pl.col("start_s", "end_s").repeat_by("finished")).explode("start_s", "end_s")
     done = requests.lazy().filter(DONE).group_by("key", maintain_order=True).agg(pl.col("finished_s").sort())
-    return pl.concat([done.explode("finished_s"), told.explode("end_s")], how="horizontal").collect()
+    return pl.concat([done.explode("finished_s"), told], how="horizontal").collect()
 
 
-_REPORTED = Rule(
-    pl.col("finished_s") > pl.col("end_s") + ROUNDED_S,
-    said("a request finished at {} s, iterations.parquet tells of it at {} s", "finished_s", "end_s"),
-    "no request to finish after it was told of",
+_TOLD = said("a request finished at {} s, iterations.parquet tells of it at {} s", "finished_s", "end_s")
+_REPORTED = (
+    Rule(pl.col("finished_s") > pl.col("end_s") + ROUNDED_S, _TOLD, "no request to finish after it was told of"),
+    Rule(
+        pl.col("finished_s") < pl.col("start_s") - LATE_S,
+        _TOLD,
+        f"to have finished in that iteration, or {LATE_S:g} s before it at most",
+    ),
+)
+
+
+def _samples(known: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
+    """One row a run and request of the sample, and one a point that served the whole sample.
+
+    key: a point that has it. prompts, answers: how many lengths the points of the run give that request. whole: how
+    many requests of the sample the point served, prompt_mean and output_mean: their mean tokens.
+    """
+    of_run = known.lazy().select("key", "run", "sampled", "sample_prompt_tokens", "sample_output_tokens")
+    served = (
+        requests.lazy()
+        .select("key", "request", "prompt_tokens", "asked_output_tokens")
+        .join(of_run, on="key")
+        .filter(pl.col("request") < pl.col("sampled"))
+    )
+    each = served.group_by("run", "request").agg(
+        pl.col("key").first(),
+        prompts=pl.col("prompt_tokens").drop_nulls().n_unique(),
+        answers=pl.col("asked_output_tokens").drop_nulls().n_unique(),
+    )
+    whole = (
+        served.group_by("key", "sampled", "sample_prompt_tokens", "sample_output_tokens")
+        .agg(
+            whole=pl.len(),
+            prompt_mean=pl.col("prompt_tokens").cast(pl.Int64).sum() / pl.len(),
+            output_mean=pl.col("asked_output_tokens").cast(pl.Int64).sum() / pl.len(),
+        )
+        .filter(pl.col("whole") == pl.col("sampled"))
+    )
+    return pl.concat([each.drop("run"), whole], how="diagonal_relaxed").sort("key", "request").collect()
+
+
+_SAMPLED = (
+    Rule(
+        (pl.col("prompts") > 1) | (pl.col("answers") > 1),
+        said("request {} has {} prompt lengths and {} answer lengths in its run", "request", "prompts", "answers"),
+        "the same request to be as long in every point",
+    ),
+    Rule(
+        (pl.col("prompt_mean") != pl.col("sample_prompt_tokens"))
+        | (pl.col("output_mean") != pl.col("sample_output_tokens")),
+        said("the whole sample has {} prompt and {} output tokens a request", "prompt_mean", "output_mean"),
+        "the sample_tokens of point.json",
+    ),
 )
 
 
@@ -218,12 +280,17 @@ _IN_ITS_BATCH = Rule(
 _DEVICE = (
     Rule(pl.col("device").is_null(), pl.lit("no rows"), "the sampler's readings"),
     Rule(
+        pl.col("read").is_null() | pl.col("named").is_null(),
+        pl.when(pl.col("read").is_null()).then(said("no rows of {}", "device")).otherwise(said("rows of {}", "device")),
+        "the devices that run.json names (machine.energy_sources), each of them",
+    ),
+    Rule(
         SAME & (pl.col("device") == pl.col("device").shift()),
         said("{} is read from {} and from {}", "device", pl.col("source").shift(), "source"),
         "one source of a device",
     ),
     Rule(
-        pl.col("source").ne_missing(pl.col("told")) & pl.col("told").is_not_null(),
+        pl.col("source").ne_missing(pl.col("told")),
         said("{} is read from {}", "device", "source"),
         "the source that run.json has of it (machine.energy_sources)",
     ),

@@ -21,7 +21,14 @@ def require(folder: Path, run: Run) -> None:
         spec = RunSpec.model_validate(run.spec)
     except ValidationError as error:
         raise _refused(folder / "run.json", f"spec is not that of a run ({_first(error)})") from None
-    for said in (_hash(run, spec), _device(run, spec), _sweep(run, spec), _summed(run)):
+    for said in (
+        _hash(run, spec),
+        _device(run, spec),
+        _sweep(run, spec),
+        _summed(run),
+        _sampled(run, spec),
+        _rested(run),
+    ):
         if said is not None:
             raise _refused(folder / "run.json", said)
     for point in run.points:
@@ -65,13 +72,38 @@ def _listed(points: list[tuple[int, int]]) -> str:
 
 
 def _summed(run: Run) -> str | None:
-    """The checksums, where there are any, are of each file of each point."""
+    """The checksums are of each file of each point; records of before they were written have none."""
     if run.points_sha256 is None:
-        return None
+        newer = [point for point in run.points if point.sample_tokens or point.loaded_idle_power_w]
+        return "points_sha256 is missing, which is written with all that its points hold" if newer else None
     for point in run.points:
         name = point_folder(point.point, point.max_batch_size)
         if set(run.points_sha256.get(name, {})) != set(POINT_FILES):
             return f"points_sha256 lacks files of {name}, expected {', '.join(POINT_FILES)}"
+    return None
+
+
+def _sampled(run: Run, spec: RunSpec) -> str | None:
+    """The sample's tokens are of the whole sample, and the same in every point."""
+    told = [point.sample_tokens for point in run.points if point.sample_tokens is not None]
+    for tokens in told:
+        if tokens.requests != spec.sample.requests:
+            return (
+                f"sample_tokens are of {tokens.requests} requests, expected {spec.sample.requests}, the spec's sample"
+            )
+        if tokens != told[0]:
+            return f"sample_tokens are {tokens!r:.80} and {told[0]!r:.80}, expected the same in every point"
+    return None
+
+
+def _rested(run: Run) -> str | None:
+    """The loaded idle power is of the run's GPUs."""
+    gpus = {device for device in run.machine.energy_sources if device.startswith("gpu:")}
+    for point in run.points:
+        found = point.loaded_idle_power_w
+        if found is not None and set(found) != gpus:
+            named = ", ".join(sorted(found)) or "no GPU"
+            return f"loaded_idle_power_w is of {named:.80}, expected {', '.join(sorted(gpus)) or 'null'}"
     return None
 
 

@@ -113,7 +113,7 @@ CHECKS = (
         flags=15.0,
         form=_DEGREES,
         says="The device warmed up within the window; warmer silicon leaks more, so its start was the cheaper part.",
-        source=f"{_STABLE}: power depends on temperature; {_RECORDS}: a cold card's first window rises by 7 °C",
+        source=f"{_STABLE}: power depends on temperature; {_RECORDS}: a card's first window rises by 5.6 °C at most",
     ),
     Check(
         name="counter against power",
@@ -125,7 +125,7 @@ CHECKS = (
         where=_COUNTED,
         about="energy from NVML's counter",
         says="The counter, and the power readings integrated over the same window, tell different energies.",
-        source=f"Zeus, issue 12: 1 % at most; {_RECORDS}: 1.8 % at most; Yang et al. 2023, Part-time Power "
+        source=f"Zeus, issue 12: 1 % at most; {_RECORDS}: 2.0 % at most but for bursts of images, 3.1 %; Yang et al. 2023, Part-time Power "
         "Measurements (arXiv 2312.02741): an H100 samples its power a quarter of the time",
     ),
     Check(
@@ -248,7 +248,7 @@ CHECKS = (
         **_INTERVAL,
         **_BY_NVML,
         flags=10.0,
-        source=f"models next to each other differ by less; {_RECORDS}: 7.5 % at most; windows of three to six static "
+        source=f"models next to each other differ by less; {_RECORDS}: 4.1 % at most; windows of three to six static "
         "batches of unlike answers had 46 to 70 %",
     ),
     Check(

@@ -116,6 +116,7 @@ _FACTS = pl.Schema(
         "on_gpu": pl.Boolean(),
         "run": pl.String(),
         "sampled": pl.Int64(),
+        "older": pl.Boolean(),
         "folder": pl.String(),
         "point": pl.Int64(),
         "duration_s": pl.Float64(),
@@ -155,6 +156,7 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "on_gpu": spec.device == "cuda",
         "run": str(one.folder),
         "sampled": spec.sample.requests,
+        "older": run.points_sha256 is None,
         "folder": str(one.folder / "points" / point_folder(point.point, point.max_batch_size)),
         "point": point.point,
         "duration_s": point.duration_s,
@@ -209,7 +211,8 @@ def _finished(table: pl.DataFrame) -> pl.DataFrame:
     drawing = pl.when(pl.col("on_gpu")).then(gpus).otherwise(1)
     reason = pl.concat_str("reason", "missing", separator="; ", ignore_nulls=True).replace("", None)
     tdp_estimate_j = pl.col("tdp_w") * drawing / pl.col("responses_per_s")
-    rest_w = pl.coalesce("told_idle_power_w", pl.col("rest_w").first().over("run"))
+    before_w = pl.when("older").then(pl.col("rest_w").first().over("run"))
+    rest_w = pl.coalesce("told_idle_power_w", before_w)
     above_idle = 1 - rest_w / pl.col("power_w")
     gross = ("energy_per_response_j", "energy_per_output_token_j")
     net = ((pl.col(name) * above_idle).alias(f"net_{name}") for name in gross)

@@ -21,7 +21,7 @@ _ITERATION = (
     "finished",
     "preempted",
 )
-_BATCH = ("point", "iteration", "start_s", "end_s", "outputs", "warmup")
+_BATCH = ("point", "iteration", "start_s", "end_s", "outputs", "denoising_steps", "warmup")
 _REQUEST = (
     "point",
     "request",

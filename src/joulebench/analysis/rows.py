@@ -76,6 +76,12 @@ BATCH = (
     ),
     Rule((pl.col("outputs") < 1).fill_null(True), listed(("outputs",)), "one output at least"),
     Rule(
+        (pl.col("denoising_steps") < 1).fill_null(True)
+        | (SAME & (pl.col("denoising_steps") != pl.col("denoising_steps").shift())),
+        said("batch {} took {} denoising steps", "iteration", "denoising_steps"),
+        "the same number of them in each batch, one at least",
+    ),
+    Rule(
         pl.col("warmup").is_null() | (SAME & pl.col("warmup") & ~pl.col("warmup").shift()),
         said("warmup of batch {} is {}", "iteration", "warmup"),
         "the warm-up batches first, then the others",
