@@ -113,7 +113,7 @@ _MEANINGS = {
     "integrated_power_ratio": "Energy by the counter over the integrated power readings: near 1 where they agree.",
     "tdp_estimate_j": "Energy per response had the devices drawn their TDP throughout: an estimate, to compare with.",
     "output_tokens_per_s": "Output tokens over the window's length.",
-    "responses_per_s": "Output tokens per second over response_output_tokens; images or videos over the window's length.",
+    "responses_per_s": "Output tokens per s over response_output_tokens; images or videos over the window's length.",
     "response_prompt_tokens": "Prompt tokens of a response, an image's included: a mean as response_output_tokens.",
     "response_output_tokens": "Output tokens of a response: the mean over the whole sample where lengths are given, "
     "else over the finished answers.",

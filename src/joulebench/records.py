@@ -144,8 +144,8 @@ class SampleTokens(Record):
 class Point(Record):
     """point.json: one load setting of a run, and how it ended (`ended_by`: under the adaptive protocol).
 
-    `loaded_idle_power_w`: GPU -> what it drew before the first point, the model loaded and nothing running; null where it
-    was not at rest, or where there is no GPU. `generation`: what each call of a diffusion pipeline was given, by its
+    `loaded_idle_power_w`: GPU -> what it drew before the first point, the model loaded and nothing running; null where
+    it was not at rest, or where there is no GPU. `generation`: what each call of a diffusion pipeline was given, by its
     own names; a guidance scale that the config leaves out is there as the pipeline's default. Earlier records have
     neither of them, nor `sample_tokens`.
     """

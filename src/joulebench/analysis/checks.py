@@ -125,8 +125,8 @@ CHECKS = (
         where=_COUNTED,
         about="energy from NVML's counter",
         says="The counter, and the power readings integrated over the same window, tell different energies.",
-        source=f"Zeus, issue 12: 1 % at most; {_RECORDS}: 2.0 % at most but for bursts of images, 3.1 %; Yang et al. 2023, Part-time Power "
-        "Measurements (arXiv 2312.02741): an H100 samples its power a quarter of the time",
+        source=f"Zeus, issue 12: 1 % at most; {_RECORDS}: 2.0 % at most but for bursts of images, 3.1 %; Yang et al. "
+        "2023, Part-time Power Measurements (arXiv 2312.02741): an H100 samples its power a quarter of the time",
     ),
     Check(
         **_GAP,

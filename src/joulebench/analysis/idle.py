@@ -1,9 +1,9 @@
 """What devices draw with the model loaded and nothing running: above it is what serving adds.
 
 A GPU with a CUDA context on it keeps its clocks up: an H100 draws 71.5 W at 345 MHz without one, and 117.7 W at
-1,980 MHz with one (docs/measurements.md). So each run looks at its own devices before its first point, and what it found
-goes into each of its points (records.Point.loaded_idle_power_w). Older records begin a second before a point does: the
-end of that second tells the same, where it was quiet.
+1,980 MHz with one (docs/measurements.md). So each run looks at its own devices before its first point, and what it
+found goes into each of its points (records.Point.loaded_idle_power_w). Older records begin a second before a point
+does: the end of that second tells the same, where it was quiet.
 """
 
 import numpy as np
