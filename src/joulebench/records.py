@@ -138,8 +138,9 @@ class Point(Record):
 
     `loaded_idle_power_w`: GPU -> what it drew after the warm-up, the model loaded and nothing running; null where it
     was not at rest, or where there is no GPU. `generation`: what each call of a diffusion pipeline was given, by its
-    own names; a guidance scale that the config leaves out is there as the pipeline's default. Earlier records have
-    neither of them, nor `sample_tokens`.
+    own names; a guidance scale that the config leaves out is there as the pipeline's default. `spec_hash`,
+    `requests_sha256`, `device`: what it was measured of and on, as run.json has them. Earlier records have none of
+    these, nor `sample_tokens`.
     """
 
     point: int
@@ -152,6 +153,9 @@ class Point(Record):
     loaded_idle_power_w: dict[str, float] | None = None
     sample_tokens: SampleTokens | None = None
     generation: dict[str, Any] | None = None
+    spec_hash: str | None = None
+    requests_sha256: str | None = None
+    device: str | None = None
 
 
 class Requests(Record):

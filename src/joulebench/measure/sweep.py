@@ -129,6 +129,7 @@ class Sweep:
             loaded_idle_power_w=self._loaded_idle_power_w,
             sample_tokens=self._sample_tokens,
             generation=None if self._is_text else cast(DiffusionEngine, self._engine).arguments,
+            **session.of,
         )
         with whole_folder(session.place(index)) as folder:
             write_parquet(requests, folder / "requests.parquet")
