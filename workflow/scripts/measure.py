@@ -45,5 +45,5 @@ def go_on_under(python: str | None) -> None:
 
 
 if __name__ == "__main__":
-    stay_behind()
+    stay_behind(Path(sys.argv[4]))
     main(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]))

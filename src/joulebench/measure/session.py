@@ -56,9 +56,7 @@ class Session:
     removed when the new run is whole.
     """
 
-    def __init__(
-        self, folder: Path, spec: RunSpec, requests_sha256: str, machine: Machine, anew: bool = False
-    ) -> None:
+    def __init__(self, folder: Path, spec: RunSpec, requests_sha256: str, machine: Machine, anew: bool = False) -> None:
         self.folder = folder
         self.of = {"spec_hash": spec.hash, "requests_sha256": requests_sha256, "device": machine.device}
         """What a point has to be of, to be one of this run."""
