@@ -62,6 +62,7 @@ class Session:
         """What a point has to be of, to be one of this run."""
         self._batches = spec.sweep.batch_sizes
         self._vouched = False
+        self._sums: dict[str, dict[str, str]] = {}
         for place in (folder, folder / "points"):
             clear_leftovers(place, own=True)
         self.whole = self._whole()
@@ -102,6 +103,7 @@ class Session:
             belonging.require(self.folder, run)
         except RecordError as error:
             log.warning("the run that is there is not whole: %s", error)
+            self._sums = run.points_sha256 or {}
             return None
         return run
 
@@ -149,10 +151,18 @@ class Session:
                 continue
             said = point.model_dump(include=set(self.of))
             is_own = said == self.of or (self._vouched and not any(said.values()))  # earlier records do not say
-            is_there = all((place / name).is_file() for name in POINT_FILES)
-            if is_own and is_there and point.status != "failed":
+            if is_own and point.status != "failed" and self._is_intact(place):
                 found[index] = point
         return found
+
+    def _is_intact(self, place: Path) -> bool:
+        """Whether each file of a point is there, and as a run.json that is there tells of it."""
+        if (wanted := self._sums.get(place.name)) is None:
+            return all((place / name).is_file() for name in POINT_FILES)
+        try:
+            return sha256s(place) == wanted
+        except RecordError:
+            return False
 
     def points(self) -> list[Point]:
         """The points that have ended, in order."""
@@ -165,7 +175,8 @@ class Session:
         return [index for index in range(min(ends, default=len(self._batches))) if index not in found]
 
     def clear(self, index: int) -> None:
-        """Remove what a failed or half-written attempt left of a point."""
+        """Remove what a failed or half-written attempt left of a point, and what run.json told of it."""
+        self._sums.pop(self.place(index).name, None)
         shutil.rmtree(self.place(index), ignore_errors=True)
 
     def record(self) -> tuple[list[Point], dict[str, dict[str, str]]]:
