@@ -211,7 +211,9 @@ def test_points_that_do_not_say_what_they_are_of(run: Path) -> None:
     assert files(aside) == before
 
 
-@pytest.mark.fault("fault", "the same, in a sweep that was interrupted", RESUMED)
+@pytest.mark.fault(
+    "fault", "an interrupted sweep whose points are of an earlier version, which does not say what they are of", RESUMED
+)
 def test_points_of_an_interrupted_sweep_of_an_earlier_version(run: Path) -> None:
     (run / "run.json").unlink()
     unfinished(run)

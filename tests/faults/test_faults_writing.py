@@ -46,7 +46,15 @@ def left(folder: Path, pid: int, host: str | None = None, age_s: float = 0.0) ->
         ),
         fault("a writer on this machine is still at work", "its file is left alone", "alive", os.getpid, None, 0, True),
         fault("a writer of another machine", "its file is left alone", "elsewhere", killed_pid, "0" * 8, 0, True),
-        fault("the same, a day later", "cleared by the next writer", "old", killed_pid, "0" * 8, 90000, False),
+        fault(
+            "a writer of another machine was killed a day ago",
+            "cleared by the next writer",
+            "old",
+            killed_pid,
+            "0" * 8,
+            90000,
+            False,
+        ),
     ],
 )
 def test_leftovers(tmp_path: Path, pid: Callable[[], int], host: str | None, age_s: float, stays: bool) -> None:
