@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_page_is_in_step_with_the_tests() -> None:
     command = [sys.executable, str(PROJECT / "tests" / "faults" / "page.py")]
     made = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout

@@ -174,7 +174,7 @@ def test_every_name_of_the_lock_is_taken(locks: Path) -> None:
 @pytest.mark.fault("fault", "there is no /tmp", "one line: make it writable")
 def test_no_folder_for_locks(locks: Path) -> None:
     locks.rmdir()
-    with pytest.raises(UserError, match="No such file or directory.*make .* writable"), alone_on("cpu"):
+    with pytest.raises(UserError, match=r"No such file or directory.*make .* writable"), alone_on("cpu"):
         pytest.fail("held")
 
 

@@ -136,9 +136,13 @@ def test_a_folder_whose_filling_fails(tmp_path: Path) -> None:
     path = tmp_path / "dataset"
     with whole_folder(path) as aside:
         (aside / "one").write_text("former")
-    with pytest.raises(UserError, match="No space left"), whole_folder(path) as aside:
+
+    def fill(aside: Path) -> None:
         (aside / "one").write_text("next")
         Path("/dev/full").write_text("x")
+
+    with pytest.raises(UserError, match="No space left"), whole_folder(path) as aside:
+        fill(aside)
     assert (path / "one").read_text() == "former"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -171,7 +175,9 @@ def test_a_full_disk(small_disk: Path, kind: str) -> None:
         with whole_folder(path) as aside:
             write_text("former", aside / "one")
     with (
-        pytest.raises(UserError, match="could not be written .No space left on device.; nothing half-written") as error,
+        pytest.raises(
+            UserError, match=r"could not be written .No space left on device.; nothing half-written"
+        ) as error,
         (whole_folder if kind == "folder" else whole_file)(path) as aside,
     ):
         (aside / "one" if kind == "folder" else aside).write_bytes(bytes(100_000))
