@@ -66,12 +66,12 @@ class Sweep:
     def _point(self, session: Session, index: int, batch: int, display: Display) -> Point:
         started_utc = utc_now()
         load = Load(index, ITERATIONS if self._is_text else BATCHES)
-        energy_before = self._sampling.energy_now_j()
+        energy_before = self._energy_now_j()
 
         def watch(progress: Progress) -> None:
             self._sampling.check()
             if display.due():
-                now = self._sampling.energy_now_j()
+                now = self._energy_now_j()
                 spent = None if now is None or energy_before is None else now - energy_before
                 display.show(index, batch, progress, spent)
 
@@ -87,6 +87,13 @@ class Sweep:
             elif isinstance(error, UserError):
                 reason = str(error)
         return self._save(session, index, batch, load, status, reason, started_utc)
+
+    def _energy_now_j(self) -> float | None:
+        """For the display alone: where what the sampler wrote cannot be read, the end of the point says so."""
+        try:
+            return self._sampling.energy_now_j()
+        except OSError:
+            return None
 
     def _load(self, load: Load, batch: int, watch: Watch) -> None:
         spec = self._spec
@@ -118,6 +125,8 @@ class Sweep:
             energy = self._sampling.since(load.started, time.monotonic())
         except SamplerError as error:
             status, reason = "failed", reason if status == "failed" else str(error)
+        except OSError as error:  # the run's folder is gone, or cannot be read
+            status, reason = "failed", f"what the energy sampler wrote cannot be read ({error.strerror or error})"
         point = Point(
             point=index,
             max_batch_size=batch,
