@@ -146,8 +146,9 @@ class Point(Record):
 
     `loaded_idle_power_w`: GPU -> what it drew before the first point, the model loaded and nothing running; null where
     it was not at rest, or where there is no GPU. `generation`: what each call of a diffusion pipeline was given, by its
-    own names; a guidance scale that the config leaves out is there as the pipeline's default. Earlier records have
-    neither of them, nor `sample_tokens`.
+    own names; a guidance scale that the config leaves out is there as the pipeline's default. `spec_hash`,
+    `requests_sha256`, `device`: what it was measured of and on, as run.json has them. Earlier records have none of
+    these, nor `sample_tokens`.
     """
 
     point: int
@@ -160,6 +161,9 @@ class Point(Record):
     loaded_idle_power_w: dict[str, Watts] | None = None
     sample_tokens: SampleTokens | None = None
     generation: dict[str, Any] | None = None
+    spec_hash: str | None = None
+    requests_sha256: str | None = None
+    device: str | None = None
 
 
 class Requests(Record):

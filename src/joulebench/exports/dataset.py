@@ -57,7 +57,6 @@ def write(folder: Path, csvs: Mapping[str, Mapping[str, Path]], docs: Path, publ
         for document in DOCUMENTS:
             shutil.copyfile(docs / document, aside / "docs" / document)
         write_text(card.text(together, files, withheld), aside / CARD)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def data_file(hardware: str, table: str) -> str:
