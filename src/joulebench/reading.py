@@ -46,17 +46,18 @@ def read_bytes(path: Path, most_bytes: int, remedy: str) -> bytes:
         raise MissingError(f"{shown(path)}: no such file; {remedy}") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL or half a surrogate pair in the path
         raise UnreadableError(f"{shown(path)}: could not be read ({reason(error)}); {remedy}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            kind = _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
-            raise UnreadableError(f"{shown(path)}: {kind}, expected a plain file; {remedy}")
+            raise UnreadableError(f"{shown(path)}: {_kind(found.st_mode)}, expected a plain file; {remedy}")
         if found.st_size > most_bytes:
             raise TooLargeError(_too_large(path, found.st_size, most_bytes, remedy))
-        try:
+        with open(descriptor, "rb", closefd=False) as file:
             content = file.read(most_bytes + 1)
-        except (OSError, MemoryError) as error:
-            raise UnreadableError(f"{shown(path)}: could not be read ({reason(error)}); {remedy}") from None
+    except (OSError, MemoryError) as error:
+        raise UnreadableError(f"{shown(path)}: could not be read ({reason(error)}); {remedy}") from None
+    finally:
+        os.close(descriptor)
     if len(content) > most_bytes:
         raise TooLargeError(_too_large(path, len(content), most_bytes, remedy))
     return content
@@ -81,6 +82,26 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is anything at `path`."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def require_plain(path: Path, remedy: str) -> None:
+    """Raises UnreadableError unless `path` is a plain file: before a library opens it by its name."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise MissingError(f"{shown(path)}: no such file; {remedy}") from None
+    except (OSError, ValueError) as error:
+        raise UnreadableError(f"{shown(path)}: could not be read ({reason(error)}); {remedy}") from None
+    if not stat.S_ISREG(mode):
+        raise UnreadableError(f"{shown(path)}: {_kind(mode)}, expected a plain file; {remedy}")
+
+
 def size_in_words(count: int) -> str:
     """`3.2 GiB`, `512 MiB`, `17 bytes`."""
     for unit, name in ((GIB, "GiB"), (MIB, "MiB")):
@@ -100,6 +121,10 @@ def reason(error: BaseException) -> str:
     """What an error says, in one line of 200 characters at most."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(said.split())[:200] or type(error).__name__
+
+
+def _kind(mode: int) -> str:
+    return _KINDS.get(stat.S_IFMT(mode), "something else")
 
 
 def _too_large(path: Path, found: int, most_bytes: int, remedy: str) -> str:

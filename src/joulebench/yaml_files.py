@@ -29,7 +29,7 @@ _SAME = {"int": _INT, "float": _FLOAT, "bool": _BOOL}
 _WORDS = {"int": "the integer", "float": "the number", "bool": "the truth value"}
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """PyYAML's loader of plain values, without what reads differently in another program."""
 
     def compose_scalar_node(self, anchor: Any) -> Any:
