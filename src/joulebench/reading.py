@@ -90,16 +90,18 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def require_plain(path: Path, remedy: str) -> None:
-    """Raises UnreadableError unless `path` is a plain file: before a library opens it by its name."""
+def require_plain(path: Path, remedy: str, most_bytes: int | None = None) -> None:
+    """Raises as `read_bytes` unless `path` is a plain file of so many bytes: before a library opens it by its name."""
     try:
-        mode = path.stat().st_mode
+        found = path.stat()
     except FileNotFoundError:
         raise MissingError(f"{shown(path)}: no such file; {remedy}") from None
     except (OSError, ValueError) as error:
         raise UnreadableError(f"{shown(path)}: could not be read ({reason(error)}); {remedy}") from None
-    if not stat.S_ISREG(mode):
-        raise UnreadableError(f"{shown(path)}: {_kind(mode)}, expected a plain file; {remedy}")
+    if not stat.S_ISREG(found.st_mode):
+        raise UnreadableError(f"{shown(path)}: {_kind(found.st_mode)}, expected a plain file; {remedy}")
+    if most_bytes is not None and found.st_size > most_bytes:
+        raise TooLargeError(_too_large(path, found.st_size, most_bytes, remedy))
 
 
 def size_in_words(count: int) -> str:

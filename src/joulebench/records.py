@@ -21,6 +21,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from joulebench.errors import UserError
+from joulebench.reading import GIB, MIB, MissingError, TooLargeError, UnreadableError, read_bytes, require_plain
 
 PROMPTS = pl.Schema(
     {
@@ -109,6 +110,12 @@ ADDED = {"power_capped", "processes"}
 
 Status = Literal["measured", "overloaded", "out_of_memory", "failed"]
 EndedBy = Literal["precision", "max_seconds", "max_requests"]
+
+
+MOST_TABLE_BYTES = 4 * GIB
+MOST_JSON_BYTES = 64 * MIB
+MOST_ROWS = 50_000_000
+"""Of one table: eight GPUs polled 50 times a second have as many in a day and a half."""
 
 
 class RecordError(UserError):
@@ -287,15 +294,27 @@ def read_parquet(path: Path, schema: pl.Schema) -> pl.DataFrame:
     Raises RecordError where the file is missing, damaged, or lacks a column.
     """
     try:
-        frame = pl.read_parquet(path)
-    except FileNotFoundError:
+        frame = _bounded(path)
+    except MissingError:
         raise RecordError(f"{path}: missing; {_REMEDY}") from None
+    except (UnreadableError, TooLargeError) as error:
+        raise RecordError(str(error)) from None
     except (pl.exceptions.PolarsError, OSError) as error:
         raise RecordError(f"{path}: not a readable Parquet file ({_one_line(error)}); {_REMEDY}") from None
     frame = frame.with_columns(pl.lit(None).alias(name) for name in sorted(ADDED) if name not in frame.columns)
     if missing := [name for name in schema if name not in frame.columns]:
         raise RecordError(f"{path}: no column {', '.join(missing)}, expected {', '.join(schema)}; {_REMEDY}")
     return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+
+def _bounded(path: Path) -> pl.DataFrame:
+    """A table of a plain file, of no more rows than any record has: a few bytes of Parquet can stand for billions."""
+    require_plain(path, _REMEDY, MOST_TABLE_BYTES)
+    table = pl.scan_parquet(path, glob=False)
+    rows = table.select(pl.len()).collect().item()
+    if rows > MOST_ROWS:
+        raise RecordError(f"{path}: {rows:,} rows, expected at most {MOST_ROWS:,}; {_REMEDY}")
+    return table.collect()
 
 
 def read_run(folder: Path) -> Run:
@@ -320,9 +339,11 @@ def read_point(folder: Path) -> Point:
 
 def _read_json(path: Path, model: type[R]) -> R:
     try:
-        return model.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+        return model.model_validate_json(read_bytes(path, MOST_JSON_BYTES, _REMEDY))
+    except MissingError:
         raise RecordError(f"{path}: missing; {_REMEDY}") from None
+    except (UnreadableError, TooLargeError) as error:
+        raise RecordError(str(error)) from None
     except (ValidationError, OSError) as error:
         raise RecordError(f"{path}: not a {model.__name__.lower()} record ({_one_line(error)}); {_REMEDY}") from None
 

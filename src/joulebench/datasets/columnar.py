@@ -66,7 +66,8 @@ def _written(path: Path, most_bytes: int) -> bytes:
         text = rows.select(name for name, dtype in rows.collect_schema().items() if _has_form(dtype)).collect()
         written = text.write_ndjson().encode()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, MemoryError) as error:
-        return _WRONG + reason(error).encode()
+        why = reason(error)  # polars' OSError of no memory says nothing
+        return _WRONG + (f"{why}: not enough memory" if why in ("OSError", "MemoryError") else why).encode()
     if len(written) > most_bytes:
         return _WRONG + f"{size_in_words(len(written))} of text, expected {size_in_words(most_bytes)} at most".encode()
     return written
