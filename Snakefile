@@ -33,6 +33,8 @@ if not workflow.configfiles:
 
 try:
     PLAN = plan(config, Path(workflow.configfiles[-1]).name)
+    for line in PLAN.replaced():
+        print(line, file=sys.stderr)
 except UserError as error:
     print(error, file=sys.stderr)
     sys.exit(1)

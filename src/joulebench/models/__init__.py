@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from joulebench import config
-from joulebench.models import checkpoint, files, synthetic
+from joulebench.models import checkpoint, damage, files, synthetic
 from joulebench.records import Model, write_json
 from joulebench.spec import architecture, model_spec
 
@@ -21,6 +21,7 @@ def prepare(name: str, model: config.Model, prompts: Sequence[str], folder: Path
         parameters = synthetic.build(name, architecture(name, model), model, prompts, folder)
     else:
         checkpoint.download(name, model, folder)
+        damage.check(name, folder)
         parameters = files.count_parameters(name, folder)
     files.check_parameters(name, parameters, model.parameters)
     record = Model(
