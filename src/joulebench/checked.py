@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from joulebench.errors import UserError
+from joulebench.reading import printable
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -25,6 +26,8 @@ class Strict(BaseModel):
 MOST_VALUES = 200_000
 """Keys and values of a config, those that an alias repeats counted each time: the project's own has under 2,000."""
 DEEPEST = 50
+MOST_LETTERS = 900
+"""Of one line of an error."""
 LARGEST = 2**31 - 1
 """Of what is counted: records hold it in 32 bits."""
 
@@ -50,7 +53,7 @@ def bounded(raw: Any, name: str) -> None:
     def look(value: Any, where: tuple[str, ...]) -> None:
         nonlocal left
         left -= 1
-        path = ".".join(where)[:300]
+        path = printable(".".join(where))[:300]
         opening = f"{name}: {path}: " if path else f"{name}: "
         if left < 0:
             raise ConfigError(f"{name}: over {MOST_VALUES:,} values (an alias counts each time); write fewer")
@@ -86,7 +89,7 @@ def checked(model: type[M], raw: Any, name: str) -> M:
     try:
         made = model.model_validate(raw)
     except ValidationError as error:
-        lines = [f"{name}: {_explain(model, one)}" for one in error.errors()]
+        lines = [printable(f"{name}: {_explain(model, one)}")[:MOST_LETTERS] for one in error.errors()]
         raise ConfigError("\n".join(lines)) from None
     if lines := [
         f"{name}: {where}: found {str(value).lower()}; expected a number"

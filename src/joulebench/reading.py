@@ -114,15 +114,21 @@ def size_in_words(count: int) -> str:
 
 def shown(path: Path | str) -> str:
     """A path as an error may show it: in one line, no longer than anybody reads."""
-    text = str(path).encode("utf-8", "backslashreplace").decode()
-    text = text if text.isprintable() else repr(text)[1:-1]
+    text = printable(str(path))
     return text if len(text) <= 300 else f"{text[:140]} ... {text[-140:]}"
 
 
-def reason(error: BaseException) -> str:
-    """What an error says, in one line of 200 characters at most."""
+def printable(text: str) -> str:
+    """`text` with what a terminal would obey, or cannot show, as Python escapes it."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def reason(error: BaseException, most: int = 200) -> str:
+    """What an error says, in one line of `most` characters."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(said.split())[:200] or type(error).__name__
+    return printable(" ".join(said.split()))[:most] or type(error).__name__
 
 
 def _kind(mode: int) -> str:

@@ -3,9 +3,12 @@
 PyYAML and Snakemake read YAML 1.1, where 010 is 8, 1:20 is 80, 1_0 is 10, and yes, no, on and off are true and false.
 YAML 1.2, which most people know, reads a plain number or a text there. So what the two read differently is refused, and
 so is a key that stands twice, whose first value would be lost without a word.
+
+    python -m joulebench.yaml_files FILE       says in one line what is wrong with a file, if anything
 """
 
 import re
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ import yaml
 
 from joulebench.checked import ConfigError, bounded
 from joulebench.errors import UserError
-from joulebench.reading import MIB, MissingError, read_text, shown
+from joulebench.reading import MIB, MissingError, printable, read_text, reason, shown
 
 MOST_BYTES = 16 * MIB
 MOST_MERGED = 10_000
@@ -92,18 +95,25 @@ def read_yaml(path: Path, who: str) -> dict[str, Any]:
     try:
         content = _parsed(read_text(path, MOST_BYTES, "check the path"))
     except _Refused as error:
-        raise ConfigError(f"{who}: {name}: {error}") from None
+        raise ConfigError(f"{who}: {name}: {printable(str(error))}") from None
     except MissingError:
         raise ConfigError(f"{who}: no file {name}") from None
     except UserError as error:
         raise ConfigError(f"{who}: {error}") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{who}: {name} is not readable YAML: {' '.join(str(error).split())[:300]}") from None
+        raise ConfigError(f"{who}: {name} is not readable YAML: {reason(error, 300)}") from None
     except RecursionError:
         raise ConfigError(f"{who}: {name} is not readable YAML: nested too deeply") from None
     except ValueError as error:  # an integer of thousands of digits
-        raise ConfigError(f"{who}: {name} is not readable YAML: {' '.join(str(error).split())[:100]}") from None
+        raise ConfigError(f"{who}: {name} is not readable YAML: {reason(error, 100)}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{who}: {name} holds {type(content).__name__}, expected keys and values")
     bounded(content, f"{who}: {name}")
     return content
+
+
+if __name__ == "__main__":
+    try:
+        read_yaml(Path(sys.argv[1]), "config")
+    except UserError as error:
+        sys.exit(str(error))
