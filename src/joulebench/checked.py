@@ -7,8 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from joulebench.errors import UserError
-from joulebench.reading import printable
+from joulebench.errors import UserError, printable
 
 M = TypeVar("M", bound=BaseModel)
 

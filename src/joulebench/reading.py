@@ -8,7 +8,7 @@ import os
 import stat
 from pathlib import Path
 
-from joulebench.errors import UserError
+from joulebench.errors import UserError, printable
 
 MIB = 2**20
 GIB = 2**30
@@ -116,13 +116,6 @@ def shown(path: Path | str) -> str:
     """A path as an error may show it: in one line, no longer than anybody reads."""
     text = printable(str(path))
     return text if len(text) <= 300 else f"{text[:140]} ... {text[-140:]}"
-
-
-def printable(text: str) -> str:
-    """`text` with what a terminal would obey, or cannot show, as Python escapes it."""
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def reason(error: BaseException, most: int = 200) -> str:

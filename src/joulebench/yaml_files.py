@@ -17,7 +17,7 @@ import yaml
 
 from joulebench.checked import ConfigError, bounded
 from joulebench.errors import UserError
-from joulebench.reading import MIB, MissingError, printable, read_text, reason, shown
+from joulebench.reading import MIB, MissingError, read_text, reason, shown
 
 MOST_BYTES = 16 * MIB
 MOST_MERGED = 10_000
@@ -95,7 +95,7 @@ def read_yaml(path: Path, who: str) -> dict[str, Any]:
     try:
         content = _parsed(read_text(path, MOST_BYTES, "check the path"))
     except _Refused as error:
-        raise ConfigError(f"{who}: {name}: {printable(str(error))}") from None
+        raise ConfigError(f"{who}: {name}: {error}") from None
     except MissingError:
         raise ConfigError(f"{who}: no file {name}") from None
     except UserError as error:

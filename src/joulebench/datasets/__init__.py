@@ -155,5 +155,7 @@ def _with_media(module: _Module, name: str) -> _WithMedia:
 
 def _module(name: str) -> _Module:
     if name not in DATASETS:
-        raise ConfigError(f"dataset.name: found '{name}', no dataset that Joulebench knows{nearest(name, DATASETS)}")
+        raise ConfigError(
+            f"dataset.name: found {name[:100]!r}, no dataset that Joulebench knows{nearest(name, DATASETS)}"
+        )
     return cast(_Module, import_module(DATASETS[name]))

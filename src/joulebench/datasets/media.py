@@ -103,8 +103,8 @@ def first_frame(content: bytes) -> bytes:
         with av.open(io.BytesIO(content), "r", format="mp4") as video:
             if not video.streams.video:
                 raise UnusableError("video without a picture stream")
-            stream = video.streams.video[0]
-            if stream.codec_context.width * stream.codec_context.height > MOST_PIXELS:
+            decoder = video.streams.video[0].codec_context  # None where FFmpeg knows no decoder
+            if decoder is not None and decoder.width * decoder.height > MOST_PIXELS:
                 raise UnusableError(f"video over {MOST_PIXELS // 10**6} million pixels")
             frame = next(video.decode(video=0), None)
             if frame is None:

@@ -28,9 +28,10 @@ def check(name: str, folder: Path) -> None:
 
 
 def _object(name: str, path: Path) -> dict[str, Any]:
-    text = read_text(path, MOST_JSON_BYTES, f"{name}: {_REMEDY}")
     try:
-        content = json.loads(text)
+        content = json.loads(read_text(path, MOST_JSON_BYTES, _REMEDY))
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{name}: {path} is not JSON ({reason(error)}); {_REMEDY}") from None
     if not isinstance(content, dict):
@@ -50,9 +51,11 @@ def _shards(name: str, path: Path, index: dict[str, Any]) -> None:
 def _weights(name: str, path: Path) -> None:
     from safetensors import SafetensorError, safe_open
 
-    require_plain(path, f"{name}: {_REMEDY}")
     try:
+        require_plain(path, _REMEDY)
         with safe_open(path, framework="numpy") as tensors:
             tensors.keys()
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
     except (SafetensorError, OSError, ValueError, MemoryError) as error:
         raise UserError(f"{name}: {path} is no whole safetensors file ({reason(error)}); {_REMEDY}") from None
