@@ -18,6 +18,13 @@ if not Path("workflow", "scripts").is_dir():
     )
     sys.exit(1)
 
+if not os.access(".", os.W_OK):
+    print(
+        f"{Path.cwd()}: cannot be written, and Snakemake keeps its records there; make it writable, or copy the project",
+        file=sys.stderr,
+    )
+    sys.exit(1)
+
 try:
     # Snakemake reads what a file says twice, or what YAML 1.1 alone takes for a number, without a word.
     for file in workflow.configfiles or ["config.yaml"]:
