@@ -90,13 +90,15 @@ def _limit_waiting() -> None:
             began_s = time.monotonic()
             asked = request.extensions.get("timeout", {})
             limits = ("connect", "read", "write", "pool")
-            request.extensions["timeout"] = {name: min(asked.get(name) or longest_s, longest_s) for name in limits}
+            request.extensions["timeout"] = {
+                name: silent_s if asked.get(name) is None else min(asked[name], longest_s) for name in limits
+            }
             try:
                 response = super().send(request, **options)
             except httpx.TimeoutException:
                 if Client.silent_since_s is None:
                     Client.silent_since_s = began_s
-                if time.monotonic() - Client.silent_since_s > silent_s:
+                if time.monotonic() - Client.silent_since_s >= silent_s:
                     raise _SilentError(f"{request.url.host} gave no answer for {silent_s:.0f} s") from None
                 raise
             Client.silent_since_s = None
@@ -104,7 +106,7 @@ def _limit_waiting() -> None:
 
     def client() -> httpx.Client:
         theirs = default_client_factory()
-        ours = Client(event_hooks=theirs.event_hooks, follow_redirects=True, timeout=longest_s)
+        ours = Client(event_hooks=theirs.event_hooks, follow_redirects=True, timeout=None)
         theirs.close()
         return ours
 

@@ -570,7 +570,8 @@ def test_a_read_only_folder_is_said(project: Path, tmp_path: Path, folder: str, 
 @pytest.mark.fault("fault", "results/ becomes read-only under a script", "one line, nothing half-written")
 def test_a_script_that_cannot_write_its_result_says_so_in_one_line(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom joulebench.models import files\nfrom joulebench.errors import UserError\n"
+        "import sys\nfrom pathlib import Path\nfrom joulebench.models import files\n"
+        "from joulebench.errors import UserError\n"
         "try:\n    files.clear(Path('/proc/self/joulebench'))\nexcept UserError as error:\n    sys.exit(str(error))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
