@@ -8,35 +8,39 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(abspath $(VENV))/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c envs/constraints.txt
+PIP := "$(BIN)/python" -m pip install --disable-pip-version-check --quiet -c envs/constraints.txt
 export PYTHONPATH := $(CURDIR)/src
+
+# A config that Snakemake itself could not read would be its traceback.
+CHECKED = $(if $(CONFIG),@"$(BIN)/python" -m joulebench.yaml_files '$(CONFIG)')
 
 .PHONY: leaderboard report test lint format schema clean env-vllm cluster publish wandb
 
 leaderboard: $(VENV)/.ready-cpu
-	$(BIN)/snakemake --cores all $(if $(HARDWARE),results/$(HARDWARE)/leaderboard.csv) all \
-	  $(if $(CONFIG),--configfile $(CONFIG)) $(if $(HARDWARE),--config 'measure_on=[$(HARDWARE)]')
+	$(CHECKED)
+	"$(BIN)/snakemake" --cores all $(if $(HARDWARE),results/$(HARDWARE)/leaderboard.csv) all \
+	  $(if $(CONFIG),--configfile '$(CONFIG)') $(if $(HARDWARE),--config 'measure_on=[$(HARDWARE)]')
 
 report: leaderboard
-	$(BIN)/snakemake --cores all all --report results/report.html \
-	  $(if $(CONFIG),--configfile $(CONFIG)) $(if $(HARDWARE),--config 'measure_on=[$(HARDWARE)]')
+	"$(BIN)/snakemake" --cores all all --report results/report.html \
+	  $(if $(CONFIG),--configfile '$(CONFIG)') $(if $(HARDWARE),--config 'measure_on=[$(HARDWARE)]')
 
 test: $(VENV)/.ready-dev lint
-	$(BIN)/python -m pytest
+	"$(BIN)/python" -m pytest
 
 lint: $(VENV)/.ready-dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile rules
-	$(BIN)/mypy
+	"$(BIN)/ruff" check .
+	"$(BIN)/ruff" format --check .
+	"$(BIN)/snakefmt" --check Snakefile rules
+	"$(BIN)/mypy"
 
 format: $(VENV)/.ready-dev
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
-	$(BIN)/snakefmt Snakefile rules
+	"$(BIN)/ruff" check --fix .
+	"$(BIN)/ruff" format .
+	"$(BIN)/snakefmt" Snakefile rules
 
 schema: $(VENV)/.ready-cpu
-	$(BIN)/python -m joulebench.config > config/schema.json
+	"$(BIN)/python" -m joulebench.config > config/schema.json
 
 env-vllm: .venv-vllm/.ready
 
@@ -44,10 +48,11 @@ cluster: $(VENV)/.ready-cluster
 
 # What lies in results/dataset, which `snakemake --cores all results/dataset/README.md` makes.
 publish: $(VENV)/.ready-cpu
-	@$(if $(CONFIG),JOULEBENCH_CONFIG=$(CONFIG)) $(BIN)/python workflow/scripts/publish.py $(if $(DRY_RUN),--dry-run) '$(REPO)'
+	@$(if $(CONFIG),JOULEBENCH_CONFIG='$(CONFIG)') "$(BIN)/python" workflow/scripts/publish.py $(if $(DRY_RUN),--dry-run) '$(REPO)'
 
 wandb: $(VENV)/.ready-wandb
-	$(BIN)/snakemake --cores all results/$(or $(HARDWARE),cpu)/wandb/runs.json $(if $(CONFIG),--configfile $(CONFIG))
+	$(CHECKED)
+	"$(BIN)/snakemake" --cores all results/$(or $(HARDWARE),cpu)/wandb/runs.json $(if $(CONFIG),--configfile '$(CONFIG)')
 
 clean:
 	rm -rf results logs .snakemake

@@ -1,12 +1,37 @@
 # Joulebench: config.yaml -> requests -> models -> runs -> tables -> figures.
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
 from joulebench.errors import UserError
 from joulebench.plan import plan
 from joulebench.resolved import hand_over
+from joulebench.yaml_files import read_yaml
+
+if not Path("workflow", "scripts").is_dir():
+    print(
+        f"{Path.cwd()}: not the project's folder, whose files the rules name; without --directory, give: "
+        f"cd {shlex.quote(str(workflow.basedir))} && snakemake ...",
+        file=sys.stderr,
+    )
+    sys.exit(1)
+
+if not os.access(".", os.W_OK):
+    print(
+        f"{Path.cwd()}: cannot be written, and Snakemake keeps its records there; make it writable, or copy the project",
+        file=sys.stderr,
+    )
+    sys.exit(1)
+
+try:
+    # Snakemake reads what a file says twice, or what YAML 1.1 alone takes for a number, without a word.
+    for file in workflow.configfiles or ["config.yaml"]:
+        read_yaml(Path(file), "config")
+except UserError as error:
+    print(error, file=sys.stderr)
+    sys.exit(1)
 
 if not workflow.configfiles:
 
@@ -15,6 +40,8 @@ if not workflow.configfiles:
 
 try:
     PLAN = plan(config, Path(workflow.configfiles[-1]).name)
+    for line in PLAN.replaced():
+        print(line, file=sys.stderr)
 except UserError as error:
     print(error, file=sys.stderr)
     sys.exit(1)

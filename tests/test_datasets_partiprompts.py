@@ -93,7 +93,7 @@ def test_a_filter_that_cannot_be_met_is_an_error(tmp_path: Path, filters: dict[s
         ("Prompt\na cat\n", {"categories": ["Animals"]}, "no column Category, found Prompt"),
         (HEADER, {}, "holds no rows"),
         (f"{HEADER}\t\t\t\n\t\t\t\n", {}, "none of 2 rows can be used (2 empty prompt)"),
-        (f"{HEADER}{'x' * 200_000}\t\t\t\n", {}, "line 2: no tab-separated text"),
+        (f"{HEADER}{'x' * 200_000}\t\t\t\n", {}, "3 requests wanted, but 1 of 1 rows can be used"),
         (THREE, {"categories": ["Animals"]}, "3 requests wanted, but 2 of 3 rows can be used (1 category not asked"),
     ],
 )

@@ -194,7 +194,7 @@ BAD_FILES = [
     ("3", "holds int, expected a list"),
     ("[]", "holds no rows"),
     ("[" * 200_000, "JSON that cannot be read"),
-    ("[" + "9" * 5000 + "]", "JSON that cannot be read"),
+    ("[" + "9" * 5000 + "]", "none of 1 rows can be used (1 not an object with a list of conversations)"),
 ]
 
 

@@ -1,12 +1,13 @@
 """From plain keys and values to a pydantic model, with errors for people."""
 
 import difflib
-from collections.abc import Iterable
-from typing import Any, TypeVar
+import math
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from joulebench.errors import UserError
+from joulebench.errors import UserError, printable
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -18,7 +19,64 @@ class ConfigError(UserError):
 class Strict(BaseModel):
     """A frozen block of the config in which an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+MOST_VALUES = 200_000
+"""Keys and values of a config, those that an alias repeats counted each time: the project's own has under 2,000."""
+DEEPEST = 50
+MOST_LETTERS = 900
+"""Of one line of an error."""
+LARGEST = 2**31 - 1
+"""Of what is counted: records hold it in 32 bits."""
+
+Count = Annotated[int, Field(gt=0, le=LARGEST)]
+
+
+def _no_formula(value: str) -> str:
+    if value.lstrip()[:1] in ("=", "+", "-", "@"):
+        raise ValueError("text of the tables cannot begin with '=', '+', '-' or '@': a spreadsheet would compute it")
+    return value
+
+
+TableText = Annotated[str, AfterValidator(_no_formula)]
+"""Text that goes into a table as it is."""
+
+
+def bounded(raw: Any, name: str) -> None:
+    """Raises ConfigError where plain keys and values hold what no config needs: more than MOST_VALUES of them (a few
+    lines of YAML aliases can stand for billions), deeper than DEEPEST, infinite or no numbers, integers beyond 64 bits,
+    text that cannot be written to a file."""
+    left = MOST_VALUES
+
+    def look(value: Any, where: tuple[str, ...]) -> None:
+        nonlocal left
+        left -= 1
+        path = printable(".".join(where))[:300]
+        opening = f"{name}: {path}: " if path else f"{name}: "
+        if left < 0:
+            raise ConfigError(f"{name}: over {MOST_VALUES:,} values (an alias counts each time); write fewer")
+        if len(where) > DEEPEST:
+            raise ConfigError(f"{opening}nested more than {DEEPEST} levels deep; expected keys and values")
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                look_at_text(key, opening)
+                look(inner, (*where, str(key)))
+        elif isinstance(value, list | tuple):
+            for place, inner in enumerate(value):
+                look(inner, (*where, str(place)))
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{opening}found {value}; expected a finite number, or leave it out")
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ConfigError(f"{opening}found an integer of {value.bit_length()} bits; expected at most 64")
+        else:
+            look_at_text(value, opening)
+
+    def look_at_text(value: Any, opening: str) -> None:
+        if isinstance(value, str) and ("\0" in value or any("\ud800" <= sign <= "\udfff" for sign in value)):
+            raise ConfigError(f"{opening}found {_shown(value)}; a NUL or half a surrogate pair is in no text")
+
+    look(raw, ())
 
 
 def checked(model: type[M], raw: Any, name: str) -> M:
@@ -26,11 +84,31 @@ def checked(model: type[M], raw: Any, name: str) -> M:
 
     Raises ConfigError with one line for each thing that is wrong: the key, the value found, what is allowed.
     """
+    bounded(raw, name)
     try:
-        return model.model_validate(raw)
+        made = model.model_validate(raw)
     except ValidationError as error:
-        lines = [f"{name}: {_explain(model, one)}" for one in error.errors()]
+        lines = [printable(f"{name}: {_explain(model, one)}")[:MOST_LETTERS] for one in error.errors()]
         raise ConfigError("\n".join(lines)) from None
+    if lines := [
+        f"{name}: {where}: found {str(value).lower()}; expected a number"
+        for where, value in _counted(raw, made.model_dump())
+    ]:
+        raise ConfigError("\n".join(lines))
+    return made
+
+
+def _counted(raw: Any, made: Any, where: tuple[str, ...] = ()) -> Iterator[tuple[str, bool]]:
+    """Where true or false was taken for the number 1 or 0, as pydantic and Python do."""
+    if isinstance(raw, bool):
+        if isinstance(made, int | float) and not isinstance(made, bool):
+            yield ".".join(where), raw
+    elif isinstance(raw, dict) and isinstance(made, dict):
+        for key, value in raw.items():
+            yield from _counted(value, made.get(key), (*where, str(key)))
+    elif isinstance(raw, list | tuple) and isinstance(made, list | tuple):
+        for place, (value, other) in enumerate(zip(raw, made, strict=False)):
+            yield from _counted(value, other, (*where, str(place)))
 
 
 def nearest(word: str, names: Iterable[str]) -> str:
@@ -52,7 +130,7 @@ def _explain(model: type[BaseModel], error: Any) -> str:
     if error["type"] in ("union_tag_not_found", "union_tag_invalid"):
         tag = error["ctx"]["discriminator"].strip("'")
         options = {name for node in nodes for name in _mapping(node)}
-        found = f"found {error['input'][tag]!r}" if tag in error["input"] else "missing"
+        found = f"found {_shown(error['input'][tag])}" if tag in error["input"] else "missing"
         return f"{where}.{tag}: {found}; expected {' or '.join(sorted(options))}"
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "string_pattern_mismatch":
@@ -63,7 +141,13 @@ def _explain(model: type[BaseModel], error: Any) -> str:
     if isinstance(error["input"], dict):
         return f"{where}: {message}"
     message = message[0].lower() + message[1:]
-    return f"{where}: found {error['input']!r}; {message}"
+    return f"{where}: found {_shown(error['input'])}; {message}"
+
+
+def _shown(value: Any) -> str:
+    """A value as an error shows it: as Python writes it, no longer than anybody reads."""
+    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    return text if len(text) <= 200 else f"{text[:200]} ..."
 
 
 def _walk(schema: dict[str, Any], loc: tuple[Any, ...]) -> tuple[list[str], list[str], list[dict[str, Any]]]:

@@ -4,11 +4,10 @@ The JSON schema for editors is generated from these models (`python -m joulebenc
 """
 
 import json
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     Field,
     JsonValue,
@@ -19,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from joulebench.checked import ConfigError, Strict, checked, nearest
+from joulebench.checked import Count, Strict, TableText, checked, nearest
 from joulebench.footprint import Footprint
 from joulebench.names import (
     IMAGE_TASKS,
@@ -35,11 +34,17 @@ from joulebench.names import (
 )
 from joulebench.services import LatencyTarget, Service, ServiceName
 from joulebench.sweeps import Sweep
+from joulebench.yaml_files import read_yaml
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantization = Literal["fp8", "bitsandbytes", "awq", "gptq"]
 PromptForm = Literal["chat", "completion"]
+Repeats = Annotated[int, Field(gt=0, le=100)]
 StopString = Annotated[str, StringConstraints(min_length=1)]
+
+
+MOST_RUNS = 10_000
+"""Of the whole matrix: each is a job for Snakemake, and takes minutes to measure."""
 
 
 class Slurm(Strict):
@@ -59,7 +64,7 @@ class CardSpread(Strict):
     """How far two cards of one kind may differ in the same work: rows of different cards are told apart beyond it."""
 
     percent: Annotated[float, Field(ge=0, lt=100, allow_inf_nan=False)]
-    source: Annotated[str, StringConstraints(min_length=1)]
+    source: Annotated[TableText, StringConstraints(min_length=1)]
 
 
 class Hardware(Strict):
@@ -109,7 +114,7 @@ class Dataset(Strict):
 
 
 class Sample(Strict):
-    requests: PositiveInt
+    requests: Count
     seed: NonNegativeInt = 0
 
 
@@ -117,7 +122,7 @@ class OutputLength(Strict):
     """How long an answer gets, in the model's own tokens."""
 
     kind: Literal["natural", "reference", "fixed"]
-    tokens: PositiveInt = Field(description="fixed: exactly so many. natural and reference: at most so many.")
+    tokens: Count = Field(description="fixed: exactly so many. natural and reference: at most so many.")
 
 
 class Task(Strict):
@@ -133,10 +138,10 @@ class Task(Strict):
 class Generation(Strict):
     """What a diffusion pipeline is asked for."""
 
-    height: PositiveInt
-    width: PositiveInt
-    frames: PositiveInt | None = Field(None, description="Needed for a video task.")
-    denoising_steps: PositiveInt
+    height: Count
+    width: Count
+    frames: Count | None = Field(None, description="Needed for a video task.")
+    denoising_steps: Count
     guidance_scale: float | None = Field(
         None,
         description="Null: the pipeline's own default. Above 1, most call their model for twice the batch.",
@@ -149,7 +154,7 @@ class Generation(Strict):
 class TrainedTokenizer(Strict):
     kind: Literal["trained"]
     train_on: RequestsName = Field(description="The requests whose texts it is trained on: results/requests/.")
-    vocabulary: PositiveInt
+    vocabulary: Count
 
 
 class GivenTokenizer(Strict):
@@ -162,7 +167,7 @@ Tokenizer = Annotated[TrainedTokenizer | GivenTokenizer, Field(discriminator="ki
 
 class ModelFacts(Strict):
     parameters: PositiveInt | None = Field(None, description="Weights to check the loaded model against, within 1 %.")
-    licence: str | None = None
+    licence: TableText | None = None
     dtype: Dtype = "bfloat16"
     generation: Generation | None = Field(None, description="Needed for a diffusion task.")
 
@@ -188,7 +193,7 @@ class Variant(Strict):
 
     dtype: Dtype | None = None
     engine: str | None = None
-    tensor_parallel: PositiveInt = 1
+    tensor_parallel: Count = 1
     quantization: Quantization | None = None
 
 
@@ -207,14 +212,14 @@ class Entry(Strict):
     sample: Sample | None = None
     output_length: OutputLength | None = None
     sweep: Sweep | None = None
-    repeats: PositiveInt | None = Field(None, description="Instead of the config's own number.")
+    repeats: Repeats | None = Field(None, description="Instead of the config's own number.")
 
 
 class Config(Strict):
     """The whole of config.yaml."""
 
     measure_on: tuple[HardwareName, ...] = Field(description="The hardware that `snakemake all` covers.")
-    repeats: PositiveInt = Field(1, description="How often each run is measured, each time from a new engine's start.")
+    repeats: Repeats = Field(1, description="How often each run is measured, each time from a new engine's start.")
     publish_flagged: bool = Field(False, description="Take flagged points into the leaderboard; invalid ones never.")
     hardware: dict[HardwareName, Hardware]
     tasks: dict[TaskName, Task]
@@ -259,6 +264,13 @@ class Config(Strict):
                         if (engine := self.variants[variant].engine) is not None:
                             known(engine, self.engines, f"variants.{variant}.engine", "engine")
                     self._fits(task, entry, model, where)
+        runs = sum(
+            len(entry.models) * (entry.repeats or self.repeats)
+            for tasks in self.matrix.values()
+            for entry in tasks.values()
+        )
+        if runs > MOST_RUNS:
+            raise ValueError(f"matrix: {runs:,} runs with their repeats, expected at most {MOST_RUNS:,}")
         return self
 
     @cached_property
@@ -308,22 +320,6 @@ def _images_fit(task: str, dataset: Dataset | None, where: str) -> None:
         raise ValueError(f"{where}.dataset.media: missing; {task} needs the images or videos that the rows name")
     if task not in IMAGE_TASKS and dataset.media is not None:
         raise ValueError(f"{where}.dataset.media: {task} serves no images; leave it out")
-
-
-_parsed = lru_cache(yaml.safe_load)
-
-
-def read_yaml(path: Path, who: str) -> dict[str, Any]:
-    """A file's keys and values; `who` opens the line of the error. Raises ConfigError where it has none."""
-    try:
-        content = _parsed(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{who}: no file {path}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{who}: {path} is not readable YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{who}: {path} holds {type(content).__name__}, expected keys and values")
-    return content
 
 
 def load(path: Path | str) -> Config:

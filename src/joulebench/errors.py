@@ -6,3 +6,13 @@ class UserError(Exception):
 
     The scripts print its message as it is, without a traceback, and exit with code 1.
     """
+
+    def __str__(self) -> str:
+        return "\n".join(printable(line) for line in super().__str__().split("\n"))
+
+
+def printable(text: str) -> str:
+    """`text` with what a terminal would obey, or cannot show, as Python escapes it."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

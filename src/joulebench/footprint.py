@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveFloat, StringConstraints, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, StringConstraints, model_validator
 
-from joulebench.checked import Strict
+from joulebench.checked import Strict, TableText
 from joulebench.names import HardwareName
 from joulebench.records import Record
 
@@ -16,11 +16,11 @@ highest country of CodeCarbon's table has 1,306. What is read above it is not a 
 class CarbonNumber(Strict):
     """A carbon intensity that is known."""
 
-    model_config = ConfigDict(allow_inf_nan=False)
-
     kind: Literal["number"]
     g_per_kwh: NonNegativeFloat = Field(description="gCO2e of a kWh.")
-    source: str = Field(min_length=1, description="Where the number is from; it is shown beside every figure of it.")
+    source: TableText = Field(
+        min_length=1, description="Where the number is from; it is shown beside every figure of it."
+    )
 
 
 class CarbonOfCountry(Strict):
@@ -45,8 +45,6 @@ CarbonAsked = Annotated[CarbonNumber | CarbonOfCountry | CarbonNow, Field(discri
 
 class Footprint(Strict):
     """Carbon and cost; what is left out is null in the tables, never a guess."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
 
     pue: float = Field(
         default=1.0,

@@ -1,29 +1,44 @@
 """The Hugging Face hub, with errors for people. The token comes from HF_TOKEN in the environment, and stays there."""
 
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
 
 from joulebench.errors import UserError
+
+ANSWER_S = 10.0
+SILENT_S = 35.0
+"""Without an answer for so long, a download has failed: huggingface_hub by itself waits for minutes, or without end. It
+may take one ANSWER_S longer until that is seen."""
 
 
 class NoSuchFileError(UserError):
     """The repository and its revision are there, the file is not."""
 
 
+class _SilentError(Exception):
+    """The hub gives no answer."""
+
+
 @contextmanager
 def explained(what: str, where: str, otherwise: str) -> Iterator[None]:
-    """Turn the hub's errors into one line each.
+    """Turn the hub's errors into one line each, a hub that never answers among them.
 
     `what` names the thing and its revision, `where` the key of the config that asks for it, `otherwise` what to do
     where the hub cannot help. Raises UserError where the hub cannot be reached, has no such thing (a file:
     NoSuchFileError), or does not let this user have it.
     """
-    import httpx
     from huggingface_hub import errors
 
     kind = UserError
     try:
+        _limit_waiting()
         yield
+    except UserError:
+        raise
     except errors.GatedRepoError:
         problem = "gated, and this access was refused; accept its terms on the hub and set HF_TOKEN"
     except errors.RepositoryNotFoundError:
@@ -34,9 +49,65 @@ def explained(what: str, where: str, otherwise: str) -> Iterator[None]:
         problem = "not in the hub's cache here, and the hub was not reached; check the network and HF_HUB_OFFLINE"
     except errors.EntryNotFoundError:
         problem, kind = f"that revision has no such file; check {where}", NoSuchFileError
-    except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, httpx.HTTPError) as error:
-        cause = " ".join(str(error).split())[:200] or type(error).__name__  # an answer of another form among them
-        problem = f"the download failed ({cause}); run again, set HF_TOKEN if asked to"
+    except _SilentError as error:
+        problem = f"{error}; check the network, a proxy and HF_ENDPOINT, and run again"
+    except Exception as error:  # noqa: BLE001  an answer of another form fails anywhere in the client
+        problem = f"the download failed ({_cause(error)}); run again, set HF_TOKEN if asked to"
     else:
         return
     raise kind(f"{what}: {problem}, {otherwise}")
+
+
+def _cause(error: Exception) -> str:
+    """What an error says, in one line, with what a proxy of the environment has to do with it."""
+    said = " ".join(str(error).split())[:200] or type(error).__name__
+    if isinstance(error, KeyError | TypeError | AttributeError | IndexError):
+        said = f"the hub's answer is not of the form that is expected: {type(error).__name__} {said}"
+    if type(error).__name__ == "InvalidURL":
+        named = [name for name in ("NO_PROXY", "no_proxy") if os.environ.get(name)]
+        said += f": {' and '.join(named)} or a proxy's address holds what is no host" if named else ""
+    if isinstance(error, ImportError) and "socks" in said.lower():
+        said = "a SOCKS proxy needs the package socksio: pip install socksio, or unset ALL_PROXY"
+    return said
+
+
+@lru_cache(maxsize=1)
+def _limit_waiting() -> None:
+    """From now on huggingface_hub's requests end in _SilentError where nothing is answered for SILENT_S."""
+    import httpx
+    from huggingface_hub import constants, set_client_factory
+    from huggingface_hub.utils._http import default_client_factory
+
+    longest_s = max(ANSWER_S, constants.HF_HUB_ETAG_TIMEOUT, constants.HF_HUB_DOWNLOAD_TIMEOUT)
+    silent_s = SILENT_S * longest_s / ANSWER_S
+
+    class Client(httpx.Client):
+        """A client whose requests have a limit, whatever is asked for: its own retries wait a minute each."""
+
+        silent_since_s: float | None = None
+
+        def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+            began_s = time.monotonic()
+            asked = request.extensions.get("timeout", {})
+            limits = ("connect", "read", "write", "pool")
+            request.extensions["timeout"] = {
+                name: silent_s if asked.get(name) is None else min(asked[name], longest_s) for name in limits
+            }
+            try:
+                response = super().send(request, **options)
+            except httpx.TimeoutException:
+                if Client.silent_since_s is None:
+                    Client.silent_since_s = began_s
+                if time.monotonic() - Client.silent_since_s >= silent_s:
+                    raise _SilentError(f"{request.url.host} gave no answer for {silent_s:.0f} s") from None
+                raise
+            Client.silent_since_s = None
+            return response
+
+    def client() -> httpx.Client:
+        theirs = default_client_factory()
+        ours = Client(event_hooks=theirs.event_hooks, follow_redirects=True, timeout=None)
+        theirs.close()
+        return ours
+
+    set_client_factory(client)

@@ -14,14 +14,21 @@ IMAGE_TASKS: frozenset[str] = frozenset({"vlm-chat", "image-to-video"})
 VIDEO_TASKS: frozenset[str] = frozenset({"text-to-video", "image-to-video"})
 """Tasks whose response is a video: so many frames."""
 
-# Folders beside the hardware's under results/.
-RESERVED = frozenset({"requests", "models", "figures", "site", "dataset", "logs"})
+RESERVED = frozenset({"requests", "models", "figures", "site", "dataset", "logs", "all"})
+"""Folders beside the hardware's, and `all`: what figures across hardware, and the target of everything, are called."""
+
+LONGEST = 64
+LONGEST_PART = 96
+"""Letters of a name, and of each part of a model's id. A run's folder and its log are named owner--name+variant@k, and
+a file's name has 255 bytes at most."""
 
 _HARDWARE = r"[a-z0-9][a-z0-9_-]*"
 
 
 def _model_id(value: str) -> str:
     part = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+    if any(len(one) > LONGEST_PART for one in value.split("/")):
+        raise ValueError(f"owner and name have {LONGEST_PART} letters at most, since they name a folder")
     if not re.fullmatch(rf"{part}(/{part})?", value) or ".." in value or "--" in value:
         raise ValueError(
             "a model id is 'name' or 'owner/name' in letters, digits, '.', '_' and '-', "
@@ -31,6 +38,8 @@ def _model_id(value: str) -> str:
 
 
 def _hardware_name(value: str) -> str:
+    if len(value) > LONGEST:
+        raise ValueError(f"a hardware name has {LONGEST} letters at most, since it names a folder")
     if not re.fullmatch(_HARDWARE, value) or value in RESERVED:
         raise ValueError(
             "a hardware name is lower-case letters, digits, '_' and '-', since it names a folder "
@@ -58,5 +67,5 @@ ModelId = Annotated[str, AfterValidator(_model_id)]
 HardwareName = Annotated[str, AfterValidator(_hardware_name)]
 RunId = Annotated[str, AfterValidator(_run_name)]
 RequestsName = Annotated[str, AfterValidator(_requests_name)]
-VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=48)]
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]

@@ -139,6 +139,14 @@ class Plan:
         found = [file for cell in cells for file in (self.requests(cell), cell.model_folder / "model.json")]
         return [str(file) for file in dict.fromkeys(found)]
 
+    def replaced(self) -> list[str]:
+        """A line for each of the sampled requests whose dataset's file on this machine is another one now."""
+        found = (
+            datasets.replaced(dataset, Path("results", "requests", f"{name}.json"))
+            for name, (dataset, _) in self.config.requests.items()
+        )
+        return [line for line in found if line is not None]
+
     def targets(self) -> list[str]:
         """Runs, tables and figures of the hardware that `all` covers, and the page.
 

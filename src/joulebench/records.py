@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from joulebench.files import REMEDY, require_file, sha256, whole_file, write_text
 from joulebench.files import RecordError as RecordError
+from joulebench.reading import GIB, MIB, TooLargeError, UnreadableError, read_bytes, require_plain
 
 PROMPTS = pl.Schema(
     {
@@ -118,6 +119,12 @@ Status = Literal["measured", "overloaded", "out_of_memory", "failed"]
 ENDS_SWEEP = ("overloaded", "out_of_memory")
 """The statuses of a point after which a sweep has no other: more requests at once would end the same."""
 EndedBy = Literal["precision", "max_seconds", "max_requests"]
+
+
+MOST_TABLE_BYTES = 4 * GIB
+MOST_JSON_BYTES = 64 * MIB
+MOST_ROWS = 50_000_000
+"""Of one table: eight GPUs polled 50 times a second have as many in a day and a half."""
 
 
 class Record(BaseModel):
@@ -266,7 +273,9 @@ def read_parquet(path: Path, schema: pl.Schema) -> pl.DataFrame:
     """
     require_file(path)
     try:
-        frame = pl.read_parquet(path)
+        frame = _bounded(path)
+    except (UnreadableError, TooLargeError) as error:
+        raise RecordError(str(error)) from None
     except PARQUET_ERRORS as error:
         raise RecordError(f"{path}: not a readable Parquet file ({_one_line(error)}); {REMEDY}") from None
     frame = frame.with_columns(pl.lit(None).alias(name) for name in sorted(ADDED) if name not in frame.columns)
@@ -293,6 +302,16 @@ def sha256s(folder: Path) -> dict[str, str]:
     return {name: sha256(folder / name) for name in POINT_FILES}
 
 
+def _bounded(path: Path) -> pl.DataFrame:
+    """A table of a plain file, of no more rows than any record has: a few bytes of Parquet can stand for billions."""
+    require_plain(path, REMEDY, MOST_TABLE_BYTES)
+    table = pl.scan_parquet(path, glob=False)
+    rows = table.select(pl.len()).collect().item()
+    if rows > MOST_ROWS:
+        raise RecordError(f"{path}: {rows:,} rows, expected at most {MOST_ROWS:,}; {REMEDY}")
+    return table.collect()
+
+
 def read_run(folder: Path) -> Run:
     """Read a run folder's run.json. Raises RecordError where it is missing or damaged."""
     return _read_json(folder / "run.json", Run)
@@ -316,7 +335,9 @@ def read_point(folder: Path) -> Point:
 def _read_json(path: Path, model: type[R]) -> R:
     require_file(path)
     try:
-        return model.model_validate_json(path.read_bytes())
+        return model.model_validate_json(read_bytes(path, MOST_JSON_BYTES, REMEDY))
+    except (UnreadableError, TooLargeError) as error:
+        raise RecordError(str(error)) from None
     except (ValidationError, OSError) as error:
         raise RecordError(f"{path}: not a {model.__name__.lower()} record ({_one_line(error)}); {REMEDY}") from None
 

@@ -17,7 +17,9 @@ def _service_name(value: str) -> str:
     return value
 
 
-ServiceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"), AfterValidator(_service_name)]
+ServiceName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64), AfterValidator(_service_name)
+]
 
 
 class LatencyTarget(Strict):

@@ -22,10 +22,10 @@ from joulebench.config import (
     Synthetic,
     Tokenizer,
     Variant,
-    read_yaml,
 )
 from joulebench.names import TEXT_TASKS, TaskName
 from joulebench.sweeps import Sweep
+from joulebench.yaml_files import read_yaml
 
 
 class RunSpec(Strict):

@@ -2,16 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 
-from joulebench.checked import Strict
+from joulebench.checked import Count, Strict
 
 
 class Fixed(Strict):
     """Serve so many requests and count them whole."""
 
     kind: Literal["fixed"]
-    requests: PositiveInt
+    requests: Count
 
 
 class Timed(Strict):
@@ -29,7 +29,7 @@ class Adaptive(Strict):
     confidence: float = Field(0.95, ge=0.5, le=0.999)
     min_seconds: PositiveFloat = Field(10.0, description="Of the window after the turnover.")
     max_seconds: PositiveFloat = Field(120.0, description="The end where the wanted precision is never reached.")
-    max_requests: PositiveInt | None = Field(None, description="Another such end: so many finished requests.")
+    max_requests: Count | None = Field(None, description="Another such end: so many finished requests.")
 
     @model_validator(mode="after")
     def _room(self) -> "Adaptive":
@@ -44,7 +44,7 @@ Ending = Fixed | Timed | Adaptive
 class Sweep(Strict):
     """The points of a run: batch sizes in rising order, and when each of them ends."""
 
-    batch_sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+    batch_sizes: Annotated[tuple[Count, ...], Field(min_length=1)]
     protocol: Annotated[Ending, Field(discriminator="kind")]
     warmup_batches: NonNegativeInt = Field(1, description="Diffusion: whole batches before the window opens.")
 

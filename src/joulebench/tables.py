@@ -265,7 +265,13 @@ TABLES: dict[str, pl.Schema] = {
 
 def write_csv(frame: pl.DataFrame, schema: pl.Schema, path: Path) -> None:
     """Write `frame` with the columns and types of `schema`, whole or not at all."""
-    write_text(rounded(frame, schema).write_csv(), path)
+    write_text(_no_formulas(rounded(frame, schema)).write_csv(), path)
+
+
+def _no_formulas(frame: pl.DataFrame) -> pl.DataFrame:
+    """Text that a spreadsheet would compute, as the reason of another program may be, opened by an apostrophe."""
+    text = pl.col(pl.String)
+    return frame.with_columns(pl.when(text.str.contains(r"^\s*[=+\-@]")).then("'" + text).otherwise(text).name.keep())
 
 
 def rounded(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:

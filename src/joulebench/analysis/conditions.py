@@ -15,8 +15,8 @@ from joulebench.analysis.drift import geweke
 from joulebench.analysis.energy import headline
 from joulebench.analysis.keyed import KEY, by_key, whole_sum
 from joulebench.checked import checked
-from joulebench.config import read_yaml
 from joulebench.records import Machine, Run
+from joulebench.yaml_files import read_yaml
 
 EDGE = 0.1
 """Share of the window at its start, and at its end, over which the temperature is averaged."""

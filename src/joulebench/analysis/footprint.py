@@ -17,9 +17,9 @@ import polars as pl
 
 from joulebench.analysis.verdicts import USABLE
 from joulebench.checked import checked
-from joulebench.config import read_yaml
 from joulebench.footprint import CarbonReading, Footprint
 from joulebench.tables import BOUNDS, FOOTPRINT
+from joulebench.yaml_files import read_yaml
 
 J_PER_KWH = 3.6e6
 S_PER_HOUR = 3600.0

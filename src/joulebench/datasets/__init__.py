@@ -15,6 +15,7 @@ and where rows name images or videos (`dataset.media`)
 `conversations` and `json_lines` read the forms that several of them share.
 """
 
+import hashlib
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -25,9 +26,11 @@ from joulebench import config
 from joulebench.checked import ConfigError, checked, nearest
 from joulebench.datasets import media, sources
 from joulebench.datasets.sampling import Rows, Sampled, draw, reasons
-from joulebench.records import Requests, write_json, write_parquet
+from joulebench.errors import UserError
+from joulebench.reading import read_bytes, shown
+from joulebench.records import Requests, read_requests, write_json, write_parquet
 
-__all__ = ["DATASETS", "Sampled", "filters", "report", "sample", "write"]
+__all__ = ["DATASETS", "Sampled", "filters", "replaced", "report", "sample", "write"]
 
 DATASETS: dict[str, str] = {
     "sharegpt": "joulebench.datasets.sharegpt",
@@ -103,6 +106,32 @@ def write(dataset: config.Dataset, wanted: config.Sample, table: Path) -> Sample
     return sampled
 
 
+def replaced(dataset: config.Dataset, facts: Path) -> str | None:
+    """A line for people where another file now lies where the dataset's own file of this machine was read.
+
+    `facts` is results/requests/{name}.json. None where the file is the same, or is not on this machine: the requests
+    are all that a run needs. A file that nobody has touched since `facts` was written is not read again.
+    """
+    if not isinstance(dataset.source, config.LocalFile) or not facts.exists():
+        return None
+    module, recorded = _module(dataset.name), read_requests(facts)
+    try:
+        path = sources.fetch(dataset.source, module.PACKAGED, module.USUAL)
+        found = path.stat()
+        if max(found.st_mtime, found.st_ctime) <= facts.stat().st_mtime:
+            return None
+        sha256 = hashlib.sha256(read_bytes(path, sources.MOST_BYTES, "")).hexdigest()
+    except (UserError, OSError, ValueError):
+        return None
+    if sha256 == recorded.origin.get("sha256"):
+        return None
+    return (
+        f"{facts.with_suffix('.parquet')}: drawn from another file than {shown(path)} is now (its SHA-256 begins "
+        f"{sha256[:12]}, then {recorded.origin.get('sha256', 'unknown')[:12]}); what was drawn is served, delete it to "
+        "draw anew"
+    )
+
+
 def report(sampled: Sampled) -> list[str]:
     """What a person wants to know of a sample: where it came from, what was left out and why, what was taken."""
     origin = sampled.origin
@@ -126,5 +155,7 @@ def _with_media(module: _Module, name: str) -> _WithMedia:
 
 def _module(name: str) -> _Module:
     if name not in DATASETS:
-        raise ConfigError(f"dataset.name: found '{name}', no dataset that Joulebench knows{nearest(name, DATASETS)}")
+        raise ConfigError(
+            f"dataset.name: found {name[:100]!r}, no dataset that Joulebench knows{nearest(name, DATASETS)}"
+        )
     return cast(_Module, import_module(DATASETS[name]))

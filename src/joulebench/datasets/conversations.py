@@ -6,6 +6,7 @@ One JSON array of `{"id": ..., "conversations": [{"from": "human" | "gpt" | ...,
 import json
 from typing import Any
 
+from joulebench.datasets.json_lines import loads
 from joulebench.datasets.sampling import is_unicode
 from joulebench.errors import UserError
 
@@ -13,12 +14,14 @@ from joulebench.errors import UserError
 def parsed(text: str, where: str) -> list[Any]:
     """The array of the file's `text`. Raises UserError where it is none; `where` opens its message."""
     try:
-        content = json.loads(text)
+        content = loads(text)
     except json.JSONDecodeError as error:
         raise UserError(
             f"{where}: broken JSON at character {error.pos:,} of {len(text):,} ({error.msg}); "
             "it is cut off or another file: delete it and fetch it again"
         ) from None
+    except MemoryError:
+        raise UserError(f"{where}: larger than this machine's memory; take a smaller file") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{where}: JSON that cannot be read ({error}); fetch the dataset's original file") from None
     if not isinstance(content, list):

@@ -24,7 +24,7 @@ class Filters(Strict):
 def read(text: str, filters: Filters, where: str) -> Rows:
     """The usable problems of the file's `text`, and the count of the others by reason.
 
-    Raises UserError where a line is not JSON, as in a file that was cut off; `where` opens its message.
+    Raises UserError where the file was cut off within its last line; `where` opens its message.
     """
     rows = Rows()
     for raw in json_lines.parsed(text, where):
@@ -33,6 +33,8 @@ def read(text: str, filters: Filters, where: str) -> Rows:
 
 
 def _row(raw: Any) -> Row | str:
+    if raw is json_lines.NOT_JSON:
+        return "not JSON"
     if not isinstance(raw, dict):
         return "not an object"
     for name in _TEXTS:

@@ -8,21 +8,41 @@ from joulebench.errors import UserError
 
 
 def parsed(text: str, where: str) -> Iterator[Any]:
-    """The value of each line that is not blank. Raises UserError at the first that is not JSON, as where a file was
-    cut off; `where` opens its message. Only a line feed ends a line: JSON may hold Unicode's other line ends bare.
+    """The value of each line that is not blank, NOT_JSON for a line that is none.
+
+    Raises UserError where the last line is none and no line feed ends it, as where a file was cut off; `where` opens
+    its message. Only a line feed ends a line: JSON may hold Unicode's other line ends bare.
     """
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield _value(line, f"{where}: line {number}")
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            yield loads(line)
+        except json.JSONDecodeError as error:
+            if number == len(lines):
+                raise UserError(
+                    f"{where}: line {number} is not JSON (character {error.pos + 1}: {error.msg}), and the last; "
+                    "expected one object a line; the file may be cut off, fetch it again"
+                ) from None
+            yield NOT_JSON
+        except (ValueError, RecursionError) as error:
+            if number == len(lines):
+                raise UserError(
+                    f"{where}: line {number} is JSON that cannot be read ({error}); fetch the dataset's original file"
+                ) from None
+            yield NOT_JSON
 
 
-def _value(line: str, where: str) -> Any:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{where} is not JSON (character {error.pos + 1}: {error.msg}); "
-            "expected one object a line; the file may be cut off, fetch it again"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where} is JSON that cannot be read ({error}); fetch the dataset's original file") from None
+NOT_JSON = object()
+"""Stands for a line that holds no JSON, or JSON nested so deeply that it cannot be read: no object, so no row."""
+
+
+def loads(text: str) -> Any:
+    """JSON as Python's own reader has it, but an integer of thousands of digits is a float, as in most readers of JSON:
+    a field that nobody reads must not refuse a file."""
+    return json.loads(text, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < 1000 else float(digits)

@@ -2,6 +2,7 @@
 
 import io
 import lzma
+import struct
 import warnings
 import zipfile
 import zlib
@@ -15,11 +16,14 @@ from joulebench.config import HubFile, HubFolder, LocalFile, Packaged
 from joulebench.datasets.sources import download
 from joulebench.errors import UserError
 from joulebench.hub import NoSuchFileError
+from joulebench.reading import MIB, TooLargeError, is_folder, is_there, read_bytes, require_plain, shown
 
 Source = HubFile | HubFolder | LocalFile | Packaged
 Read = Callable[[str], bytes]
 
 MOST_PIXELS = 100_000_000
+MOST_BYTES = 512 * MIB
+"""Of one image or video: a picture of MOST_PIXELS that nothing could compress has 300 MB."""
 LONGEST_SIDE = 1024
 """Pixels of a video's frame as it is kept: what pipelines want is smaller."""
 
@@ -47,13 +51,13 @@ def opened(source: Source, packaged: str) -> Iterator[Read]:
                 yield read
         case LocalFile():
             path = Path(source.path).expanduser()
-            if path.is_dir():
+            if is_folder(path):
                 yield lambda name: _from_folder(path, _inside(name))
-            elif path.exists():
+            elif is_there(path):
                 with _archive(path) as read:
                     yield read
             else:
-                raise UserError(f"{path}: no such folder or ZIP archive; check dataset.media.path")
+                raise UserError(f"{shown(path)}: no such folder or ZIP archive; check dataset.media.path")
 
 
 def origin(source: Source) -> str:
@@ -81,7 +85,7 @@ def picture(content: bytes) -> bytes:
             if image.width * image.height > MOST_PIXELS:
                 raise too_large
             image.load()
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, MemoryError):  # Pillow has the second for a row too long for its decoder
         raise too_large from None
     except (OSError, ValueError, SyntaxError):
         raise UnusableError("image not decodable") from None
@@ -99,13 +103,16 @@ def first_frame(content: bytes) -> bytes:
         with av.open(io.BytesIO(content), "r", format="mp4") as video:
             if not video.streams.video:
                 raise UnusableError("video without a picture stream")
+            decoder = video.streams.video[0].codec_context  # None where FFmpeg knows no decoder
+            if decoder is not None and decoder.width * decoder.height > MOST_PIXELS:
+                raise UnusableError(f"video over {MOST_PIXELS // 10**6} million pixels")
             frame = next(video.decode(video=0), None)
             if frame is None:
                 raise UnusableError("video without a frame")
             if frame.is_corrupt:
                 raise UnusableError("video's first frame damaged")
             image = frame.to_image()
-    except (av.error.FFmpegError, ValueError):
+    except (av.error.FFmpegError, ValueError, MemoryError):
         raise UnusableError("video not decodable") from None
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     written = io.BytesIO()
@@ -121,10 +128,19 @@ def _inside(name: str) -> PurePosixPath:
 
 
 def _from_folder(folder: Path, name: PurePosixPath) -> bytes:
+    return _content(folder / name)
+
+
+def _content(path: Path) -> bytes:
     try:
-        return (folder / name).read_bytes()
-    except OSError:
+        return read_bytes(path, MOST_BYTES, "")
+    except TooLargeError:
+        raise UnusableError(_TOO_LARGE) from None
+    except UserError:
         raise UnusableError("image not there") from None
+
+
+_TOO_LARGE = f"image or video over {MOST_BYTES // MIB} MiB"
 
 
 def _from_hub(source: HubFolder, name: PurePosixPath) -> bytes:
@@ -132,16 +148,20 @@ def _from_hub(source: HubFolder, name: PurePosixPath) -> bytes:
         kind="hub", repo=source.repo, revision=source.revision, file=str(PurePosixPath(source.folder) / name)
     )
     try:
-        return download(file, "dataset.media").read_bytes()
+        return _content(download(file, "dataset.media"))
     except NoSuchFileError:
         raise UnusableError("image not there") from None
 
 
+_UNPACKING = (zlib.error, lzma.LZMAError, struct.error)
+
+
 @contextmanager
 def _archive(path: Path) -> Iterator[Read]:
+    require_plain(path, "name a folder or a ZIP archive in dataset.media")
     try:
         archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, MemoryError) as error:
         raise UserError(
             f"{path}: not a whole ZIP archive ({error}); name a folder or a ZIP in dataset.media, or fetch it again"
         ) from None
@@ -162,8 +182,12 @@ def _archive(path: Path) -> Iterator[Read]:
                 raise UnusableError("image name fits several files of the archive")
             (member,) = fitting
             try:
-                return archive.read(member)
-            except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError):
+                with archive.open(member) as file:
+                    content = file.read(MOST_BYTES + 1)
+            except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, MemoryError, ValueError, *_UNPACKING):
                 raise UnusableError("image not readable in its archive") from None
+            if len(content) > MOST_BYTES:
+                raise UnusableError(_TOO_LARGE)
+            return content
 
         yield read

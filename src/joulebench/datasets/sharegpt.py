@@ -15,6 +15,7 @@ from joulebench.checked import Strict
 from joulebench.datasets import conversations
 from joulebench.datasets.sampling import Row, Rows, is_unicode
 from joulebench.errors import UserError
+from joulebench.reading import GIB, MissingError, read_text
 
 PACKAGED = "sharegpt.json"
 USUAL = "ShareGPT_V3*.json"
@@ -79,9 +80,11 @@ def _counter(tokenizer: str) -> Callable[[str], int]:
 
     path = Path(tokenizer).expanduser()
     try:
-        loaded = Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        loaded = Tokenizer.from_str(read_text(path, GIB, "dataset sharegpt: check filters.tokenizer"))
+    except MissingError:
         raise UserError(f"dataset sharegpt: filters.tokenizer: no file {path}; expected words or a path") from None
+    except UserError:
+        raise
     except Exception as error:  # noqa: BLE001  tokenizers raises Exception itself
         cause = " ".join(str(error).split())[:200]
         raise UserError(

@@ -8,7 +8,6 @@ A row's prompt is the caption of the whole video; it has no reference. Its video
 image to video, the first frame of that.
 """
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,8 +39,8 @@ class Filters(Strict):
 def read(text: str, filters: Filters, where: str) -> Rows:
     """The usable captions of the file's `text`, and the count of the others by reason.
 
-    Raises UserError where a line is not JSON or the two lists of the older form differ in length, and ConfigError where
-    the filter names an archive that the file does not have; `where` opens their messages.
+    Raises UserError where the file was cut off within its last line, or the two lists of the older form differ in
+    length, and ConfigError where the filter names an archive that the file does not have; `where` opens their messages.
     """
     wanted = filters.zip_folder
     lists = _two_lists(text)
@@ -62,8 +61,8 @@ def read(text: str, filters: Filters, where: str) -> Rows:
 def _two_lists(text: str) -> dict[str, Any] | None:
     """The whole file, where it is of the older form."""
     try:
-        whole = json.loads(text)
-    except (ValueError, RecursionError):
+        whole = json_lines.loads(text)
+    except (ValueError, RecursionError, MemoryError):
         return None
     older = isinstance(whole, dict) and isinstance(whole.get("video_id"), list)
     return whole if older else None
@@ -81,6 +80,8 @@ def _paired(lists: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
 
 
 def _row(raw: Any, zip_folder: str | None) -> Row | str:
+    if raw is json_lines.NOT_JSON:
+        return "not JSON"
     if not isinstance(raw, dict):
         return "not an object"
     if zip_folder is not None and raw.get("zip_folder") != zip_folder:

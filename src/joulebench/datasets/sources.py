@@ -2,17 +2,21 @@
 
 import gzip
 import hashlib
+import io
 import zlib
 from importlib import resources
 from pathlib import Path
 
-import polars as pl
-
 from joulebench.config import HubFile, LocalFile, Packaged
+from joulebench.datasets import columnar
 from joulebench.errors import UserError
 from joulebench.hub import explained
+from joulebench.reading import GIB, is_folder, read_bytes, shown, size_in_words
 
 Source = HubFile | LocalFile | Packaged
+
+MOST_BYTES = 2 * GIB
+"""Of a dataset's file, and of its text once unpacked: twice the largest that is known, LLaVA-1.5's mix of 1.03 GB."""
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
@@ -45,14 +49,10 @@ def download(source: HubFile, setting: str = "dataset.source") -> Path:
 def read_text(path: Path) -> tuple[str, str]:
     """The file's text (UTF-8; .gz unpacked, .parquet as one JSON object a line) and the SHA-256 of its bytes in hex.
 
-    Raises UserError where the file is missing, empty, damaged, no text in UTF-8, or the pointer that Git LFS leaves.
+    Raises UserError where the file is missing, no plain file, empty, damaged, no text in UTF-8, over MOST_BYTES, or the
+    pointer that Git LFS leaves.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; check dataset.source") from None
-    except OSError as error:
-        raise UserError(f"{path}: could not be read ({error.strerror}); check dataset.source") from None
+    content = read_bytes(path, MOST_BYTES, "check dataset.source")
     if content.startswith(_LFS_POINTER):
         raise UserError(f"{path}: only a Git LFS pointer, not the file itself; run 'git lfs pull' there")
     if not content.strip():
@@ -61,9 +61,11 @@ def read_text(path: Path) -> tuple[str, str]:
     if path.suffix == ".gz":
         content = _unpacked(content, path)
     elif path.suffix == ".parquet":
-        content = _json_lines(content, path)
+        content = columnar.json_lines(path, MOST_BYTES)
     try:
         text = content.decode("utf-8-sig")
+    except MemoryError:
+        raise UserError(f"{path}: larger than this machine's memory; take a smaller file") from None
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path}: not UTF-8 text (byte {error.start:,} of {len(content):,}: {error.reason}); "
@@ -74,17 +76,17 @@ def read_text(path: Path) -> tuple[str, str]:
 
 def _unpacked(content: bytes, path: Path) -> bytes:
     try:
-        return gzip.decompress(content)
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            unpacked = file.read(MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: not a whole gzip file ({error}); it may be cut off, fetch it again") from None
-
-
-def _json_lines(content: bytes, path: Path) -> bytes:
-    try:
-        return pl.read_parquet(content).write_ndjson().encode()
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        cause = " ".join(str(error).split())[:200]
-        raise UserError(f"{path}: not a whole Parquet file ({cause}); it may be cut off, fetch it again") from None
+    except MemoryError:
+        raise UserError(f"{path}: larger than this machine's memory once unpacked; take a smaller file") from None
+    if len(unpacked) > MOST_BYTES:
+        raise UserError(
+            f"{path}: over {size_in_words(MOST_BYTES)} once unpacked, more than any dataset known here; fetch it again"
+        )
+    return unpacked
 
 
 def origin(source: Source, path: Path, sha256: str) -> dict[str, str]:
@@ -97,12 +99,12 @@ def origin(source: Source, path: Path, sha256: str) -> dict[str, str]:
 
 
 def _local(path: Path, usual: str) -> Path:
-    if not path.is_dir():
+    if not is_folder(path):
         return path
     try:
         found = sorted(file for file in path.glob(usual) if file.is_file())
     except OSError as error:
-        raise UserError(f"{path}: could not be listed ({error.strerror}); check dataset.source.path") from None
+        raise UserError(f"{shown(path)}: could not be listed ({error.strerror}); check dataset.source.path") from None
     if not found:
         raise UserError(f"{path}: a folder without {usual}; set dataset.source.path to the dataset's file")
     if len(found) > 1:

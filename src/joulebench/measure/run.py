@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from joulebench import __version__, engines, meters
+from joulebench import __version__, datasets, engines, meters
 from joulebench.errors import UserError
 from joulebench.measure.alone import alone_in
 from joulebench.measure.devices import given, taken
@@ -130,6 +130,8 @@ def _prompts(spec: RunSpec, path: Path) -> pl.DataFrame:
             f"{path}: sampled under other settings of tasks.{spec.task}.dataset or sample than the config's; "
             "delete it and give the same command again"
         )
+    if said := datasets.replaced(spec.dataset, path.with_suffix(".json")):
+        log.warning("%s", said)
     return read_parquet(path, PROMPTS)
 
 

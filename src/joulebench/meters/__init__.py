@@ -61,7 +61,7 @@ def _forced(names: tuple[str, ...]) -> Chosen:
     for name in names:
         if reason := _why_not(name, names):
             raise UserError(f"{VARIABLE}: {name} cannot be used here ({reason}); leave it out")
-    return Chosen(names, (f"{VARIABLE} says to measure with {', '.join(names)}",))
+    return Chosen(names, (f"{VARIABLE} says to measure with {', '.join(names)}", *_warnings(names)))
 
 
 def _for_gpus(allowed: tuple[str, ...]) -> Chosen:
@@ -69,16 +69,25 @@ def _for_gpus(allowed: tuple[str, ...]) -> Chosen:
         return Chosen(("none",), (f"no energy source for the GPU: {reason}; energy columns will be empty",))
     if reason := _why_not("rapl", allowed):
         return Chosen(("nvml",), (f"only the GPUs are measured, not their host: {reason}",))
-    return Chosen(("nvml", "rapl"))
+    return Chosen(("nvml", "rapl"), _warnings(("rapl",)))
 
 
 def _for_cpu(allowed: tuple[str, ...]) -> Chosen:
     if not (no_rapl := _why_not("rapl", allowed)):
-        return Chosen(("rapl",))
+        return Chosen(("rapl",), _warnings(("rapl",)))
     if no_estimate := _why_not("codecarbon", allowed):
         warning = f"no energy source on this machine: {no_rapl}, {no_estimate}; energy columns will be empty"
         return Chosen(("none",), (warning,))
     return Chosen(("codecarbon",), (f"no energy counter: {no_rapl}; energy is CodeCarbon's estimate",))
+
+
+def _warnings(names: Sequence[str]) -> tuple[str, ...]:
+    """What the meter of the processors leaves out, where it is among those chosen."""
+    if "rapl" not in names:
+        return ()
+    meter = METERS["rapl"].start(os.getpid())
+    meter.close()
+    return tuple(getattr(meter, "warnings", ()))
 
 
 def _why_not(name: str, allowed: Sequence[str]) -> str | None:

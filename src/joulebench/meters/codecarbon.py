@@ -8,6 +8,7 @@ A TDP of the table counts once a socket, as in CodeCarbon; the 4 W a thread alre
 
 import io
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -99,17 +100,26 @@ def tdp() -> Tdp:
         raise NoMeterError("CodeCarbon cannot tell this machine's memory")
     cpu_w = found.tdp or hardware.POWER_CONSTANT
     if not generic:
-        cpu_w *= util.count_physical_cpus()
+        with _silent():
+            cpu_w *= util.count_physical_cpus()
     return Tdp(found.model, float(cpu_w), ram_w, generic)
 
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """CodeCarbon logs, and what it imports prints, about hardware that a machine does not have."""
-    before = logging.root.manager.disable
+    """CodeCarbon logs, and what it imports prints, about hardware that a machine does not have.
+
+    It reads the words of lscpu, which are those of the user's language: sockets that it does not find are none.
+    """
+    before, language = logging.root.manager.disable, os.environ.get("LC_ALL")
     logging.disable(logging.CRITICAL)
+    os.environ["LC_ALL"] = "C"
     try:
         with redirect_stdout(io.StringIO()):
             yield
     finally:
         logging.disable(before)
+        if language is None:
+            del os.environ["LC_ALL"]
+        else:
+            os.environ["LC_ALL"] = language

@@ -123,7 +123,7 @@ def _facts(gpu: Any) -> dict[str, Any]:
         "default_power_limit_w": _watts(lambda: pynvml.nvmlDeviceGetPowerManagementDefaultLimit(gpu.handle)),
         "max_sm_clock_mhz": _or_none(lambda: pynvml.nvmlDeviceGetMaxClockInfo(gpu.handle, pynvml.NVML_CLOCK_SM)),
         "max_memory_clock_mhz": _or_none(lambda: pynvml.nvmlDeviceGetMaxClockInfo(gpu.handle, pynvml.NVML_CLOCK_MEM)),
-        "memory_mb": pynvml.nvmlDeviceGetMemoryInfo(gpu.handle).total / 1e6,
+        "memory_mb": _or_none(lambda: pynvml.nvmlDeviceGetMemoryInfo(gpu.handle).total / 1e6),
         "ecc": _mode(lambda: pynvml.nvmlDeviceGetEccMode(gpu.handle)[0]),
         "mig": _mode(lambda: pynvml.nvmlDeviceGetMigMode(gpu.handle)[0]),
         "persistence": _mode(lambda: pynvml.nvmlDeviceGetPersistenceMode(gpu.handle)),

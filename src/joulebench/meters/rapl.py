@@ -6,26 +6,35 @@ out. Those processes start with the first reading and end with the sampler's pro
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from joulebench.meters.base import MeterError, NoMeterError, Reading
 from joulebench.meters.memory import EngineMemory
 
 INTERVAL_S = 0.05
+FIRST_S = 0.1
+WATCHED_S = 1.0
+"""A counter moves every millisecond. One of the memory that has not within WATCHED_S, while its processor's has within
+FIRST_S, measures nothing: some machines list one and never move it."""
 SOURCE = "rapl"
 UNSEEN_WRAP_S = 1.5
 
 
 class Rapl:
-    """Devices `cpu:i` and, where the processor reports it, `dram:i`; the engine's memory goes with the first."""
+    """Devices `cpu:i` and, where the processor reports it, `dram:i`; the engine's memory goes with the first.
 
-    def __init__(self, cpus: Any, packages: Sequence[int], engine_pid: int) -> None:
+    `still` are devices that are left out, since their counters stand still.
+    """
+
+    def __init__(self, cpus: Any, packages: Sequence[int], engine_pid: int, still: Collection[str] = ()) -> None:
         self.sources: dict[str, str | None] = {}
         for i in packages:
             self.sources[f"cpu:{i}"] = SOURCE
-            if cpus.supports_get_dram_energy_consumption(i):
+            if cpus.supports_get_dram_energy_consumption(i) and f"dram:{i}" not in still:
                 self.sources[f"dram:{i}"] = SOURCE
+        self.warnings = tuple(f"{device} is left out: its RAPL counter stands still" for device in sorted(still))
         self._cpus = cpus
         self._packages = packages
         self._memory = EngineMemory(engine_pid)
@@ -36,7 +45,7 @@ class Rapl:
         for i in self._packages:
             energy = self._cpus.get_total_energy_consumption(i)
             for device, energy_mj in ((f"cpu:{i}", energy.cpu_mj), (f"dram:{i}", energy.dram_mj)):
-                if energy_mj is not None and self._is_true(device, energy_mj / 1e3):
+                if device in self.sources and energy_mj is not None and self._is_true(device, energy_mj / 1e3):
                     yield Reading(device, SOURCE, energy_mj / 1e3, None, memory_used_mb=memory_used_mb)
                     memory_used_mb = None
 
@@ -75,7 +84,35 @@ def start(engine_pid: int) -> Rapl:
     packages = [i for i, cpu in enumerate(cpus.cpus) if _is_package(cpu)]
     if not packages:
         raise NoMeterError("RAPL has no processor package on this machine")
-    return Rapl(cpus, packages, engine_pid)
+    still = _standing_still(cpus, packages)
+    if dead := sorted(device for device in still if device.startswith("cpu")):
+        raise NoMeterError(
+            f"RAPL's counter of {', '.join(dead)} stands still, so that the machine's energy is not known"
+        )
+    return Rapl(cpus, packages, engine_pid, still)
+
+
+def _standing_still(cpus: Any, packages: Sequence[int]) -> set[str]:
+    """Devices whose counters stand still while another moves; none where all do, as the sampling says by itself.
+
+    Their files are read as they are: Zeus would start its processes for it. Of the Zeus daemon there are none.
+    """
+    files: dict[str, Path] = {}
+    for i in packages:
+        cpu = cpus.cpus[i]
+        for device, zone in ((f"cpu:{i}", getattr(cpu, "rapl_file", None)), (f"dram:{i}", getattr(cpu, "dram", None))):
+            if zone is not None:
+                files[device] = Path(zone.energy_uj_path)
+    try:
+        first = {device: file.read_bytes() for device, file in files.items()}
+        moved: set[str] = set()
+        began = time.monotonic()
+        while moved != files.keys() and time.monotonic() - began < (WATCHED_S if moved else FIRST_S):
+            time.sleep(0.002)
+            moved |= {device for device, file in files.items() if file.read_bytes() != first[device]}
+    except OSError:  # Zeus says what is wrong
+        return set()
+    return files.keys() - moved if moved else set()
 
 
 def _is_package(cpu: Any) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from joulebench import config
 from joulebench.config import PromptForm
-from joulebench.models import checkpoint, counting, files, synthetic
+from joulebench.models import checkpoint, counting, damage, files, synthetic
 from joulebench.names import TaskName
 from joulebench.records import Model, write_json
 from joulebench.spec import architecture, model_spec
@@ -30,6 +30,7 @@ def prepare(
         parameters = synthetic.build(name, architecture(name, model), model, prompts, folder)
     else:
         checkpoint.download(name, model, folder)
+        damage.check(name, folder)
         parameters = counting.count_parameters(name, folder)
         checkpoint.check_prompts(name, model, folder, asked or {})
     files.check_parameters(name, parameters, model.parameters)

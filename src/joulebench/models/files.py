@@ -11,10 +11,13 @@ TOLERANCE = 0.01
 
 def clear(folder: Path) -> None:
     """An empty folder, whatever an earlier attempt left there, except the hub's own record of a partial download."""
-    (folder / "model.json").unlink(missing_ok=True)
-    if folder.exists() and not (folder / ".cache").exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        (folder / "model.json").unlink(missing_ok=True)
+        if folder.exists() and not (folder / ".cache").exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: could not be written ({error.strerror}); check the permissions") from None
 
 
 def check_parameters(name: str, found: int, expected: int | None) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from joulebench import config
 from joulebench.errors import UserError
+from joulebench.reading import GIB, is_there, require_plain, shown
 
 END = "<|end|>"
 CHAT_TEMPLATE = (
@@ -95,6 +96,7 @@ def _texts(prompts: Sequence[str]) -> list[str]:
 
 def _given(wanted: config.GivenTokenizer) -> Path:
     path = Path(wanted.path)
-    if not path.is_file():
-        raise UserError(f"tokenizer.path: no file {path}; name a tokenizer.json")
+    if not is_there(path):
+        raise UserError(f"tokenizer.path: no file {shown(path)}; name a tokenizer.json")
+    require_plain(path, "tokenizer.path: name a tokenizer.json", GIB)
     return path
