@@ -444,7 +444,10 @@ def test_what_both_versions_of_yaml_read_alike_stays(tmp_path: Path) -> None:
     assert list(read_yaml(path, "config").values()) == [*meant.values(), "1:2a"]
 
 
-@pytest.mark.parametrize("path", [PROJECT / "config.yaml", *sorted((PROJECT / "config").glob("*.yaml"))], ids=lambda path: path.name)
+OWN = [PROJECT / "config.yaml", *sorted((PROJECT / "config").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
 def test_the_projects_own_configs_read_as_snakemake_reads_them(path: Path) -> None:
     assert read_yaml(path, "config") == yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.FullLoader)
 
