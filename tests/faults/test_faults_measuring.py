@@ -196,6 +196,29 @@ def test_the_folder_vanishes(bench: Bench) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.fault("fault", "the disk fills up while a run is measured", "one line; with room again it goes on")
+def test_a_full_disk_under_a_run(bench: Bench) -> None:
+    runs = bench.folder / "results" / "cpu" / "runs"
+    runs.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "none", str(runs), "-o", "size=60k"]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        ended, said = finished(bench.start())
+        assert ended == 1
+        assert "Traceback" not in said
+        assert "No space left on device" in said
+        assert not (bench.run / "run.json").exists()
+        before = bench.points()
+        subprocess.run(["mount", "-o", "remount,size=10m", str(runs)], check=True)
+        ended, said = finished(bench.start())
+        assert ended == 0, said
+        assert bench.points().items() >= before.items()
+        assert not list(bench.run.rglob("*.tmp"))
+    finally:
+        subprocess.run(["umount", "-l", str(runs)], check=True)
+
+
 class Workflow:
     """A copy of the project in which one small run is made by Snakemake."""
 
