@@ -104,6 +104,23 @@ include: "rules/site.smk"
 include: "rules/exports.smk"
 
 
+onstart:
+    # What is to be measured again, for measure.py: Snakemake has removed run.json by then, whether it was asked to
+    # (--force, --forcerun, --forceall) or a run that had ended well was never noticed. A cluster's job is told by the
+    # environment, and has a --force of its own.
+    if workflow.is_main_process:
+        settings = workflow.dag_settings
+        again = {
+            *settings.forcerun,
+            *(settings.targets if settings.forcetargets else []),
+        }
+        os.environ["JOULEBENCH_ANEW"] = "\n".join(
+            sorted(
+                {"*"} if settings.forceall else set(map(os.path.normpath, again))
+            )
+        )
+
+
 onsuccess:
     # Below a rule whose text has changed, Snakemake can leave what was asked for to a second pass and call that success.
     asked = {

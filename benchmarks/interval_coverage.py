@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from methods import TIMED, Figure, Stop, adjusted, at_once, by_rule, first, plain
-from simulated import H100, Recording, Server, simulate
+from served import H100, Server
+from simulated import Recording, simulate
 
 from joulebench.analysis import drift
 from joulebench.analysis.intervals import Estimate

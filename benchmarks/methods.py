@@ -21,6 +21,17 @@ def plain(blocks: Blocks, _: Recording) -> Estimate:
 
 def adjusted(blocks: Blocks, run: Recording) -> Estimate:
     return intervals.adjusted(
+        blocks.energy_j,
+        blocks.output_tokens,
+        blocks.prompt_tokens,
+        run.lengths.prompt_per_output,
+        turnovers=float(blocks.turnovers.sum()),
+    ).per_output_token
+
+
+def adjusted_by_length(blocks: Blocks, run: Recording) -> Estimate:
+    """With as many waves as its blocks allow, however few turnovers they are."""
+    return intervals.adjusted(
         blocks.energy_j, blocks.output_tokens, blocks.prompt_tokens, run.lengths.prompt_per_output
     ).per_output_token
 
@@ -58,14 +69,15 @@ def at_once(figure: Figure, wanted: float) -> Stop:
     return stop
 
 
-def by_rule(use_prompts: bool, wanted: float) -> Stop:
+def by_rule(use_prompts: bool, wanted: float, by_turnovers: bool = True) -> Stop:
     rule = Stopping(wanted, 0.95, 10.0)
 
     def stop(blocks: Blocks, run: Recording) -> int:
         for count in range(3, blocks.s.size):
             got = first(blocks, count)
             prompts = (got.prompt_tokens, run.lengths.prompt_per_output) if use_prompts else (None, None)
-            if rule.enough(got.s, got.energy_j, got.output_tokens, *prompts):
+            turnovers = got.turnovers if by_turnovers else None
+            if rule.enough(got.s, got.energy_j, got.output_tokens, *prompts, turnovers):
                 return count
         return blocks.s.size
 
@@ -73,7 +85,7 @@ def by_rule(use_prompts: bool, wanted: float) -> Stop:
 
 
 def first(blocks: Blocks, count: int) -> Blocks:
-    return Blocks(*(part[:count] for part in (blocks.s, blocks.energy_j, blocks.output_tokens, blocks.prompt_tokens)))
+    return Blocks(**{name: part[:count] for name, part in vars(blocks).items()})
 
 
 TIMED: dict[str, Figure] = {

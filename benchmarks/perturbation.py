@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from joulebench import config, meters
-from joulebench.analysis.energy import Headline
+from joulebench.analysis.energy import Drawn, headline
 from joulebench.analysis.recorded import read_energy
 from joulebench.engines import open_engine
 from joulebench.engines.vllm import VllmEngine
@@ -72,7 +72,7 @@ def main(
             times = pl.DataFrame(
                 {"key": [0, 0], "at_s": [0.0, ended - load.started]}, schema_overrides={"key": pl.UInt32}
             )
-            low, high = Headline(read_energy({0: Path(folder) / "energy.parquet"})).energy_j(times, "at_s")
+            low, high = Drawn(headline(read_energy({0: Path(folder) / "energy.parquet"}))).energy_j(times, "at_s")
         iterations = load.tables()[1]
         seconds = load.ended - load.started
         tokens = int(iterations["output_tokens"].sum())

@@ -1,7 +1,8 @@
 """Seconds and peak memory of `analysis.points` over many synthetic runs: python benchmarks/points.py [runs].
 
 100 runs of 7 points hold 5 million iterations, with their requests and 50 energy polls a second.
-The records are made up and written first, untimed; a fresh process then measures.
+The records are made up and written first, untimed; a fresh process then measures. They belong together as real ones
+do, checksums too, so that what looks at that is timed with the rest.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from joulebench import records
 from joulebench.analysis.points import WantedRun, points
@@ -23,6 +25,10 @@ from joulebench.spec import RunSpec
 BATCHES = (8, 16, 32, 64, 128, 256, 512)
 ITERATIONS_PER_POINT = 7143
 MEAN_PROMPT, MEAN_OUTPUT = 180, 280
+SAMPLED = min(BATCHES)
+"""Requests of the sample, which are as long in every point: all of them begin at once."""
+
+Integers = NDArray[np.int64]
 
 
 def main() -> None:
@@ -35,7 +41,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         for run in range(args.runs):
-            generate(Path(folder), run)
+            generate(Path(folder), run, spec(run))
         subprocess.run([sys.executable, __file__, str(args.runs), "--measure", folder], check=True)
 
 
@@ -53,9 +59,9 @@ def measure(root: Path, runs: int) -> None:
     print(f"{table.height} points, {iterations:,} iterations: {seconds:.2f} s, peak {peak_mb:.0f} MB")
 
 
-def spec(run: int) -> RunSpec:
+def spec(run: int, batch_sizes: tuple[int, ...] = BATCHES) -> RunSpec:
     dataset = {"name": "synthetic", "source": {"kind": "packaged"}}
-    sweep = {"batch_sizes": BATCHES, "protocol": {"kind": "timed", "seconds": 20}}
+    sweep = {"batch_sizes": batch_sizes, "protocol": {"kind": "timed", "seconds": 20}}
     return RunSpec.model_validate(
         {
             "hardware": "h100",
@@ -75,22 +81,36 @@ def spec(run: int) -> RunSpec:
             "engine": "vllm",
             "engine_settings": {},
             "dataset": dataset,
-            "sample": {"requests": 1000},
-            "output_length": OutputLength(kind="natural", tokens=2048),
+            "sample": {"requests": SAMPLED},
+            "output_length": OutputLength(kind="reference", tokens=2048),
             "sweep": sweep,
         }
     )
 
 
-def generate(root: Path, run: int) -> None:
-    """Write one run folder: a closed loop whose step time and power grow with the batch."""
-    wanted, rng = spec(run), np.random.default_rng(run)
+def generate(root: Path, run: int, wanted: RunSpec, iterations: int = ITERATIONS_PER_POINT) -> Path:
+    """Write the folder of a run of so many iterations a point: a closed loop whose step time and power grow with B."""
+    rng = np.random.default_rng(run)
+    sample = rng.geometric(1 / MEAN_OUTPUT, SAMPLED), rng.integers(1, 2 * MEAN_PROMPT, SAMPLED)
     folder = root / wanted.run
-    for index, batch in enumerate(BATCHES):
+    ended = []
+    for index, batch in enumerate(wanted.sweep.batch_sizes):
         place = folder / "points" / records.point_folder(index, batch)
         place.mkdir(parents=True)
-        for name, frame in _point(rng, index, batch).items():
+        frames = _point(rng, index, batch, iterations, sample)
+        for name, frame in frames.items():
             frame.write_parquet(place / f"{name}.parquet", compression="zstd", statistics=False)
+        ended.append(
+            records.Point(
+                point=index,
+                max_batch_size=batch,
+                status="measured",
+                started_utc="2026-01-01T00:00:00Z",
+                duration_s=round(frames["iterations"]["end_s"][-1], 6),
+            )
+        )
+        records.write_json(ended[-1], place / "point.json")
+    places = sorted((folder / "points").iterdir())
     records.write_json(
         records.Run(
             spec=wanted.model_dump(mode="json"),
@@ -104,7 +124,7 @@ def generate(root: Path, run: int) -> None:
                 cpu="example",
                 cores=2,
                 memory_mb=1000,
-                device="synthetic",
+                device="a made-up H100",
                 devices=[],
                 tdp_w=None,
                 tdp_source=None,
@@ -112,25 +132,36 @@ def generate(root: Path, run: int) -> None:
             ),
             started_utc="2026-01-01T00:00:00Z",
             ended_utc="2026-01-01T01:00:00Z",
-            points=[
-                records.Point(
-                    point=index,
-                    max_batch_size=batch,
-                    status="measured",
-                    started_utc="2026-01-01T00:00:00Z",
-                    duration_s=60,
-                )
-                for index, batch in enumerate(BATCHES)
-            ],
+            points=ended,
+            points_sha256={place.name: records.sha256s(place) for place in places},
         ),
         folder / "run.json",
     )
+    return folder
 
 
-def _point(rng: np.random.Generator, index: int, batch: int) -> dict[str, pl.DataFrame]:
-    count = ITERATIONS_PER_POINT
-    finished = rng.binomial(batch, 1 / MEAN_OUTPUT, count)
-    opened = np.concatenate([[batch], finished[:-1]])
+def _served(rng: np.random.Generator, batch: int, count: int, sample: Integers) -> tuple[Integers, Integers]:
+    """The first iteration and the length of each request, in the order in which they begin: B lines, none ever idle."""
+    most = 10 + 2 * count // MEAN_OUTPUT
+    lengths = rng.geometric(1 / MEAN_OUTPUT, (batch, most))
+    lengths[:SAMPLED, 0] = sample
+    begins = np.cumsum(lengths, axis=1) - lengths
+    assert (begins[:, -1] >= count).all()
+    inside = begins < count
+    begins, lengths = begins[inside], lengths[inside]
+    order = np.argsort(begins, kind="stable")
+    return begins[order], lengths[order]
+
+
+def _point(
+    rng: np.random.Generator, index: int, batch: int, count: int, sample: tuple[Integers, Integers]
+) -> dict[str, pl.DataFrame]:
+    begins, lengths = _served(rng, batch, count, sample[0])
+    prompts = rng.integers(1, 2 * MEAN_PROMPT, begins.size)
+    prompts[:SAMPLED] = sample[1]
+    ends = begins + lengths - 1
+    done = ends < count
+    opened = np.bincount(begins, minlength=count)
     end = np.cumsum((0.006 + 6e-5 * batch) * rng.lognormal(0, 0.1, count) + 0.01 * (opened > 0))
     iterations = {
         "point": np.full(count, index),
@@ -138,29 +169,32 @@ def _point(rng: np.random.Generator, index: int, batch: int) -> dict[str, pl.Dat
         "end_s": end,
         "running": np.full(count, batch),
         "waiting": np.arange(count, 0, -1),
-        "prompt_tokens": opened * rng.integers(1, 2 * MEAN_PROMPT, count),
+        "prompt_tokens": np.bincount(begins, weights=prompts, minlength=count),
         "output_tokens": np.full(count, batch),
         "first_tokens": opened,
-        "finished": finished,
+        "finished": np.bincount(ends[done], minlength=count),
         "preempted": np.zeros(count),
         "kv_cache_usage": rng.random(count),
     }
-    finished_at = np.repeat(end, finished)
-    served = finished_at.size
-    tokens = np.minimum(rng.geometric(1 / MEAN_OUTPUT, served), finished_at / end[-1] * count).astype(int) + 1
-    first = finished_at - (tokens - 1) * end[-1] / count * rng.uniform(0.9, 1, served)
-    requests = {
-        "point": np.full(served, index),
-        "request": np.arange(served),
-        "prompt_tokens": rng.integers(1, 2 * MEAN_PROMPT, served),
-        "output_tokens": tokens,
-        "submitted_s": first - rng.uniform(0.02, 0.05, served),
-        "admitted_s": first - 0.02,
-        "first_output_s": first,
-        "finished_s": finished_at,
-        "status": ["finished"] * served,
-        "asked_output_tokens": tokens,
-    }
+    submitted = np.where(begins > 0, end[begins - 1], 0.0)
+    finished = end[np.minimum(ends, count - 1)]
+    served = pl.DataFrame(
+        {
+            "point": np.full(begins.size, index),
+            "request": np.arange(begins.size),
+            "prompt_tokens": prompts,
+            "output_tokens": lengths,
+            "submitted_s": submitted,
+            "admitted_s": submitted,
+            "first_output_s": end[begins],
+            "finished_s": finished,
+            "done": done,
+            "asked_output_tokens": lengths,
+        }
+    )
+    told = pl.col("output_tokens", "admitted_s", "first_output_s", "finished_s")
+    status = pl.when("done").then(pl.lit("finished")).otherwise(pl.lit("aborted"))
+    requests = served.with_columns(pl.when("done").then(told), status=status).select(records.REQUESTS.names())
     polled = np.arange(-1, end[-1] + 1, 0.02) + rng.uniform(0, 0.001)
     power = (400 + 0.6 * batch) * rng.normal(1, 0.01, polled.size)
     drawn = np.cumsum(power) * 0.02
@@ -176,12 +210,12 @@ def _point(rng: np.random.Generator, index: int, batch: int) -> dict[str, pl.Dat
         "throttled": np.zeros(polled.size, dtype=bool),
         "power_capped": np.zeros(polled.size, dtype=bool),
         "processes": np.ones(polled.size, dtype=int),
+        "others_busy_s": np.zeros(polled.size),
+        "stolen_s": np.zeros(polled.size),
     }
+    made = {"iterations": pl.DataFrame(iterations), "requests": requests, "energy": pl.DataFrame(energy)}
     schemas = {"iterations": records.ITERATIONS, "requests": records.REQUESTS, "energy": records.ENERGY}
-    return {
-        name: pl.DataFrame(columns).cast(dict(schemas[name]))  # type: ignore[arg-type]
-        for name, columns in (("iterations", iterations), ("requests", requests), ("energy", energy))
-    }
+    return {name: frame.cast(dict(schemas[name])) for name, frame in made.items()}  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

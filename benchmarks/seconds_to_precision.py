@@ -22,7 +22,7 @@ from methods import by_rule, first
 from simulated import Blocks, simulate
 
 from joulebench.analysis import windows
-from joulebench.analysis.energy import Headline
+from joulebench.analysis.energy import Drawn, headline
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import read_energy
 from joulebench.analysis.stopping import Stopping
@@ -43,22 +43,34 @@ class Replayed:
     responses_per_s: float
 
 
-def replay(folder: Path, batch: int, prompt_per_output: float, mean_output_tokens: float) -> Replayed:
+def blocks_of(folder: Path, batch: int, first: float = 0.0, last: float = np.inf) -> tuple[float, Blocks]:
+    """When a recorded point's stationary window opened, and what it held from its turnover `first` to `last`."""
     sizes = pl.LazyFrame({"key": [0], "max_batch_size": [batch]}, schema={"key": KEY, "max_batch_size": pl.Int64})
     iterations = pl.read_parquet(folder / "iterations.parquet").with_columns(key=pl.lit(0, KEY)).lazy()
     found = windows.text_windows(iterations, sizes).collect()
+    opened_s, fills = float(found["start_s"].item()), found["filled"].item()
+    served = windows.inside(windows.with_durations(iterations), found.lazy())
+    turned = (served.select("end_s", turned=pl.col("finished").cum_sum() / fills)).collect()
+    passed = [turned.filter(pl.col("turned") >= turn)["end_s"].head(1).to_list() for turn in (first, last)]
+    start_s, end_s = passed[0][0] if first else opened_s, passed[1][0] if passed[1] else found["end_s"].item()
+    found = found.with_columns(start_s=pl.lit(start_s), end_s=pl.lit(end_s))
     cut = windows.blocks(windows.inside(windows.with_durations(iterations), found.lazy())).collect()
-    start_s = float(found["start_s"].item())
     ends = pl.DataFrame(
         {"key": [0] * (cut.height + 1), "at_s": [start_s, *cut["end_s"]]}, schema_overrides={"key": KEY}
     )
-    counter = Headline(read_energy({0: folder / "energy.parquet"})).energy_j(ends, "at_s").to_numpy()
+    counter = Drawn(headline(read_energy({0: folder / "energy.parquet"}))).energy_j(ends, "at_s").to_numpy()
     blocks = Blocks(
         np.diff(ends["at_s"].to_numpy()),
         np.diff(counter),
         cut["output_tokens"].to_numpy().astype(float),
         cut["prompt_tokens"].to_numpy().astype(float),
+        cut["finished"].to_numpy() / fills,
     )
+    return opened_s, blocks
+
+
+def replay(folder: Path, batch: int, prompt_per_output: float, mean_output_tokens: float) -> Replayed:
+    start_s, blocks = blocks_of(folder, batch)
     rate = blocks.output_tokens.sum() / blocks.s.sum() / mean_output_tokens
     return Replayed(start_s, _stops(blocks, None), _stops(blocks, prompt_per_output), float(rate))
 
@@ -67,7 +79,7 @@ def _stops(blocks: Blocks, prompt_per_output: float | None) -> float | None:
     rule = Stopping(WANTED, 0.95, MIN_SECONDS)
     for count in range(1, blocks.s.size + 1):
         got = first(blocks, count)
-        if rule.enough(got.s, got.energy_j, got.output_tokens, got.prompt_tokens, prompt_per_output):
+        if rule.enough(got.s, got.energy_j, got.output_tokens, got.prompt_tokens, prompt_per_output, got.turnovers):
             return float(got.s.sum())
     return None
 

@@ -35,73 +35,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
+from served import H100, Ints, Lengths, Server
+
+from joulebench.measure.order import serving_order
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Server:
-    """What a step costs."""
-
-    base_j: float = 2.75
-    per_token_j: float = 0.019
-    per_context_j: float = 20e-6
-    per_prompt_j: float = 0.0150
-    base_s: float = 6.3e-3
-    per_token_s: float = 14e-6
-    per_context_s: float = 35e-9
-    per_prompt_s: float = 8e-6
-    power_limit_w: float = 690.0
-    budget: int = 8192
-    gap: int = 2
-    """Steps that a place in the batch stays empty between two requests."""
-    white: float = 0.025
-    """Standard deviation of the power's noise within 100 ms, as a share, independent from one to the next."""
-    slow: float = 0.0055
-    slow_s: float = 2.0
-    """The same of a first-order autoregressive noise, and its time constant."""
-
-
-H100 = Server()
 TICK_S = 0.1
 POLL_S = 0.02
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """Prompt and output tokens of the sampled requests, in the order of sampling."""
-
-    prompts: Ints
-    outputs: Ints
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator, requests: int = 500) -> "Lengths":
-        """Log-normal; means and standard deviations about those of the llm-chat sample (109 and 183; 308 and 203)."""
-        prompts = np.exp(rng.normal(4.0, 1.18, requests))
-        outputs = np.exp(rng.normal(5.56, 0.64, requests))
-        return cls(np.clip(prompts, 4, 1311).astype(np.int64), np.clip(outputs, 4, 1000).astype(np.int64))
-
-    @property
-    def prompt_per_output(self) -> float:
-        return float(self.prompts.sum() / self.outputs.sum())
-
-    def energy_per_output_token_j(self, batch: int, server: Server = H100) -> float:
-        """What a run without end would give: the steps are linear, so means over the sampled requests are enough.
-
-        A request takes a place for `gap` + outputs steps, its first token comes with its prompt, and its i-th token
-        after that reads prompt + i tokens.
-        """
-        outputs, prompts = self.outputs.astype(float), self.prompts.astype(float)
-        context = ((outputs - 1) * prompts + (outputs - 1) * outputs / 2).sum()
-        steps = (outputs + server.gap).sum() / batch
-        spent = (
-            server.base_j * steps
-            + server.per_token_j * outputs.sum()
-            + server.per_context_j * context
-            + server.per_prompt_j * prompts.sum()
-        )
-        return float(spent / outputs.sum())
 
 
 @dataclass(frozen=True)
@@ -112,6 +54,8 @@ class Blocks:
     energy_j: Floats
     output_tokens: Floats
     prompt_tokens: Floats
+    turnovers: Floats
+    """Finished requests over the batch size."""
 
 
 @dataclass(frozen=True)
@@ -143,18 +87,33 @@ class Recording:
         at = self.end_s[steps]
         counter = np.interp(at, self.update_s, self.update_j)
         outputs, prompts = np.cumsum(self.output_tokens)[steps], np.cumsum(self.prompt_tokens)[steps]
-        return Blocks(np.diff(at), np.diff(counter), np.diff(outputs), np.diff(prompts))
+        ended = np.cumsum(self.finished)[steps]
+        return Blocks(np.diff(at), np.diff(counter), np.diff(outputs), np.diff(prompts), np.diff(ended) / self.batch)
 
 
 def simulate(
-    batch: int, seconds: float, runs: int, seed: int, server: Server = H100, requests: int = 500
+    batch: int,
+    seconds: float,
+    runs: int,
+    seed: int,
+    server: Server = H100,
+    requests: int = 500,
+    pool: Lengths | None = None,
+    order_seed: int | None = None,
 ) -> list[Recording]:
-    """So many runs, each with requests of its own, of at least `seconds` after one turnover."""
+    """So many runs, each with requests of its own, of at least `seconds` after one turnover.
+
+    The requests are drawn from `pool`, if there is one, instead of the log-normal distributions. With `order_seed` they
+    are the pool itself, in the order in which a run of that seed serves them, so that the noise alone differs.
+    """
     rng = np.random.default_rng([seed, batch])
-    lengths = [Lengths.draw(rng, requests) for _ in range(runs)]
+    if pool is None:
+        lengths = [Lengths.draw(rng, requests) for _ in range(runs)]
+    else:
+        lengths = [pool if order_seed is not None else pool.drawn_from(rng, requests) for _ in range(runs)]
     step_s = _least_step_s(batch, server)
     steps = int(1.05 * seconds / step_s) + 1200
-    prompts, outputs, finished, context, filled = _serve(lengths, batch, steps, rng, server)
+    prompts, outputs, finished, context, filled = _serve(lengths, batch, steps, rng, server, order_seed)
     made = []
     for run, sampled in enumerate(lengths):
         plain = (
@@ -216,7 +175,12 @@ def _counter(rng: np.random.Generator, end: Floats, drawn: Floats) -> tuple[Floa
 
 
 def _serve(
-    lengths: list[Lengths], batch: int, steps: int, rng: np.random.Generator, server: Server
+    lengths: list[Lengths],
+    batch: int,
+    steps: int,
+    rng: np.random.Generator,
+    server: Server,
+    order_seed: int | None = None,
 ) -> tuple[Floats, Floats, Floats, Floats, Ints]:
     """Who is served in which step, all runs at once: prompt tokens, output tokens, requests finished and context
     tokens, each (run, step), and the first step in which each run's batch was full.
@@ -225,12 +189,7 @@ def _serve(
     """
     runs, sampled = len(lengths), lengths[0].outputs.size
     served = int(1.5 * batch * steps / min(one.outputs.mean() for one in lengths)) + 3 * batch + 2 * sampled
-    turns = -(-served // sampled)
-    order = np.concatenate(
-        [np.broadcast_to(np.arange(sampled), (runs, 1, sampled))]
-        + [rng.permuted(np.broadcast_to(np.arange(sampled), (runs, 1, sampled)), axis=2) for _ in range(turns - 1)],
-        axis=1,
-    ).reshape(runs, -1)
+    order = _order(rng, runs, sampled, served, order_seed)
     rows = np.arange(runs)[:, None]
     prompt_queue = np.stack([one.prompts for one in lengths])[rows, order]
     output_queue = np.stack([one.outputs for one in lengths])[rows, order]
@@ -268,6 +227,16 @@ def _serve(
     run, start, stop, first, output = (np.concatenate(part) for part in zip(*opened, strict=True))
     prompts, outputs, finished, context = _tallied(run, start, stop, first, output, runs, steps, server)
     return prompts, outputs, finished, context, filled
+
+
+def _order(rng: np.random.Generator, runs: int, sampled: int, served: int, seed: int | None) -> Ints:
+    """Which request is served when, of `served` at least: (run, place)."""
+    if seed is not None:
+        return np.tile(np.fromiter(serving_order(sampled, served, seed), np.int64), (runs, 1))
+    as_sampled = np.broadcast_to(np.arange(sampled), (runs, 1, sampled))
+    turns = -(-served // sampled)
+    again = [rng.permuted(as_sampled, axis=2) for _ in range(turns - 1)]
+    return np.concatenate([as_sampled, *again], axis=1).reshape(runs, -1)
 
 
 def _tallied(

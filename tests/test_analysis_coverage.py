@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from methods import TIMED, at_once, by_rule, first
+from methods import TIMED, adjusted_by_length, at_once, by_rule, first
+from served import times
 from simulated import Recording, simulate
 
 from joulebench import records
@@ -58,6 +59,19 @@ def test_stopped_by_the_rule(simulated: list[Recording]) -> None:
     assert 0.90 <= np.mean(held) <= 0.99
     assert np.mean(held_at_once) < 0.88
     assert np.mean(seconds) < 25
+
+
+def test_a_window_of_two_turnovers() -> None:
+    """Of a large model: 105 s of it have 9 waves, of which the first three are as slow as the batch changes."""
+    made = simulate(256, 105.0, RUNS, seed=6, server=times(10.0), requests=5000)
+    held: dict[str, list[bool]] = {"adjusted": [], "by length": []}
+    for run in made:
+        blocks = run.blocks(run.turned_s, 105.0)
+        for name, figure in (("adjusted", TIMED["adjusted"]), ("by length", adjusted_by_length)):
+            found = figure(blocks, run)
+            held[name].append(abs(found.value - run.true_j) <= found.half_width)
+    assert np.mean(held["by length"]) < 0.85
+    assert 0.88 <= np.mean(held["adjusted"]) <= 0.99
 
 
 def test_windows_that_begin_with_the_start_drift() -> None:

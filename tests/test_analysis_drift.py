@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from joulebench.analysis import drift, windows
-from joulebench.analysis.energy import Headline
+from joulebench.analysis.energy import Drawn, headline
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import read_energy
 
@@ -64,6 +64,6 @@ def test_on_the_h100(point: int, batch: int, start_fires: bool) -> None:
     for start in ("queue_start_s", "start_s"):
         cut = windows.blocks(windows.inside(windows.with_durations(rows), found.lazy(), start)).collect()
         ends = pl.DataFrame({"key": 0, "at_s": [found[start].item(), *cut["end_s"]]}, schema_overrides={"key": KEY})
-        energy = Headline(read_energy({0: folder / "energy.parquet"})).energy_j(ends, "at_s").to_numpy()
+        energy = Drawn(headline(read_energy({0: folder / "energy.parquet"}))).energy_j(ends, "at_s").to_numpy()
         fires.append(drift.geweke(np.diff(energy), cut["output_tokens"]) > drift.LIMIT)
     assert fires == [start_fires, False]

@@ -31,7 +31,7 @@ SPEC: dict[str, Any] = {
     "engine_settings": {},
     "dataset": {"name": "synthetic", "source": {"kind": "packaged"}},
     "sample": {"requests": 8},
-    "output_length": {"kind": "fixed", "tokens": 100},
+    "output_length": {"kind": "natural", "tokens": 100},
     "sweep": {"batch_sizes": [2, 4], "protocol": {"kind": "fixed", "requests": 8}},
 }
 TEXT = RunSpec.model_validate(SPEC)
@@ -52,7 +52,7 @@ STEPS = [
     (6.5, 2, 1, 0, 2, 0, 2),
     (7.0, 2, 1, 0, 2, 0, 0),  # the last with a request waiting: both windows close
     (8.0, 2, 0, 10, 2, 1, 0),
-    (8.5, 0, 0, 0, 2, 0, 2),
+    (8.5, 2, 0, 0, 8, 0, 1),  # the answers' tokens that the windows need not hold
 ]
 # Request: prompt, output, submitted, admitted, first output, finished, status. Mean output (4+5+6+2+9+4) / 6 = 5.
 ASKED = [
@@ -62,7 +62,7 @@ ASKED = [
     (10, 2, 0.0, 3.0, 4.0, 6.5, "finished"),
     (10, 9, 0.0, 5.0, 6.0, 6.5, "finished"),
     (22, 4, 1.0, 7.0, 8.0, 8.5, "finished"),
-    (99, 7, 1.0, 5.5, 6.0, None, "aborted"),
+    (99, None, 1.0, 5.5, 6.0, None, "aborted"),
 ]
 # Polled every 0.25 s, the counter moves every 0.5 s, at .25 and .75: 100 W until 3.25 s, then 200 W.
 COUNTED = {0.25 + 0.5 * i: (100.0 * 0.5 * i if i <= 6 else 300 + 200 * 0.5 * (i - 6)) for i in range(18)}
@@ -102,16 +102,17 @@ def asked() -> pl.DataFrame:
 
 def write(folder: Path, spec: RunSpec, loads: Mapping[int, Mapping[str, pl.DataFrame]], **changes: Any) -> WantedRun:
     """A run folder with one measured point a batch size of `loads`."""
+    spec = spec.model_copy(update={"sweep": spec.sweep.model_copy(update={"batch_sizes": tuple(loads)})})
+    ended = []
     for point, (batch, tables_of_point) in enumerate(loads.items()):
+        place = folder / "points" / records.point_folder(point, batch)
         for name, rows in tables_of_point.items():
-            place = folder / "points" / records.point_folder(point, batch)
-            records.write_parquet(rows, place / f"{name}.parquet")
-    ended = [
-        records.Point(
-            point=i, max_batch_size=batch, status="measured", started_utc="2026-03-04T05:06:07Z", duration_s=9
-        )
-        for i, batch in enumerate(loads)
-    ]
+            of_point = rows.with_columns(point=pl.lit(point, pl.Int32)) if "point" in rows.columns else rows
+            records.write_parquet(of_point, place / f"{name}.parquet")
+        known = {"point": point, "max_batch_size": batch, "status": "measured", "started_utc": "2026-03-04T05:06:07Z"}
+        lasted_s = tables_of_point["iterations"]["end_s"][-1]
+        ended.append(records.Point.model_validate({**known, "duration_s": lasted_s}))
+        records.write_json(ended[-1], place / "point.json")
     machine = records.Machine(
         host="h",
         cpu="c",
@@ -121,7 +122,7 @@ def write(folder: Path, spec: RunSpec, loads: Mapping[int, Mapping[str, pl.DataF
         devices=[],
         tdp_w=250.0,
         tdp_source=None,
-        energy_sources={},
+        energy_sources=dict(next(iter(loads.values()))["energy"].select("device", "source").iter_rows()),
     )
     run = records.Run(
         spec=spec.model_dump(mode="json"),
@@ -162,6 +163,7 @@ def test_energy_and_speed_of_the_stationary_window(text_row: dict[str, Any]) -> 
     assert text_row["energy_per_response_j"] == pytest.approx(775 / 13 * 5)
     assert text_row["responses_per_s"] == pytest.approx(13 / 4 / 5)
     assert text_row["window_responses"] == 3
+    assert text_row["turnovers"] == pytest.approx(3 / 2)
     # 2 running but for the half second that ended at 5.0, with 1: (3.5 x 2 + 0.5 x 1) / 4.
     assert text_row["mean_batch_size"] == pytest.approx(7.5 / 4)
     # 250 W over 0.65 responses a second.
@@ -245,14 +247,15 @@ def test_facts_of_a_point(text_row: dict[str, Any]) -> None:
 
 
 def test_points_do_not_mix(tmp_path: Path) -> None:
-    # The same load in a second point, on two devices that each draw what the one drew.
+    # The same load in a second run, on two devices that each draw what the one drew.
     one = frame(polls(), records.ENERGY)
     other = one.with_columns(device=pl.lit("gpu:1"))
     host = one.with_columns(device=pl.lit("host"), source=pl.lit("codecarbon_estimate"))
     two = pl.concat([one, other, host]).sort("time_s", maintain_order=True)
     served = {"iterations": steps(), "requests": asked()}
-    wanted = write(tmp_path, TEXT, {2: {**served, "energy": one}, 3: {**served, "energy": two}})
-    first, second = points([wanted])[0].iter_rows(named=True)
+    loads = {"a": {2: {**served, "energy": one}}, "b": {3: {**served, "energy": two}}}
+    runs = [write(tmp_path / name, TEXT, load) for name, load in loads.items()]
+    first, second = points(runs)[0].iter_rows(named=True)
     # B = 3: only 2 ever ran, so the batch filled at 2, and the windows are the same.
     assert second["energy_per_output_token_j"] == pytest.approx(2 * 775 / 13)
     assert first["energy_per_output_token_j"] == pytest.approx(775 / 13)
@@ -279,7 +282,11 @@ def test_diffusion(tmp_path: Path) -> None:
     energy = energy.with_columns(
         pl.lit(None, dtype).alias(name) for name, dtype in records.ENERGY.items() if name not in energy.columns
     ).select(records.ENERGY.names())
-    requests = frame([(0, i, None, None, 2.0, 2.0, 3.0, 3.0, "finished", None) for i in range(22)], records.REQUESTS)
+    times = [(start, start, end, end) for _, _, start, end, outputs, *_ in batches for _ in range(outputs)]
+    requests = frame(
+        [(0, i, None, None, *of, "finished", None) for i, of in enumerate(times)],
+        records.REQUESTS,
+    )
     loads = {4: {"iterations": frame(batches, records.BATCHES), "requests": requests, "energy": energy}}
     row = points([write(tmp_path, DIFFUSION, loads)])[0].row(0, named=True)
     # 200 J at 2 s, 1300 J at 9 s; 18 outputs in 7 s.

@@ -1,6 +1,6 @@
 """Intervals of ratios over dependent blocks."""
 
-from math import cos, isnan, pi, sqrt
+from math import cos, inf, isnan, pi, sqrt
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from joulebench.analysis.intervals import adjusted, ratio
 
-T2, T3 = 4.302653, 3.182446  # t(0.975) of 2 and 3 degrees of freedom, from a table
+T1, T2, T3 = 12.706205, 4.302653, 3.182446  # t(0.975) of 1, 2 and 3 degrees of freedom, from a table
 T2_90 = 2.919986  # t(0.95)
 joules = st.floats(1.0, 1000.0)
 
@@ -89,6 +89,26 @@ def test_adjusted_by_hand() -> None:
     waves = [sqrt(2) * sum(cos(pi * j * (i + 0.5) / 8) * e for i, e in enumerate(rest)) for j in (1, 2)]
     half = T2 * sqrt(7 / 6 * (waves[0] ** 2 + waves[1] ** 2) / 2) / 80
     assert adjusted(energy, outputs, prompts, 0.4).per_output_token.half_width == pytest.approx(half, abs=1e-9)
+
+
+def test_few_turnovers_leave_few_waves() -> None:
+    # As above, but what is over goes from -3 J to 3, which the first wave sees and the second does not.
+    outputs, prompts, rest = np.full(8, 10.0), np.tile([3.0, 5.0], 4), [-3, -3, -1, -1, 1, 1, 3, 3]
+    energy = 12 + np.tile([-2.0, 2.0], 4) + rest
+    wave = sqrt(2) * sum(cos(pi * (i + 0.5) / 8) * e for i, e in enumerate(rest))
+    one, two = T1 * sqrt(7 / 6 * wave**2) / 80, T2 * sqrt(7 / 6 * wave**2 / 2) / 80
+    for turnovers, half in ((0.0, one), (0.99, one), (1.0, two), (50.0, two), (inf, two)):
+        found = adjusted(energy, outputs, prompts, 0.4, turnovers=turnovers)
+        assert found.per_output_token.value == pytest.approx(1.2)
+        assert found.per_output_token.half_width == pytest.approx(half, rel=1e-6)
+
+
+def test_a_first_wave_that_is_still_does_not_narrow() -> None:
+    outputs, prompts = np.full(8, 10.0), np.tile([3.0, 5.0], 4)
+    energy = 12 + np.tile([-2.0, 2.0], 4) + [2, 2, -2, -2, -2, -2, 2, 2]  # there and back: the second wave alone
+    few, many = (adjusted(energy, outputs, prompts, 0.4, turnovers=turns) for turns in (0.5, inf))
+    assert few.per_output_token == many.per_output_token
+    assert many.per_output_token.half_width > 0.01
 
 
 def test_the_mix_is_no_longer_part_of_the_interval() -> None:

@@ -7,7 +7,11 @@ import polars as pl
 import pytest
 
 from joulebench import records, tables
+from joulebench.analysis import metrics
+from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.points import WantedRun, points
+from joulebench.analysis.recorded import Recorded
+from joulebench.analysis.verdicts import NO_ENERGY
 from joulebench.spec import RunSpec
 
 
@@ -28,8 +32,8 @@ def spec(model: str = "example/one", **changes: Any) -> RunSpec:
             "engine_settings": {},
             "dataset": {"name": "synthetic", "source": {"kind": "packaged"}},
             "sample": {"requests": 8},
-            "output_length": {"kind": "fixed", "tokens": 100},
-            "sweep": {"batch_sizes": [1, 2], "protocol": {"kind": "fixed", "requests": 8}},
+            "output_length": {"kind": "natural", "tokens": 100},
+            "sweep": {"batch_sizes": [1], "protocol": {"kind": "fixed", "requests": 8}},
             **changes,
         }
     )
@@ -52,16 +56,18 @@ def write(
     facts = {"point": 0, "max_batch_size": 1, "status": "measured", "started_utc": "", "duration_s": 10.0, **point}
     ended = records.Point.model_validate(facts)
     place = folder / "points" / records.point_folder(0, 1)
-    steps = [(0, i, i + 1.0, 1, waiting if i < 9 else 0, 5, 2, i % 2, i % 2, 0, 0.1) for i in range(10)]
+    steps = [(0, i, i + 1.0, 1, waiting if i < 9 else 0, 5, 2, (i + 1) % 2, i % 2, 0, 0.1) for i in range(10)]
     served = [(0, i, 10, 4, 0.0, 2.0 * i, 2.0 * i + 1, 2.0 * i + 2, "finished", None) for i in range(5)]
+    meters = energy() if meters is None else meters
     if ended.status in ("measured", "overloaded"):
         frames = {
             "iterations": pl.DataFrame(steps, schema=records.ITERATIONS, orient="row"),
             "requests": pl.DataFrame(served, schema=records.REQUESTS, orient="row"),
-            "energy": energy() if meters is None else meters,
+            "energy": meters,
         }
         for name, frame in frames.items():
             records.write_parquet(frame, place / f"{name}.parquet")
+    records.write_json(ended, place / "point.json")
     machine = records.Machine(
         host="h",
         cpu="c",
@@ -71,7 +77,7 @@ def write(
         devices=[],
         tdp_w=80.0,
         tdp_source="a table",
-        energy_sources={},
+        energy_sources=dict(meters.select("device", "source").iter_rows()),
     )
     run = records.Run(
         spec=wanted.model_dump(mode="json"),
@@ -165,8 +171,23 @@ def test_what_nothing_measures_is_null(tmp_path: Path) -> None:
     found = row(write(tmp_path, spec(), meters))
     assert [found[name] for name in energy_columns()] == [None] * len(energy_columns())
     assert found["energy_source"] is None
+    assert found["verdict"] == NO_ENERGY
     assert found["reason"] == "no energy: nothing measures cpu:0"
     assert found["output_tokens_per_s"] == pytest.approx(2.0)
+
+
+def test_what_nothing_measures_is_on_the_leaderboard_by_its_latencies(tmp_path: Path) -> None:
+    meters = energy(device=pl.lit("host"), source=pl.lit(None, pl.String), energy_j=pl.lit(None, pl.Float64))
+    best = leaderboard(points([write(tmp_path, spec(), meters)])[0], {}).row(0, named=True)
+    assert (best["max_batch_size"], best["verdict"], best["energy_per_response_j"]) == (1, NO_ENERGY, None)
+    assert best["latency_p50_s"] is not None
+
+
+def test_what_nothing_measures_is_checked_all_the_same(tmp_path: Path) -> None:
+    meters = energy(last_s=5.0, source=pl.lit(None, pl.String), energy_j=pl.lit(None, pl.Float64))
+    later = meters.with_columns(time_s=pl.col("time_s") + 8.0)
+    found = row(write(tmp_path, spec(), pl.concat([meters, later])))
+    assert found["verdict"] == "flagged: sampler gap (2 s, at most 1 s)"
 
 
 def test_a_sum_without_one_device_is_no_sum(tmp_path: Path) -> None:
@@ -174,13 +195,56 @@ def test_a_sum_without_one_device_is_no_sum(tmp_path: Path) -> None:
     found = row(write(tmp_path, spec(), pl.concat([energy(), lacking])))
     assert found["energy_per_response_j"] is None
     assert found["reason"] == "no energy: nothing measures dram:0"
+    assert found["verdict"] == "invalid: no energy: nothing measures dram:0"
 
 
-def test_sources_are_joined(tmp_path: Path) -> None:
-    guessed = energy(device=pl.lit("dram:0"), source=pl.lit("codecarbon_estimate"))
-    found = row(write(tmp_path, spec(), pl.concat([energy(), guessed])))
-    assert found["energy_source"] == "codecarbon_estimate+rapl"
+def test_sources_of_gpus_are_joined(tmp_path: Path) -> None:
+    counters = (("gpu:0", "nvml_power"), ("gpu:1", "nvml_counter"))
+    meters = [energy(device=pl.lit(device), source=pl.lit(source)) for device, source in counters]
+    found = row(write(tmp_path, spec(), pl.concat(meters)))
+    assert found["energy_source"] == "nvml_counter+nvml_power"
     assert found["power_w"] == pytest.approx(100.0)
+
+
+def drawing(device: str, source: str, watts: float) -> pl.DataFrame:
+    counter = pl.col("time_s") * watts + 5000
+    return energy(device=pl.lit(device), source=pl.lit(source), energy_j=counter, power_w=pl.lit(watts))
+
+
+def test_of_two_sources_of_a_processor_the_more_trusted_counts(tmp_path: Path) -> None:
+    meters = [energy(), drawing("dram:0", "rapl", 5.0), drawing("host", "codecarbon_estimate", 40.0)]
+    for folder, ordered in (("a", meters), ("b", meters[::-1])):
+        found = row(write(tmp_path / folder, spec(), pl.concat(ordered)))
+        assert found["energy_source"] == "rapl"
+        assert found["power_w"] == pytest.approx(55.0)
+        assert found["integrated_power_ratio"] == pytest.approx(1.0)
+        assert (found["host_energy_per_response_j"], found["host_energy_source"]) == (None, None)
+
+
+def test_the_host_beside_gpus_is_in_a_column_of_its_own(tmp_path: Path) -> None:
+    meters = [
+        drawing("gpu:0", "nvml_counter", 400.0),
+        drawing("cpu:0", "rapl", 30.0),
+        drawing("dram:0", "rapl", 5.0),
+        drawing("host", "codecarbon_estimate", 70.0),
+    ]
+    found = row(write(tmp_path, spec(), pl.concat(meters)))
+    # 7 s over 14 tokens, 4 tokens a response.
+    assert found["energy_per_response_j"] == pytest.approx(400 * 7 / 14 * 4)
+    assert (found["energy_source"], found["gpus"]) == ("nvml_counter", 1)
+    assert found["host_energy_per_response_j"] == pytest.approx(35 * 7 / 14 * 4)
+    assert found["host_energy_source"] == "rapl"
+
+
+def test_a_host_that_nothing_measures_has_no_energy(tmp_path: Path) -> None:
+    gpu, cpu = drawing("gpu:0", "nvml_counter", 400.0), drawing("cpu:0", "rapl", 30.0)
+    unknown = [pl.lit(None, pl.Float64).alias("energy_j"), pl.lit(None, pl.String).alias("source")]
+    late = cpu.filter(pl.col("time_s") > 4)
+    for folder, parts in (("a", [gpu]), ("b", [gpu, cpu.with_columns(unknown)]), ("c", [gpu, late])):
+        found = row(write(tmp_path / folder, spec(), pl.concat(parts)))
+        assert found["host_energy_per_response_j"] is None
+        assert found["energy_per_response_j"] == pytest.approx(800.0)
+        assert found["reason"] is None
 
 
 @pytest.mark.parametrize("meters", [energy(first_s=3.0), energy(last_s=8.0)])
@@ -189,6 +253,7 @@ def test_nothing_is_extrapolated(tmp_path: Path, meters: pl.DataFrame) -> None:
     assert [found[name] for name in energy_columns()] == [None] * len(energy_columns())
     span = f"{meters['time_s'][0]} to {meters['time_s'][-1]} s"
     assert found["reason"] == f"no energy: the window, 2.0 to 9.0 s, is not within the counters' updates, {span}"
+    assert found["verdict"] == f"invalid: {found['reason']}"
 
 
 def test_a_counter_that_went_back_gives_no_energy(tmp_path: Path) -> None:
@@ -196,6 +261,7 @@ def test_a_counter_that_went_back_gives_no_energy(tmp_path: Path) -> None:
     found = row(write(tmp_path, spec(), energy(energy_j=back)))
     assert found["energy_per_response_j"] is None
     assert found["reason"] == "no energy: the counter went back on cpu:0"
+    assert found["verdict"] == "invalid: no energy: the counter went back on cpu:0"
 
 
 def test_a_counter_that_stood_still_is_read_between_its_updates(tmp_path: Path) -> None:
@@ -229,7 +295,10 @@ def test_an_unknown_weight_gives_no_quantile(tmp_path: Path) -> None:
     file = tmp_path / "points" / "00-b1" / "iterations.parquet"
     lost = pl.when(pl.col("iteration") != 5).then(pl.col("first_tokens", "prompt_tokens"))
     records.write_parquet(pl.read_parquet(file).with_columns(lost), file)
-    found = row(wanted)
+    with pytest.raises(records.RecordError, match="first_tokens is null"):
+        row(wanted)
+    sizes = pl.DataFrame([(0, 1, "a", 8, None, None)], schema=metrics.SIZES, orient="row")
+    found = metrics.text(Recorded.read({0: file.parent}, text=True), sizes).row(0, named=True)
     assert (found["itl_p50_s"], found["energy_per_total_token_j"]) == (None, None)
     assert found["energy_per_output_token_j"] == pytest.approx(25.0)
 

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from joulebench import records
-from joulebench.analysis.points import WantedRun, points
-from joulebench.spec import RunSpec
+from joulebench.analysis import metrics
+from joulebench.analysis.recorded import Recorded
 
 SHARED = Path(__file__).parents[2] / "shared" / "recordings"
 ONCE, SWEEP = SHARED / "h100-llama-3.1-8b-shape", SHARED / "h100-llama-3.1-8b-shape-sweep"
@@ -33,29 +33,6 @@ SWEEP_TABLE = {
 }
 
 
-def spec(batch_sizes: list[int]) -> RunSpec:
-    return RunSpec.model_validate(
-        {
-            **dict.fromkeys(("variant", "architecture", "weights_seed", "tokenizer", "generation")),
-            "hardware": "h100",
-            "device": "cuda",
-            "reports_as": "H100",
-            "task": "llm-chat",
-            "model": "example/llama-3.1-8b-shape",
-            "weights": "checkpoint",
-            "revision": "0" * 40,
-            "trust_remote_code": False,
-            "dtype": "bfloat16",
-            "engine": "vllm",
-            "engine_settings": {},
-            "dataset": {"name": "synthetic", "source": {"kind": "packaged"}},
-            "sample": {"requests": 768},
-            "output_length": {"kind": "fixed", "tokens": 100},
-            "sweep": {"batch_sizes": batch_sizes, "protocol": {"kind": "fixed", "requests": 768}},
-        }
-    )
-
-
 def fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     """With the columns of `schema`; what was not recorded is null."""
     absent = [pl.lit(None).alias(name) for name in schema if name not in frame.columns]
@@ -69,60 +46,36 @@ def write_point(run: Path, point: int, batch: int, **frames: pl.DataFrame) -> No
         records.write_parquet(fitted(frames[name], schema), place / f"{name}.parquet")
 
 
-def write_run(run: Path, wanted: RunSpec, batches: list[int]) -> None:
-    ended = [
-        records.Point(point=i, max_batch_size=b, status="measured", started_utc="2026-01-01T00:00:00Z", duration_s=1)
-        for i, b in enumerate(batches)
-    ]
-    machine = records.Machine(
-        host="h",
-        cpu="c",
-        cores=1,
-        memory_mb=1,
-        device="NVIDIA H100 80GB HBM3",
-        devices=[],
-        tdp_w=700.0,
-        tdp_source=None,
-        energy_sources={"gpu:0": "nvml_counter"},
-    )
-    written = records.Run(
-        spec=wanted.model_dump(mode="json"),
-        spec_hash=wanted.hash,
-        parameters=8_000_000_000,
-        model_files_sha256={},
-        requests_sha256="",
-        versions={},
-        machine=machine,
-        started_utc="2026-01-01T00:00:00Z",
-        ended_utc="2026-01-01T00:10:00Z",
-        points=ended,
-    )
-    records.write_json(written, run / "run.json")
+def figures(run: Path, batches: list[int]) -> pl.DataFrame:
+    """The figures of the points alone: the recordings are older than the records, and lack what belongs with them."""
+    folders = {i: run / "points" / records.point_folder(i, batch) for i, batch in enumerate(batches)}
+    known = [(i, batch, "run", 768, None, None) for i, batch in enumerate(batches)]
+    sizes = pl.DataFrame(known, schema=metrics.SIZES, orient="row")
+    found = metrics.text(Recorded.read(folders, text=True), sizes)
+    return found.join(sizes.select("key", "max_batch_size"), on="key")
 
 
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
     """Four repeats of 768 requests submitted at once; of a request only the lengths were kept."""
-    run, wanted = tmp_path_factory.mktemp("once"), spec([256])
+    run = tmp_path_factory.mktemp("once")
     iterations, energy = (pl.read_parquet(ONCE / f"{name}.parquet") for name in ("iterations", "energy"))
     requests = pl.read_parquet(ONCE / "requests.parquet").with_columns(status=pl.lit("finished"))
     for point in range(4):
         mine = pl.col("point") == point
         write_point(run, point, 256, iterations=iterations.filter(mine), requests=requests, energy=energy.filter(mine))
-    write_run(run, wanted, [256] * 4)
-    return points([WantedRun(run, wanted, None)])[0]
+    return figures(run, [256] * 4)
 
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
     """Closed loop: the generator's queue never emptied, but `waiting` counts the engine's own queue alone."""
-    run, wanted = tmp_path_factory.mktemp("sweep"), spec(list(SWEEP_TABLE))
+    run = tmp_path_factory.mktemp("sweep")
     iterations, energy = (pl.read_parquet(SWEEP / f"{name}.parquet") for name in ("iterations", "energy"))
     for point, batch in enumerate(SWEEP_TABLE):
         mine = iterations.filter(pl.col("point") == point).with_columns(pl.col("waiting") + 1)
         write_point(run, point, batch, iterations=mine, requests=pl.DataFrame(), energy=energy)
-    write_run(run, wanted, list(SWEEP_TABLE))
-    return points([WantedRun(run, wanted, None)])[0]
+    return figures(run, list(SWEEP_TABLE))
 
 
 def test_energy_of_both_windows_of_four_repeats(once: pl.DataFrame) -> None:
@@ -135,7 +88,7 @@ def test_energy_of_both_windows_of_four_repeats(once: pl.DataFrame) -> None:
 
 def test_what_was_not_recorded_is_null(once: pl.DataFrame, sweep: pl.DataFrame) -> None:
     unknown = [name for name in once.columns if name.startswith(("itl", "ttft", "submission_ttft", "tpot", "latency"))]
-    assert len(unknown) == 61  # four quantiles of five, each with an interval, and the share of TTFT that is told
+    assert len(unknown) == 61  # four quantiles of five, each with an interval; and ttft_share
     assert once.select(unknown).null_count().sum_horizontal().item() == 244
     assert sweep["energy_per_response_j"].null_count() == 7  # no lengths of requests were recorded
     assert sweep["itl_p50_s"].null_count() == 0

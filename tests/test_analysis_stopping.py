@@ -65,6 +65,16 @@ def test_the_prompts_count_where_their_ratio_is_known() -> None:
     assert not RULE.enough(ONE[:30], energy, outputs)
 
 
+def test_few_turnovers_are_not_enough() -> None:
+    """Energy that has risen by 2 % in 30 s: whether it goes on so, the window shows once it holds two turnovers."""
+    rng = np.random.default_rng(3)
+    outputs, prompts = np.full(30, 1000.0), np.abs(rng.normal(350, 200, 30))
+    energy = 0.05 * outputs * (1 + 0.02 * np.arange(30) / 30) + 0.03 * prompts + rng.normal(0, 0.1, 30)
+    asked = [RULE.enough(ONE[:30], energy, outputs, prompts, 0.35, turns / 30 * ONE[:30]) for turns in (0.9, 10.0)]
+    assert asked == [False, True]
+    assert RULE.enough(ONE[:30], energy, outputs, prompts, 0.35)
+
+
 def test_nothing_drawn_or_served_is_never_enough() -> None:
     for energy, amount in ((ONE * np.nan, ONE), (ONE, 0 * ONE), (-ONE, ONE)):
         assert not RULE.enough(ONE, energy, amount)

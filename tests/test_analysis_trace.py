@@ -221,7 +221,7 @@ def test_the_first_repeat_that_the_tables_took_is_traced(tmp_path: Path) -> None
         trace(board(), [taken])
 
 
-@pytest.mark.parametrize("task", ["llm-chat", "llm-code", "text-to-image", "image-to-video"])
+@pytest.mark.parametrize("task", ["llm-chat", "llm-code", "text-to-image", "text-to-video"])
 def test_on_the_h100_the_mean_of_a_window_is_the_power_in_points_csv(task: str) -> None:
     leaderboard = tables.read_csv(PROJECT / "results/h100/leaderboard.csv", tables.LEADERBOARD)
     row = leaderboard.filter((pl.col("task") == task) & (pl.col("rank") == 1))

@@ -47,9 +47,13 @@ class Tokenizer:
     """One token a word."""
 
     chat_template = None
+    eos_token_id = 7
+    bos_token: str | None = None
+    adds_end = False
 
-    def __call__(self, text: str, **_: Any) -> Any:
-        return Some(input_ids=[len(word) for word in text.split()])
+    def __call__(self, text: str, **how: Any) -> Any:
+        ids = [len(word) for word in text.split()]
+        return Some(input_ids=ids + [7] * (self.adds_end and how.get("add_special_tokens", True)))
 
     def apply_chat_template(self, messages: Any, **_: Any) -> str:
         return f"<image> {messages[0]['content'][1]['text']}"
@@ -63,7 +67,12 @@ class Core:
         self.states: dict[str, Any] = {}
         self.late: Any = None
         self.waiting, self.running, self.added = list[str](), list[str](), list[Any]()
-        self.model_config = Some(max_model_len=arguments.max_model_len or 2048)
+        self.model_config = Some(
+            max_model_len=arguments.max_model_len or 2048,
+            hf_config=Some(eos_token_id=None),
+            hf_text_config=Some(eos_token_id=[4, 5]),
+            try_get_generation_config=lambda: {"eos_token_id": 6},
+        )
         self.renderer = Some(render_cmpl=lambda asked: [self.rendered(one) for one in asked])
         self.engine_core = Some(shutdown=lambda: setattr(self, "ends", self.ends + 1))
         prometheus = Some(record=None)  # left in, it would be called
@@ -77,10 +86,10 @@ class Core:
         return {f"{name}-0a1b": Some(external_req_id=name, stats=told) for name, (_, _, told) in self.states.items()}
 
     def rendered(self, asked: dict[str, Any]) -> dict[str, Any]:
-        if "prompt" not in asked:
+        if "multi_modal_data" not in asked:
             return asked
         pixels = asked["multi_modal_data"]["image"].tobytes()  # vLLM's hash is of these: one for the same image
-        return {"prompt_token_ids": Tokenizer()(asked["prompt"]).input_ids, "mm_hashes": {"image": [pixels.hex()]}}
+        return {"prompt_token_ids": asked["prompt_token_ids"], "mm_hashes": {"image": [pixels.hex()]}}
 
     def add_request(self, name: str, prompt: Any, params: Any) -> None:
         self.added.append((prompt, params))
@@ -207,6 +216,8 @@ def test_an_answer_ends_by_itself_only_where_it_may(
     assert [one.max_tokens for one in params] == tokens
     free = kind == "natural"
     assert [(one.ignore_eos, one.stop) for one in params] == [(not free, ["\n\n"] if free else None)] * 3
+    # The tokenizer's, the generation's and the text model's; vLLM stops at them though it ignores the end.
+    assert [one.stop_token_ids for one in params] == [[4, 5, 6, 7] if free else None] * 3
 
 
 def test_an_image_has_another_name_each_time_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,6 +227,19 @@ def test_an_image_has_another_name_each_time_it_is_sent(monkeypatch: pytest.Monk
     for number, one in enumerate((first, second, first)):
         engine.submit(number, one)
     assert len({name for prompt, _ in core.added for name in prompt["mm_hashes"]["image"]}) == 3
+
+
+@pytest.mark.fault("input", "a tokenizer with add_eos_token, on vLLM", "the prompt does not end in end-of-sequence")
+def test_a_prompt_does_not_end_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (4, 4)).save(file := io.BytesIO(), "PNG")
+    monkeypatch.setattr(Tokenizer, "adds_end", True)
+    for task, expected in (("llm-chat", [1, 2]), ("vlm-chat", [7, 1, 2])):  # "<image>" is seven letters
+        engine, _ = opened(monkeypatch, task)
+        (one,) = engine.prepare(asked(("a bc", "x", file.getvalue() if task == "vlm-chat" else None)))
+        assert one.prompt["prompt_token_ids"] == expected  # type: ignore[index]
+    monkeypatch.setattr(Tokenizer, "bos_token", "<image>")  # a template that writes the beginning itself
+    (one,) = engine.prepare(asked(("a bcdefgh", "x", file.getvalue())))
+    assert one.prompt["prompt_token_ids"] == [7, 1, 7]  # type: ignore[index]
 
 
 def test_a_steps_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,7 @@ HOSTILE = "</script><script>alert(1)</script>"
 def parts_of(joules: float) -> dict[str, float]:
     """100 prompt tokens that take a fifth of a response's energy, and 400 output tokens."""
     figures = {"mean_prompt_tokens": 100.0, "mean_output_tokens": 400.0, "response_output_tokens": 400.0}
+    figures["response_prompt_tokens"] = 100.0
     figures["queue_energy_per_output_token_j"] = 0.95 * joules / 400
     each_token = {"output": joules / 400, "prompt": 0.2 * joules / 100, "decoded": 0.8 * joules / 400}
     for name, each in each_token.items():
@@ -301,7 +302,7 @@ def test_without_parts_the_figure_says_so_in_words(tmp_path: Path) -> None:
 
 
 def test_without_energy_the_figures_say_so_in_words(tmp_path: Path) -> None:
-    points = without(example(energy_source=None), "energy_per", "tdp_estimate", "power")
+    points = without(example(energy_source=None), "energy_per", "plain_energy_per", "tdp_estimate", "power")
     for name in figures.FIGURES:
         found = texts(name, points, tmp_path)
         tasks = 1 if name in OF_ONE_TASK else 2

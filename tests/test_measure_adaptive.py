@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from joulebench import config, datasets, models, records
-from joulebench.analysis.energy import Headline
+from joulebench.analysis.energy import Drawn, headline
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import read_energy
 from joulebench.engines.base import Prepared, Step, Times
@@ -50,7 +50,7 @@ POLLS_S, MOVES_EACH = 0.02, 5
 
 def line(device: str, source: str, time_s: float, energy_j: float | None) -> str:
     joules = "" if energy_j is None else f"{energy_j:.6f}"
-    return f"{device},{source},{time_s:.6f},{joules},,,,,,,\n"
+    return f"{device},{source},{time_s:.6f},{joules},,,,,,,,,\n"
 
 
 class World:
@@ -182,7 +182,7 @@ def test_the_stop_rule_is_handed_the_blocks_that_counters_have_passed(
     assert asked.made == [(0.03, 0.9, 3.0)]
     # The turnover ends at 1.008 s, and steps of 0.25 s make blocks of 1 s. At the first check after 3 s, at 4.258 s,
     # three blocks are there; at 5.258 s four. Two requests at once, a token a step each, two prompts of 10 a second.
-    (block_s, drawn_j, outputs, asked_prompts, ratio), longer = asked.handed
+    (block_s, drawn_j, outputs, asked_prompts, ratio, turnovers), longer = asked.handed
     assert block_s == pytest.approx([1.0, 1.0, 1.0])
     # The power has doubled at 3.008 s, the end of the second block; what the counter's last tenth of it shows is a mix.
     assert drawn_j == pytest.approx([100.0, 100.0, 200.0], abs=5.0)
@@ -190,6 +190,7 @@ def test_the_stop_rule_is_handed_the_blocks_that_counters_have_passed(
     assert outputs == [8, 8, 8]
     assert asked_prompts == [20, 20, 20]
     assert ratio == 10 / 4
+    assert turnovers == [1, 1, 1]  # two answers a second
     assert longer[1] == pytest.approx([*drawn_j, 200.0], abs=1e-3)
     assert load.ended_by == "precision"
     assert load.ended == 5.25 + 1 / 128
@@ -281,6 +282,8 @@ def test_the_real_rule_stops_what_is_steady_and_not_what_is_not(world: World) ->
 class Darkroom:
     """A diffusion engine: every batch takes so many seconds."""
 
+    arguments: ClassVar[dict[str, Any]] = {}
+
     def __init__(self, world: World, seconds: float) -> None:
         self.world, self.seconds = world, seconds
 
@@ -364,12 +367,12 @@ def readings(seed: int, seconds: float) -> str:
     return "".join(lines)
 
 
-def headline(lines: str, times: Sequence[float], folder: Path) -> list[float | None]:
+def in_the_tables(lines: str, times: Sequence[float], folder: Path) -> list[float | None]:
     """What the tables will say."""
     frame = pl.read_csv(lines.encode(), has_header=False, schema=ENERGY)
     records.write_parquet(frame, folder / "energy.parquet")
     asked = pl.DataFrame({"key": [0] * len(times), "at_s": times}, schema_overrides={"key": pl.UInt32})
-    return Headline(read_energy({0: folder / "energy.parquet"})).energy_j(asked, "at_s").to_list()
+    return Drawn(headline(read_energy({0: folder / "energy.parquet"}))).energy_j(asked, "at_s").to_list()
 
 
 @pytest.mark.parametrize(
@@ -398,7 +401,7 @@ def test_followed_energy_is_the_headline_of_the_tables(tmp_path: Path, seed: int
                 assert found == known[at]  # what is known once does not change
             elif found is not None:
                 known[at] = found
-    expected = headline(lines, times, tmp_path)
+    expected = in_the_tables(lines, times, tmp_path)
     assert None in expected
     for at, value in zip(times, expected, strict=True):
         assert known.get(at) == (None if value is None else pytest.approx(value, abs=1e-6))
@@ -428,12 +431,21 @@ def test_a_headline_device_without_a_source_measures_nothing(tmp_path: Path) -> 
     assert Following(tmp_path / "s.csv", {"cpu:0": "rapl", "host": None}, 100).energy_j(1.0) is None
 
 
+def test_an_estimate_of_a_processor_that_is_counted_is_not_added(tmp_path: Path) -> None:
+    both = (("cpu:0", "rapl", 10.0), ("host", "codecarbon_estimate", 1000.0))
+    lines = [line(device, source, at, watts * at) for at in (1.0, 2.0, 3.0) for device, source, watts in both]
+    (tmp_path / "s.csv").write_text(HEADER + "".join(lines))
+    sources: dict[str, str | None] = {device: source for device, source, _ in both}
+    assert Following(tmp_path / "s.csv", sources, 1 << 17).energy_j(2.5) == pytest.approx(25.0)
+    assert in_the_tables("".join(lines), [2.5], tmp_path) == [pytest.approx(25.0)]
+
+
 def test_only_the_end_of_a_long_file_is_looked_at(tmp_path: Path) -> None:
     lines = readings(3, 4.0)
     (tmp_path / "s.csv").write_text(HEADER + lines)
     energy = Following(tmp_path / "s.csv", {"gpu:0": "nvml_counter", "gpu:1": "nvml_counter"}, 5000)
     assert energy.energy_j(1001.0) is None
-    assert energy.energy_j(1003.6) == pytest.approx(headline(lines, [1003.6], tmp_path)[0])
+    assert energy.energy_j(1003.6) == pytest.approx(in_the_tables(lines, [1003.6], tmp_path)[0])
 
 
 def test_it_costs_less_than_a_thousandth_of_the_time(tmp_path: Path) -> None:

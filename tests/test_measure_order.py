@@ -28,6 +28,7 @@ class Noting:
     """Serves at once, as a text engine or a pipeline, and notes what it was given."""
 
     whole_batches = False
+    arguments: ClassVar[dict[str, Any]] = {}
 
     def __init__(self) -> None:
         self.served: list[int] = []

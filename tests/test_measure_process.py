@@ -54,7 +54,7 @@ def test_what_a_killed_measurement_started_is_ended(number: signal.Signals) -> N
     _, said = keeper.communicate(timeout=30)
     assert keeper.returncode == -number
     assert gone(everybody)
-    assert "ending what the measurement left behind: " in said
+    assert "ended what the measurement left behind: " in said
     assert all(str(one.pid) in said for one in everybody)
 
 

@@ -151,13 +151,19 @@ def test_killed_at_several_moments_it_goes_on_at_the_first_unfinished_point(tmp_
     assert bench.table().select("max_batch_size", "status").rows() == [(b, "measured") for b in (1, 2, 3, 4)]
     assert sorted(path.name for path in bench.run.iterdir()) == [".lock", "points", "run.json"]
     assert sorted(path.name for path in (bench.run / "points").iterdir()) == ["00-b1", "01-b2", "02-b3", "03-b4"]
-    # Whole runs are measured anew when they are asked for, not taken for finished.
+    # Its run.json lost, it is whole again without measuring; asked to be measured again, as Snakemake does, it is.
+    whole = bench.ended()
     (bench.run / "run.json").unlink()
-    process = bench.start()
+    assert bench.finish()[0] == 0
+    assert bench.ended() == whole
+    (bench.run / "run.json").unlink()
+    process = bench.start(JOULEBENCH_ANEW="measure_llm")
     wait_until(lambda: (bench.run / "unfinished.json").exists())
-    assert not list(bench.run.glob("points/03*"))
+    assert not bench.ended()
+    assert len(list(bench.run.glob("old-*/points/03*"))) == 1
     process.terminate()
     assert process.wait(30) == 143
+    assert bench.ended() == whole
 
 
 @pytest.mark.slow
@@ -230,6 +236,8 @@ def test_no_energy_source_leaves_latency_and_a_warning(tmp_path: Path, prepared:
     assert row["peak_memory_mb"] > 10
     energy = [name for name in row if "energy" in name or name in ("power_w", "integrated_power_ratio")]
     assert {row[name] for name in energy} == {None}
+    assert row["reason"] == "no energy: nothing measures host"
+    assert row["verdict"].startswith(("no energy: ", "flagged: "))
 
 
 def test_requests_or_a_model_made_under_another_config_are_refused(tmp_path: Path, prepared: Path) -> None:

@@ -1,5 +1,6 @@
 """Static batches from the records on: their windows and figures worked out by hand, and a small run measured whole."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,10 @@ def test_a_small_run_with_images_is_measured_whole(tmp_path: Path, monkeypatch: 
     spec = spec.model_copy(update={"sweep": sweep, "output_length": config.OutputLength(kind="fixed", tokens=8)})
     run = measure(spec, tmp_path / "asked.parquet", tmp_path / "model", tmp_path / "run")
     assert records.read_run(tmp_path / "run") == run
+    assert run.points_sha256 == {
+        folder.name: {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
+        for folder in (tmp_path / "run" / "points").iterdir()
+    }
     assert [(one.status, one.max_batch_size) for one in run.points] == [("measured", 1), ("measured", 4)]
     for batch, folder in zip((1, 4), sorted((tmp_path / "run" / "points").iterdir()), strict=True):
         iterations = records.read_parquet(folder / "iterations.parquet", records.ITERATIONS)

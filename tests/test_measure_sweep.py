@@ -1,5 +1,6 @@
 """Sweeps over engines that break: what the points say, what is saved, and what is left to do."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class Narrow:
 
     def __init__(self, room: int, error: Exception | None = None) -> None:
         self.room, self.error = room, error
+        self.arguments = {"guidance_scale": 7.5}
 
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
         raise NotImplementedError
@@ -105,6 +107,14 @@ def test_only_torch_itself_says_out_of_memory() -> None:
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     for other in (RuntimeError("CUDA error: out of memory"), MemoryError(), ValueError("can't allocate memory")):
         assert not is_out_of_memory(other)
+
+
+def test_where_there_is_no_torch_nothing_is_its_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # so that importing it fails
+    assert not is_out_of_memory(
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 byte")
+    )
+    assert not is_out_of_memory(OSError("something else broke"))
 
 
 def test_a_copy_without_a_checkout_is_told_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,7 +163,7 @@ def test_the_sampler_takes_the_counters_and_ends_zeus_processes(elsewhere: Power
         elsewhere.move("intel-rapl:0/intel-rapl:0:1", 41.25)
         time.sleep(0.5)
         frame = sampling.since(begin, time.monotonic())
-        now_j = sampling.energy_now_j()
+        now_j = sampling.now().energy_j
     cpu, dram = (frame.filter(device=device)["energy_j"] for device in ("cpu:0", "dram:0"))
     assert (cpu[0], cpu[-1], dram[0], dram[-1]) == (0.0, 12.5, 0.0, 1.25)
     assert now_j == 13.75

@@ -14,6 +14,8 @@ import psutil
 import pytest
 
 from joulebench.meters.base import COLUMNS, MeterError, Reading
+from joulebench.meters.busy import Others
+from joulebench.meters.following import Now, latest
 from joulebench.meters.sampler import Readings
 from joulebench.meters.sampling import FILE_NAME, SamplerError, Sampling
 from joulebench.records import ENERGY
@@ -56,7 +58,7 @@ def test_codecarbon_readings_are_regular_and_add_up(tmp_path: Path) -> None:
         time.sleep(4)
         end = time.monotonic()
         frame = sampling.since(begin, end)
-        now_j = sampling.energy_now_j()
+        now_j = sampling.now().energy_j
     assert frame.schema == ENERGY
     assert set(frame["source"]) == {"codecarbon_estimate"}
     times, energies, powers = (frame[name].to_list() for name in ("time_s", "energy_j", "power_w"))
@@ -81,7 +83,7 @@ def test_without_a_source_energy_is_null_and_memory_is_not(sampling: Sampling) -
     time.sleep(0.6)
     frame = sampling.since(begin, time.monotonic())
     assert sampling.sources == {"host": None}
-    assert sampling.energy_now_j() is None
+    assert sampling.now().energy_j is None
     assert frame.height >= 3
     for name in (
         "source",
@@ -251,7 +253,7 @@ class _Replay:
 def test_energy_starts_at_zero_and_a_counter_that_goes_back_is_an_error(tmp_path: Path) -> None:
     meter = _Replay(5000.5, 5000.5, 5010.75, 5010.5)
     with (tmp_path / "readings.csv").open("w") as file:
-        readings = Readings(file)
+        readings = Readings(file, Others(os.getpid()))
         for _ in range(3):
             readings.poll(meter)
         with pytest.raises(MeterError, match=r"cpu:0 went back from 5010\.750 to 5010\.500 J"):
@@ -261,3 +263,43 @@ def test_energy_starts_at_zero_and_a_counter_that_goes_back_is_an_error(tmp_path
     assert frame["throttled"].to_list() == [True] * 3
     assert (frame["processes"].to_list(), frame["power_capped"].to_list()) == ([2] * 3, [None] * 3)
     assert frame["power_w"].to_list() == [None] * 3
+
+
+def test_others_and_what_was_stolen_are_recorded_twice_a_second(sampling: Sampling) -> None:
+    begin = time.monotonic()
+    time.sleep(1.7)
+    now = sampling.now()
+    busy = sampling.since(begin, time.monotonic(), margin_s=0).select("others_busy_s", "stolen_s").drop_nulls()
+    assert 2 <= busy.height <= 4
+    assert busy["stolen_s"].is_sorted()
+    assert now.others_share is not None
+    assert now.stolen_share is not None
+    assert 0 <= now.others_share + now.stolen_share < 1.2  # clock ticks of 10 ms in half a second
+
+
+def reading(device: str, time_s: float, energy_j: float | None, busy: str = ",") -> str:
+    return f"{device},a source,{time_s},{'' if energy_j is None else energy_j},,,,,,,,{busy}\n"
+
+
+def test_the_latest_readings_are_of_the_headline_devices() -> None:
+    lines = "".join(
+        (
+            reading("gpu:0", 1.0, 10.0, "1.0,0.5"),
+            reading("cpu:0", 1.0, 1000.0),
+            reading("gpu:1", 1.0, 20.0),
+            reading("cpu:0", 1.5, 1100.0, "1.1,0.5"),
+            reading("gpu:0", 2.0, 15.0),
+            reading("cpu:0", 2.1, 1200.0, "1.4,0.65"),
+            reading("gpu:1", 2.1, 21.0),
+        )
+    ).encode()
+    found = latest(lines, ("gpu:0", "gpu:1"))
+    assert found == Now(36.0, pytest.approx(0.3 / 0.6), pytest.approx(0.15 / 0.6))
+    assert latest(lines, ("cpu:0",)).energy_j == 1200.0
+    assert latest(lines, ("cpu:0", "dram:0")).energy_j is None
+
+
+def test_what_the_latest_readings_do_not_say_is_null() -> None:
+    assert latest(b"", ("host",)) == Now(None, None, None)
+    lines = reading("host", 1.0, None, "1.0,0.0") + reading("host", 1.5, None)
+    assert latest(lines.encode(), ("host",)) == Now(None, None, None)

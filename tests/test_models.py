@@ -239,35 +239,44 @@ def checkpoint(**changes: Any) -> config.Checkpoint:
     return config.Checkpoint.model_validate({"weights": "checkpoint", "revision": REVISION} | changes)
 
 
+class Hub:
+    """What huggingface_hub is asked: the listing of a repository, then its files."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, *files: str) -> None:
+        self.files, self.patterns, self.asked = files, list[str](), set[tuple[str, str]]()
+        patch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda *_, revision: list(self.files))
+        patch.setattr(huggingface_hub, "snapshot_download", self.download)
+
+    def download(self, repository: str, revision: str, local_dir: Path, allow_patterns: list[str]) -> str:
+        self.asked.add((repository, revision))
+        self.patterns += allow_patterns
+        for file in self.files:
+            save_file({"w": np.zeros((3, 5), np.float32)}, local_dir / file)
+        return str(local_dir)
+
+
 def test_a_checkpoint_is_fetched_at_its_revision_without_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, Any] = {}
-
-    def download(repository: str, **how: Any) -> str:
-        asked.update(how, repository=repository)
-        save_file({"w": np.zeros((3, 5), np.float32)}, Path(how["local_dir"]) / "model.safetensors")
-        return str(how["local_dir"])
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    hub = Hub(monkeypatch, "model.safetensors")
     made = models.prepare("owner/name", checkpoint(), [], tmp_path / "m")
     assert made.parameters == 15
-    assert (asked["repository"], asked["revision"]) == ("owner/name", REVISION)
-    assert "*.py" not in asked["allow_patterns"]
-    assert not any("bin" in pattern or "pt" in pattern for pattern in asked["allow_patterns"])
+    assert hub.asked == {("owner/name", REVISION)}
+    assert "*.py" not in hub.patterns
+    assert not any("bin" in pattern or "pt" in pattern for pattern in hub.patterns)
     models.prepare("owner/name", checkpoint(trust_remote_code=True), [], tmp_path / "m")
-    assert "*.py" in asked["allow_patterns"]
+    assert "*.py" in hub.patterns
 
 
 def test_a_checkpoint_without_safetensors_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda repository, **how: how["local_dir"])
+    Hub(monkeypatch)
     with pytest.raises(UserError, match="owner/name: no safetensors weights"):
         models.prepare("owner/name", checkpoint(), [], tmp_path / "m")
 
 
 def test_a_revision_that_the_hub_does_not_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(repository: str, **how: Any) -> str:
+    def listed(hub: Any, repository: str, revision: str) -> list[str]:
         response = type("Response", (), {"headers": {}, "request": None, "status_code": 404})()
         raise RevisionNotFoundError("404", response=response)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", listed)
     with pytest.raises(UserError, match=f"owner/name at revision {REVISION}: the repository has no such revision"):
         models.prepare("owner/name", checkpoint(), [], tmp_path / "m")

@@ -158,3 +158,15 @@ def test_snakemake_measures_in_that_order_one_at_a_time_after_all_that_is_prepar
     expected = [cell.folder.name for cell in in_order(made, "h100")]
     assert measured == [(word, run) for run in expected for word in ("begins", "ends")]
     assert [script for _, script, _ in said[-len(measured) :]] == ["measure"] * len(measured)
+
+
+def test_what_a_model_is_asked_in_the_whole_matrix(raw: dict[str, Any]) -> None:
+    made = plan(raw)
+    assert made.asks("joulebench--llama-1m")["llm-chat"] == "chat"
+    assert set(made.asks("joulebench--llama-1m")) == {
+        task
+        for tasks in raw["matrix"].values()
+        for task, entry in tasks.items()
+        if "joulebench/llama-1m" in {run.partition("+")[0] for run in entry["models"]}
+    }
+    assert made.asks("joulebench--sd-5m") == {}  # pictures of words have no prompt form

@@ -1,14 +1,17 @@
 """Whole files or none, and damaged ones refused by name."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
-from joulebench import records
+from joulebench import files, records
 from joulebench.records import RecordError
 
 
@@ -36,7 +39,7 @@ def test_disk_full_leaves_no_file_and_says_so(small_disk: Path, large: pl.DataFr
     with pytest.raises(RecordError, match=r"x\.parquet: could not be written \(No space left on device\)"):
         records.write_parquet(large, small_disk / "x.parquet")
     with pytest.raises(RecordError, match="No space left on device"):
-        records.write_text("x" * 1_000_000, small_disk / "x.txt")
+        files.write_text("x" * 1_000_000, small_disk / "x.txt")
     assert list(small_disk.iterdir()) == []
 
 
@@ -51,8 +54,8 @@ def test_disk_full_keeps_the_file_that_was_there(small_disk: Path, large: pl.Dat
 
 def test_disk_full_leaves_no_point_folder(small_disk: Path, large: pl.DataFrame) -> None:
     def save() -> None:
-        with records.whole_folder(small_disk / "00-b1") as folder:
-            records.write_text("{}", folder / "point.json")
+        with files.whole_folder(small_disk / "00-b1") as folder:
+            files.write_text("{}", folder / "point.json")
             records.write_parquet(large, folder / "energy.parquet")
 
     with pytest.raises(RecordError, match="No space left on device"):
@@ -62,8 +65,8 @@ def test_disk_full_leaves_no_point_folder(small_disk: Path, large: pl.DataFrame)
 
 def test_a_folder_that_broke_off_is_not_there(tmp_path: Path) -> None:
     def save() -> None:
-        with records.whole_folder(tmp_path / "00-b1") as folder:
-            records.write_text("{}", folder / "point.json")
+        with files.whole_folder(tmp_path / "00-b1") as folder:
+            files.write_text("{}", folder / "point.json")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -100,3 +103,74 @@ def test_the_same_frame_gives_the_same_bytes(tmp_path: Path, large: pl.DataFrame
     records.write_parquet(large, tmp_path / "a.parquet")
     records.write_parquet(large.clone(), tmp_path / "b.parquet")
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (pl.col("time_s").cast(pl.String), "time_s is of type String, expected Float64"),
+        (pl.lit("abc").alias("time_s"), "time_s is of type String, expected Float64"),
+        (pl.lit("maybe").alias("throttled"), "throttled is of type String, expected Boolean"),
+        (pl.concat_list("energy_j"), "energy_j is of type List(Float64), expected Float64"),
+        (pl.col("processes").cast(pl.Float64), "processes is of type Float64, expected Int32"),
+        (pl.lit(99_999_999_999).alias("processes"), "a value that its column cannot hold"),
+    ],
+)
+def test_another_kind_of_value_is_refused(tmp_path: Path, change: pl.Expr, said: str) -> None:
+    path = tmp_path / "energy.parquet"
+    rows = pl.DataFrame({name: [None] for name in records.ENERGY}, schema=records.ENERGY)
+    rows.with_columns(time_s=1.0, energy_j=2.0, processes=pl.lit(3, pl.Int32)).with_columns(change).write_parquet(path)
+    with pytest.raises(RecordError) as caught:
+        records.read_parquet(path, records.ENERGY)
+    assert str(caught.value).startswith(f"{path}: {said}")
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_of_another_size_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "energy.parquet"
+    rows = pl.DataFrame({name: [None] for name in records.ENERGY}, schema=records.ENERGY)
+    other = {"energy_j": pl.Series([2], dtype=pl.Int64), "processes": pl.Series([3], dtype=pl.Int64)}
+    rows.with_columns(**other, power_w=pl.Series([0.5], dtype=pl.Float32)).write_parquet(path)
+    read = records.read_parquet(path, records.ENERGY)
+    assert (read.schema, read.select("energy_j", "processes", "power_w").row(0)) == (records.ENERGY, (2.0, 3, 0.5))
+
+
+def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "energy.parquet")
+    (tmp_path / "point.json").mkdir()
+    (tmp_path / "run.json").symlink_to("/dev/zero")
+    for read, name in (
+        (lambda: records.read_parquet(tmp_path / "energy.parquet", records.ENERGY), "energy.parquet"),
+        (lambda: records.read_point(tmp_path), "point.json"),
+        (lambda: records.read_run(tmp_path), "run.json"),
+        (lambda: records.sha256s(tmp_path), "requests.parquet"),
+    ):
+        with pytest.raises(RecordError, match=rf"{name}: (not a file but a folder|missing); delete"):
+            read()
+
+
+def test_the_sums_of_a_points_files(tmp_path: Path) -> None:
+    for name in records.POINT_FILES:
+        (tmp_path / name).write_bytes(b"abc")
+    # FIPS 180-2, appendix B.1.
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert records.sha256s(tmp_path) == dict.fromkeys(records.POINT_FILES, digest)
+
+
+@pytest.mark.parametrize("duration_s", ["NaN", "Infinity", '"soon"'])
+def test_a_number_that_is_none_is_refused(tmp_path: Path, duration_s: str) -> None:
+    point = f'{{"point": 0, "max_batch_size": 1, "status": "measured", "started_utc": "", "duration_s": {duration_s}}}'
+    (tmp_path / "point.json").write_text(point)
+    with pytest.raises(RecordError, match=r"point\.json: not a point record") as caught:
+        records.read_point(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("idle_power_w", [float("nan"), float("inf"), -50, "abc", [1], True])
+def test_an_idle_power_that_is_none_is_refused(idle_power_w: Any) -> None:
+    known = {"host": "h", "cpu": "c", "cores": 1, "memory_mb": 1, "device": "d", "tdp_w": None, "tdp_source": None}
+    with pytest.raises(ValidationError, match=r"idle_power_w is .*, expected a number of W"):
+        records.Machine(**known, devices=[{"idle_power_w": idle_power_w}], energy_sources={})
+    with pytest.raises(ValidationError, match=r"uuid is .*, expected text"):
+        records.Machine(**known, devices=[{"uuid": [1]}], energy_sources={})
+    assert records.Machine(**known, devices=[{"idle_power_w": None}], energy_sources={}).devices

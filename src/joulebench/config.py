@@ -142,7 +142,10 @@ class Generation(Strict):
     width: Count
     frames: Count | None = Field(None, description="Needed for a video task.")
     denoising_steps: Count
-    guidance_scale: float = 0.0
+    guidance_scale: float | None = Field(
+        None,
+        description="Null: the pipeline's own default. Above 1, most call their model for twice the batch.",
+    )
     arguments: dict[str, JsonValue] = Field(
         default_factory=dict, description="Other arguments of this pipeline's call, by its own names."
     )

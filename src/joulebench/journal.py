@@ -1,11 +1,11 @@
-"""Where a script's words go: a log file that is never empty, and the terminal."""
+"""Where a script's words go: a log file that is never empty, and the terminal. Neither ever fails what is logged."""
 
 import logging
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from joulebench.errors import UserError
@@ -15,12 +15,18 @@ from joulebench.errors import UserError
 def journal(path: Path | str, what: str) -> Iterator[None]:
     """Log to `path` and to standard error; a UserError is printed as it is and ends the process with code 1.
 
-    An interruption ends it with the signal's usual code and no traceback.
+    An interruption ends it with the signal's usual code and no traceback. Where the file or the terminal takes no more
+    (a full disk, a closed pipe), the work goes on without.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     root = logging.getLogger()
     root.setLevel(logging.INFO)
-    handlers: list[logging.Handler] = [logging.FileHandler(path, mode="w"), logging.StreamHandler()]
+    handlers: list[logging.Handler] = [_Terminal()]
+    unwritable = None
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(_File(path, mode="w"))
+    except OSError as error:
+        unwritable = error
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         root.addHandler(handler)
@@ -29,6 +35,8 @@ def journal(path: Path | str, what: str) -> Iterator[None]:
     quiet_libraries()
     log = logging.getLogger(__name__)
     log.info("%s: begins", what)
+    if unwritable is not None:
+        log.warning("%s: cannot be written (%s); going on without this log", path, unwritable.strerror)
     try:
         yield
     except UserError as error:
@@ -46,6 +54,46 @@ def journal(path: Path | str, what: str) -> Iterator[None]:
         for handler in handlers:
             root.removeHandler(handler)
             handler.close()
+
+
+class _File(logging.FileHandler):
+    """A log that says once on standard error why it takes no more, and is then no more written to."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self._drop()
+        logging.getLogger().removeHandler(self)
+        logging.getLogger(__name__).warning(
+            "%s: takes no more (%s); going on without this log", self.baseFilename, error.strerror
+        )
+
+    def close(self) -> None:
+        self._drop()
+        super().close()
+
+    def _drop(self) -> None:
+        """Close the stream, whatever it still holds: what a full disk did not take would fail here again."""
+        stream, self.stream = self.stream, None  # FileHandler's own way to say closed
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
+
+
+class _Terminal(logging.StreamHandler):  # type: ignore[type-arg]
+    """Standard error; once nobody reads it any more, what is written there goes nowhere, by whomever it is written."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stderr.fileno())  # else Python ends with code 120 over what it could not write
+            os.close(nowhere)
 
 
 def quiet_libraries() -> None:

@@ -12,9 +12,9 @@ import numpy as np
 
 from joulebench import datasets, engines
 from joulebench.checked import ConfigError, nearest
-from joulebench.config import Config, Synthetic, TrainedTokenizer, parse
+from joulebench.config import Config, PromptForm, Synthetic, TrainedTokenizer, parse
 from joulebench.figures import FIGURES
-from joulebench.names import TaskName
+from joulebench.names import TEXT_TASKS, TaskName
 from joulebench.services import SERVICES, LatencyTarget, Service
 from joulebench.spec import RunSpec, run_folder, run_spec
 from joulebench.tables import TABLES
@@ -127,6 +127,11 @@ class Plan:
         if isinstance(model, Synthetic) and isinstance(model.tokenizer, TrainedTokenizer):
             return model.tokenizer.train_on
         return None
+
+    def asks(self, folder: str) -> dict[TaskName, PromptForm]:
+        """The text tasks that a model serves anywhere in the matrix, and the form of their prompts."""
+        tasks = {cell.task for cell in self.cells() if cell.model_folder.name == folder}
+        return {task: self.config.tasks[task].prompt_form for task in sorted(tasks & set(TEXT_TASKS))}
 
     def prepared(self) -> list[str]:
         """The requests and models that the runs of `all` are given."""

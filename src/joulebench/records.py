@@ -10,18 +10,16 @@ All times are seconds on the monotonic clock, from the start of the point's load
 
 import io
 import json
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from joulebench.errors import UserError
-from joulebench.reading import GIB, MIB, MissingError, TooLargeError, UnreadableError, read_bytes, require_plain
+from joulebench.files import REMEDY, require_file, sha256, whole_file, write_text
+from joulebench.files import RecordError as RecordError
+from joulebench.reading import GIB, MIB
 
 PROMPTS = pl.Schema(
     {
@@ -99,16 +97,27 @@ ENERGY = pl.Schema(
         "throttled": pl.Boolean,
         "power_capped": pl.Boolean,
         "processes": pl.Int32,
+        "others_busy_s": pl.Float64,
+        "stolen_s": pl.Float64,
     }
 )
 """One row a device and poll. `energy_j` is cumulative; null with its source where nothing measures.
 `throttled`: slowed down for heat or by the hardware; `power_capped`: held at the power limit; `processes`: those with a
-context on the device, the engine's among them."""
+context on the device, the engine's among them. `others_busy_s`: for how long others than the measured processes have
+kept the host's processors busy, `stolen_s`: for how long the hypervisor took them, means over the processors and
+cumulative; about twice a second, on the row of whatever device was read then."""
 
-ADDED = {"power_capped", "processes"}
+ADDED = {"power_capped", "processes", "others_busy_s", "stolen_s"}
 """Columns that records of an earlier version lack: read as null."""
 
+POINT_FILES = ("requests.parquet", "iterations.parquet", "energy.parquet", "point.json")
+"""What is in a point's folder."""
+
+REQUEST_STATUSES = ("finished", "aborted", "failed")
+
 Status = Literal["measured", "overloaded", "out_of_memory", "failed"]
+ENDS_SWEEP = ("overloaded", "out_of_memory")
+"""The statuses of a point after which a sweep has no other: more requests at once would end the same."""
 EndedBy = Literal["precision", "max_seconds", "max_requests"]
 
 
@@ -118,32 +127,35 @@ MOST_ROWS = 50_000_000
 """Of one table: eight GPUs polled 50 times a second have as many in a day and a half."""
 
 
-class RecordError(UserError):
-    """A file of the raw records is missing, damaged or not what it should be."""
-
-
 class Record(BaseModel):
     """A JSON file of the raw records."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 R = TypeVar("R", bound=Record)
 
 
+Count = Annotated[int, Field(gt=0, lt=2**53)]
+Watts = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 class SampleTokens(Record):
     """Tokens of all the requests that a run may serve, where their answers are given lengths: sums over the sample."""
 
-    requests: int
-    prompt_tokens: int
-    output_tokens: int
+    requests: Count
+    prompt_tokens: Count
+    output_tokens: Count
 
 
 class Point(Record):
     """point.json: one load setting of a run, and how it ended (`ended_by`: under the adaptive protocol).
 
-    `loaded_idle_power_w`: GPU -> what it drew after the warm-up, the model loaded and nothing running; null where it
-    was not at rest, or where there is no GPU. Earlier records have neither it nor `sample_tokens`.
+    `loaded_idle_power_w`: GPU -> what it drew before the first point, the model loaded and nothing running; null where
+    it was not at rest, or where there is no GPU. `generation`: what each call of a diffusion pipeline was given, by its
+    own names; a guidance scale that the config leaves out is there as the pipeline's default. `spec_hash`,
+    `requests_sha256`, `device`: what it was measured of and on, as run.json has them. Earlier records have none of
+    these, nor `sample_tokens`.
     """
 
     point: int
@@ -153,8 +165,12 @@ class Point(Record):
     started_utc: str
     duration_s: float
     ended_by: EndedBy | None = None
-    loaded_idle_power_w: dict[str, float] | None = None
+    loaded_idle_power_w: dict[str, Watts] | None = None
     sample_tokens: SampleTokens | None = None
+    generation: dict[str, Any] | None = None
+    spec_hash: str | None = None
+    requests_sha256: str | None = None
+    device: str | None = None
 
 
 class Requests(Record):
@@ -191,16 +207,35 @@ class Machine(Record):
     tdp_source: str | None
     energy_sources: dict[str, str | None]
 
+    @field_validator("devices")
+    @classmethod
+    def _known(cls, devices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for one in devices:
+            for name in ("name", "uuid"):
+                if not isinstance(one.get(name), str | None):
+                    raise ValueError(f"{name} is {one[name]!r:.60}, expected text")
+            watts = one.get("idle_power_w")
+            number = isinstance(watts, int | float) and not isinstance(watts, bool)
+            if watts is not None and not (number and 0 <= watts < math.inf):
+                raise ValueError(f"idle_power_w is {watts!r:.60}, expected a number of W from 0 on")
+        return devices
+
+    def others(self, reports_as: str | None) -> list[str]:
+        """The names of its GPUs, or else of its CPU, that do not hold `reports_as`, in any case."""
+        names = [str(gpu["name"]) for gpu in self.devices if gpu.get("name") is not None] or [self.device]
+        return [name for name in names if reports_as is not None and reports_as.casefold() not in name.casefold()]
+
 
 class Run(Record):
     """run.json: what was measured, with what, and how each point ended.
 
-    `durations_s` tells what its last session took by part: engine_start, points, engine_stop.
+    `durations_s` tells what its last session took by part: engine_start, points, engine_stop. `points_sha256`: folder
+    of a point -> its file -> SHA-256; None in records of an earlier version.
     """
 
     spec: dict[str, Any]
     spec_hash: str
-    parameters: int
+    parameters: int = Field(ge=0, lt=2**63)
     model_files_sha256: dict[str, str]
     requests_sha256: str
     versions: dict[str, str | None]
@@ -209,63 +244,12 @@ class Run(Record):
     ended_utc: str
     durations_s: dict[str, float] | None = None
     points: list[Point]
+    points_sha256: dict[str, dict[str, str]] | None = None
 
 
 def point_folder(index: int, batch: int) -> str:
     """`02-b8`: the folder of a run's third point, which keeps 8 requests in flight."""
     return f"{index:02d}-b{batch}"
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A path aside to write to; renamed to `path` at the end, or removed when the writing failed.
-
-    Raises RecordError where the disk is full or the folder cannot be written.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with _explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            yield aside
-            _sync(aside)
-            aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-@contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """A folder aside to fill; renamed to `path` at the end, or removed when the filling failed."""
-    aside = path.with_name(f".{path.name}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        with _explained(path):
-            aside.mkdir(parents=True)
-            yield aside
-            for file in aside.iterdir():
-                _sync(file)
-            aside.replace(path)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RecordError(
-            f"{path}: could not be written ({error.strerror or error}); nothing half-written was left; "
-            "make room or check the permissions, and run again"
-        ) from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
@@ -274,12 +258,6 @@ def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     frame.write_parquet(buffer, compression="zstd", statistics=False)
     with whole_file(path) as aside:
         aside.write_bytes(buffer.getbuffer())
-
-
-def write_text(text: str, path: Path) -> None:
-    """Write `text` whole or not at all."""
-    with whole_file(path) as aside:
-        aside.write_text(text, encoding="utf-8")
 
 
 def write_json(record: BaseModel | dict[str, Any], path: Path) -> None:
@@ -291,29 +269,43 @@ def write_json(record: BaseModel | dict[str, Any], path: Path) -> None:
 def read_parquet(path: Path, schema: pl.Schema) -> pl.DataFrame:
     """Read a table and hold it against its schema.
 
-    Raises RecordError where the file is missing, damaged, or lacks a column.
+    Raises RecordError where the file is missing, damaged, lacks a column, or holds another kind of value in one.
     """
+    require_file(path, MOST_TABLE_BYTES)
     try:
         frame = _bounded(path)
-    except MissingError:
-        raise RecordError(f"{path}: missing; {_REMEDY}") from None
-    except (UnreadableError, TooLargeError) as error:
-        raise RecordError(str(error)) from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise RecordError(f"{path}: not a readable Parquet file ({_one_line(error)}); {_REMEDY}") from None
+    except PARQUET_ERRORS as error:
+        raise RecordError(f"{path}: not a readable Parquet file ({_one_line(error)}); {REMEDY}") from None
     frame = frame.with_columns(pl.lit(None).alias(name) for name in sorted(ADDED) if name not in frame.columns)
     if missing := [name for name in schema if name not in frame.columns]:
-        raise RecordError(f"{path}: no column {', '.join(missing)}, expected {', '.join(schema)}; {_REMEDY}")
-    return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+        raise RecordError(f"{path}: no column {', '.join(missing)}, expected {', '.join(schema)}; {REMEDY}")
+    for name, dtype in schema.items():
+        if not _holds(dtype, frame.schema[name]):
+            raise RecordError(f"{path}: {name} is of type {frame.schema[name]}, expected {dtype}; {REMEDY}")
+    try:
+        return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+    except pl.exceptions.PolarsError as error:
+        raise RecordError(f"{path}: a value that its column cannot hold ({_one_line(error)}); {REMEDY}") from None
+
+
+def _holds(wanted: pl.DataType, found: pl.DataType) -> bool:
+    """Whether another writer may have meant `wanted` by `found`: numbers of another size, or nothing but nulls."""
+    if found == wanted or found == pl.Null:
+        return True
+    return (found.is_integer() and wanted.is_numeric()) or (found.is_float() and wanted.is_float())
+
+
+def sha256s(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each of a point's files. Raises RecordError where one is missing or cannot be read."""
+    return {name: sha256(folder / name) for name in POINT_FILES}
 
 
 def _bounded(path: Path) -> pl.DataFrame:
     """A table of a plain file, of no more rows than any record has: a few bytes of Parquet can stand for billions."""
-    require_plain(path, _REMEDY, MOST_TABLE_BYTES)
     table = pl.scan_parquet(path, glob=False)
     rows = table.select(pl.len()).collect().item()
     if rows > MOST_ROWS:
-        raise RecordError(f"{path}: {rows:,} rows, expected at most {MOST_ROWS:,}; {_REMEDY}")
+        raise RecordError(f"{path}: {rows:,} rows, expected at most {MOST_ROWS:,}; {REMEDY}")
     return table.collect()
 
 
@@ -338,18 +330,16 @@ def read_point(folder: Path) -> Point:
 
 
 def _read_json(path: Path, model: type[R]) -> R:
+    require_file(path, MOST_JSON_BYTES)
     try:
-        return model.model_validate_json(read_bytes(path, MOST_JSON_BYTES, _REMEDY))
-    except MissingError:
-        raise RecordError(f"{path}: missing; {_REMEDY}") from None
-    except (UnreadableError, TooLargeError) as error:
-        raise RecordError(str(error)) from None
+        return model.model_validate_json(path.read_bytes())
     except (ValidationError, OSError) as error:
-        raise RecordError(f"{path}: not a {model.__name__.lower()} record ({_one_line(error)}); {_REMEDY}") from None
+        raise RecordError(f"{path}: not a {model.__name__.lower()} record ({_one_line(error)}); {REMEDY}") from None
 
 
-_REMEDY = "delete the run's folder and run again, or restore it from where it was published"
+PARQUET_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+"""What polars raises of a damaged file; the second where it did not expect the damage."""
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from joulebench.config import Config, load
 from joulebench.errors import UserError
-from joulebench.records import write_text
+from joulebench.files import write_text
 
 VARIABLE = "JOULEBENCH_CONFIG"
 

@@ -69,9 +69,14 @@ class RunSpec(Strict):
     def hash(self) -> str:
         """SHA-256 over the canonical JSON of every field that is not at its default.
 
-        A field that is added later, with a default that means what was always done, leaves old records valid.
+        A field that is added later, with a default that means what was always done, leaves old records valid. A
+        guidance scale that was left out once meant 0, and is in no hash: there, and there alone, 0 is the default.
         """
         fields = self.model_dump(mode="json", exclude_defaults=True)
+        if self.generation is not None:
+            scale = self.generation.guidance_scale
+            fields["generation"].pop("guidance_scale", None)
+            fields["generation"] |= {} if scale == 0 else {"guidance_scale": scale}
         text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from joulebench.errors import UserError
-from joulebench.records import write_text
+from joulebench.files import write_text
 
 SIGNIFICANT_DIGITS = 6
 QUANTILES = (50, 90, 95, 99)
@@ -33,8 +33,12 @@ _CONDITIONS: dict[str, type[pl.DataType]] = {
     "temperature_end_c": pl.Float64,
     "clock_mean_mhz": pl.Float64,
     "clock_min_mhz": pl.Float64,
+    "others_share": pl.Float64,
+    "stolen_share": pl.Float64,
     "poll_gap_s": pl.Float64,
+    "update_gap_s": pl.Float64,
     "counter_updates": pl.Int64,
+    "turnovers": pl.Float64,
     "preemptions": pl.Int64,
     "requests_failed": pl.Int64,
     "answers_cut": pl.Int64,
@@ -78,11 +82,14 @@ _POINT: dict[str, type[pl.DataType]] = {
     "net_energy_per_output_token_j": pl.Float64,
     "idle_power_w": pl.Float64,
     "loaded_idle_power_w": pl.Float64,
+    "host_energy_per_response_j": pl.Float64,
+    "host_energy_source": pl.String,
     **_interval("power", "w"),
     "integrated_power_ratio": pl.Float64,
     "tdp_estimate_j": pl.Float64,
     **_interval("output_tokens", "per_s"),
     **_interval("responses", "per_s"),
+    "response_prompt_tokens": pl.Float64,
     "response_output_tokens": pl.Float64,
     "mean_prompt_tokens": pl.Float64,
     "mean_output_tokens": pl.Float64,

@@ -271,19 +271,19 @@ CASES = [
     # Paths.
     refused(
         "an architecture that is a pipe",
-        "a pipe, expected a plain file",
+        "not a file but a pipe",
         ("architecture: config/models/llama-1m.yaml", "architecture: {folder}/pipe"),
         id="pipe",
     ),
     refused(
         "an architecture that is /dev/zero",
-        "a device, expected a plain file",
+        "not a file but a device",
         ("architecture: config/models/llama-1m.yaml", "architecture: /dev/zero"),
         id="dev-zero",
     ),
     refused(
         "an architecture that is a folder",
-        "a folder, expected a plain file",
+        "not a file but a folder",
         ("architecture: config/models/llama-1m.yaml", "architecture: config/models"),
         id="folder",
     ),
@@ -444,7 +444,9 @@ def test_what_both_versions_of_yaml_read_alike_stays(tmp_path: Path) -> None:
     assert list(read_yaml(path, "config").values()) == [*meant.values(), "1:2a"]
 
 
-@pytest.mark.parametrize("path", [PROJECT / "config.yaml", *sorted((PROJECT / "config").glob("*.yaml"))], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [PROJECT / "config.yaml", *sorted((PROJECT / "config").glob("*.yaml"))], ids=lambda path: path.name
+)
 def test_the_projects_own_configs_read_as_snakemake_reads_them(path: Path) -> None:
     assert read_yaml(path, "config") == yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.FullLoader)
 

@@ -14,6 +14,7 @@ from joulebench.measure.process import end_cleanly_on_sigterm, end_with_parent, 
 def main(hardware: str, task: str, run: str, log: Path) -> None:
     from joulebench.journal import journal  # not before the fork: Polars starts threads
     from joulebench.measure.run import measure
+    from joulebench.names import TEXT_TASKS
     from joulebench.plan import Plan
     from joulebench.resolved import handed_over
 
@@ -24,7 +25,9 @@ def main(hardware: str, task: str, run: str, log: Path) -> None:
         go_on_under(config.engine_of(cell.hardware, cell.task, cell.run).python)
         end_cleanly_on_sigterm()
         end_with_parent()
-        measure(plan.spec(cell), plan.requests(cell), cell.model_folder, cell.folder)
+        rule = "measure_llm" if cell.task in TEXT_TASKS else "measure_diffusion"
+        anew = not {"*", rule, str(cell.record)}.isdisjoint(os.environ.get("JOULEBENCH_ANEW", "").splitlines())
+        measure(plan.spec(cell), plan.requests(cell), cell.model_folder, cell.folder, anew)
 
 
 def go_on_under(python: str | None) -> None:
@@ -42,5 +45,5 @@ def go_on_under(python: str | None) -> None:
 
 
 if __name__ == "__main__":
-    stay_behind()
+    stay_behind(Path(sys.argv[4]))
     main(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]))

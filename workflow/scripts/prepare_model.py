@@ -14,12 +14,13 @@ from joulebench.resolved import handed_over
 def main(folder_name: str, out: Path, log: Path, requests: Path | None = None) -> None:
     with journal(log, f"model {folder_name}"):
         config = handed_over()
-        name = Plan(config).model(folder_name)
+        plan = Plan(config)
+        name = plan.model(folder_name)
         texts: list[str] = []
         if requests is not None:
             prompts = read_parquet(requests, PROMPTS)
             texts = [*prompts["prompt"], *prompts["reference"].drop_nulls()]
-        made = models.prepare(name, config.models[name], texts, out.parent)
+        made = models.prepare(name, config.models[name], texts, out.parent, plan.asks(folder_name))
         logging.info("%s: %s weights, %s parameters", name, made.made_from["weights"], f"{made.parameters:,}")
 
 

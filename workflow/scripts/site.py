@@ -4,8 +4,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from joulebench.files import write_text
 from joulebench.journal import journal
-from joulebench.records import write_text
 from joulebench.site import page
 from joulebench.tables import TABLES, read_csv
 

@@ -8,7 +8,7 @@ import polars as pl
 from joulebench.analysis.conditions import read_machine
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.points import WantedRun, points
-from joulebench.analysis.verdicts import USABLE, VALID, fired
+from joulebench.analysis.verdicts import USABLE, fired, trusted
 from joulebench.errors import UserError
 from joulebench.journal import journal
 from joulebench.plan import Plan
@@ -41,7 +41,7 @@ def main(
         write_csv(fired(table), CHECKS, checks_csv)
         write_csv(table, POINTS, points_csv)
         write_csv(best, LEADERBOARD, leaderboard_csv)
-        doubtful = table.filter(pl.col("status").is_in(USABLE) & (pl.col("verdict") != VALID)).height
+        doubtful = table.filter(pl.col("status").is_in(USABLE) & ~trusted(publish_flagged=False)).height
         if doubtful:
             logging.warning("%d points are flagged or invalid: %s says why", doubtful, checks_csv)
         logging.info("%d points, %d rows on the leaderboard", table.height, best.height)

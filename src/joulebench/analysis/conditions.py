@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from joulebench.analysis.drift import geweke
@@ -32,12 +33,13 @@ def of_energy(energy: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
     temperature_start_c, temperature_end_c: means over the first and the last tenth of the window. clock_mean_mhz,
     clock_min_mhz. poll_gap_s: the longest time between two polls of one device, those that straddle the window's ends
     too. counter_updates: polls at which a counter had moved, of the device that has the fewest. Null where the
-    records do not say.
+    records do not say. The longest time between two updates of a counter is energy.Drawn's to tell.
     """
     bounds = windows.lazy().drop_nulls().select("key", w0="start_s", w1="end_s")
     before = {name: pl.col(name).shift().over("key", "device") for name in ("time_s", "energy_j")}
     polls = (
-        headline(energy.select("key", *_POLL))
+        headline(energy)
+        .select("key", *_POLL)
         .lazy()
         .with_columns(before_s=before["time_s"], moved=pl.col("energy_j") != before["energy_j"])
         .join(bounds, on="key", maintain_order="left")
@@ -61,6 +63,29 @@ def of_energy(energy: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
         .join(updates.agg(counter_updates=pl.col("moved").min().cast(pl.Int64)), on="key", how="left")
         .collect()
     )
+
+
+def of_processors(energy: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
+    """others_share, stolen_share: what others had of the host's processors in the windows, by key.
+
+    `energy`: records.ENERGY with key, all its devices; `windows`: key, start_s, end_s. Linear between two readings;
+    at least 0, which clock ticks of 10 ms may miss by a little. Null where half of a window or more has no readings.
+    """
+    bounds = {key: (w0, w1) for key, w0, w1 in windows.drop_nulls().select("key", "start_s", "end_s").iter_rows()}
+    read = energy.filter(pl.col("others_busy_s").is_not_null()).sort("key", "time_s")
+    rows = []
+    for key, of in by_key(read, ("time_s", *_BUSY)):
+        w0, w1 = bounds.get(key, (0.0, 0.0))
+        ends_s = max(w0, of["time_s"][0]), min(w1, of["time_s"][-1])
+        known_s = ends_s[1] - ends_s[0]
+        if known_s > (w1 - w0) / 2:
+            used_s = (float(np.diff(np.interp(ends_s, of["time_s"], of[name])).item()) for name in _BUSY)
+            rows.append((key, *(max(0.0, used / known_s) for used in used_s)))
+    return pl.DataFrame(rows, schema=_SHARES, orient="row")
+
+
+_BUSY = ("others_busy_s", "stolen_s")
+_SHARES = pl.Schema({"key": KEY(), "others_share": pl.Float64(), "stolen_share": pl.Float64()})
 
 
 def of_iterations(iterations: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:

@@ -3,22 +3,23 @@
 A counter is polled far more often than it moves (NVML's moves every 100 ms). Its value is known at its updates
 only, and taken as linear between two of them, not between two polls. Nothing is extrapolated.
 
-The headline devices of a point are its `gpu:*` where there are any, else `cpu:*`, `dram:*` and `host`.
+Which devices count together is told by joulebench.headline: `headline` and `host` pick their polls.
 """
 
 from collections.abc import Mapping
 
 import polars as pl
 
-from joulebench.analysis.keyed import whole_sum
+from joulebench.analysis.keyed import KEY, whole_sum
+from joulebench.headline import Counted, counted
 
 
-class Headline:
-    """The headline devices of many points: what they drew, summed over the devices of each point."""
+class Drawn:
+    """What devices of many points drew, summed over the devices of each point."""
 
     def __init__(self, energy: pl.DataFrame) -> None:
-        """`energy`: records.ENERGY with key, the times of each device in their order (analysis.recorded)."""
-        polls = headline(energy.select("key", "device", "source", "time_s", "energy_j", "power_w", "memory_used_mb"))
+        """`energy`: the polls of the devices that count (`headline`, `host`), of each in the order of time."""
+        polls = energy.select("key", "device", "source", "time_s", "energy_j", "power_w", "memory_used_mb")
         self._polls: dict[str, pl.DataFrame] = {}
         self._updates: dict[str, pl.DataFrame] = {}
         for device in sorted(polls["device"].unique()):
@@ -29,14 +30,14 @@ class Headline:
     def points(self) -> pl.DataFrame:
         """One row a point that has polls.
 
-        key; energy_source: the devices' sources, joined with `+`, null where a device has none; gpus: how many
+        key; energy_source: the devices' sources, joined with `+`, null where none has any; gpus: how many
         are; peak_memory_mb: the sum of the devices' own peaks; unmeasured and reset: the devices without a source,
         and those whose counter went back, as text, null where there are none; first_s, last_s: between these times
         every counter is known.
         """
         return self.devices.group_by("key", maintain_order=True).agg(
-            energy_source=pl.when(pl.col("source").null_count() == 0).then(
-                pl.col("source").unique().sort().str.join("+")
+            energy_source=pl.when(pl.col("source").count() > 0).then(
+                pl.col("source").drop_nulls().unique().sort().str.join("+")
             ),
             gpus=pl.col("device").str.starts_with("gpu:").sum(),
             peak_memory_mb=whole_sum("peak_memory_mb"),
@@ -54,6 +55,23 @@ class Headline:
         untrusted = self.devices.filter(pl.col("source").is_null() | pl.col("reset"))["key"].unique()
         trusted = times.with_columns(pl.when(~pl.col("key").is_in(untrusted.implode())).then(pl.col(column)))
         return _summed([energy_at(moved, _asked(trusted, column)) for moved in self._updates.values()], times.height)
+
+    def update_gaps_s(self, windows: pl.DataFrame) -> pl.DataFrame:
+        """key, update_gap_s: the longest time between two updates of a counter, of the device that has the longest.
+
+        `windows`: key, start_s, end_s. The times that straddle a window's ends count too.
+        """
+        bounds = windows.lazy().select("key", w0="start_s", w1="end_s").drop_nulls()
+        gaps = [
+            moved.lazy()
+            .select("key", "time_s", before_s=pl.when(~_first()).then(pl.col("time_s").shift()))
+            .join(bounds, on="key")
+            .filter((pl.col("time_s") > pl.col("w0")) & (pl.col("before_s") < pl.col("w1")))
+            .select("key", update_gap_s=pl.col("time_s") - pl.col("before_s"))
+            for moved in self._updates.values()
+        ]
+        empty = pl.LazyFrame(schema={"key": KEY, "update_gap_s": pl.Float64})
+        return pl.concat([empty, *gaps]).group_by("key").agg(pl.col("update_gap_s").max()).collect()
 
     def integrated_power_j(self, times: pl.DataFrame, column: str) -> pl.Series:
         """The same from `power_w`: its integral since the first poll, null outside of the polls."""
@@ -117,12 +135,41 @@ def _at(knots: pl.LazyFrame, asked: pl.DataFrame) -> pl.DataFrame:
 
 
 def headline(energy: pl.DataFrame) -> pl.DataFrame:
-    """The rows of `energy` (key, device, ...) of the headline devices of each key."""
-    gpu = pl.col("device").str.starts_with("gpu:")
-    if energy.select(gpu.all()).item():
+    """The rows of `energy` (records.ENERGY with key) of the headline devices of each key."""
+    if _gpus_alone(energy):
         return energy
-    with_gpu = energy.filter(gpu)["key"].unique()
-    return energy.filter(gpu | ~pl.col("key").is_in(with_gpu.implode()))
+    return _of(energy, {key: of.headline for key, of in _counted(energy).items()})
+
+
+def host(energy: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `energy` (records.ENERGY with key) of the devices of the host beside GPUs; none without GPUs."""
+    if _gpus_alone(energy):
+        return energy.clear()
+    return _of(energy, {key: of.host for key, of in _counted(energy).items()})
+
+
+def _gpus_alone(energy: pl.DataFrame) -> bool:
+    return bool(energy.select(pl.col("device").str.starts_with("gpu:").all()).item())
+
+
+def _counted(energy: pl.DataFrame) -> dict[int, Counted]:
+    """By key."""
+    devices = energy.lazy().group_by("key", "device", maintain_order=True).agg(source=_source()).collect()
+    sources: dict[int, dict[str, str | None]] = {}
+    for key, device, source in devices.iter_rows():
+        sources.setdefault(key, {})[device] = source
+    return {key: counted(of) for key, of in sources.items()}
+
+
+def _of(energy: pl.DataFrame, devices: Mapping[int, tuple[str, ...]]) -> pl.DataFrame:
+    pairs = [(key, device) for key, of in devices.items() for device in of]
+    wanted = pl.DataFrame(pairs, schema={name: energy.schema[name] for name in ("key", "device")}, orient="row")
+    return energy.join(wanted, on=("key", "device"), how="semi", maintain_order="left")
+
+
+def _source() -> pl.Expr:
+    """Of one device of a point: null where any of its polls has none."""
+    return pl.when(pl.col("source").null_count() == 0).then(pl.col("source").first())
 
 
 def _devices(polls: Mapping[str, pl.DataFrame], updates: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -131,7 +178,7 @@ def _devices(polls: Mapping[str, pl.DataFrame], updates: Mapping[str, pl.DataFra
     for device, rows in polls.items():
         said = rows.group_by("key", maintain_order=True).agg(
             device=pl.lit(device),
-            source=pl.when(pl.col("source").null_count() == 0).then(pl.col("source").first()),
+            source=_source(),
             peak_memory_mb=pl.col("memory_used_mb").max(),
         )
         moved = (

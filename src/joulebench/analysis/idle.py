@@ -1,9 +1,9 @@
 """What devices draw with the model loaded and nothing running: above it is what serving adds.
 
 A GPU with a CUDA context on it keeps its clocks up: an H100 draws 71.5 W at 345 MHz without one, and 117.7 W at
-1,980 MHz with one (docs/measurements.md). So each run looks at its own devices after the warm-up, and what it found
-goes into each of its points (records.Point.loaded_idle_power_w). Older records begin a second before a point does: the
-end of that second tells the same, where it was quiet.
+1,980 MHz with one (docs/measurements.md). So each run looks at its own devices before its first point, and what it
+found goes into each of its points (records.Point.loaded_idle_power_w). Older records begin a second before a point
+does: the end of that second tells the same, where it was quiet.
 """
 
 import numpy as np
@@ -39,7 +39,7 @@ def before_points(energy: pl.DataFrame) -> pl.DataFrame:
     `energy`: records.ENERGY with key. Null where any of them was not at rest, or where there is no GPU: an idle
     processor is its owner's, not the run's.
     """
-    polls = headline(energy.select("key", "device", "time_s", "power_w"))
+    polls = headline(energy)
     before = polls.filter(pl.col("time_s").is_between(-BEFORE_S, 0.0, closed="left"))
     parts: dict[int, list[float | None]] = {}
     for device in sorted(before["device"].unique()):

@@ -11,10 +11,20 @@ Practice, Journal of Business & Economic Statistics 36(4), with their number of 
 for n blocks that add x_i each, and Student's t with v degrees of freedom. So only the slow waves of the window count,
 which are those that a longer one would still show. benchmarks/interval_coverage.py says how often
 they hold the truth.
+
+A closed loop takes a turnover (as many finished requests as fill the batch) to forget which requests it holds. Once
+the prompts, which change from second to second, are adjusted for, that slow change is most of what is left, and waves
+shorter than that say little of it. Wave j has a period of 2/j of the window. So the interval of an adjusted figure is
+also taken from the first k + 1 waves alone, for k whole turnovers: none is shorter than a turnover but, in windows that
+are, the first. The wider of the two counts, since few waves may be still by chance. To take so few waves that even the
+shortest is of the long run is the way of Müller and Watson (2017), Low-Frequency Econometrics. benchmarks/turnovers.py
+says what it gives. Plain ratios, and the energy of a prompt token, are told by what changes from second to second,
+and do without.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -66,13 +76,15 @@ def adjusted(
     prompt_tokens: ArrayLike,
     prompt_per_output: float,
     confidence: float = CONFIDENCE,
+    turnovers: float = inf,
 ) -> Adjusted:
     """Energy per output token with the prompt tokens as a control variate, whose true ratio is known.
 
     E_i = a T_i + b P_i + e_i, with sum e = 0 and b by least squares on the excess P_i - T_i sum P / sum T (the
     regression estimate: Cochran, chapter 7; control variates: Law, Simulation Modeling and Analysis, chapter 11).
-    per_output_token is a + b prompt_per_output, prompt_token b, output_token a. Arguments as in `ratio`; all NaN for
-    fewer than 8 blocks, or where prompts do not vary against outputs.
+    per_output_token is a + b prompt_per_output, prompt_token b, output_token a. Arguments as in `ratio`, and
+    `turnovers`: how often as many requests as fill the batch finished in these blocks (infinite: no matter). All NaN
+    for fewer than 8 blocks, or where prompts do not vary against outputs.
     """
     energy, outputs, prompts = (np.asarray(one, dtype=float) for one in (energy_j, output_tokens, prompt_tokens))
     total = float(outputs.sum())
@@ -91,19 +103,27 @@ def adjusted(
 
     def at(mix: float) -> Estimate:
         moved = rest / total + (mix - seen) * of_slope
-        return Estimate(plain + slope * (mix - seen), _half_width(moved, confidence, fitted=1))
+        return Estimate(plain + slope * (mix - seen), _half_width(moved, confidence, fitted=1, turnovers=turnovers))
 
     return Adjusted(at(prompt_per_output), Estimate(slope, _half_width(of_slope, confidence, fitted=1)), at(0.0))
 
 
-def _half_width(moves: NDArray[np.float64], confidence: float, fitted: int = 0) -> float:
-    """t times the standard error of the sum of `moves`, which sum to 0; `fitted`: slopes that they have lost."""
+def _half_width(moves: NDArray[np.float64], confidence: float, fitted: int = 0, turnovers: float = inf) -> float:
+    """t times the standard error of the sum of `moves`, which sum to 0; `fitted`: slopes that they have lost.
+
+    From all waves, or from no more than 1 + `turnovers` of them where that is wider.
+    """
     count = moves.size
     if count < FEWEST_BLOCKS:
         return float("nan")
-    waves = _cosines(count)
-    variance = float(np.square(waves @ moves).mean()) * (count - 1) / (count - 1 - fitted)
-    return float(stdtrit(len(waves), (1 + confidence) / 2) * np.sqrt(variance))
+    squares = np.square(_cosines(count) @ moves)
+    few = min(squares.size, 1 + int(min(turnovers, count)))
+
+    def of_first(waves: int) -> float:
+        variance = float(squares[:waves].mean()) * (count - 1) / (count - 1 - fitted)
+        return float(stdtrit(waves, (1 + confidence) / 2) * np.sqrt(variance))
+
+    return max(of_first(squares.size), of_first(few))
 
 
 @lru_cache(maxsize=512)

@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from joulebench.records import RecordError, read_parquet
+from joulebench.files import REMEDY, RecordError, require_file
+from joulebench.records import PARQUET_ERRORS, read_parquet
 
 KEY = pl.UInt32
 
@@ -26,13 +27,15 @@ def read_keyed(files: Mapping[int, Path], schema: pl.Schema, columns: Sequence[s
     if not keys:
         return pl.DataFrame(schema={"key": KEY, **{name: schema[name] for name in columns}})
     paths = [files[key] for key in keys]
+    for path in paths:
+        require_file(path)
     try:
         scanned = pl.scan_parquet(paths, schema=schema, extra_columns="ignore", include_file_paths="file", glob=False)
         frame = scanned.select("file", *columns).collect()
         runs = frame["file"].rle().struct.unnest()
         key = runs["value"].replace_strict([str(path) for path in paths], keys, return_dtype=KEY)
         frame = frame.drop("file").insert_column(0, pl.Series("key", np.repeat(key.to_numpy(), runs["len"].to_numpy())))
-    except (pl.exceptions.PolarsError, OSError):
+    except PARQUET_ERRORS:
         # One by one: slower, but it names the file, and casts what another writer typed otherwise.
         frame = pl.concat(
             read_parquet(path, schema).select(pl.lit(key, KEY).alias("key"), *columns)
@@ -46,10 +49,7 @@ def check_order(frame: pl.DataFrame, column: str, files: Mapping[int, Path]) -> 
     time, same = pl.col(column), pl.col("key") == pl.col("key").shift()
     bad = frame.lazy().filter((same & (time < time.shift())) | time.is_null()).select("key").head(1).collect()
     if bad.height:
-        raise RecordError(
-            f"{files[bad.item()]}: {column} is null or goes back, expected rising times; "
-            "delete the run's folder and run again, or restore it from where it was published"
-        )
+        raise RecordError(f"{files[bad.item()]}: {column} is null or goes back, expected rising times; {REMEDY}")
 
 
 def by_key(frame: pl.DataFrame, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, NDArray[np.float64]]]]:

@@ -129,7 +129,8 @@ def _reached(value: Floats, weight: Floats | None) -> Floats:
     """The values whose cumulative weight reaches each quantile's share; in rising order where they have weights."""
     found: Floats
     if weight is None:
-        found = np.sort(value)[-(-_Q * value.size // 100) - 1]
+        ranks = -(-_Q * value.size // 100) - 1
+        found = np.partition(value, ranks)[ranks]
     else:
         cumulative = np.cumsum(weight)
         found = value[np.searchsorted(100 * cumulative, _Q * cumulative[-1])]

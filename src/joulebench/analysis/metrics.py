@@ -17,7 +17,7 @@ import polars as pl
 
 from joulebench.analysis import latency, lengths, windows
 from joulebench.analysis.conditions import drifts
-from joulebench.analysis.energy import Headline
+from joulebench.analysis.energy import Drawn, headline, host
 from joulebench.analysis.keyed import KEY, whole_sum
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.uncertainty import Figure, adjusted_energy, ratios
@@ -63,11 +63,13 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
     served = windows.inside(windows.with_durations(iterations.lazy()), found.lazy()).collect()
     blocks = windows.blocks(served.lazy()).collect()
     blocks = blocks.with_columns(total_tokens=pl.col("output_tokens") + pl.col("prompt_tokens"))
-    sums = blocks.group_by("key").agg(whole_sum(name) for name in ("finished", "running_s", "duration_s"))
+    summed = ("output_tokens", "finished", "running_s", "duration_s")
+    sums = blocks.group_by("key").agg(whole_sum(name) for name in summed)
     opened = served.group_by("key", maintain_order=True).agg(whole_sum("first_tokens").cast(pl.Int64))
     table, drawn = _with_energy(found, blocks, recorded.energy)
     sample = lengths.sample_lengths(requests.lazy(), sizes.lazy()).collect()
     mix = pl.col("sample_prompt_tokens") / pl.col("sample_output_tokens")
+    mixes = sample.select("key", prompt_per_output=mix).join(found.select("key", "filled"), on="key")
     parts = [
         sums,
         opened,
@@ -78,7 +80,7 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
         lengths.are_given(requests.lazy()).collect(),
         sample,
         ratios(drawn, _TEXT_RATIOS),
-        adjusted_energy(drawn, sample.select("key", prompt_per_output=mix)),
+        adjusted_energy(drawn, mixes),
         drifts(drawn, "output_tokens"),
     ]
     for part in parts:
@@ -88,11 +90,12 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
             *_estimated(),
             queue_energy_per_output_token_j=_ratio("queue_energy_j", "queue_output_tokens"),
             mean_batch_size=_ratio("running_s", "duration_s"),
-            ttft_share=pl.min_horizontal(1.0, _ratio("ttft_told", "first_tokens")),
+            ttft_share=_ratio("ttft_told", "first_tokens").clip(upper_bound=1.0),
             window_responses=pl.col("finished"),
+            turnovers=_ratio("finished", "filled"),
             window=pl.when(pl.col("start_s").is_not_null()).then(pl.lit("stationary")),
         )
-    ).drop("finished", "first_tokens", "ttft_told")
+    ).drop("output_tokens", "finished", "filled", "first_tokens", "ttft_told")
 
 
 def _estimated() -> list[pl.Expr]:
@@ -112,8 +115,10 @@ def _estimated() -> list[pl.Expr]:
 
 def _per_response(table: pl.DataFrame) -> pl.DataFrame:
     """`table` with the figures per token times the length of a response, and `missing` where that is not known."""
-    length = pl.when("given").then("sample_output_tokens").otherwise("mean_output_tokens")
-    table = table.with_columns(response_output_tokens=length)
+    table = table.with_columns(
+        pl.when("given").then(f"sample_{kind}_tokens").otherwise(f"mean_{kind}_tokens").alias(f"response_{kind}_tokens")
+        for kind in ("prompt", "output")
+    )
     unknown = pl.col("given") & pl.col("response_output_tokens").is_null() & pl.col("start_s").is_not_null()
     why = pl.when(unknown).then(pl.lit(_NO_LENGTH))
     length = pl.col("response_output_tokens")
@@ -126,6 +131,7 @@ def _per_response(table: pl.DataFrame) -> pl.DataFrame:
         *each,
         *((pl.col(f"output_tokens{bound}_per_s") / length).alias(f"responses{bound}_per_s") for bound in BOUNDS),
         queue_energy_per_response_j=pl.col("queue_energy_per_output_token_j") * length,
+        host_energy_per_response_j=_ratio("host_energy_j", "output_tokens") * length,
         missing=pl.concat_str("missing", why, separator="; ", ignore_nulls=True).replace("", None),
     ).drop("given")
 
@@ -150,6 +156,7 @@ def diffusion(recorded: Recorded, keys: pl.DataFrame) -> pl.DataFrame:
         *(pl.col(f"plain_energy_per_response{bound}_j").alias(f"energy_per_response{bound}_j") for bound in BOUNDS),
         estimate=pl.when(pl.col("plain_energy_per_response_j").is_not_null()).then(pl.lit(PLAIN_ESTIMATE)),
         mean_batch_size=_ratio("outputs", "batches"),
+        host_energy_per_response_j=_ratio("host_energy_j", "outputs"),
         window_responses=pl.col("outputs"),
         window=pl.when(pl.col("start_s").is_not_null()).then(pl.lit("batches")),
     ).drop("outputs", "batches")
@@ -157,7 +164,7 @@ def diffusion(recorded: Recorded, keys: pl.DataFrame) -> pl.DataFrame:
 
 def _with_energy(found: pl.DataFrame, blocks: pl.DataFrame, energy: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """`found` (the windows) with what was drawn over them; and `blocks` with their own energy_j and duration_s."""
-    meters = Headline(energy)
+    meters, beside = Drawn(headline(energy)), Drawn(host(energy))
     columns = found.columns
     if "queue_start_s" not in columns:
         found = found.with_columns(queue_start_s=pl.lit(None, pl.Float64))
@@ -168,8 +175,12 @@ def _with_energy(found: pl.DataFrame, blocks: pl.DataFrame, energy: pl.DataFrame
         counter_start_j=start_j,
         energy_j=end_j - start_j,
         queue_energy_j=end_j - meters.energy_j(found, "queue_start_s"),
+        host_energy_j=beside.energy_j(found, "end_s") - beside.energy_j(found, "start_s"),
         integrated_j=integrated_j,
-    ).join(meters.points(), on="key", how="left", maintain_order="left")
+    )
+    hosts = beside.points().select("key", host_energy_source="energy_source")
+    for part in (meters.points(), meters.update_gaps_s(found), hosts):
+        table = table.join(part, on="key", how="left", maintain_order="left")
     cut = blocks.with_columns(counter_j=meters.energy_j(blocks, "end_s")).join(
         table.select("key", "start_s", "counter_start_j"), on="key", how="left", maintain_order="left"
     )

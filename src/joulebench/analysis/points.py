@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from joulebench import tables
-from joulebench.analysis import conditions, idle, metrics
+from joulebench.analysis import agreement, belonging, conditions, idle, metrics
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import USABLE, judged
@@ -17,7 +17,7 @@ from joulebench.names import TEXT_TASKS
 from joulebench.records import Machine, Point, Run, point_folder, read_run
 from joulebench.spec import RunSpec
 
-RUNS_AT_ONCE = 10
+RUNS_AT_ONCE = 6
 GROUPS_AT_ONCE = 2
 """Bound the memory: the records of so many runs, and groups of them, are held at a time."""
 
@@ -40,7 +40,8 @@ def points(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
 
     A run is left out when its records were measured under another spec than the config's. Rows are sorted by task,
     model, variant, repeat and point, whatever the order of `wanted`. A point that failed has null figures.
-    Raises RecordError, which names the file, where one is missing or damaged.
+    Raises RecordError, which names the file, where one is missing or damaged, or does not belong with the others
+    (analysis.belonging, analysis.agreement).
     """
     ordered = sorted(
         wanted,
@@ -55,10 +56,9 @@ def points(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
         else:
             left_out.append({"task": one.spec.task, "run": one.spec.run, "reason": _other_spec(run, one)})
     parts = [pl.DataFrame(schema={**tables.POINTS, **_FACTS, **_COMPUTED})]
-    known = [_facts(taken[first : first + RUNS_AT_ONCE]) for first in range(0, len(taken), RUNS_AT_ONCE)]
+    groups = [taken[first : first + RUNS_AT_ONCE] for first in range(0, len(taken), RUNS_AT_ONCE)]
     with ThreadPoolExecutor(GROUPS_AT_ONCE) as pool:
-        for facts, figures in zip(known, pool.map(_figures, known), strict=True):
-            parts.append(facts.join(figures, on="key", how="left", maintain_order="left"))
+        parts += pool.map(_rows, groups)
     table = pl.concat(parts, how="diagonal_relaxed")
     return _finished(table), pl.DataFrame(left_out, schema=tables.LEFT_OUT)
 
@@ -69,6 +69,14 @@ def _other_spec(run: Run, one: WantedRun) -> str:
         f"{one.spec.hash[:12]}; measure it again (snakemake --cores all --force {one.folder / 'run.json'}), "
         "or set the config back to what was measured"
     )
+
+
+def _rows(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
+    """What is known of each point of a group of runs, and its figures."""
+    for one, run in taken:
+        belonging.require(one.folder, run)
+    facts = _facts(taken)
+    return facts.join(_figures(facts), on="key", how="left", maintain_order="left")
 
 
 def _facts(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
@@ -108,7 +116,13 @@ _FACTS = pl.Schema(
         "on_gpu": pl.Boolean(),
         "run": pl.String(),
         "sampled": pl.Int64(),
+        "older": pl.Boolean(),
         "folder": pl.String(),
+        "point": pl.Int64(),
+        "duration_s": pl.Float64(),
+        "lengths_given": pl.Boolean(),
+        "warmup_batches": pl.Int64(),
+        "sources": pl.List(pl.Struct({"device": pl.String(), "told": pl.String()})),
     }
 )
 _COMPUTED = {"key": KEY(), "gpus": pl.UInt32(), "missing": pl.String(), "rest_w": pl.Float64()}
@@ -142,7 +156,13 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "on_gpu": spec.device == "cuda",
         "run": str(one.folder),
         "sampled": spec.sample.requests,
+        "older": run.points_sha256 is None,
         "folder": str(one.folder / "points" / point_folder(point.point, point.max_batch_size)),
+        "point": point.point,
+        "duration_s": point.duration_s,
+        "lengths_given": spec.output_length is not None and spec.output_length.kind != "natural",
+        "warmup_batches": spec.sweep.warmup_batches,
+        "sources": [{"device": one, "told": source} for one, source in run.machine.energy_sources.items()],
     }
 
 
@@ -153,11 +173,13 @@ def _figures(facts: pl.DataFrame) -> pl.DataFrame:
     parts = [pl.DataFrame(schema={"key": KEY})]
     if text.height:
         recorded = Recorded.read(_folders(text), text=True)
+        agreement.require_text(recorded, text.select(agreement.KNOWN))
         figures = metrics.text(recorded, text.select(metrics.SIZES.names()))
         preempted = conditions.of_iterations(recorded.iterations, _windows(figures))
         parts.append(_with_conditions(figures, recorded).join(preempted, on="key", how="left", maintain_order="left"))
     if diffusion.height:
         recorded = Recorded.read(_folders(diffusion), text=False)
+        agreement.require_diffusion(recorded, diffusion.select(agreement.KNOWN))
         parts.append(_with_conditions(metrics.diffusion(recorded, diffusion.select("key")), recorded))
     return pl.concat(parts, how="diagonal_relaxed")
 
@@ -167,8 +189,10 @@ def _windows(figures: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_conditions(figures: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
+    windows = _windows(figures)
     found = (
-        conditions.of_energy(recorded.energy, _windows(figures)),
+        conditions.of_energy(recorded.energy, windows),
+        conditions.of_processors(recorded.energy, windows),
         conditions.of_requests(recorded.requests),
         idle.before_points(recorded.energy),
     )
@@ -187,7 +211,8 @@ def _finished(table: pl.DataFrame) -> pl.DataFrame:
     drawing = pl.when(pl.col("on_gpu")).then(gpus).otherwise(1)
     reason = pl.concat_str("reason", "missing", separator="; ", ignore_nulls=True).replace("", None)
     tdp_estimate_j = pl.col("tdp_w") * drawing / pl.col("responses_per_s")
-    rest_w = pl.coalesce("told_idle_power_w", pl.col("rest_w").first().over("run"))
+    before_w = pl.when("older").then(pl.col("rest_w").first().over("run"))
+    rest_w = pl.coalesce("told_idle_power_w", before_w)
     above_idle = 1 - rest_w / pl.col("power_w")
     gross = ("energy_per_response_j", "energy_per_output_token_j")
     net = ((pl.col(name) * above_idle).alias(f"net_{name}") for name in gross)

@@ -10,6 +10,8 @@ from joulebench.analysis.keyed import check_order, read_keyed
 from joulebench.records import BATCHES, ENERGY, ITERATIONS, REQUESTS
 
 _ITERATION = (
+    "point",
+    "iteration",
     "end_s",
     "running",
     "waiting",
@@ -19,8 +21,9 @@ _ITERATION = (
     "finished",
     "preempted",
 )
-_BATCH = ("start_s", "end_s", "outputs", "warmup")
+_BATCH = ("point", "iteration", "start_s", "end_s", "outputs", "denoising_steps", "warmup")
 _REQUEST = (
+    "point",
     "request",
     "prompt_tokens",
     "output_tokens",
@@ -67,7 +70,7 @@ def read_energy(files: Mapping[int, Path]) -> pl.DataFrame:
     Raises RecordError, which names the file, where one is missing or damaged, or the times of a device go back.
     """
     polls = read_keyed(files, ENERGY, _POLL)
-    for device in polls["device"].unique().sort():
+    for device in polls["device"].drop_nulls().unique().sort():
         check_order(polls.filter(pl.col("device") == device), "time_s", files)
     return polls
 

@@ -40,12 +40,14 @@ class Stopping:
         output_tokens: ArrayLike,
         prompt_tokens: ArrayLike | None = None,
         prompt_per_output: float | None = None,
+        turnovers: ArrayLike | None = None,
     ) -> bool:
         """Whether the blocks of the stationary window so far are enough; may be asked as often as wanted.
 
         One value a block, in the order of time: its seconds, J, output tokens and prompt tokens. With the prompts and
-        their ratio to the outputs in the sample, it is the adjusted energy that has to be known. Diffusion has one
-        block a batch, with its outputs as the amounts.
+        their ratio to the outputs in the sample, it is the adjusted energy that has to be known; `turnovers`, the
+        block's finished requests over those that fill the batch, then make its interval what the point's will be.
+        Diffusion has one block a batch, with its outputs as the amounts.
         """
         seconds = np.asarray(block_s, dtype=float)
         energy, outputs = np.asarray(energy_j, dtype=float), np.asarray(output_tokens, dtype=float)
@@ -55,13 +57,19 @@ class Stopping:
         if count < FEWEST_BLOCKS and passed < FEWEST_SECONDS:
             return False
         prompts = None if prompt_tokens is None else np.asarray(prompt_tokens, dtype=float)
+        turned = np.full(count, np.inf) if turnovers is None else np.cumsum(np.asarray(turnovers, dtype=float))
 
         def narrow(blocks: int) -> bool:
             if prompts is None or prompt_per_output is None:
                 known = intervals.ratio(energy[:blocks], outputs[:blocks], self.confidence)
             else:
                 known = intervals.adjusted(
-                    energy[:blocks], outputs[:blocks], prompts[:blocks], prompt_per_output, self.confidence
+                    energy[:blocks],
+                    outputs[:blocks],
+                    prompts[:blocks],
+                    prompt_per_output,
+                    self.confidence,
+                    float(turned[blocks - 1]),
                 ).per_output_token
             return known.half_width <= self.half_width * known.value
 

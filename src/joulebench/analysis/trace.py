@@ -19,10 +19,11 @@ from joulebench import tables
 from joulebench.analysis.energy import energy_at, headline, updates
 from joulebench.analysis.keyed import KEY, read_keyed
 from joulebench.analysis.points import WantedRun
+from joulebench.analysis.recorded import read_energy
 from joulebench.analysis.verdicts import USABLE
 from joulebench.analysis.windows import batch_windows, text_windows, with_durations
 from joulebench.names import TASKS, TEXT_TASKS
-from joulebench.records import BATCHES, ENERGY, ITERATIONS, RecordError, point_folder, read_run
+from joulebench.records import BATCHES, ITERATIONS, RecordError, point_folder, read_run
 
 MOST_ROWS = 2000
 """Of a device. Where a point has more updates, each stretch is of 2, 3, 4, ... whole ones."""
@@ -51,7 +52,7 @@ def trace(leaderboard: pl.DataFrame, wanted: Sequence[WantedRun]) -> pl.DataFram
     if row is None:
         return pl.DataFrame(schema=tables.TRACE)
     folder = _folder(row, wanted)
-    polls = headline(read_keyed({0: folder / "energy.parquet"}, ENERGY, ("device", "source", "time_s", "energy_j")))
+    polls = headline(read_energy({0: folder / "energy.parquet"}))
     windows, load = _text(folder, row["max_batch_size"]) if row["task"] in TEXT_TASKS else _diffusion(folder)
     of_point = {name: row[name] for name in ("task", "model", "variant", "hardware", "max_batch_size", "tdp_w")}
     parts = [pl.DataFrame(schema=tables.TRACE)]

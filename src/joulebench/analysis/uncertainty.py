@@ -34,15 +34,18 @@ def ratios(blocks: pl.DataFrame, wanted: Mapping[Figure, tuple[str, str]]) -> pl
 def adjusted_energy(blocks: pl.DataFrame, mixes: pl.DataFrame) -> pl.DataFrame:
     """The figures of ADJUSTED: J per output token at the sample's own mix, per prompt token, per decoded token.
 
-    `blocks`: key, energy_j, output_tokens, prompt_tokens, as in `ratios`; `mixes`: key, prompt_per_output (the
-    sample's prompt tokens over its output tokens). One row a key that has a mix; null where intervals.adjusted
-    knows none.
+    `blocks`: key, energy_j, output_tokens, prompt_tokens, finished, as in `ratios`; `mixes`: key, prompt_per_output
+    (the sample's prompt tokens over its output tokens), filled (the requests that fill the batch). One row a key that
+    has a mix; null where intervals.adjusted knows none.
     """
-    known = dict(mixes.drop_nulls().select("key", "prompt_per_output").iter_rows())
+    rows = mixes.drop_nulls().select("key", "prompt_per_output", "filled").iter_rows()
+    known = {key: (mix, filled) for key, mix, filled in rows}
     of_known = blocks.filter(pl.col("key").is_in(list(known)))
     found = []
-    for key, of in by_key(of_known, ["energy_j", "output_tokens", "prompt_tokens"]):
-        one = adjusted(of["energy_j"], of["output_tokens"], of["prompt_tokens"], known[key])
+    for key, of in by_key(of_known, ["energy_j", "output_tokens", "prompt_tokens", "finished"]):
+        mix, filled = known[key]
+        turnovers = float(of["finished"].sum()) / filled
+        one = adjusted(of["energy_j"], of["output_tokens"], of["prompt_tokens"], mix, turnovers=turnovers)
         found.append((key, [one.per_output_token, one.prompt_token, one.output_token]))
     return _table(found, ADJUSTED)
 

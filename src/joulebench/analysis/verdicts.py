@@ -10,11 +10,16 @@ USABLE = ("measured", "overloaded")
 
 VALID = "valid"
 FLAGGED = pl.col("verdict").str.starts_with("flagged: ")
+NO_ENERGY = "no energy: nothing measures it"
+"""The verdict where no device has a source of energy; the latencies are as good as a valid point's."""
 
 
 def trusted(publish_flagged: bool) -> pl.Expr:
-    """Whether a point's figures may be shown as results: valid ones, with `publish_flagged` flagged ones too."""
-    return (pl.col("verdict") == VALID) | (FLAGGED & publish_flagged)
+    """Whether a point's figures may be shown as results: valid ones, with `publish_flagged` flagged ones too.
+
+    Where nothing measures energy, the latencies are what there is to show.
+    """
+    return pl.col("verdict").is_in([VALID, NO_ENERGY]) | (FLAGGED & publish_flagged)
 
 
 def fired(points: pl.DataFrame) -> pl.DataFrame:
@@ -31,7 +36,8 @@ def judged(points: pl.DataFrame) -> pl.DataFrame:
     """`points` (tables.POINTS) with `verdict` and `unchecked`.
 
     verdict: `valid`; or `invalid: ` and `flagged: ` with what fired, what was found and the limit. A point without
-    figures is invalid for its reason. unchecked: the checks that could not be made, their facts not being recorded.
+    figures is invalid for its reason, and so is one without energy though a device of it has a source. Where none has,
+    it is NO_ENERGY, unless a check fires. unchecked: the checks that could not be made, their facts not being recorded.
     """
     rows = points.with_row_index("row")
     said: dict[tuple[int, str], list[str]] = {}
@@ -39,14 +45,17 @@ def judged(points: pl.DataFrame) -> pl.DataFrame:
         for row, severity, found, limit in _hits(rows, place).select("row", "severity", "found", "limit").iter_rows():
             said.setdefault((row, severity), []).append(check.said(found, limit))
     verdicts = []
-    for row, status, reason, responses_per_s in rows.select("row", "status", "reason", "responses_per_s").iter_rows():
+    facts = ("status", "reason", "responses_per_s", "energy_per_response_j", "energy_source")
+    for row, status, reason, responses_per_s, energy_j, source in rows.select("row", *facts).iter_rows():
         if status not in USABLE:
             verdicts.append(f"invalid: {status}: {reason or 'no reason was recorded'}")
         elif responses_per_s is None:
             verdicts.append(f"invalid: {reason or 'no figures'}")
         else:
+            if energy_j is None and source is not None:
+                said.setdefault((row, "invalid"), []).insert(0, reason or "no energy per response")
             parts = (f"{how}: {'; '.join(said[row, how])}" for how in ("invalid", "flagged") if (row, how) in said)
-            verdicts.append("; ".join(parts) or VALID)
+            verdicts.append("; ".join(parts) or (NO_ENERGY if energy_j is None else VALID))
     unknown = [pl.when(_HAS_FIGURES & check.where & check.value.is_null()).then(pl.lit(check.name)) for check in CHECKS]
     return points.with_columns(
         verdict=pl.Series(verdicts, dtype=pl.String),

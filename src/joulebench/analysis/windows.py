@@ -25,7 +25,8 @@ def text_windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
 
     `iterations`: key, end_s, running, waiting, finished, in the order of time. `sizes`: key, max_batch_size.
     One row a key of `sizes`: key, queue_start_s, start_s (stationary), end_s (of both), where a window is empty
-    its start null; and `no_window`, why there is no stationary window, null where there is one.
+    its start null; `no_window`, why there is no stationary window, null where there is one; and `filled`, how many
+    requests fill the batch.
     """
     end, filled = pl.col("end_s"), pl.min_horizontal(pl.col("max_batch_size").first(), pl.col("running").max())
     found = (
@@ -67,6 +68,7 @@ def text_windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
             "start_s",
             end_s=pl.when(pl.col("queue_start_s").is_not_null()).then(pl.col("waited_s")),
             no_window=pl.when(pl.col("start_s").is_null()).then(pl.format("no stationary window: {}", why)),
+            filled="filled",
         )
     )
 

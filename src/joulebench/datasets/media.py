@@ -79,7 +79,7 @@ def picture(content: bytes) -> bytes:
 
     too_large = UnusableError(f"image over {MOST_PIXELS // 10**6} million pixels")
     try:
-        with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+        with warnings.catch_warnings(action="ignore"):  # of its size, which is checked here, and of damaged EXIF
             image = Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP"))
         with image:
             if image.width * image.height > MOST_PIXELS:

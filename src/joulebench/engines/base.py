@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -88,6 +88,10 @@ class TextEngine(Protocol):
 
 class DiffusionEngine(Protocol):
     """Turns a batch of prompts into as many outputs."""
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What every call of the pipeline is given beside its requests: plain values, its own guidance among them."""
 
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
         """Turn rows of the task's requests into what `generate` takes."""

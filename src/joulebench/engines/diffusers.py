@@ -125,6 +125,11 @@ class DiffusersEngine:
         steps = getattr(self._pipeline, "num_timesteps", None)  # TextToVideoSD and I2VGenXL have none
         return int(len(self._pipeline.scheduler.timesteps) if steps is None else steps)
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """See engines.base.DiffusionEngine."""
+        return dict(self._same)
+
     def close(self) -> None:
         """See engines.base.DiffusionEngine."""
         self._pipeline = None
@@ -180,7 +185,7 @@ def same_arguments(spec: RunSpec, kind: str, takes: dict[str, inspect.Parameter]
             )
     if wanted.arguments.get("output_type") == "latent":
         raise UserError(f"{where}.arguments.output_type: latents are no response; expected pil, np or pt")
-    if wanted.guidance_scale and "guidance_scale" not in takes:
+    if wanted.guidance_scale and "guidance_scale" not in takes:  # 0 says of any pipeline that it has none
         others = ", ".join(name for name in own if "guidance" in name) or "nothing"
         raise UserError(f"{where}.guidance_scale: {kind} takes none; leave it out (of its own it has {others})")
     asked = {
@@ -191,8 +196,10 @@ def same_arguments(spec: RunSpec, kind: str, takes: dict[str, inspect.Parameter]
         "guidance_scale": wanted.guidance_scale,
     }
     same = {name: value for name, value in asked.items() if name in takes} | wanted.arguments
+    if wanted.guidance_scale is None and "guidance_scale" in takes:
+        same["guidance_scale"] = takes["guidance_scale"].default
     for name, parameter in takes.items():
-        if parameter.default is parameter.empty and name not in same and not _given(spec.task, name):
+        if same.get(name, parameter.default) is parameter.empty and not _given(spec.task, name):
             raise UserError(f"{cell}: {kind} needs {name}, which {spec.task} does not give; {elsewhere}")
     return same
 

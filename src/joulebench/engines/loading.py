@@ -4,13 +4,17 @@ Drawn weights are on no disk: drawing eight billion of them on a GPU takes less 
 """
 
 import importlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from joulebench import chat
 from joulebench.errors import UserError
 from joulebench.spec import RunSpec
+
+WEIGHTS = re.compile(r"(?:model|diffusion_pytorch_model)(?:\.(fp16|bf16))?(?:-\d+-of-\d+)?\.safetensors")
 
 
 def language_model(kind: Any, spec: RunSpec, folder: Path) -> Any:
@@ -21,10 +25,48 @@ def language_model(kind: Any, spec: RunSpec, folder: Path) -> Any:
     files: dict[str, Any] = {"local_files_only": True, "trust_remote_code": spec.trust_remote_code}
     how = {"dtype": getattr(torch, spec.dtype), "attn_implementation": "sdpa"}
     if spec.weights == "checkpoint":
-        return kind.from_pretrained(folder, use_safetensors=True, **how, **files).to(spec.device)
+        files |= {"use_safetensors": True, "variant": variant(folder)}
+        with explained(spec, folder):
+            made = kind.from_pretrained(folder, **how, **files)
+        return made.to(spec.device)
     settings = AutoConfig.from_pretrained(folder, **files)
     with _drawing(spec):
         return kind.from_config(settings, **how).eval()
+
+
+@contextmanager
+def explained(spec: RunSpec, folder: Path) -> Iterator[None]:
+    """Turn what a library says of a checkpoint's files into one line. Memory that is not enough is let through."""
+    try:
+        yield
+    except (OSError, ValueError, ImportError, LookupError, TypeError, AttributeError) as error:
+        cause = " ".join(str(error).split())[:300] or type(error).__name__
+        raise UserError(
+            f"models.{spec.model}: {folder} cannot be loaded ({cause}); take another checkpoint or engine"
+        ) from error
+
+
+def processor(spec: RunSpec, folder: Path) -> Any:
+    """What turns pictures and words into a model's inputs; its chat template is the tokenizer's where it has none."""
+    from transformers import AutoProcessor
+
+    with explained(spec, folder):
+        made = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=spec.trust_remote_code)
+    if not hasattr(made, "image_processor"):
+        raise UserError(f"models.{spec.model}: {folder} has no processor of images, which {spec.task} needs")
+    if made.chat_template is None:
+        made.chat_template = made.tokenizer.chat_template
+    chat.check_image(made)
+    return made
+
+
+def variant(folder: Path) -> str | None:
+    """The precision that weights are named after (model.fp16.safetensors), where some part has no others."""
+    named: dict[Path, set[str]] = {}
+    for path in folder.rglob("*.safetensors"):
+        if found := WEIGHTS.fullmatch(path.name):
+            named.setdefault(path.parent, set()).add(found[1] or "")
+    return max((one for found in named.values() if "" not in found for one in found), default=None)
 
 
 def pipeline(spec: RunSpec, folder: Path) -> Any:
@@ -37,14 +79,16 @@ def pipeline(spec: RunSpec, folder: Path) -> Any:
     index = diffusers.DiffusionPipeline.load_config(folder, local_files_only=True)
     left_out = {name: None for name, part in index.items() if part == [None, None]}  # as SD3's T5 may be
     if spec.weights == "checkpoint":
-        return diffusers.DiffusionPipeline.from_pretrained(
-            folder,
-            **left_out,
-            dtype=getattr(torch, spec.dtype),
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=spec.trust_remote_code,
-        )
+        with explained(spec, folder):
+            return diffusers.DiffusionPipeline.from_pretrained(
+                folder,
+                **left_out,
+                dtype=getattr(torch, spec.dtype),
+                use_safetensors=True,
+                variant=variant(folder),
+                local_files_only=True,
+                trust_remote_code=spec.trust_remote_code,
+            )
     parts: dict[str, Any] = dict(left_out)
     for name, part in sorted(index.items()):
         if name not in left_out and not name.startswith("_"):

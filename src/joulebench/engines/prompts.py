@@ -2,16 +2,39 @@
 
 from typing import Any
 
+from joulebench import chat
 from joulebench.config import OutputLength
 from joulebench.errors import UserError
 
 
 def encoded(tokenizer: Any, prompt: str, as_chat: bool) -> list[int]:
-    """The prompt's token ids: one user turn of the tokenizer's chat template where it has one, or the text as it is."""
+    """The prompt's token ids: one user turn of the tokenizer's chat template where it has one, or the text as it is.
+
+    An end of sequence that the tokenizer would add is left out: what follows it is another text. Raises UserError where
+    the template refuses a lone user turn.
+    """
     if not as_chat or tokenizer.chat_template is None:
-        return list(tokenizer(prompt).input_ids)
-    message = [{"role": "user", "content": prompt}]
-    return list(tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=True)["input_ids"])
+        ids = list(tokenizer(prompt).input_ids)
+        return ids[:-1] if adds_end(tokenizer) else ids
+    return list(chat.rendered(tokenizer, chat.form(tokenizer)(prompt), return_dict=True)["input_ids"])
+
+
+def adds_end(tokenizer: Any) -> bool:
+    """Whether the tokenizer puts its end of sequence behind every text (`add_eos_token`), which ends no prompt."""
+    end = tokenizer.eos_token_id
+    return end is not None and tokenizer("a").input_ids[-1:] == [end]
+
+
+def end_tokens(tokenizer: Any, *configurations: Any) -> frozenset[int]:
+    """The tokens that end an answer: all that a checkpoint's tokenizer and any of its configurations name.
+
+    They often disagree: a fine-tuned model's tokenizer names the end of a turn, its configuration still the end of a
+    text. A configuration that is None, or names none, adds none.
+    """
+    told = [getattr(one, "eos_token_id", None) for one in (tokenizer, *configurations)]
+    told.append(getattr(tokenizer, "eot_token_id", None))
+    lists = [one if isinstance(one, list | tuple) else [one] for one in told]
+    return frozenset(int(id_) for ids in lists for id_ in ids if id_ is not None)
 
 
 def output_tokens(length: OutputLength, reference: str | None, tokenizer: Any) -> int:

@@ -11,9 +11,10 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
+from joulebench.chat import load_tokenizer
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.loading import language_model
-from joulebench.engines.prompts import encoded, ends_in, output_tokens
+from joulebench.engines.prompts import encoded, end_tokens, ends_in, output_tokens
 from joulebench.errors import UserError
 from joulebench.spec import RunSpec
 
@@ -42,7 +43,7 @@ class TransformersEngine:
     def __init__(self, spec: RunSpec, folder: Path) -> None:
         import torch
         import transformers
-        from transformers import AutoModelForCausalLM, AutoTokenizer, ContinuousBatchingConfig, GenerationConfig
+        from transformers import AutoModelForCausalLM, ContinuousBatchingConfig, GenerationConfig
 
         if not transformers.__version__.startswith(f"{TRIED}."):
             raise UserError(
@@ -53,14 +54,14 @@ class TransformersEngine:
         settings = Settings.model_validate(spec.engine_settings)
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
-        trust = spec.trust_remote_code
         self._torch = torch
         self._length = spec.output_length
         self._as_chat = spec.prompt_form == "chat"
         self._stop = spec.stop
-        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
+        self._tokenizer = load_tokenizer(folder, spec.trust_remote_code)
         self._model = language_model(AutoModelForCausalLM, spec, folder)
-        self._ends = self._model.generation_config.eos_token_id
+        own = self._model.config
+        self._ends = end_tokens(self._tokenizer, self._model.generation_config, own, own.get_text_config())
         generation = GenerationConfig(do_sample=False, eos_token_id=-1)
         self._manager = self._model.init_continuous_batching(
             generation,
@@ -107,7 +108,7 @@ class TransformersEngine:
             prepared.prompt,
             request_id=str(request),
             max_new_tokens=prepared.max_output_tokens,
-            eos_token_id=-1 if prepared.ignore_end else self._ends,
+            eos_token_id=-1 if prepared.ignore_end else list(self._ends),
         )
 
     def step(self) -> Step:

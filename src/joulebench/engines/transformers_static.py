@@ -15,10 +15,12 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
+from joulebench import chat
 from joulebench.engines.base import Prepared, Step, Times
-from joulebench.engines.loading import language_model
+from joulebench.engines.collating import along, collated
+from joulebench.engines.loading import language_model, processor
 from joulebench.engines.pictures import picture
-from joulebench.engines.prompts import encoded, ends_in, output_tokens
+from joulebench.engines.prompts import adds_end, encoded, end_tokens, ends_in, output_tokens
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
 from joulebench.spec import RunSpec
@@ -81,8 +83,6 @@ class TransformersStaticEngine:
         from transformers import (
             AutoModelForCausalLM,
             AutoModelForImageTextToText,
-            AutoProcessor,
-            AutoTokenizer,
             GenerationConfig,
         )
         from transformers.utils import logging
@@ -90,17 +90,19 @@ class TransformersStaticEngine:
         logging.disable_progress_bar()
         self._torch, self._device = torch, spec.device
         self._length, self._as_chat, self._stop = spec.output_length, spec.prompt_form == "chat", spec.stop
-        files: dict[str, Any] = {"local_files_only": True, "trust_remote_code": spec.trust_remote_code}
         sees = spec.task in IMAGE_TASKS
-        self._processor = AutoProcessor.from_pretrained(folder, **files) if sees else None
+        self._processor = processor(spec, folder) if sees else None
         self._tokenizer = (
-            self._processor.tokenizer if self._processor else AutoTokenizer.from_pretrained(folder, **files)
+            self._processor.tokenizer if self._processor else chat.load_tokenizer(folder, spec.trust_remote_code)
         )
+        self._adds_end = adds_end(self._tokenizer)
         kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
         self._model = language_model(kind, spec, folder)
-        ends = self._model.generation_config.eos_token_id
-        self._ends = frozenset(ends if isinstance(ends, list) else [ends])
-        self._padding = next(id_ for id_ in (self._tokenizer.pad_token_id, *self._ends, 0) if id_ is not None)
+        own = self._model.config
+        self._ends = end_tokens(self._tokenizer, self._model.generation_config, own, own.get_text_config())
+        known = self._model.get_input_embeddings().weight.shape[0]  # a tokenizer may name a token beyond them
+        pads = (self._tokenizer.pad_token_id, *sorted(self._ends), 0)
+        self._padding = next(id_ for id_ in pads if id_ is not None and id_ < known)
         # Not the model's own: its sampling and penalties are no greedy decoding, and `Batch` ends the answers.
         self._model.generation_config = GenerationConfig(do_sample=False, pad_token_id=self._padding)
         threads = Settings.model_validate(spec.engine_settings).threads or torch.get_num_threads()
@@ -138,16 +140,12 @@ class TransformersStaticEngine:
         if self._processor is None:
             ids = self._torch.tensor([encoded(self._tokenizer, prompt, self._as_chat)])
             return {"input_ids": ids, "attention_mask": self._torch.ones_like(ids)}
-        content = [{"type": "image", "image": picture(request, image)}, {"type": "text", "text": prompt}]
-        return dict(
-            self._processor.apply_chat_template(
-                [{"role": "user", "content": content}],
-                add_generation_prompt=True,
-                tokenize=True,
-                return_dict=True,
-                return_tensors="pt",
-            )
-        )
+        content = chat.with_image(prompt, picture(request, image))
+        inputs = dict(chat.rendered(self._processor, content, tokenize=True, return_dict=True, return_tensors="pt"))
+        ids = inputs["input_ids"]
+        if self._adds_end and ids[0, -1] == self._tokenizer.eos_token_id:
+            inputs = {name: part[:, :-1] if along(part, ids) else part for name, part in inputs.items()}
+        return inputs
 
     def submit(self, request: int, prepared: Prepared) -> None:
         """See engines.base.TextEngine."""
@@ -218,20 +216,12 @@ class TransformersStaticEngine:
             self._tokens.put([])
 
     def _collated(self, prompts: Sequence[Any]) -> dict[str, Any]:
-        """One batch of the requests' inputs: what runs along the prompt padded on its left, all else set in a row."""
-        torch = self._torch
-        longest = max(one["input_ids"].shape[1] for one in prompts)
-        batch = {}
-        for name in prompts[0]:
-            parts = [one[name] for one in prompts]
-            if all(part.shape == one["input_ids"].shape for part, one in zip(parts, prompts, strict=True)):
-                fill = self._padding if name == "input_ids" else 0
-                pad = torch.nn.functional.pad
-                parts = [pad(part, (longest - part.shape[1], 0), value=fill) for part in parts]
-            whole = torch.cat(parts)
-            dtype = self._model.dtype if whole.is_floating_point() else whole.dtype
-            batch[name] = whole.to(self._device, dtype)
-        return batch
+        """One batch of the requests' inputs, on the device, in the model's precision."""
+        dtype = self._model.dtype
+        return {
+            name: whole.to(self._device, dtype if whole.is_floating_point() else whole.dtype)
+            for name, whole in collated(prompts, self._padding).items()
+        }
 
     def abort(self) -> dict[int, Times]:
         """See engines.base.TextEngine."""

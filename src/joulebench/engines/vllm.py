@@ -8,15 +8,16 @@ own, since vLLM's encoder cache would otherwise serve a repeated image without l
 import os
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from joulebench import chat
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.pictures import picture
-from joulebench.engines.prompts import encoded, output_tokens
+from joulebench.engines.prompts import adds_end, encoded, end_tokens, output_tokens
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
 from joulebench.spec import RunSpec
@@ -122,7 +123,11 @@ class VllmEngine:
             )
         loggers = self._engine.logger_manager
         loggers.stat_loggers = loggers.stat_loggers[:1]  # without Prometheus, which walks over every token of a step
-        self._room = self._engine.model_config.max_model_len
+        tokenizer, model = self._engine.get_tokenizer(), self._engine.model_config
+        chat.take_template(tokenizer, folder, self._sees)
+        self._room = model.max_model_len
+        told = SimpleNamespace(**model.try_get_generation_config())
+        self._ends = sorted(end_tokens(tokenizer, told, model.hf_config, model.hf_text_config))
 
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
         """See engines.base.TextEngine. Raises UserError for a request without its image, or over `max_model_len`."""
@@ -146,11 +151,12 @@ class VllmEngine:
     def _asked(self, tokenizer: Any, request: int, prompt: str, image: bytes | None) -> dict[str, Any]:
         if not self._sees:
             return {"prompt_token_ids": encoded(tokenizer, prompt, self._spec.prompt_form == "chat")}
-        content = [{"type": "image"}, {"type": "text", "text": prompt}]
-        text = tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-        )
-        return {"prompt": text, "multi_modal_data": {"image": picture(request, image)}}
+        text = chat.rendered(tokenizer, chat.with_image(prompt), tokenize=False)
+        special = not (tokenizer.bos_token and text.startswith(tokenizer.bos_token))  # as transformers' processors
+        ids = list(tokenizer(text, add_special_tokens=special).input_ids)
+        if special and adds_end(tokenizer):
+            del ids[-1]
+        return {"prompt_token_ids": ids, "multi_modal_data": {"image": picture(request, image)}}
 
     def submit(self, request: int, prepared: Prepared) -> None:
         """See engines.base.TextEngine."""
@@ -162,7 +168,7 @@ class VllmEngine:
             hashes = inputs["mm_hashes"].items()
             own = {kind: [f"{self._submitted}-{place}" for place in range(len(found))] for kind, found in hashes}
             inputs = {**inputs, "mm_hashes": own}
-        stop = list(self._spec.stop) if not prepared.ignore_end else []
+        stop, ends = ([], []) if prepared.ignore_end else (list(self._spec.stop), self._ends)
         name = str(self._submitted)
         self._ours[name] = request
         self._engine.add_request(
@@ -173,6 +179,7 @@ class VllmEngine:
                 max_tokens=prepared.max_output_tokens,
                 ignore_eos=prepared.ignore_end,
                 stop=stop or None,
+                stop_token_ids=ends or None,
                 detokenize=bool(stop),
                 output_kind=RequestOutputKind.FINAL_ONLY,
             ),
@@ -212,10 +219,9 @@ class VllmEngine:
         dropped: dict[int, Times] = {}
         if self._ours:
             for state in self._engine.output_processor.request_states.values():
-                told = state.stats
-                dropped[self._ours[state.external_req_id]] = Times(
-                    told.scheduled_ts or None, told.first_token_ts or None, None
-                )
+                told, request = state.stats, self._ours.get(state.external_req_id)
+                if request is not None:
+                    dropped[request] = Times(told.scheduled_ts or None, told.first_token_ts or None, None)
             self._engine.abort_request(list(self._ours))
             self._ours = {}
             assert self._shortest is not None

@@ -10,7 +10,7 @@ from joulebench import tables
 from joulebench.errors import UserError
 from joulebench.exports import card, parquet
 from joulebench.exports.rows import POINT, publishable
-from joulebench.records import whole_folder, write_text
+from joulebench.files import whole_folder, write_text
 
 TABLES = ("leaderboard", "points", "pareto", "recommendations", "footprint", "checks")
 """Those of tables.TABLES that are published, each a configuration of the dataset; the first, which has a row wherever
@@ -57,7 +57,6 @@ def write(folder: Path, csvs: Mapping[str, Mapping[str, Path]], docs: Path, publ
         for document in DOCUMENTS:
             shutil.copyfile(docs / document, aside / "docs" / document)
         write_text(card.text(together, files, withheld), aside / CARD)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def data_file(hardware: str, table: str) -> str:

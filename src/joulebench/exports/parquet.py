@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from joulebench.columns import Column, of_table
-from joulebench.records import whole_file
+from joulebench.files import whole_file
 from joulebench.tables import TABLES, read_csv
 
 METADATA = "joulebench"

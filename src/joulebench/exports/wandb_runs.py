@@ -18,7 +18,8 @@ import polars as pl
 
 from joulebench.errors import UserError
 from joulebench.exports.rows import publishable
-from joulebench.records import Run, read_run, whole_folder, write_json
+from joulebench.files import whole_folder
+from joulebench.records import Run, read_run, write_json
 
 INDEX = "runs.json"
 PROJECT = "joulebench"
@@ -76,7 +77,6 @@ def write(folder: Path, runs: Sequence[Path], points: pl.DataFrame, publish_flag
             made.rename(aside / made.name)
         shutil.rmtree(aside / "own", ignore_errors=True)
         write_json({"mode": mode, "runs": index}, aside / INDEX)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _log_run(run: Run, name: str, rows: pl.DataFrame, publish_flagged: bool, mode: str, folder: Path) -> dict[str, Any]:

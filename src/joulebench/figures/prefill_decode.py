@@ -42,7 +42,7 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
 def _rows(leaderboard: pl.DataFrame) -> pl.DataFrame:
     """The rows with the energy of their parts in J a response, and whether both are told from 0."""
     parts = [
-        (pl.col(f"energy_per_{token}_token{bound}_j") * pl.col(f"mean_{part}_tokens")).alias(f"{part}{bound}")
+        (pl.col(f"energy_per_{token}_token{bound}_j") * pl.col(f"response_{part}_tokens")).alias(f"{part}{bound}")
         for part, token in (("prompt", "prompt"), ("output", "decoded"))
         for bound in ("", "_low", "_high")
     ]
@@ -80,7 +80,7 @@ def _label(row: dict[str, Any]) -> str:
 
 
 def _detail(row: dict[str, Any]) -> str:
-    prompt, output = (f"{row[f'mean_{part}_tokens']:.0f} {part} tokens" for part in ("prompt", "output"))
+    prompt, output = (f"{row[f'response_{part}_tokens']:.0f} {part} tokens" for part in ("prompt", "output"))
     if row["told"]:
         prompt += f" at {style.significant(row['energy_per_prompt_token_j'])} J"
         output += f" at {style.significant(row['energy_per_decoded_token_j'])} J"

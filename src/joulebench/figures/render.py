@@ -11,7 +11,7 @@ import altair as alt
 import vl_convert
 
 from joulebench.errors import UserError
-from joulebench.records import whole_file
+from joulebench.files import whole_file
 
 PNG_SCALE = 2
 _VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])

@@ -43,8 +43,8 @@ class Precise:
         self._opened: float | None = None
         self._check_s = self._cut_s = 0.0
         self._outputs = self._prompts = 0
-        self._cuts: list[tuple[float, int, int]] = []
-        """Time, outputs and prompt tokens since the window opened."""
+        self._cuts: list[tuple[float, int, int, int]] = []
+        """Time, outputs and prompt tokens since the window opened, requests finished."""
         self._energies_j: list[float] = []
         """At the first of the cuts: those that a counter update has passed."""
         if self._energy is None:
@@ -68,20 +68,20 @@ class Precise:
             self.share = 0.2 * min(1.0, finished / self._turnover) if self._turnover else 0.2
             if finished >= self._turnover:
                 self._opened = now
-                self._cut(now)
+                self._cut(now, finished)
             return False
         self._outputs += outputs
         self._prompts += prompts
         if now >= self._cut_s:
-            self._cut(now)
+            self._cut(now, finished)
         passed_s = now - self._opened
         if finished >= self._fewest:
             self.ended_by = self._reason(passed_s, finished, check)
         self.share = 1.0 if self.ended_by else 0.2 + 0.8 * self._towards_the_end(passed_s, finished)
         return self.ended_by is not None
 
-    def _cut(self, now: float) -> None:
-        self._cuts.append((now, self._outputs, self._prompts))
+    def _cut(self, now: float, finished: int) -> None:
+        self._cuts.append((now, self._outputs, self._prompts, finished))
         self._cut_s = now + self._block_s
 
     def _reason(self, passed_s: float, finished: int, check: bool) -> EndedBy | None:
@@ -94,7 +94,7 @@ class Precise:
     def _enough(self) -> bool:
         if self._energy is None:
             return False
-        for time_s, _, _ in self._cuts[len(self._energies_j) :]:
+        for time_s, *_ in self._cuts[len(self._energies_j) :]:
             energy_j = self._energy.energy_j(time_s)
             if energy_j is None:
                 break
@@ -102,11 +102,12 @@ class Precise:
         known = len(self._energies_j)
         if known <= FEWEST_BLOCKS:
             return False
-        block_s, outputs, prompts = np.diff(np.array(self._cuts[:known]), axis=0).T
+        block_s, outputs, prompts, finished = np.diff(np.array(self._cuts[:known]), axis=0).T
         drawn_j = np.diff(self._energies_j)
         if self._prompt_per_output is None:
             return self._stopping.enough(block_s, drawn_j, outputs)
-        return self._stopping.enough(block_s, drawn_j, outputs, prompts, self._prompt_per_output)
+        turnovers = finished / self._turnover
+        return self._stopping.enough(block_s, drawn_j, outputs, prompts, self._prompt_per_output, turnovers)
 
     def _towards_the_end(self, passed_s: float, finished: int) -> float:
         requests = self._protocol.max_requests

@@ -5,6 +5,7 @@ import fcntl
 import logging
 import os
 import platform
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 
 LOCKS = Path("/tmp")
 """Not TMPDIR: two shells of one machine may differ in it, and must meet."""
+OTHER_NAMES = 10
+"""So many names a lock may have, where another user has put something under the first of them."""
 
 
 @contextmanager
@@ -40,8 +43,15 @@ def alone_in(folder: Path, patience_s: float = 60.0, every_s: float = 0.5) -> It
     so. Raises UserError where another measurement still holds the folder after `patience_s`: the time in which one
     whose workflow was killed ends.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a+") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = (folder / ".lock").open("a+")
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be written ({error.strerror}), and a run's records go there; make it writable, or copy "
+            "the project"
+        ) from None
+    with held as file:
         give_up_s = time.monotonic() + patience_s
         try:
             while not _held(file):
@@ -112,10 +122,33 @@ def _path(device: str) -> Path:
 
 
 def _file(device: str) -> TextIO:
-    """The lock's file, with a new date, so that whatever tidies up old files leaves it."""
-    file = _path(device).open("a")
-    os.utime(file.fileno())
-    return file
+    """The lock's file, with a new date, so that whatever tidies up old files leaves it.
+
+    What lies there under its name and is not this user's plain file is passed over: all of this user's measurements
+    pass over it alike, and meet at the next name. Raises UserError where there is none.
+    """
+    path = _path(device)
+    for name in (path, *(path.with_suffix(f".{other}.lock") for other in range(1, OTHER_NAMES))):
+        try:
+            file = open(name, "a", opener=_opened)  # noqa: SIM115 (whoever holds the lock closes it)
+        except OSError as error:
+            found = error.strerror
+            continue
+        facts = os.fstat(file.fileno())
+        if stat.S_ISREG(facts.st_mode) and facts.st_uid == os.getuid():
+            os.utime(file.fileno())
+            return file
+        file.close()
+        found = f"owned by user {facts.st_uid}"
+    raise UserError(
+        f"{path}: no lock of this user ({found}), nor under {OTHER_NAMES - 1} other names; let its owner remove it, or "
+        f"make {LOCKS} writable"
+    )
+
+
+def _opened(name: str, flags: int) -> int:
+    """Through no link of another user's, and without waiting for who reads a pipe."""
+    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
 
 
 def _held(file: TextIO) -> bool:

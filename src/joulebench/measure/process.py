@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +27,12 @@ KEPT = "JOULEBENCH_KEPT_BY"
 """Who stayed behind already, for a child that has become another program."""
 
 
-def stay_behind() -> None:
+def stay_behind(journal: Path | None = None) -> None:
     """Go on in a child process. The parent never returns: it waits, ends what is left, and ends as the child did.
 
-    SIGTERM is passed on to the child; so is the end of whoever started the parent, as SIGTERM. Where there is no such
-    adoption (anything but Linux), nothing happens and the caller goes on as it was.
+    What it has to tell it writes to standard error and to the end of `journal`, last and where it can. SIGTERM is
+    passed on to the child; so is the end of whoever started the parent, as SIGTERM. Where there is no such adoption
+    (anything but Linux), nothing happens and the caller goes on as it was.
     """
     if os.environ.get(KEPT) == str(os.getppid()):
         return
@@ -44,7 +46,15 @@ def stay_behind() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: os.kill(child, signal.SIGTERM))
     code = os.waitstatus_to_exitcode(_wait(child, started_by))
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _end_all()
+    ended = _end_all()
+    if ended:
+        _tell(f"ended what the measurement left behind: {', '.join(map(str, ended))}", journal)
+    if code == -signal.SIGKILL:
+        _tell(
+            "the measurement was killed by signal 9 (SIGKILL): by somebody, or probably out of memory, for so the "
+            "kernel ends a process then (dmesg tells); the same command goes on from what is whole",
+            journal,
+        )
     if code < 0:
         with suppress(OSError):  # SIGKILL has no handler to take back
             signal.signal(-code, signal.SIG_DFL)
@@ -64,15 +74,13 @@ def _wait(child: int, started_by: int) -> int:
         time.sleep(EVERY_S)
 
 
-def _end_all() -> None:
-    """End every descendant of this process: they are given a moment, then SIGTERM, then SIGKILL."""
+def _end_all() -> list[int]:
+    """End every descendant of this process, which is given a moment, then SIGTERM, then SIGKILL; whom it took one."""
     import psutil
 
     me = psutil.Process()
     _, left = psutil.wait_procs(me.children(recursive=True), LEAVE_S)
-    if left:
-        names = ", ".join(str(one.pid) for one in left)
-        print(f"ending what the measurement left behind: {names}", file=sys.stderr, flush=True)
+    ended = [one.pid for one in left]
     for one in left:
         with suppress(psutil.NoSuchProcess):
             one.terminate()
@@ -82,6 +90,16 @@ def _end_all() -> None:
             with suppress(psutil.NoSuchProcess):
                 one.kill()
         psutil.wait_procs(left, 1.0)
+    return ended
+
+
+def _tell(line: str, journal: Path | None) -> None:
+    """Nothing depends on its being read: nobody may be there any more, and the disk may be full."""
+    with suppress(OSError, ValueError, AttributeError):
+        print(line, file=sys.stderr, flush=True)
+    if journal is not None:
+        with suppress(OSError), journal.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
 
 def end_with_parent(every_s: float = 0.5) -> None:

@@ -3,12 +3,14 @@
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from joulebench.analysis.checks import OTHERS_FLAG_PERCENT, STOLEN_FLAG_PERCENT
 from joulebench.measure.load import Progress
 
 log = logging.getLogger(__name__)
@@ -42,8 +44,13 @@ class Display:
         """Whether it is time for `show`: what it shows costs something to find out."""
         return time.monotonic() >= self._next
 
-    def show(self, point: int, batch: int, progress: Progress, energy_j: float | None) -> None:
-        """Show one point's progress; `energy_j` since the point's start, None where nothing measures."""
+    def show(
+        self, point: int, batch: int, progress: Progress, energy_j: float | None, beside: Sequence[str] = ()
+    ) -> None:
+        """Show one point's progress; `energy_j` since the point's start, None where nothing measures.
+
+        `beside`: what else is to be said of the moment (load_of_others).
+        """
         self._next = time.monotonic() + self._every
         each = "no energy source"
         if energy_j is not None:
@@ -51,7 +58,21 @@ class Display:
         left = progress.elapsed_s * (1 / progress.share - 1) if progress.share > 0.02 else None
         time_left = "" if left is None else f", {left:.0f} s left"
         line = f"{self._run} {point + 1}/{self._points}, B = {batch}: {progress.finished} done, {each}{time_left}"
+        line = "; ".join((line, *beside))
         if self._live:
             self._live.update(Text(line, no_wrap=True, overflow="ellipsis"))
         else:
             log.info(line)
+
+
+def load_of_others(others_share: float | None, stolen_share: float | None) -> list[str]:
+    """What to say while others than the measured processes have more of the processors than the checks let pass."""
+    shares = (
+        ("other processes use", others_share, OTHERS_FLAG_PERCENT),
+        ("the hypervisor takes", stolen_share, STOLEN_FLAG_PERCENT),
+    )
+    return [
+        f"{who} {100 * share:.0f} % of the processors"
+        for who, share, limit in shares
+        if share is not None and 100 * share > limit
+    ]

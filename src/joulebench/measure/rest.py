@@ -1,4 +1,4 @@
-"""What the GPUs draw with the model loaded and nothing running, looked at once a run, after the warm-up."""
+"""What the GPUs draw with the model loaded and nothing running, looked at once a run, before its first point."""
 
 import logging
 import time

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -29,7 +30,6 @@ from joulebench.records import (
     Run,
     read_model,
     read_parquet,
-    read_point,
     read_requests,
     write_json,
 )
@@ -42,12 +42,13 @@ COMMIT_VARIABLE = "JOULEBENCH_COMMIT"
 PARTS = ("engine_start", "points", "engine_stop")
 
 
-def measure(spec: RunSpec, requests: Path, model: Path, folder: Path) -> Run:
+def measure(spec: RunSpec, requests: Path, model: Path, folder: Path, anew: bool = False) -> Run:
     """Measure what is left of a run, and write its run.json when every point has ended.
 
-    `requests` is the task's Parquet file, `model` the model's folder, `folder` the run's own.
+    `requests` is the task's Parquet file, `model` the model's folder, `folder` the run's own. A run.json that is there,
+    whole and of the same spec, requests and device, is the run; with `anew`, points without one are measured again.
     Raises UserError where the machine is not the config's, another process measures into the same folder, a source fell
-    silent, or a point failed.
+    silent, or a point failed or vanished.
     """
     engines.check(spec)
     gpus = given(spec)
@@ -56,44 +57,69 @@ def measure(spec: RunSpec, requests: Path, model: Path, folder: Path) -> Run:
     with alone_in(folder), taken(gpus, spec.tensor_parallel):
         machine = probe(spec.device, hardware_name=spec.hardware, reports_as=spec.reports_as)
         require(machine, spec.hardware, spec.device, spec.reports_as)
-        session = Session(folder, spec, digest, machine)
-        failure: UserError | None = None
-        durations_s: dict[str, float] | None = None
-        if session.left():
-            chosen = meters.choose(spec.device)
-            for warning in chosen.warnings:
-                log.warning("%s", warning)
-            with Sampling.start(chosen.meters, folder) as sampling:
-                clock = [time.monotonic()]
-                with closing(engines.open_engine(spec, model)) as engine:
-                    sweep = Sweep(spec, engine, engine.prepare(prompts), sampling)
-                    clock.append(time.monotonic())
-                    try:
-                        sweep.run(session)
-                    except UserError as error:
-                        failure = error
-                    clock.append(time.monotonic())
-                clock.append(time.monotonic())
-                durations_s = dict(zip(PARTS, (round(b - a, 3) for a, b in pairwise(clock)), strict=True))
-                machine = machine.model_copy(update={"energy_sources": sampling.sources})
-        run = Run(
-            spec=spec.model_dump(mode="json"),
-            spec_hash=spec.hash,
-            parameters=facts.parameters,
-            model_files_sha256=facts.files_sha256,
-            requests_sha256=digest,
-            versions=versions((*ALWAYS, *engines.module(spec.engine).PACKAGES)),
-            machine=machine,
-            started_utc=session.started_utc,
-            ended_utc=utc_now(),
-            durations_s=durations_s,
-            points=[read_point(place) for place in sorted((folder / "points").glob("[0-9]*"))],
-        )
-        write_json(run, folder / "run.json")
-        if failure is not None:
-            raise failure
+        session = Session(folder, spec, digest, machine, anew)
+        if session.whole is not None:
+            return session.whole
+        try:
+            swept = _sweep(session, spec, prompts, model) if session.left() else None
+            failure = swept.failure if swept else None
+            if swept:
+                machine = machine.model_copy(update={"energy_sources": swept.sources})
+            try:
+                points, sums = session.record()
+            except UserError as error:
+                raise failure or error from None
+            run = Run(
+                spec=spec.model_dump(mode="json"),
+                spec_hash=spec.hash,
+                parameters=facts.parameters,
+                model_files_sha256=facts.files_sha256,
+                requests_sha256=digest,
+                versions=versions((*ALWAYS, *engines.module(spec.engine).PACKAGES)),
+                machine=machine,
+                started_utc=session.started_utc,
+                ended_utc=utc_now(),
+                durations_s=swept.durations_s if swept else None,
+                points=points,
+                points_sha256=sums,
+            )
+            write_json(run, folder / "run.json")
+            if failure is not None:
+                raise failure
+        except BaseException:
+            session.put_back()
+            raise
         session.close()
         return run
+
+
+class _Swept(NamedTuple):
+    """What became of a sweep: seconds by part, device -> source of its energy, and why a point failed."""
+
+    durations_s: dict[str, float]
+    sources: dict[str, str | None]
+    failure: UserError | None
+
+
+def _sweep(session: Session, spec: RunSpec, prompts: pl.DataFrame, model: Path) -> _Swept:
+    """Measure what is left."""
+    failure = None
+    chosen = meters.choose(spec.device)
+    for warning in chosen.warnings:
+        log.warning("%s", warning)
+    with Sampling.start(chosen.meters, session.folder) as sampling:
+        clock = [time.monotonic()]
+        with closing(engines.open_engine(spec, model)) as engine:
+            sweep = Sweep(spec, engine, engine.prepare(prompts), sampling)
+            clock.append(time.monotonic())
+            try:
+                sweep.run(session)
+            except UserError as error:
+                failure = error
+            clock.append(time.monotonic())
+        clock.append(time.monotonic())
+    durations_s = dict(zip(PARTS, (round(b - a, 3) for a, b in pairwise(clock)), strict=True))
+    return _Swept(durations_s, sampling.sources, failure)
 
 
 def _prompts(spec: RunSpec, path: Path) -> pl.DataFrame:

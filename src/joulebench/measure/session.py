@@ -1,4 +1,4 @@
-"""What is left to do in a run's folder: nothing done, an interrupted sweep to go on with, or a whole run."""
+"""What is left to do in a run's folder: nothing, an interrupted sweep to go on with, or all of it."""
 
 import logging
 import shutil
@@ -8,12 +8,29 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from joulebench.records import Machine, Point, Record, RecordError, point_folder, read_point, write_json
+from joulebench.analysis import belonging
+from joulebench.errors import UserError
+from joulebench.files import clear_leftovers
+from joulebench.records import (
+    ENDS_SWEEP,
+    POINT_FILES,
+    Machine,
+    Point,
+    Record,
+    RecordError,
+    Run,
+    point_folder,
+    read_point,
+    read_run,
+    sha256s,
+    write_json,
+)
 from joulebench.spec import RunSpec
 
 log = logging.getLogger(__name__)
 
-ENDS_SWEEP = ("overloaded", "out_of_memory")
+OLD = "old-"
+"""How the folders begin in which earlier measurements wait until the new run is whole."""
 
 
 class Unfinished(Record):
@@ -31,64 +48,159 @@ def utc_now() -> str:
 
 
 class Session:
-    """One run's folder while it is measured.
+    """One run's folder while it is measured, by the holder of its lock.
 
-    A sweep that was interrupted goes on at its first unfinished point if the spec, the requests and the device are
-    the same; anything else in the folder is an older measurement, and is measured anew.
+    Whole and of the same spec, requests and device, it is done: `whole` is its record, and nothing is touched. A sweep
+    of the same that was interrupted, or whose run.json was lost, goes on at its first unfinished point; with `anew`
+    only one that was interrupted does. Anything else in the folder is an earlier measurement: it is set aside, and
+    removed when the new run is whole.
     """
 
-    def __init__(self, folder: Path, spec: RunSpec, requests_sha256: str, machine: Machine) -> None:
+    def __init__(self, folder: Path, spec: RunSpec, requests_sha256: str, machine: Machine, anew: bool = False) -> None:
         self.folder = folder
+        self.of = {"spec_hash": spec.hash, "requests_sha256": requests_sha256, "device": machine.device}
+        """What a point has to be of, to be one of this run."""
         self._batches = spec.sweep.batch_sizes
-        wanted = Unfinished(
-            spec_hash=spec.hash, requests_sha256=requests_sha256, device=machine.device, started_utc=utc_now()
-        )
+        self._vouched = False
+        self._sums: dict[str, dict[str, str]] = {}
+        for place in (folder, folder / "points"):
+            clear_leftovers(place, own=True)
+        self.whole = self._whole()
+        if self.whole is not None:
+            self.started_utc = self.whole.started_utc
+            log.info("%s: whole already, measured from %s on; nothing to do", folder, self.started_utc)
+            self.close()
+            return
         found = self._read()
-        if found is not None and found == wanted.model_copy(update={"started_utc": found.started_utc}):
+        self._vouched = found is not None and found.model_dump(exclude={"started_utc"}) == self.of
+        if found is not None and self._vouched:
             self.started_utc = found.started_utc
             log.info("going on with the sweep of %s: %d points are there", found.started_utc, len(self.points()))
+            return
+        kept = [] if anew else self.points()
+        if kept:
+            log.info("going on with the sweep of %s, whose run.json is gone: %d points", kept[0].started_utc, len(kept))
         else:
-            if (folder / "points").exists():
-                log.info("%s: measuring anew; the points of an earlier measurement are removed", folder)
-            (folder / "run.json").unlink(missing_ok=True)
-            shutil.rmtree(folder / "points", ignore_errors=True)
-            write_json(wanted, folder / "unfinished.json")
-            self.started_utc = wanted.started_utc
+            self._set_aside()
+        self.started_utc = kept[0].started_utc if kept else utc_now()
+        try:
+            write_json(Unfinished(**self.of, started_utc=self.started_utc), folder / "unfinished.json")
+        except UserError:
+            self.put_back()
+            raise
+        self._vouched = not kept
+
+    def _whole(self) -> Run | None:
+        """The run in the folder, where it is the one to measure and every point of its sweep is there."""
+        try:
+            run = read_run(self.folder)
+        except RecordError:
+            return None
+        found = {"spec_hash": run.spec_hash, "requests_sha256": run.requests_sha256, "device": run.machine.device}
+        if found != self.of or any(point.status == "failed" for point in run.points):
+            return None
+        try:
+            belonging.require(self.folder, run)
+        except RecordError as error:
+            log.warning("the run that is there is not whole: %s", error)
+            self._sums = run.points_sha256 or {}
+            return None
+        return run
 
     def _read(self) -> Unfinished | None:
         try:
             return Unfinished.model_validate_json((self.folder / "unfinished.json").read_bytes())
-        except (FileNotFoundError, ValidationError):
+        except (OSError, ValidationError):
             return None
+
+    def _set_aside(self) -> None:
+        there = [self.folder / name for name in ("unfinished.json", "run.json", "points")]
+        if there := [path for path in there if path.exists()]:
+            aside = self.folder / f"{OLD}{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%fZ')}"
+            log.info("%s: measuring anew; what is there is kept in %s until the new run is whole", self.folder, aside)
+            aside.mkdir()
+            for path in there:
+                path.rename(aside / path.name)
+
+    def put_back(self) -> bool:
+        """Where no point has ended yet, what was set aside last takes its place again; whether it did."""
+        aside = max(self.folder.glob(f"{OLD}*"), default=None)
+        if aside is None or self.points():
+            return False
+        shutil.rmtree(self.folder / "points", ignore_errors=True)
+        for name in ("unfinished.json", "run.json"):
+            (self.folder / name).unlink(missing_ok=True)
+        for path in aside.iterdir():
+            path.rename(self.folder / path.name)
+        aside.rmdir()
+        log.info("%s: the earlier measurement is back in its place", self.folder)
+        return True
 
     def place(self, index: int) -> Path:
         """The folder of a point."""
         return self.folder / "points" / point_folder(index, self._batches[index])
 
-    def points(self) -> list[Point]:
-        """The points that have ended, in order, up to the first that has not."""
-        found = []
+    def _ended(self) -> dict[int, Point]:
+        """The points of this run that have ended well, and whose files are all there, by index."""
+        found = {}
         for index in range(len(self._batches)):
+            place = self.place(index)
             try:
-                point = read_point(self.place(index))
+                point = read_point(place)
             except RecordError:
-                break
-            if point.status == "failed":
-                break
-            found.append(point)
+                continue
+            said = point.model_dump(include=set(self.of))
+            is_own = said == self.of or (self._vouched and not any(said.values()))  # earlier records do not say
+            if is_own and point.status != "failed" and self._is_intact(place):
+                found[index] = point
         return found
+
+    def _is_intact(self, place: Path) -> bool:
+        """Whether each file of a point is there, and as a run.json that is there tells of it."""
+        if (wanted := self._sums.get(place.name)) is None:
+            return all((place / name).is_file() for name in POINT_FILES)
+        try:
+            return sha256s(place) == wanted
+        except RecordError:
+            return False
+
+    def points(self) -> list[Point]:
+        """The points that have ended, in order."""
+        return list(self._ended().values())
 
     def left(self) -> Sequence[int]:
         """Indices of the points still to measure; none after one that ends the sweep."""
-        done = self.points()
-        if done and done[-1].status in ENDS_SWEEP:
-            return []
-        return range(len(done), len(self._batches))
+        found = self._ended()
+        ends = (index for index, point in found.items() if point.status in ENDS_SWEEP)
+        return [index for index in range(min(ends, default=len(self._batches))) if index not in found]
 
     def clear(self, index: int) -> None:
-        """Remove what a failed or half-written attempt left of a point."""
+        """Remove what a failed or half-written attempt left of a point, and what run.json told of it."""
+        self._sums.pop(self.place(index).name, None)
         shutil.rmtree(self.place(index), ignore_errors=True)
 
+    def record(self) -> tuple[list[Point], dict[str, dict[str, str]]]:
+        """The points of run.json, up to the one that ended the sweep or failed, and their files' SHA-256.
+
+        Raises UserError where one is not there, though it had ended: somebody has removed it meanwhile.
+        """
+        points, sums = [], {}
+        for index in range(len(self._batches)):
+            place = self.place(index)
+            try:
+                points.append(read_point(place))
+                sums[place.name] = sha256s(place)
+            except RecordError:
+                raise UserError(
+                    f"{place}: removed or damaged while its run was measured, expected {', '.join(POINT_FILES)}; "
+                    "give the same command again, which measures this point again"
+                ) from None
+            if points[-1].status in (*ENDS_SWEEP, "failed"):
+                break
+        return points, sums
+
     def close(self) -> None:
-        """The sweep is whole; run.json must have been written."""
+        """The run is whole, its run.json written: what belongs to no part of it goes."""
         (self.folder / "unfinished.json").unlink(missing_ok=True)
+        for aside in self.folder.glob(f"{OLD}*"):
+            shutil.rmtree(aside, ignore_errors=True)

@@ -11,16 +11,18 @@ from joulebench.analysis.windows import overloaded
 from joulebench.engines.base import DiffusionEngine, Prepared, TextEngine
 from joulebench.engines.memory import is_out_of_memory
 from joulebench.errors import UserError
+from joulebench.files import whole_folder
 from joulebench.measure.diffusion import batches
 from joulebench.measure.load import Load, Progress, Watch
-from joulebench.measure.progress import Display
+from joulebench.measure.progress import Display, load_of_others
 from joulebench.measure.rest import loaded_idle_power_w
 from joulebench.measure.sample import sample_tokens
-from joulebench.measure.session import ENDS_SWEEP, Session, utc_now
+from joulebench.measure.session import Session, utc_now
 from joulebench.measure.text import closed_loop, warm_up
+from joulebench.meters.following import Now
 from joulebench.meters.sampling import SamplerError, Sampling
 from joulebench.names import TEXT_TASKS
-from joulebench.records import BATCHES, ENERGY, ITERATIONS, Point, Status, whole_folder, write_json, write_parquet
+from joulebench.records import BATCHES, ENDS_SWEEP, ENERGY, ITERATIONS, Point, Status, write_json, write_parquet
 from joulebench.spec import RunSpec
 from joulebench.sweeps import Adaptive
 
@@ -65,14 +67,15 @@ class Sweep:
     def _point(self, session: Session, index: int, batch: int, display: Display) -> Point:
         started_utc = utc_now()
         load = Load(index, ITERATIONS if self._is_text else BATCHES)
-        energy_before = self._sampling.energy_now_j()
+        energy_before = self._now().energy_j
 
         def watch(progress: Progress) -> None:
             self._sampling.check()
             if display.due():
-                now = self._sampling.energy_now_j()
-                spent = None if now is None or energy_before is None else now - energy_before
-                display.show(index, batch, progress, spent)
+                now = self._now()
+                spent = None if now.energy_j is None or energy_before is None else now.energy_j - energy_before
+                beside = [] if self._spec.device == "cuda" else load_of_others(now.others_share, now.stolen_share)
+                display.show(index, batch, progress, spent, beside)
 
         status: Status = "measured"
         reason = None
@@ -86,6 +89,13 @@ class Sweep:
             elif isinstance(error, UserError):
                 reason = str(error)
         return self._save(session, index, batch, load, status, reason, started_utc)
+
+    def _now(self) -> Now:
+        """For the display alone: where what the sampler wrote cannot be read, the end of the point says so."""
+        try:
+            return self._sampling.now()
+        except OSError:
+            return Now(None, None, None)
 
     def _load(self, load: Load, batch: int, watch: Watch) -> None:
         spec = self._spec
@@ -117,6 +127,8 @@ class Sweep:
             energy = self._sampling.since(load.started, time.monotonic())
         except SamplerError as error:
             status, reason = "failed", reason if status == "failed" else str(error)
+        except OSError as error:  # the run's folder is gone, or cannot be read
+            status, reason = "failed", f"what the energy sampler wrote cannot be read ({error.strerror or error})"
         point = Point(
             point=index,
             max_batch_size=batch,
@@ -127,6 +139,8 @@ class Sweep:
             ended_by=load.ended_by,
             loaded_idle_power_w=self._loaded_idle_power_w,
             sample_tokens=self._sample_tokens,
+            generation=None if self._is_text else cast(DiffusionEngine, self._engine).arguments,
+            **session.of,
         )
         with whole_folder(session.place(index)) as folder:
             write_parquet(requests, folder / "requests.parquet")

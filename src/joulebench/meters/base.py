@@ -18,6 +18,8 @@ COLUMNS = (
     "throttled",
     "power_capped",
     "processes",
+    "others_busy_s",
+    "stolen_s",
 )
 """A line of the sampler's file: a reading and its time. The same columns as `records.ENERGY`, which the sampler
 does not import, since it would load polars beside the engine."""

@@ -1,19 +1,39 @@
-"""The sampler's file, read while it grows: the energy at a moment, as soon as a later counter update covers it."""
+"""The sampler's file, read while it grows: its latest readings, and the energy at a moment.
+
+The energy at a moment is known as soon as a later counter update covers it.
+"""
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from joulebench.headline import counted
+
+
+@dataclass(frozen=True)
+class Now:
+    """What the latest readings say.
+
+    `energy_j`: what the headline devices have drawn since the sampler's start; None where one of them has none.
+    `others_share`, `stolen_share`: how much of the processors others used, and the hypervisor took, in the last half
+    second or so; None where the readings do not say.
+    """
+
+    energy_j: float | None
+    others_share: float | None
+    stolen_share: float | None
 
 
 class Following:
     """What the headline devices have drawn together, at times of time.monotonic(), as analysis.energy has it.
 
-    The headline devices are the `gpu:*` where there are any, else all others. `behind` bytes of the file's end are
-    read at the start, so that the counters are known from before. Each `read` costs what was written since the last.
+    `behind` bytes of the file's end are read at the start, so that the counters are known from before. Each `read`
+    costs what was written since the last.
     """
 
     def __init__(self, file: Path, sources: Mapping[str, str | None], behind: int) -> None:
-        headline = [device for device in sources if device.startswith("gpu:")] or list(sources)
+        headline = counted(sources).headline
         self.measures = bool(headline) and all(sources[device] is not None for device in headline)
         """Whether every headline device has a source; an estimate is one."""
         self._updates: dict[bytes, tuple[list[float], list[float]]] = {
@@ -61,3 +81,24 @@ class Following:
             file.seek(self._at)
             text = file.read()
         return text[: text.rfind(b"\n") + 1]
+
+
+def latest(lines: bytes, headline: Sequence[str]) -> Now:
+    """What the last of `lines` of the sampler's file say, `headline` being the devices that count."""
+    energies_j: dict[str, str] = {}
+    busy: list[tuple[float, ...]] = []
+    for line in reversed(lines.decode().splitlines()):
+        device, _, time_s, energy_j, *_, others_busy_s, stolen_s = line.split(",")
+        if device in headline:
+            energies_j.setdefault(device, energy_j)
+        if others_busy_s and len(busy) < 2:
+            busy.append((float(time_s), float(others_busy_s), float(stolen_s)))
+        if len(energies_j) == len(headline) and len(busy) == 2:
+            break
+    known = len(energies_j) == len(headline) and all(energies_j.values())
+    drawn_j = sum(map(float, energies_j.values())) if known else None
+    if len(busy) < 2:
+        return Now(drawn_j, None, None)
+    passed_s, *used_s = (last - before for last, before in zip(*busy, strict=True))
+    others_share, stolen_share = (max(0.0, used / passed_s) for used in used_s)
+    return Now(drawn_j, others_share, stolen_share)

@@ -73,9 +73,7 @@ def require(machine: Machine, hardware_name: str, device: str, reports_as: str |
     """
     if device == "cuda" and not machine.devices:
         raise _wrong(hardware_name, device, reports_as, "no GPU on this machine")
-    names = [str(gpu["name"]) for gpu in machine.devices] if device == "cuda" else [machine.device]
-    others = [name for name in names if reports_as is not None and reports_as.casefold() not in name.casefold()]
-    if others:
+    if others := machine.others(reports_as):
         raise _wrong(hardware_name, device, reports_as, " and ".join(f"'{name}'" for name in dict.fromkeys(others)))
     for gpu in machine.devices:
         if gpu.get("mig"):

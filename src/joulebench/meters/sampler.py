@@ -4,8 +4,9 @@
 
 `time_s` is time.monotonic(), the middle of the moments before and after a device was read: on Linux it is the clock
 CLOCK_MONOTONIC, the same in every process. `energy_j` starts at 0 with a device's first reading. Once every meter has
-given its first reading, one line goes to standard output: the sources of the devices as JSON. The process ends on
-SIGTERM, or when the engine's process is gone; it fails when a meter does, with one line on standard error.
+given its first reading, one line goes to standard output: the sources of the devices as JSON. About twice a second a
+line says too how busy others kept the processors (`busy.Others`). The process ends on SIGTERM, or when the engine's
+process is gone; it fails when a meter does, with one line on standard error.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from typing import TextIO
 from joulebench.errors import UserError
 from joulebench.meters import METERS, known
 from joulebench.meters.base import COLUMNS, Meter, MeterError, Reading
+from joulebench.meters.busy import Others
 
 PARENT_POLL_S = 0.2
 
@@ -32,8 +34,9 @@ PARENT_POLL_S = 0.2
 class Readings:
     """The file that readings go to."""
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: TextIO, others: Others) -> None:
         self._file = file
+        self._others = others
         self._first_j: dict[str, float] = {}
         self._last_j: dict[str, float] = {}
         file.write(",".join(COLUMNS) + "\n")
@@ -60,6 +63,7 @@ class Readings:
             _flag(reading.throttled),
             _flag(reading.power_capped),
             "" if reading.processes is None else str(reading.processes),
+            *map(_number, self._others.read()),
         )
         self._file.write(",".join(fields) + "\n")
 
@@ -111,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in known(options.meters.split(",")):
             meters[name] = METERS[name].start(options.engine_pid)
         with options.out.open("w", encoding="ascii") as file:
-            readings = Readings(file)
+            readings = Readings(file, Others(options.engine_pid))
             for meter in meters.values():
                 readings.poll(meter)
             sources = {device: source for meter in meters.values() for device, source in meter.sources.items()}

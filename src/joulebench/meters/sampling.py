@@ -15,8 +15,9 @@ from types import TracebackType
 import polars as pl
 
 from joulebench.errors import UserError
+from joulebench.headline import counted
 from joulebench.meters import METERS, known
-from joulebench.meters.following import Following
+from joulebench.meters.following import Following, Now, latest
 from joulebench.records import ENERGY
 
 FILE_NAME = "sampler.csv"
@@ -121,15 +122,9 @@ class Sampling:
         """The energy of the headline devices from about now on, to be looked at again and again."""
         return Following(self._file, self.sources, TAIL_BYTES)
 
-    def energy_now_j(self) -> float | None:
-        """The energy since the sampler's start, summed over the devices; None where one of them has none."""
-        latest: dict[str, str] = {}
-        for line in reversed(self._tail().decode().splitlines()):
-            device, _, _, energy_j, *_ = line.split(",")
-            latest.setdefault(device, energy_j)
-            if latest.keys() >= self.sources.keys():
-                return sum(map(float, latest.values())) if all(latest.values()) else None
-        return None
+    def now(self) -> Now:
+        """What a person who watches may be told."""
+        return latest(self._tail(), counted(self.sources).headline)
 
     def since(self, start: float, end: float, margin_s: float = 1.0) -> pl.DataFrame:
         """The readings from `start` to `end`, in the schema `records.ENERGY`, with times relative to `start`.

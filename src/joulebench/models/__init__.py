@@ -1,20 +1,29 @@
 """A model's folder under results/models/: a snapshot of the hub, or a shape whose weights the engine draws."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from joulebench import config
-from joulebench.models import checkpoint, damage, files, synthetic
+from joulebench.config import PromptForm
+from joulebench.models import checkpoint, counting, damage, files, synthetic
+from joulebench.names import TaskName
 from joulebench.records import Model, write_json
 from joulebench.spec import architecture, model_spec
 
 
-def prepare(name: str, model: config.Model, prompts: Sequence[str], folder: Path) -> Model:
+def prepare(
+    name: str,
+    model: config.Model,
+    prompts: Sequence[str],
+    folder: Path,
+    asked: Mapping[TaskName, PromptForm] | None = None,
+) -> Model:
     """Fill `folder` with configuration and tokenizer, and a checkpoint's safetensors; write model.json last.
 
     Synthetic weights are the engine's to draw, on its own device. `prompts` are the texts that a trained tokenizer is
-    trained on. Raises UserError where the weights cannot be had, hold no safetensors, or are not as many as the config
-    says.
+    trained on, `asked` the text tasks that the model serves, and in which form. Raises UserError where the weights
+    cannot be had, hold no safetensors, or are not as many as the config says, or where a published model's tokenizer
+    or chat template cannot serve what is asked.
     """
     files.clear(folder)
     if isinstance(model, config.Synthetic):
@@ -22,7 +31,8 @@ def prepare(name: str, model: config.Model, prompts: Sequence[str], folder: Path
     else:
         checkpoint.download(name, model, folder)
         damage.check(name, folder)
-        parameters = files.count_parameters(name, folder)
+        parameters = counting.count_parameters(name, folder)
+        checkpoint.check_prompts(name, model, folder, asked or {})
     files.check_parameters(name, parameters, model.parameters)
     record = Model(
         model=name,

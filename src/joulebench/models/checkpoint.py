@@ -1,19 +1,60 @@
 """Published weights: a snapshot of the hub at a pinned revision."""
 
-from pathlib import Path
+import glob
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
 
-from joulebench import config
+from joulebench import chat, config
+from joulebench.config import PromptForm
+from joulebench.errors import UserError
 from joulebench.hub import explained
+from joulebench.models.weights import loaded
+from joulebench.names import IMAGE_TASKS, TaskName
 
-PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
+PATTERNS = ["*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja"]
 CODE = ["*.py"]
 
 
 def download(name: str, model: config.Checkpoint, folder: Path) -> None:
-    """Fetch configuration, tokenizer and safetensors of `name`; code only where the config trusts it."""
-    from huggingface_hub import snapshot_download
+    """Fetch configuration and tokenizer of `name`, and the safetensors files that are loaded; code only where the
+    config trusts it.
 
+    Raises UserError where the hub cannot be reached, or its weights are not such as are loaded.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
+    what, where, otherwise = (
+        f"{name} at revision {model.revision}",
+        f"models.{name}",
+        "or give the model synthetic weights",
+    )
     patterns = PATTERNS + (CODE if model.trust_remote_code else [])
-    what = f"{name} at revision {model.revision}"
-    with explained(what, f"models.{name}", "or give the model synthetic weights"):
+    with explained(what, where, otherwise):
+        files = HfApi().list_repo_files(name, revision=model.revision)
+    if outside := [file for file in files if ".." in PurePosixPath(file).parts or file.startswith("/")]:
+        raise UserError(f"{what}: has a file {outside[0]!r:.100}, which leads out of its folder; take another")
+    with explained(what, where, otherwise):
         snapshot_download(name, revision=model.revision, local_dir=folder, allow_patterns=patterns)
+    weights = [glob.escape(file) for file in loaded(name, files, folder)]
+    with explained(what, where, otherwise):
+        snapshot_download(name, revision=model.revision, local_dir=folder, allow_patterns=weights)
+
+
+def check_prompts(name: str, model: config.Checkpoint, folder: Path, asked: Mapping[TaskName, PromptForm]) -> None:
+    """Load the tokenizer in `folder`, and give its chat template what the tasks will give it.
+
+    Raises UserError where it cannot be loaded, or the template refuses a lone user's turn. Where transformers is not
+    installed, the engine finds out.
+    """
+    if not asked or find_spec("transformers") is None:
+        return
+    try:
+        tokenizer = chat.load_tokenizer(folder, model.trust_remote_code)
+        if tokenizer.chat_template is not None and "chat" in {asked[task] for task in asked.keys() - IMAGE_TASKS}:
+            chat.form(tokenizer)
+        if asked.keys() & IMAGE_TASKS:
+            chat.take_template(tokenizer, folder, sees=True)
+            chat.check_image(tokenizer)
+    except UserError as error:
+        raise UserError(f"models.{name}: {error}") from error

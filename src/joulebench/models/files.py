@@ -1,7 +1,6 @@
-"""What is in a model's folder: its files, their digests, and the parameters that they hold."""
+"""What is in a model's folder: its files, their digests, and whether its parameters are as many as expected."""
 
 import hashlib
-import math
 import shutil
 from pathlib import Path
 
@@ -19,24 +18,6 @@ def clear(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder}: could not be written ({error.strerror}); check the permissions") from None
-
-
-def count_parameters(name: str, folder: Path) -> int:
-    """Weights in the folder's safetensors files, from their headers; a tensor's name counts once a subfolder.
-
-    Raises UserError where there are none.
-    """
-    from safetensors import safe_open
-
-    shapes: dict[tuple[Path, str], int] = {}
-    for path in sorted(folder.rglob("*.safetensors")):
-        with safe_open(path, framework="numpy") as tensors:
-            for key in tensors.keys():  # noqa: SIM118 (safe_open is no mapping)
-                shapes[path.parent, key] = math.prod(tensors.get_slice(key).get_shape())
-    found = sum(shapes.values())
-    if not found:
-        raise UserError(f"{name}: no safetensors weights in {folder}; only safetensors are loaded")
-    return found
 
 
 def check_parameters(name: str, found: int, expected: int | None) -> None:

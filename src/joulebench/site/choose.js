@@ -11,7 +11,12 @@ export function latencyColumn(state) {
 /** Whether a point's figures count. */
 export function isTrusted(point, flagged) {
   if (!USABLE.includes(point.status) || point.responses_per_s === null) return false;
-  return point.verdict === "valid" || (flagged && isFlagged(point));
+  return point.verdict === "valid" || isUnmeasured(point) || (flagged && isFlagged(point));
+}
+
+/** Whether nothing measures energy on a point's machine: its latencies count. */
+function isUnmeasured(point) {
+  return (point.verdict ?? "").startsWith("no energy");
 }
 
 export function isFlagged(point) {

@@ -32,7 +32,7 @@ export const POINT_COLUMNS = [
   ...intervals("responses", "per_s"),
   ...LATENCIES,
   ...["net_energy_per_response_j", "loaded_idle_power_w", "tdp_estimate_j", "between_run_sd_j"],
-  "response_output_tokens",
+  ...["response_prompt_tokens", "response_output_tokens"],
   ...["mean_prompt_tokens", "mean_output_tokens", "window_s", "window_responses", "peak_memory_mb"],
   ...["pue", "carbon_g_per_kwh", "carbon_source", "currency"],
   ...["electricity_cost_per_response", "gpu_cost_per_response", "cost_per_response", "footprint_reason", "frontier"],

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from joulebench.analysis.repeats import POINT, pooled
-from joulebench.analysis.verdicts import FLAGGED, USABLE, VALID
+from joulebench.analysis.verdicts import FLAGGED, USABLE, trusted
 from joulebench.names import TASKS
 from joulebench.tables import BOUNDS, LATENCIES, QUANTILES, SIGNIFICANT_DIGITS
 
@@ -38,7 +38,7 @@ _SHOWN = (
     *("max_batch_size", "mean_batch_size", "repeats", "status", "reason", "verdict", "energy_source", "measured_on"),
     *(f"{name}{bound}_{unit}" for name, unit in _INTERVALS for bound in BOUNDS),
     *("net_energy_per_response_j", "loaded_idle_power_w", "tdp_estimate_j", "between_run_sd_j"),
-    "response_output_tokens",
+    *("response_prompt_tokens", "response_output_tokens"),
     *("mean_prompt_tokens", "mean_output_tokens", "window_s", "window_responses", "peak_memory_mb"),
     *_FOOTPRINT,
     *("footprint_reason", "frontier"),
@@ -83,7 +83,7 @@ def _points(part: Mapping[str, pl.DataFrame], publish_flagged: bool, card_spread
     footprint = part["footprint"].rename({"reason": "footprint_reason"}).drop("energy_source")
     points = part["points"].join(footprint, on=key, how="left", nulls_equal=True, maintain_order="left")
     served = pl.col("status").is_in(USABLE) & pl.col("responses_per_s").is_not_null()
-    valid = (served & (pl.col("verdict") == VALID)).fill_null(False)
+    valid = (served & trusted(publish_flagged=False)).fill_null(False)
     flagged = (served & FLAGGED).fill_null(False)
     usable = valid | (flagged & (pl.lit(publish_flagged) | ~valid.any().over(POINT)))
     frontier = part["pareto"].group_by(POINT).agg(frontier=pl.col("latency_metric").unique().sort().str.join(" "))

@@ -1,0 +1,308 @@
+"""Whether the tables of a point agree with each other, and each row of them with itself.
+
+A rule that a row breaks is looked for in all points at once. What a file sums up to is one row a point, held against
+what the other files, point.json and run.json say. All rules hold exactly in the published records of both engines of
+text and of diffusion. Two are inequalities by nature: of a request that was aborted only the submission is known, so
+that what the iterations did for it lies between nothing and what it asked for.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from joulebench.analysis.recorded import Recorded
+from joulebench.analysis.rows import ANSWER, BATCH, DONE, ITERATION, POLL, REQUEST, SAME, Rule, numbered, said
+from joulebench.files import REMEDY, RecordError
+
+ROUNDED_S = 1e-5
+"""Times that are the same may differ by so much: point.json keeps microseconds."""
+
+FAR_S = 10.0
+"""The sampler's readings begin 1 s before a point and go on for 1 s after it; further off they are another's."""
+
+LATE_S = 2.0
+"""So long before the iteration that tells of it may a request have finished, by the engine's own clock: 0.41 s before
+that iteration's end at most in the published records."""
+
+KNOWN = (
+    *("key", "point", "duration_s", "lengths_given", "warmup_batches", "sources"),
+    *("run", "sampled", "sample_prompt_tokens", "sample_output_tokens"),
+)
+"""What is known of a point beside its tables: its index, `duration_s` of its point.json, whether its spec gives the
+answers their lengths, the warm-up batches that its sweep asks for, run.json's energy sources, by device, its run, how
+many requests the sample has, and their mean tokens where the records say them."""
+
+
+def require_text(recorded: Recorded, known: pl.DataFrame) -> None:
+    """Raises RecordError, which names the file, unless the tables of each text point agree; `known`: KNOWN."""
+    iterations, requests = recorded.iterations, recorded.requests
+    _rows(recorded, "iterations", iterations, (numbered("iteration"), *ITERATION))
+    _rows(recorded, "requests", requests, (numbered("request"), *REQUEST, *ANSWER))
+    table = _joined(known, _of_iterations(iterations.lazy()), _of_requests(requests.lazy()))
+    _rows(recorded, "iterations", table, (_belongs("iterations"), _LASTED))
+    _rows(recorded, "requests", table, (_belongs("requests"), _ASKED, *_BETWEEN))
+    _rows(recorded, "requests", _finishes(iterations, requests), _REPORTED)
+    _rows(recorded, "requests", _samples(known, requests), _SAMPLED)
+    _energy(recorded, known)
+
+
+def require_diffusion(recorded: Recorded, known: pl.DataFrame) -> None:
+    """Raises RecordError, which names the file, unless the tables of each diffusion point agree; `known`: KNOWN."""
+    batches, requests = recorded.iterations, recorded.requests
+    _rows(recorded, "iterations", batches, (numbered("iteration"), *BATCH))
+    _rows(recorded, "requests", requests, (numbered("request"), *REQUEST))
+    table = _joined(known, _of_batches(batches.lazy()), _of_requests(requests.lazy()))
+    _rows(recorded, "iterations", table, (_belongs("iterations"), _LASTED, _WARMED))
+    _rows(recorded, "requests", table, (_belongs("requests"), _SERVED))
+    _rows(recorded, "requests", _outputs(batches, requests), (_IN_ITS_BATCH,))
+    _energy(recorded, known)
+
+
+def _joined(known: pl.DataFrame, *parts: pl.LazyFrame) -> pl.DataFrame:
+    table = known.lazy()
+    for part in parts:
+        table = table.join(part, on="key", how="left", maintain_order="left")
+    return table.collect()
+
+
+def _energy(recorded: Recorded, known: pl.DataFrame) -> None:
+    _rows(recorded, "energy", recorded.energy, POLL)
+    time = pl.col("time_s")
+    sources = recorded.energy.lazy().group_by("key", "device", "source").agg(first_s=time.first(), last_s=time.last())
+    named = known.lazy().select("key", "sources").explode("sources").unnest("sources")
+    named = named.filter(pl.col("device").is_not_null()).with_columns(named=True)
+    table = sources.with_columns(read=True).join(named, on=["key", "device"], how="full", coalesce=True)
+    table = known.lazy().select("key", "duration_s").join(table, on="key", how="left")
+    _rows(recorded, "energy", table.sort("key", "device", "first_s").collect(), _DEVICE)
+
+
+def _rows(recorded: Recorded, file: str, frame: pl.DataFrame, rules: Sequence[Rule]) -> None:
+    """Raises RecordError for the first of `rules` that a row of `frame` (with key) breaks."""
+    broken = [rule.broken.fill_null(False).any().alias(str(place)) for place, rule in enumerate(rules)]
+    for rule, any_broken in zip(rules, frame.lazy().select(broken).collect().row(0), strict=True):
+        if any_broken:
+            rows = frame.select("key", broken=rule.broken, found=rule.found).filter("broken")
+            key, _, found = rows.row(0)
+            path = recorded.folders[key] / f"{file}.parquet"
+            raise RecordError(f"{path}: {' '.join(str(found).split())}, expected {rule.expected}; {REMEDY}")
+
+
+def _of_iterations(iterations: pl.LazyFrame) -> pl.LazyFrame:
+    sums = ("prompt_tokens", "output_tokens", "first_tokens", "finished", "preempted")
+    return iterations.group_by("key").agg(
+        iterations_from=pl.col("point").min(),
+        iterations_to=pl.col("point").max(),
+        last_s=pl.col("end_s").last(),
+        **{f"all_{name}": pl.col(name).cast(pl.Int64).sum() for name in sums},
+    )
+
+
+def _of_batches(batches: pl.LazyFrame) -> pl.LazyFrame:
+    return batches.group_by("key").agg(
+        iterations_from=pl.col("point").min(),
+        iterations_to=pl.col("point").max(),
+        last_s=pl.col("end_s").last(),
+        warmups=pl.col("warmup").sum(),
+        all_outputs=pl.col("outputs").cast(pl.Int64).sum(),
+    )
+
+
+def _of_requests(requests: pl.LazyFrame) -> pl.LazyFrame:
+    prompt, output, asked = (
+        pl.col(name).cast(pl.Int64) for name in ("prompt_tokens", "output_tokens", "asked_output_tokens")
+    )
+    return requests.group_by("key").agg(
+        requests_from=pl.col("point").min(),
+        requests_to=pl.col("point").max(),
+        requests=pl.len(),
+        asked=asked.count(),
+        done=DONE.sum(),
+        opened=pl.col("first_output_s").count(),
+        least_prompt=prompt.filter(DONE).sum(),
+        most_prompt=prompt.sum(),
+        least_output=output.sum(),
+        most_output=pl.when(asked.null_count() == 0).then(pl.coalesce(output, asked).sum()),
+    )
+
+
+def _belongs(file: str) -> Rule:
+    first, last = pl.col(f"{file}_from"), pl.col(f"{file}_to")
+    return Rule(
+        first.ne_missing(pl.col("point")) | last.ne_missing(pl.col("point")),
+        pl.when(first.is_null() & last.is_null())
+        .then(pl.lit("no rows"))
+        .otherwise(said("rows of point {} to {}", first, last)),
+        "those of its folder's point alone",
+    )
+
+
+_LASTED = Rule(
+    (pl.col("last_s") - pl.col("duration_s")).abs() > ROUNDED_S,
+    said("the last row ends at {} s", "last_s"),
+    "the duration_s of point.json",
+)
+_WARMED = Rule(
+    pl.col("warmups") != pl.col("warmup_batches"),
+    said("{} warm-up batches", "warmups"),
+    "as many as the spec's sweep has",
+)
+_SERVED = Rule(
+    (pl.col("all_outputs") != pl.col("requests")) | (pl.col("requests") != pl.col("done")),
+    said("{} requests, {} of them finished", "requests", "done"),
+    "the outputs of iterations.parquet, all of them",
+)
+_ASKED = Rule(
+    pl.when("lengths_given").then(pl.col("asked") < pl.col("requests")).otherwise(pl.col("asked") > 0),
+    said("{} of {} requests have asked_output_tokens", "asked", "requests"),
+    "all where the spec's output_length gives the answers their lengths, and none where it does not",
+)
+
+_UNDISTURBED = pl.col("all_preempted") == 0
+"""What was thrown out of memory an engine may count twice."""
+
+_BETWEEN = (
+    Rule(
+        pl.col("all_finished") != pl.col("done"),
+        said("{} requests finished, iterations.parquet has {}", "done", "all_finished"),
+        "the same requests in both",
+    ),
+    Rule(
+        (pl.col("all_first_tokens") < pl.col("opened"))
+        | (_UNDISTURBED & (pl.col("all_first_tokens") > pl.col("requests"))),
+        said(
+            "{} requests, {} with a first output; iterations.parquet has {} first tokens",
+            *("requests", "opened", "all_first_tokens"),
+        ),
+        "the same requests in both",
+    ),
+    Rule(
+        (pl.col("all_prompt_tokens") < pl.col("least_prompt"))
+        | (_UNDISTURBED & (pl.col("all_prompt_tokens") > pl.col("most_prompt"))),
+        said(
+            "{} prompt tokens in finished requests, {} in all; iterations.parquet has {}",
+            *("least_prompt", "most_prompt", "all_prompt_tokens"),
+        ),
+        "a number between them",
+    ),
+    Rule(
+        (pl.col("all_output_tokens") < pl.col("least_output"))
+        | (_UNDISTURBED & (pl.col("all_output_tokens") > pl.col("most_output"))),
+        said(
+            "{} output tokens in finished requests, {} asked for in all; iterations.parquet has {}",
+            *("least_output", "most_output", "all_output_tokens"),
+        ),
+        "a number between them",
+    ),
+)
+
+
+def _finishes(iterations: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
+    """key, finished_s, start_s, end_s: each finished request, and the iteration that told of it, in their order."""
+    start = pl.when(SAME).then(pl.col("end_s").shift()).otherwise(0.0)
+    ending = iterations.lazy().with_columns(start_s=start).filter(pl.col("finished") > 0)
+    told = ending.select(pl.col("start_s", "end_s").repeat_by("finished")).explode("start_s", "end_s")
+    done = requests.lazy().filter(DONE).group_by("key", maintain_order=True).agg(pl.col("finished_s").sort())
+    return pl.concat([done.explode("finished_s"), told], how="horizontal").collect()
+
+
+_TOLD = said("a request finished at {} s, iterations.parquet tells of it at {} s", "finished_s", "end_s")
+_REPORTED = (
+    Rule(pl.col("finished_s") > pl.col("end_s") + ROUNDED_S, _TOLD, "no request to finish after it was told of"),
+    Rule(
+        pl.col("finished_s") < pl.col("start_s") - LATE_S,
+        _TOLD,
+        f"to have finished in that iteration, or {LATE_S:g} s before it at most",
+    ),
+)
+
+
+def _samples(known: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
+    """One row a run and request of the sample, and one a point that served the whole sample.
+
+    key: a point that has it. prompts, answers: how many lengths the points of the run give that request. whole: how
+    many requests of the sample the point served, prompt_mean and output_mean: their mean tokens.
+    """
+    of_run = known.lazy().select("key", "run", "sampled", "sample_prompt_tokens", "sample_output_tokens")
+    served = (
+        requests.lazy()
+        .select("key", "request", "prompt_tokens", "asked_output_tokens")
+        .join(of_run, on="key")
+        .filter(pl.col("request") < pl.col("sampled"))
+    )
+    each = served.group_by("run", "request").agg(
+        pl.col("key").first(),
+        prompts=pl.col("prompt_tokens").drop_nulls().n_unique(),
+        answers=pl.col("asked_output_tokens").drop_nulls().n_unique(),
+    )
+    whole = (
+        served.group_by("key", "sampled", "sample_prompt_tokens", "sample_output_tokens")
+        .agg(
+            whole=pl.len(),
+            prompt_mean=pl.col("prompt_tokens").cast(pl.Int64).sum() / pl.len(),
+            output_mean=pl.col("asked_output_tokens").cast(pl.Int64).sum() / pl.len(),
+        )
+        .filter(pl.col("whole") == pl.col("sampled"))
+    )
+    return pl.concat([each.drop("run"), whole], how="diagonal_relaxed").sort("key", "request").collect()
+
+
+_SAMPLED = (
+    Rule(
+        (pl.col("prompts") > 1) | (pl.col("answers") > 1),
+        said("request {} has {} prompt lengths and {} answer lengths in its run", "request", "prompts", "answers"),
+        "the same request to be as long in every point",
+    ),
+    Rule(
+        (pl.col("prompt_mean") != pl.col("sample_prompt_tokens"))
+        | (pl.col("output_mean") != pl.col("sample_output_tokens")),
+        said("the whole sample has {} prompt and {} output tokens a request", "prompt_mean", "output_mean"),
+        "the sample_tokens of point.json",
+    ),
+)
+
+
+def _outputs(batches: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
+    """key, submitted_s, finished_s, start_s, end_s: each request, and the batch that it was served in."""
+    served = batches.select(pl.col("start_s", "end_s").repeat_by("outputs")).explode("start_s", "end_s")
+    return pl.concat([requests.select("key", "submitted_s", "finished_s"), served], how="horizontal")
+
+
+_IN_ITS_BATCH = Rule(
+    ((pl.col("submitted_s") - pl.col("start_s")).abs() > ROUNDED_S)
+    | ((pl.col("finished_s") - pl.col("end_s")).abs() > ROUNDED_S),
+    said(
+        "a request was served from {} to {} s, its batch from {} to {} s",
+        *("submitted_s", "finished_s", "start_s", "end_s"),
+    ),
+    "the same times",
+)
+
+_DEVICE = (
+    Rule(pl.col("device").is_null(), pl.lit("no rows"), "the sampler's readings"),
+    Rule(
+        pl.col("read").is_null() | pl.col("named").is_null(),
+        pl.when(pl.col("read").is_null()).then(said("no rows of {}", "device")).otherwise(said("rows of {}", "device")),
+        "the devices that run.json names (machine.energy_sources), each of them",
+    ),
+    Rule(
+        SAME & (pl.col("device") == pl.col("device").shift()),
+        said("{} is read from {} and from {}", "device", pl.col("source").shift(), "source"),
+        "one source of a device",
+    ),
+    Rule(
+        pl.col("source").ne_missing(pl.col("told")),
+        said("{} is read from {}", "device", "source"),
+        "the source that run.json has of it (machine.energy_sources)",
+    ),
+    Rule(
+        (pl.col("first_s") > pl.col("duration_s") + ROUNDED_S)
+        | (pl.col("last_s") < 0)
+        | (pl.col("first_s") < -FAR_S)
+        | (pl.col("last_s") > pl.col("duration_s") + FAR_S),
+        said(
+            "{} was read from {} to {} s, the point lasted from 0 to {} s",
+            *("device", "first_s", "last_s", "duration_s"),
+        ),
+        "readings of the same stretch, by the same clock",
+    ),
+)
