@@ -28,11 +28,11 @@ class Noting:
     """Serves at once, as a text engine or a pipeline, and notes what it was given."""
 
     whole_batches = False
-    arguments: ClassVar[dict[str, Any]] = {}
 
     def __init__(self) -> None:
         self.served: list[int] = []
         self.new: list[int] = []
+        self.arguments: dict[str, object] = {}
 
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
         raise NotImplementedError

@@ -145,7 +145,7 @@ def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
         (lambda: records.read_run(tmp_path), "run.json"),
         (lambda: records.sha256s(tmp_path), "requests.parquet"),
     ):
-        with pytest.raises(RecordError, match=rf"{name}: (not a file but a folder|missing); delete"):
+        with pytest.raises(RecordError, match=rf"{name}: (not a file|missing); delete"):
             read()
 
 

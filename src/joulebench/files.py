@@ -7,6 +7,7 @@ import platform
 import re
 import secrets
 import shutil
+import stat
 import time
 import zlib
 from collections.abc import Iterator
@@ -14,7 +15,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from joulebench.errors import UserError
-from joulebench.reading import MissingError, require_plain
 
 REMEDY = "delete the run's folder and run again, or restore it from where it was published"
 
@@ -159,15 +159,16 @@ def write_text(text: str, path: Path) -> None:
         aside.write_text(text, encoding="utf-8")
 
 
-def require_file(path: Path, most_bytes: int | None = None) -> None:
-    """Raises RecordError where `path` is not there, is no plain file (a pipe would be waited for, for ever), or has over
-    `most_bytes`."""
+def require_file(path: Path) -> None:
+    """Raises RecordError where `path` is not there, or is no plain file: a pipe would be waited for, for ever."""
     try:
-        require_plain(path, REMEDY, most_bytes)
-    except MissingError:
+        plain = stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
         raise RecordError(f"{path}: missing; {REMEDY}") from None
-    except UserError as error:
-        raise RecordError(str(error)) from None
+    except OSError as error:
+        raise RecordError(f"{path}: could not be read ({error.strerror or error}); {REMEDY}") from None
+    if not plain:
+        raise RecordError(f"{path}: not a file; {REMEDY}")
 
 
 def sha256(path: Path) -> str:

@@ -49,7 +49,7 @@ def read_bytes(path: Path, most_bytes: int, remedy: str) -> bytes:
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise UnreadableError(f"{shown(path)}: not a file but {_kind(found.st_mode)}; {remedy}")
+            raise UnreadableError(f"{shown(path)}: {_kind(found.st_mode)}, expected a plain file; {remedy}")
         if found.st_size > most_bytes:
             raise TooLargeError(_too_large(path, found.st_size, most_bytes, remedy))
         with open(descriptor, "rb", closefd=False) as file:
@@ -99,7 +99,7 @@ def require_plain(path: Path, remedy: str, most_bytes: int | None = None) -> Non
     except (OSError, ValueError) as error:
         raise UnreadableError(f"{shown(path)}: could not be read ({reason(error)}); {remedy}") from None
     if not stat.S_ISREG(found.st_mode):
-        raise UnreadableError(f"{shown(path)}: not a file but {_kind(found.st_mode)}; {remedy}")
+        raise UnreadableError(f"{shown(path)}: {_kind(found.st_mode)}, expected a plain file; {remedy}")
     if most_bytes is not None and found.st_size > most_bytes:
         raise TooLargeError(_too_large(path, found.st_size, most_bytes, remedy))
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from joulebench.files import REMEDY, require_file, sha256, whole_file, write_text
 from joulebench.files import RecordError as RecordError
-from joulebench.reading import GIB, MIB
+from joulebench.reading import GIB, MIB, TooLargeError, UnreadableError, read_bytes, require_plain
 
 PROMPTS = pl.Schema(
     {
@@ -271,9 +271,11 @@ def read_parquet(path: Path, schema: pl.Schema) -> pl.DataFrame:
 
     Raises RecordError where the file is missing, damaged, lacks a column, or holds another kind of value in one.
     """
-    require_file(path, MOST_TABLE_BYTES)
+    require_file(path)
     try:
         frame = _bounded(path)
+    except (UnreadableError, TooLargeError) as error:
+        raise RecordError(str(error)) from None
     except PARQUET_ERRORS as error:
         raise RecordError(f"{path}: not a readable Parquet file ({_one_line(error)}); {REMEDY}") from None
     frame = frame.with_columns(pl.lit(None).alias(name) for name in sorted(ADDED) if name not in frame.columns)
@@ -302,6 +304,7 @@ def sha256s(folder: Path) -> dict[str, str]:
 
 def _bounded(path: Path) -> pl.DataFrame:
     """A table of a plain file, of no more rows than any record has: a few bytes of Parquet can stand for billions."""
+    require_plain(path, REMEDY, MOST_TABLE_BYTES)
     table = pl.scan_parquet(path, glob=False)
     rows = table.select(pl.len()).collect().item()
     if rows > MOST_ROWS:
@@ -330,9 +333,11 @@ def read_point(folder: Path) -> Point:
 
 
 def _read_json(path: Path, model: type[R]) -> R:
-    require_file(path, MOST_JSON_BYTES)
+    require_file(path)
     try:
-        return model.model_validate_json(path.read_bytes())
+        return model.model_validate_json(read_bytes(path, MOST_JSON_BYTES, REMEDY))
+    except (UnreadableError, TooLargeError) as error:
+        raise RecordError(str(error)) from None
     except (ValidationError, OSError) as error:
         raise RecordError(f"{path}: not a {model.__name__.lower()} record ({_one_line(error)}); {REMEDY}") from None
 

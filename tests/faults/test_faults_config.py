@@ -271,19 +271,19 @@ CASES = [
     # Paths.
     refused(
         "an architecture that is a pipe",
-        "not a file but a pipe",
+        "a pipe, expected a plain file",
         ("architecture: config/models/llama-1m.yaml", "architecture: {folder}/pipe"),
         id="pipe",
     ),
     refused(
         "an architecture that is /dev/zero",
-        "not a file but a device",
+        "a device, expected a plain file",
         ("architecture: config/models/llama-1m.yaml", "architecture: /dev/zero"),
         id="dev-zero",
     ),
     refused(
         "an architecture that is a folder",
-        "not a file but a folder",
+        "a folder, expected a plain file",
         ("architecture: config/models/llama-1m.yaml", "architecture: config/models"),
         id="folder",
     ),

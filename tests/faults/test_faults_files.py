@@ -92,9 +92,9 @@ def made(name: str, content: bytes) -> Callable[[Path], Path]:
 
 
 ODD_FILES = [
-    refused("a pipe as dataset", pipe, "not a file but a pipe", id="pipe"),
+    refused("a pipe as dataset", pipe, "a pipe, expected a plain file", id="pipe"),
     refused("a socket as dataset", unix_socket, "socket: ", id="socket"),
-    refused("/dev/zero as dataset", lambda _: Path("/dev/zero"), "not a file but a device", id="dev-zero"),
+    refused("/dev/zero as dataset", lambda _: Path("/dev/zero"), "a device, expected a plain file", id="dev-zero"),
     refused("/dev/stdin as dataset", lambda _: Path("/dev/stdin"), "/dev/stdin: ", id="dev-stdin"),
     refused("a link to itself as dataset", loop, "could not be read", id="loop"),
     refused("a dataset whose path has 300 letters", lambda at: at / ("x" * 300), "File name too long", id="long"),
@@ -295,7 +295,7 @@ def test_a_zip_bomb_is_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        refused("a pipe as ZIP archive", pipe, "not a file but a pipe", id="pipe"),
+        refused("a pipe as ZIP archive", pipe, "a pipe, expected a plain file", id="pipe"),
         refused("/dev/zero as ZIP archive", lambda _: Path("/dev/zero"), "a device", id="dev-zero"),
         refused("a ZIP archive whose path has 300 letters", lambda at: at / ("x" * 300), "no such folder", id="long"),
         refused("a web page as ZIP archive", made("a.zip", b"<html>"), "not a whole ZIP archive", id="html"),

@@ -9,7 +9,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -87,7 +87,8 @@ def measure(spec: RunSpec, requests: Path, model: Path, folder: Path, anew: bool
             if failure is not None:
                 raise failure
         except BaseException:
-            session.put_back()
+            with suppress(OSError):  # what went wrong is the one to be told
+                session.put_back()
             raise
         session.close()
         return run
