@@ -13,6 +13,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -542,11 +543,11 @@ DAMAGED = [
     refused(
         "an index whose shard is missing",
         {"model.safetensors.index.json": json.dumps(INDEX).encode()},
-        "names the shard model-00002.safetensors, which is not there",
+        "names model-00002.safetensors, which is not there",
         id="shard",
     ),
     refused("an index without a weight_map", {"model.safetensors.index.json": b"{}"}, "has no weight_map", id="no-map"),
-    refused("an index that is no JSON", {"model.safetensors.index.json": b"{"}, "is not JSON", id="index-cut"),
+    refused("an index that is no JSON", {"model.safetensors.index.json": b"{"}, "is not readable JSON", id="index-cut"),
     refused(
         "a pickle alone",
         {"model.safetensors": None, "pytorch_model.bin": b"\x80\x04."},
@@ -560,11 +561,15 @@ DAMAGED = [
 def test_a_damaged_checkpoint_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes | None], says: str
 ) -> None:
-    def download(*_: object, local_dir: Path, **__: object) -> None:
-        for name, content in {"config.json": CONFIG, "model.safetensors": WHOLE, **files}.items():
-            if content is not None:
+    there = {"config.json": CONFIG, "model.safetensors": WHOLE, **files}
+    there = {name: content for name, content in there.items() if content is not None}
+
+    def download(*_: object, local_dir: Path, allow_patterns: list[str], **__: object) -> None:
+        for name, content in there.items():
+            if any(fnmatch(name, pattern) for pattern in allow_patterns):
                 (Path(local_dir) / name).write_bytes(content)
 
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda *_, **__: list(there))
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     asked = config.Checkpoint(weights="checkpoint", revision=REVISION)
     with pytest.raises(UserError) as caught:

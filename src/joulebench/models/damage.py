@@ -1,33 +1,30 @@
-"""Whether what was fetched of a checkpoint is whole: configurations are JSON, weights are safetensors, all there."""
+"""Whether what was fetched of a checkpoint is whole: configurations are JSON, weights are safetensors."""
 
 import json
 from pathlib import Path
-from typing import Any
 
 from joulebench.errors import UserError
-from joulebench.reading import MIB, is_there, read_text, reason, require_plain
+from joulebench.reading import MIB, read_text, reason, require_plain
 
 MOST_JSON_BYTES = 64 * MIB
-"""Of a configuration, or of an index: that of a model of 671 B parameters has 9 MB."""
+"""Of a configuration: far more than any has."""
 
 _REMEDY = "delete the file and run again to fetch it anew, or ask its owner"
 
 
 def check(name: str, folder: Path) -> None:
-    """Raises UserError in one line at the first file of `folder` that is damaged, or a shard that is missing.
+    """Raises UserError in one line at the first file of `folder` that is damaged.
 
-    Of a safetensors file its header is read, which names every tensor's type, shape and place, and its length.
+    Of a safetensors file its header is read, which names every tensor's type, shape and place, and its length. Which
+    files there have to be, models.weights has from the indexes.
     """
-    for pattern in ("config.json", "model_index.json", "*.safetensors.index.json"):
-        for path in sorted(folder.rglob(pattern)):
-            content = _object(name, path)
-            if pattern.endswith(".index.json"):
-                _shards(name, path, content)
+    for path in sorted(folder.rglob("config.json")):
+        _require_object(name, path)
     for path in sorted(folder.rglob("*.safetensors")):
         _weights(name, path)
 
 
-def _object(name: str, path: Path) -> dict[str, Any]:
+def _require_object(name: str, path: Path) -> None:
     try:
         content = json.loads(read_text(path, MOST_JSON_BYTES, _REMEDY))
     except UserError as error:
@@ -36,17 +33,6 @@ def _object(name: str, path: Path) -> dict[str, Any]:
         raise UserError(f"{name}: {path} is not JSON ({reason(error)}); {_REMEDY}") from None
     if not isinstance(content, dict):
         raise UserError(f"{name}: {path} holds {type(content).__name__}, expected keys and values; {_REMEDY}")
-    return content
-
-
-def _shards(name: str, path: Path, index: dict[str, Any]) -> None:
-    named = index.get("weight_map")
-    if not isinstance(named, dict) or not all(isinstance(file, str) for file in named.values()):
-        raise UserError(f"{name}: {path} has no weight_map of file names; {_REMEDY}")
-    files = sorted(set(named.values()))
-    missing = [file for file in files if not is_there(path.parent / file)]
-    if missing and len(missing) < len(files):  # without any of them, it is the index of a form that is not loaded
-        raise UserError(f"{name}: {path} names the shard {missing[0][:100]}, which is not there; {_REMEDY}")
 
 
 def _weights(name: str, path: Path) -> None:
