@@ -100,7 +100,7 @@ def row(tmp_path: Path) -> dict[str, Any]:
     served = [(10, 5), (30, 15), (100, 1)]  # the first two are the sample: 40 prompt tokens to 20 asked
     requests = [(0, i, p, None, 0.0, 0.0, None, None, "aborted", asked) for i, (p, asked) in enumerate(served)]
     drawn = np.cumsum([0.0, *(DECODED_J * 8 + PROMPT_J * prompt for prompt in prompts)])
-    energy = [("gpu:0", "nvml_counter", float(i), float(joules), 5.0, *(None,) * 6) for i, joules in enumerate(drawn)]
+    energy = [("gpu:0", "nvml_counter", float(i), float(joules), 5.0, *(None,) * 8) for i, joules in enumerate(drawn)]
     frames = {
         "iterations": pl.DataFrame(steps, schema=records.ITERATIONS, orient="row"),
         "requests": pl.DataFrame(requests, schema=records.REQUESTS, orient="row"),
@@ -132,7 +132,7 @@ def test_energy_of_prompt_and_decoded_tokens_is_told_apart(row: dict[str, Any]) 
 def test_three_batches_are_enough_for_an_interval(tmp_path: Path, count: int, known: bool) -> None:
     # Four outputs and 100 J in every second, so that nothing varies.
     rows = batches([(1.0, 4)] * count).drop("key")
-    joules = [("gpu:0", "nvml_counter", float(i), 100.0 * i, 100.0, *(None,) * 6) for i in range(count + 1)]
+    joules = [("gpu:0", "nvml_counter", float(i), 100.0 * i, 100.0, *(None,) * 8) for i in range(count + 1)]
     records.write_parquet(rows, tmp_path / "iterations.parquet")
     records.write_parquet(pl.DataFrame(joules, schema=records.ENERGY, orient="row"), tmp_path / "energy.parquet")
     records.write_parquet(pl.DataFrame(schema=records.REQUESTS), tmp_path / "requests.parquet")

@@ -43,7 +43,7 @@ def counters(draw: st.DrawFn, end: float) -> pl.DataFrame:
     for index, rise in enumerate(rises):
         # The first and the last poll bring news, so that the whole point lies within the updates.
         total += rise + (1.0 if index in (0, count - 1) else 0.0)
-        rows.append(("gpu:0", "nvml_counter", -1 + 0.5 * index, total, 2 * rise, *(None,) * 6))
+        rows.append(("gpu:0", "nvml_counter", -1 + 0.5 * index, total, 2 * rise, *(None,) * 8))
     return pl.DataFrame(rows, schema=records.ENERGY, orient="row")
 
 
