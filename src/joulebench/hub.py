@@ -71,6 +71,14 @@ def _cause(error: Exception) -> str:
     return said
 
 
+XET = {
+    "HF_XET_CLIENT_READ_TIMEOUT": "10s",
+    "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "2",
+    "HF_XET_CLIENT_RETRY_MAX_DURATION": "20s",
+}
+"""Limits of hf_xet, which moves a file's content by itself, and waits for minutes; read when it is imported."""
+
+
 @lru_cache(maxsize=1)
 def _limit_waiting() -> None:
     """From now on huggingface_hub's requests end in _SilentError where nothing is answered for SILENT_S."""
@@ -78,6 +86,8 @@ def _limit_waiting() -> None:
     from huggingface_hub import constants, set_client_factory
     from huggingface_hub.utils._http import default_client_factory
 
+    for name, value in XET.items():
+        os.environ.setdefault(name, value)
     longest_s = max(ANSWER_S, constants.HF_HUB_ETAG_TIMEOUT, constants.HF_HUB_DOWNLOAD_TIMEOUT)
     silent_s = SILENT_S * longest_s / ANSWER_S
 

@@ -74,6 +74,14 @@ def read_text(path: Path, most_bytes: int, remedy: str) -> str:
         raise UnreadableError(f"{shown(path)}: {what}, expected text in UTF-8; save it as UTF-8") from None
 
 
+def expanded(path: str) -> Path:
+    """`path` with the home folder that `~` or `~user` stands for. Raises UnreadableError without such a user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UnreadableError(f"{shown(path)}: no such user's home folder; write the whole path") from None
+
+
 def is_folder(path: Path) -> bool:
     """Whether `path` is a folder; False for a path that no file can have, where pathlib raises."""
     try:

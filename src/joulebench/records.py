@@ -273,7 +273,7 @@ def read_parquet(path: Path, schema: pl.Schema) -> pl.DataFrame:
     """
     require_file(path)
     try:
-        frame = _bounded(path)
+        frame = _bounded(path, schema)
     except (UnreadableError, TooLargeError) as error:
         raise RecordError(str(error)) from None
     except PARQUET_ERRORS as error:
@@ -281,9 +281,6 @@ def read_parquet(path: Path, schema: pl.Schema) -> pl.DataFrame:
     frame = frame.with_columns(pl.lit(None).alias(name) for name in sorted(ADDED) if name not in frame.columns)
     if missing := [name for name in schema if name not in frame.columns]:
         raise RecordError(f"{path}: no column {', '.join(missing)}, expected {', '.join(schema)}; {REMEDY}")
-    for name, dtype in schema.items():
-        if not _holds(dtype, frame.schema[name]):
-            raise RecordError(f"{path}: {name} is of type {frame.schema[name]}, expected {dtype}; {REMEDY}")
     try:
         return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
     except pl.exceptions.PolarsError as error:
@@ -302,14 +299,22 @@ def sha256s(folder: Path) -> dict[str, str]:
     return {name: sha256(folder / name) for name in POINT_FILES}
 
 
-def _bounded(path: Path) -> pl.DataFrame:
-    """A table of a plain file, of no more rows than any record has: a few bytes of Parquet can stand for billions."""
+def _bounded(path: Path, schema: pl.Schema) -> pl.DataFrame:
+    """The columns of `schema` that a plain file has, of the kinds that they have there.
+
+    Of no more rows than any record has: a few bytes of Parquet can stand for billions. Other columns are not read.
+    """
     require_plain(path, REMEDY, MOST_TABLE_BYTES)
     table = pl.scan_parquet(path, glob=False)
     rows = table.select(pl.len()).collect().item()
     if rows > MOST_ROWS:
         raise RecordError(f"{path}: {rows:,} rows, expected at most {MOST_ROWS:,}; {REMEDY}")
-    return table.collect()
+    found = table.collect_schema()
+    wanted = {name: dtype for name, dtype in schema.items() if name in found}
+    for name, dtype in wanted.items():
+        if not _holds(dtype, found[name]):
+            raise RecordError(f"{path}: {name} is of type {found[name]}, expected {dtype}; {REMEDY}")
+    return table.select(*wanted).collect()
 
 
 def read_run(folder: Path) -> Run:

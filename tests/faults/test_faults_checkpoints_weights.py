@@ -16,6 +16,7 @@ from tiny_checkpoints import answered, asked, edited, llama, odd, spec, weights
 from joulebench import config, models
 from joulebench.engines import open_engine
 from joulebench.errors import UserError
+from joulebench.models import counting
 from joulebench.models.counting import parameters
 from joulebench.records import Model
 
@@ -347,3 +348,23 @@ def test_a_template_is_tried_for_what_the_model_is_asked(
     else:
         models.prepare(NAME, checkpoint, [], tmp_path / "m", asked_for)
     assert (tmp_path / "m" / "model.json").exists() != refuses
+
+
+@pytest.mark.parametrize(
+    "quantization",
+    [
+        pytest.param(
+            value, id=name, marks=pytest.mark.fault("input", f"quantisation settings with {what}", "4 bits are taken")
+        )
+        for name, what, value in (
+            ("group-null", "a group that is null", {"config_groups": {"g": None}}),
+            ("group-text", "a group that is a text", {"config_groups": {"g": "x"}}),
+            ("weights-list", "weights that are a list", {"config_groups": {"g": {"weights": ["bits"]}}}),
+            ("weights-text", "weights that are a text", {"config_groups": {"g": {"weights": "bits"}}}),
+            ("bits-true", "true for a number of bits", {"bits": True}),
+        )
+    ],
+)
+def test_odd_quantisation_settings(quantization: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"quantization_config": quantization}))
+    assert counting._bits("a model", tmp_path) == 4

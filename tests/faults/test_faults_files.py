@@ -685,3 +685,33 @@ def test_any_parquet_file_is_one_line_or_read(tmp_path: Path) -> None:
             sampled(path, "humanevalplus")
         except UserError as error:
             one_line(error)
+
+
+@pytest.mark.fault("input", "a Parquet dataset whose name holds brackets", "that file is read, and no other")
+def test_a_name_is_no_pattern(tmp_path: Path) -> None:
+    for name, prompt in (("x[1].parquet", "def right():"), ("x1.parquet", "def wrong():")):
+        pl.DataFrame([problem(prompt=prompt)]).write_parquet(tmp_path / name)
+    assert sampled(tmp_path / "x[1].parquet", "humanevalplus").requests["prompt"].to_list() == ["def right():"]
+
+
+@pytest.mark.fault("input", "a dataset under the home folder of a user that is not there", "refused: one line")
+def test_no_such_users_home_is_one_line() -> None:
+    with pytest.raises(UserError) as refusal:
+        sampled("~no-such-user-here/data.json")
+    assert "no such user's home folder" in one_line(refusal.value)
+
+
+@pytest.mark.fault("input", "a record with a column of lists that fill the memory", "that column is not read")
+def test_columns_that_no_record_has_are_not_read(tmp_path: Path) -> None:
+    rows = pl.DataFrame({name: pl.Series([None], dtype=dtype) for name, dtype in ENERGY.items()})
+    path = tmp_path / "energy.parquet"
+    rows.with_columns(bomb=pl.Series([[0] * 100_000])).write_parquet(path)
+    assert read_parquet(path, ENERGY).columns == ENERGY.names()
+
+
+@pytest.mark.fault("input", "numbers and signs that YAML 1.1 reads otherwise, handed over as JSON", "read as they were")
+def test_what_is_handed_over_comes_back_the_same(tmp_path: Path) -> None:
+    settings_of = {"small": 1e-7, "large": 1e22, "line": "a\u2028b", "next": "a\u0085b"}
+    path = tmp_path / "config-0.json"
+    path.write_text(json.dumps(settings_of, ensure_ascii=False), encoding="utf-8")
+    assert config.read_yaml(path, "config") == settings_of

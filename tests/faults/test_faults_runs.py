@@ -1,6 +1,7 @@
 """A run's folder after every kind of break: what ended well is never destroyed, and never measured twice."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -321,3 +322,24 @@ def test_run_json_has_every_point_of_the_sweep(run: Path, change: Callable[[Path
         found.record()
     assert "\n" not in str(error.value)
     assert list(session(run, SPEC).left()) == [1]
+
+
+@pytest.mark.fault("fault", "the disk is full at the start of a new measurement", "one line; the earlier one stays")
+def test_a_disk_that_is_full_at_the_start_keeps_what_was_there(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = files(run)
+
+    def full(self: Path, *more: Any, **options: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        session(run, SPEC.model_copy(update={"repeat": 2}))
+    monkeypatch.undo()
+    assert files(run) == before
+
+
+@pytest.mark.fault("fault", "unfinished.json is a pipe", "taken for none")
+def test_a_pipe_for_what_is_unfinished_is_not_waited_for(run: Path) -> None:
+    (run / "run.json").unlink()
+    os.mkfifo(run / "unfinished.json")
+    assert list(session(run, SPEC).left()) == []

@@ -16,7 +16,7 @@ from joulebench.config import HubFile, HubFolder, LocalFile, Packaged
 from joulebench.datasets.sources import download
 from joulebench.errors import UserError
 from joulebench.hub import NoSuchFileError
-from joulebench.reading import MIB, TooLargeError, is_folder, is_there, read_bytes, require_plain, shown
+from joulebench.reading import MIB, TooLargeError, expanded, is_folder, is_there, read_bytes, require_plain, shown
 
 Source = HubFile | HubFolder | LocalFile | Packaged
 Read = Callable[[str], bytes]
@@ -50,7 +50,7 @@ def opened(source: Source, packaged: str) -> Iterator[Read]:
             with _archive(download(source, "dataset.media")) as read:
                 yield read
         case LocalFile():
-            path = Path(source.path).expanduser()
+            path = expanded(source.path)
             if is_folder(path):
                 yield lambda name: _from_folder(path, _inside(name))
             elif is_there(path):

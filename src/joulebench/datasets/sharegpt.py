@@ -6,7 +6,6 @@ second, from `gpt`.
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field, PositiveInt, model_validator
@@ -15,7 +14,7 @@ from joulebench.checked import Strict
 from joulebench.datasets import conversations
 from joulebench.datasets.sampling import Row, Rows, is_unicode
 from joulebench.errors import UserError
-from joulebench.reading import GIB, MissingError, read_text
+from joulebench.reading import GIB, MissingError, expanded, read_text
 
 PACKAGED = "sharegpt.json"
 USUAL = "ShareGPT_V3*.json"
@@ -78,7 +77,7 @@ def _counter(tokenizer: str) -> Callable[[str], int]:
         return lambda text: len(_WORD.findall(text))
     from tokenizers import Tokenizer
 
-    path = Path(tokenizer).expanduser()
+    path = expanded(tokenizer)
     try:
         loaded = Tokenizer.from_str(read_text(path, GIB, "dataset sharegpt: check filters.tokenizer"))
     except MissingError:

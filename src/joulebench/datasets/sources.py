@@ -11,7 +11,7 @@ from joulebench.config import HubFile, LocalFile, Packaged
 from joulebench.datasets import columnar
 from joulebench.errors import UserError
 from joulebench.hub import explained
-from joulebench.reading import GIB, is_folder, read_bytes, shown, size_in_words
+from joulebench.reading import GIB, expanded, is_folder, read_bytes, shown, size_in_words
 
 Source = HubFile | LocalFile | Packaged
 
@@ -31,7 +31,7 @@ def fetch(source: Source, packaged: str, usual: str) -> Path:
         case HubFile():
             return download(source)
         case LocalFile():
-            return _local(Path(source.path).expanduser(), usual)
+            return _local(expanded(source.path), usual)
         case Packaged():
             return Path(str(resources.files("joulebench.datasets") / "packaged" / packaged))
 

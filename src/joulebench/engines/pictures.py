@@ -20,7 +20,7 @@ def picture(request: int, content: bytes | None) -> Any:
         ):
             opened.load()
             return _upright(opened).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError) as error:
         raise UserError(
             f"request {request}: its image is no JPEG, PNG or WebP file that can be read "
             f"({' '.join(str(error).split())[:100]}); sample the requests again"

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from joulebench.analysis import belonging
 from joulebench.errors import UserError
 from joulebench.files import clear_leftovers
+from joulebench.reading import MIB, read_bytes
 from joulebench.records import (
     ENDS_SWEEP,
     POINT_FILES,
@@ -80,10 +81,10 @@ class Session:
         kept = [] if anew else self.points()
         if kept:
             log.info("going on with the sweep of %s, whose run.json is gone: %d points", kept[0].started_utc, len(kept))
-        else:
-            self._set_aside()
         self.started_utc = kept[0].started_utc if kept else utc_now()
         try:
+            if not kept:
+                self._set_aside()
             write_json(Unfinished(**self.of, started_utc=self.started_utc), folder / "unfinished.json")
         except UserError:
             self.put_back()
@@ -109,8 +110,8 @@ class Session:
 
     def _read(self) -> Unfinished | None:
         try:
-            return Unfinished.model_validate_json((self.folder / "unfinished.json").read_bytes())
-        except (OSError, ValidationError):
+            return Unfinished.model_validate_json(read_bytes(self.folder / "unfinished.json", MIB, "measured anew"))
+        except (UserError, ValidationError):
             return None
 
     def _set_aside(self) -> None:
@@ -118,9 +119,15 @@ class Session:
         if there := [path for path in there if path.exists()]:
             aside = self.folder / f"{OLD}{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%fZ')}"
             log.info("%s: measuring anew; what is there is kept in %s until the new run is whole", self.folder, aside)
-            aside.mkdir()
-            for path in there:
-                path.rename(aside / path.name)
+            try:
+                aside.mkdir()
+                for path in there:
+                    path.rename(aside / path.name)
+            except OSError as error:
+                said = error.strerror or error
+                raise UserError(
+                    f"{self.folder}: could not be written ({said}); make room or check the permissions"
+                ) from None
 
     def put_back(self) -> bool:
         """Where no point has ended yet, what was set aside last takes its place again; whether it did."""

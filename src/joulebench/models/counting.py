@@ -88,8 +88,9 @@ def _bits(name: str, folder: Path) -> int:
         if isinstance(settings, dict):
             groups: Any = settings.get("config_groups")
             for group in groups.values() if isinstance(groups, dict) else ():
-                settings = group.get("weights") or settings
+                weights = group.get("weights") if isinstance(group, dict) else None
+                settings = weights if isinstance(weights, dict) else settings
             found = next((settings[key] for key in ("bits", "w_bit", "num_bits") if key in settings), None)
-            if isinstance(found, int) and 1 <= found <= 8:
+            if isinstance(found, int) and not isinstance(found, bool) and 1 <= found <= 8:
                 return found
     return 4
