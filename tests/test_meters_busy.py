@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from joulebench.meters import busy
-from joulebench.meters.busy import STAT, Family, Others, processors
+from joulebench.meters.busy import STAT, VARIABLE, Family, Others, processors
 
 FIRST = """cpu  1000 20 300 5000 77 4 6 40 900 10
 cpu0 500 10 150 2500 40 2 3 20 450 5
@@ -106,3 +106,9 @@ def test_a_process_beside_is_told_from_a_child() -> None:
     others_s = found * after.online
     assert others_s >= stranger_s - 0.1
     assert others_s <= after.busy_s - before.busy_s - child_s + 0.1
+
+
+def test_where_the_counts_are_not_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "/no/such/file")
+    others = Others(os.getpid(), interval_s=0.0)
+    assert others.read() == (None, None)

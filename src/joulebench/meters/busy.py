@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STAT = Path("/proc/stat")
+VARIABLE = "JOULEBENCH_PROC_STAT"
+"""Names another file of these counts: a container may have the host's elsewhere. One that is not there tells nothing,
+and what was measured so says that it was not checked."""
 INTERVAL_S = 0.5
 
 Member = tuple[int, float]
@@ -66,8 +69,9 @@ class Family:
 class Others:
     """What others than the measured processes used: an engine's process, this one, and the descendants of both."""
 
-    def __init__(self, engine_pid: int, interval_s: float = INTERVAL_S, stat: Path = STAT) -> None:
-        self._stat, self._interval_s = stat, interval_s
+    def __init__(self, engine_pid: int, interval_s: float = INTERVAL_S, stat: Path | None = None) -> None:
+        self._stat = stat or Path(os.environ.get(VARIABLE, STAT))
+        self._interval_s = interval_s
         self._asked_s = time.monotonic()
         self._others_s = self._stolen_s = 0.0
         self._family_s = 0.0
