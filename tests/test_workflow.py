@@ -304,7 +304,7 @@ def test_corrupt_records_are_named_in_one_line(mine: Path) -> None:
     (mine / "results/cpu/leaderboard.csv").unlink()
     done = snakemake(mine, "--cores", "all", "results/cpu/leaderboard.csv")
     assert done.returncode == 1
-    complaints = [line for line in done.stderr.splitlines() if "not a readable Parquet file" in line]
+    complaints = [line for line in done.stderr.splitlines() if "has the SHA-256 " in line]
     assert len(complaints) == 1
     assert "points/00-b1/energy.parquet" in complaints[0]
     assert "Traceback" not in done.stderr
