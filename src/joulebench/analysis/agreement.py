@@ -225,6 +225,7 @@ def _samples(known: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
     of_run = known.lazy().select("key", "run", "sampled", "sample_prompt_tokens", "sample_output_tokens")
     served = (
         requests.lazy()
+        .filter(pl.col("request") < known["sampled"].max())
         .select("key", "request", "prompt_tokens", "asked_output_tokens")
         .join(of_run, on="key")
         .filter(pl.col("request") < pl.col("sampled"))
