@@ -109,6 +109,8 @@ def _rested(run: Run) -> str | None:
 
 def _entry(found: Point, wanted: Point) -> str | None:
     """point.json is run.json's entry."""
+    if found == wanted:
+        return None
     entry = found.model_dump()
     for name, value in wanted.model_dump().items():
         if entry[name] != value:
