@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from joulebench.errors import UserError
+from joulebench.errors import UserError, in_one_line
 
 Content = str | list[dict[str, Any]]
 
@@ -28,7 +28,7 @@ def load_tokenizer(folder: Path, trust_remote_code: bool) -> Any:
         if not (folder / "tokenizer.json").exists():
             missing = "sentencepiece" if find_spec("sentencepiece") is None else "what it asks for"
             remedy = f"install {missing}, or {remedy}"
-        raise UserError(f"{folder}: its tokenizer cannot be loaded ({_line(error)}); {remedy}") from error
+        raise UserError(f"{folder}: its tokenizer cannot be loaded ({in_one_line(error)}); {remedy}") from error
     take_template(made, folder)
     return made
 
@@ -46,7 +46,9 @@ def take_template(tokenizer: Any, folder: Path, sees: bool = False) -> None:
         except FileNotFoundError:
             continue
         except (OSError, ValueError, AttributeError, RecursionError) as error:
-            raise UserError(f"{folder / file}: not readable JSON ({_line(error)}); take another revision") from None
+            raise UserError(
+                f"{folder / file}: not readable JSON ({in_one_line(error)}); take another revision"
+            ) from None
         if isinstance(found, str):
             tokenizer.chat_template = found
             return
@@ -61,8 +63,8 @@ def rendered(holder: Any, content: Content, **how: Any) -> Any:
         return holder.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, **how)
     except Exception as error:
         raise UserError(
-            f"the chat template takes no lone user turn ({_line(error)}); set the task's prompt_form to completion, or "
-            "take another checkpoint"
+            f"the chat template takes no lone user turn ({in_one_line(error)}); set the task's prompt_form to "
+            "completion, or take another checkpoint"
         ) from error
 
 
@@ -105,7 +107,3 @@ def _text(prompt: str) -> Content:
 
 def _parts(prompt: str) -> Content:
     return [{"type": "text", "text": prompt}]
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

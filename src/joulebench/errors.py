@@ -11,6 +11,11 @@ class UserError(Exception):
         return "\n".join(printable(line) for line in super().__str__().split("\n"))
 
 
+def in_one_line(error: BaseException, most: int = 200) -> str:
+    """What an error of a library says, in one line of `most` characters; its kind where it says nothing."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
 def printable(text: str) -> str:
     """`text` with what a terminal would obey, or cannot show, as Python escapes it."""
     if text.isprintable():

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from joulebench.errors import UserError
+from joulebench.errors import UserError, in_one_line
 
 ANSWER_S = 10.0
 SILENT_S = 35.0
@@ -60,7 +60,7 @@ def explained(what: str, where: str, otherwise: str) -> Iterator[None]:
 
 def _cause(error: Exception) -> str:
     """What an error says, in one line, with what a proxy of the environment has to do with it."""
-    said = " ".join(str(error).split())[:200] or type(error).__name__
+    said = in_one_line(error)
     if isinstance(error, KeyError | TypeError | AttributeError | IndexError):
         said = f"the hub's answer is not of the form that is expected: {type(error).__name__} {said}"
     if type(error).__name__ == "InvalidURL":

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from joulebench.errors import in_one_line
 from joulebench.files import REMEDY, require_file, sha256, whole_file, write_text
 from joulebench.files import RecordError as RecordError
 from joulebench.reading import GIB, MIB, TooLargeError, UnreadableError, read_bytes, require_plain
@@ -277,14 +278,14 @@ def read_parquet(path: Path, schema: pl.Schema) -> pl.DataFrame:
     except (UnreadableError, TooLargeError) as error:
         raise RecordError(str(error)) from None
     except PARQUET_ERRORS as error:
-        raise RecordError(f"{path}: not a readable Parquet file ({_one_line(error)}); {REMEDY}") from None
+        raise RecordError(f"{path}: not a readable Parquet file ({in_one_line(error)}); {REMEDY}") from None
     frame = frame.with_columns(pl.lit(None).alias(name) for name in sorted(ADDED) if name not in frame.columns)
     if missing := [name for name in schema if name not in frame.columns]:
         raise RecordError(f"{path}: no column {', '.join(missing)}, expected {', '.join(schema)}; {REMEDY}")
     try:
         return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
     except pl.exceptions.PolarsError as error:
-        raise RecordError(f"{path}: a value that its column cannot hold ({_one_line(error)}); {REMEDY}") from None
+        raise RecordError(f"{path}: a value that its column cannot hold ({in_one_line(error)}); {REMEDY}") from None
 
 
 def _holds(wanted: pl.DataType, found: pl.DataType) -> bool:
@@ -344,12 +345,8 @@ def _read_json(path: Path, model: type[R]) -> R:
     except (UnreadableError, TooLargeError) as error:
         raise RecordError(str(error)) from None
     except (ValidationError, OSError) as error:
-        raise RecordError(f"{path}: not a {model.__name__.lower()} record ({_one_line(error)}); {REMEDY}") from None
+        raise RecordError(f"{path}: not a {model.__name__.lower()} record ({in_one_line(error)}); {REMEDY}") from None
 
 
 PARQUET_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 """What polars raises of a damaged file; the second where it did not expect the damage."""
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]

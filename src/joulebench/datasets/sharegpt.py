@@ -13,7 +13,7 @@ from pydantic import Field, PositiveInt, model_validator
 from joulebench.checked import Strict
 from joulebench.datasets import conversations
 from joulebench.datasets.sampling import Row, Rows, is_unicode
-from joulebench.errors import UserError
+from joulebench.errors import UserError, in_one_line
 from joulebench.reading import GIB, MissingError, expanded, read_text
 
 PACKAGED = "sharegpt.json"
@@ -85,9 +85,9 @@ def _counter(tokenizer: str) -> Callable[[str], int]:
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001  tokenizers raises Exception itself
-        cause = " ".join(str(error).split())[:200]
         raise UserError(
-            f"dataset sharegpt: filters.tokenizer: {path} is no tokenizer.json of the tokenizers library ({cause})"
+            f"dataset sharegpt: filters.tokenizer: {path} is no tokenizer.json of the tokenizers library "
+            f"({in_one_line(error)})"
         ) from None
     loaded.no_truncation()  # a file may carry a limit, which would cut every count off there
     loaded.no_padding()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from joulebench import chat
-from joulebench.errors import UserError
+from joulebench.errors import UserError, in_one_line
 from joulebench.spec import RunSpec
 
 WEIGHTS = re.compile(r"(?:model|diffusion_pytorch_model)(?:\.(fp16|bf16))?(?:-\d+-of-\d+)?\.safetensors")
@@ -40,9 +40,9 @@ def explained(spec: RunSpec, folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, ImportError, LookupError, TypeError, AttributeError) as error:
-        cause = " ".join(str(error).split())[:300] or type(error).__name__
         raise UserError(
-            f"models.{spec.model}: {folder} cannot be loaded ({cause}); take another checkpoint or engine"
+            f"models.{spec.model}: {folder} cannot be loaded ({in_one_line(error, 300)}); "
+            "take another checkpoint or engine"
         ) from error
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from joulebench.errors import UserError
+from joulebench.errors import UserError, in_one_line
 from joulebench.exports.dataset import CARD, DOCUMENTS
 from joulebench.exports.rows import publishable
 
@@ -44,7 +44,7 @@ def uploads(folder: Path, publish_flagged: bool) -> list[Upload]:
             try:
                 rows = pl.read_parquet(path)
             except (OSError, pl.exceptions.PolarsError) as error:
-                raise UserError(f"{path}: missing or damaged ({_one_line(error)}); {REMAKE}") from None
+                raise UserError(f"{path}: missing or damaged ({in_one_line(error)}); {REMAKE}") from None
             if {"verdict", "responses_per_s"} <= set(rows.columns):
                 _refuse_doubtful(rows, path, publish_flagged)
             csv = folder.parent / path.parent.name / f"{table}.csv"
@@ -93,7 +93,7 @@ def publish(folder: Path, repo: str, files: list[Upload], api: "HfApi") -> str:
         )
     except (OSError, ValueError, RuntimeError, httpx.HTTPError) as error:
         raise UserError(
-            f"{repo}: not published ({_one_line(error)}); check the network, and that HF_TOKEN may write there"
+            f"{repo}: not published ({in_one_line(error)}); check the network, and that HF_TOKEN may write there"
         ) from None
     return str(commit.commit_url)
 
@@ -106,7 +106,7 @@ def _configs(card: Path) -> dict[str, list[str]]:
         configs = DatasetCard.load(card).data.to_dict()["configs"]
         named = {config["config_name"]: [str(name) for name in config["data_files"][0]["path"]] for config in configs}
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise UserError(f"{card}: missing, or not the card of a dataset ({_one_line(error)}); {REMAKE}") from None
+        raise UserError(f"{card}: missing, or not the card of a dataset ({in_one_line(error)}); {REMAKE}") from None
     if missing := [table for table in ("leaderboard", "points") if not named.get(table)]:
         raise UserError(f"{card}: no table {', '.join(missing)}; {REMAKE}")
     return named
@@ -121,7 +121,3 @@ def _refuse_doubtful(rows: pl.DataFrame, path: Path, publish_flagged: bool) -> N
         f"{path}: {doubtful.height} rows may not be published, as {first['model']}, '{str(first['verdict'])[:80]}'; "
         f"set publish_flagged in the config if flagged ones shall be, and {REMAKE}"
     )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from joulebench.errors import UserError
+from joulebench.errors import UserError, in_one_line
 from joulebench.exports.rows import publishable
 from joulebench.files import whole_folder
 from joulebench.records import Run, read_run, write_json
@@ -67,8 +67,9 @@ def write(folder: Path, runs: Sequence[Path], points: pl.DataFrame, publish_flag
                     continue
                 index.append(_log_run(run, run_folder.name, rows, publish_flagged, mode, aside / "own"))
         except wandb.Error as error:
-            said = " ".join(str(error).split())[:200] or type(error).__name__
-            raise UserError(f"Weights & Biases: {said}; check WANDB_MODE, WANDB_API_KEY and the network") from None
+            raise UserError(
+                f"Weights & Biases: {in_one_line(error)}; check WANDB_MODE, WANDB_API_KEY and the network"
+            ) from None
         finally:
             wandb.teardown()
         for made in sorted((aside / "own" / "wandb").glob("*run-*")):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from joulebench.errors import UserError
-from joulebench.models.weights import line, loaded, read_json
+from joulebench.errors import UserError, in_one_line
+from joulebench.models.weights import loaded, read_json
 
 Tensors = Mapping[str, tuple[str, int]]
 """Name -> dtype, by safetensors' names, and number of values."""
@@ -74,7 +74,8 @@ def _header(name: str, path: Path) -> dict[str, tuple[str, int]]:
             return {key: (one.get_dtype(), math.prod(one.get_shape())) for key, one in slices.items()}
     except (SafetensorError, OSError, ValueError, OverflowError) as error:
         raise UserError(
-            f"{name}: {path} is no whole safetensors file ({line(error)}); delete {path.parent} and fetch it again"
+            f"{name}: {path} is no whole safetensors file ({in_one_line(error, 150)}); "
+            f"delete {path.parent} and fetch it again"
         ) from None
 
 

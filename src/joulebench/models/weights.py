@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from joulebench.errors import UserError
+from joulebench.errors import UserError, in_one_line
 
 PIPELINE = "model_index.json"
 STEMS = ("model", "diffusion_pytorch_model")
@@ -75,12 +75,9 @@ def read_json(name: str, path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{name}: {path} is not readable JSON ({line(error)}); take another revision") from None
+        raise UserError(
+            f"{name}: {path} is not readable JSON ({in_one_line(error, 150)}); take another revision"
+        ) from None
     if not isinstance(content, dict):
         raise UserError(f"{name}: {path} holds {type(content).__name__}, expected keys and values")
     return content
-
-
-def line(error: Exception) -> str:
-    """What a library says of a damaged file, as one line."""
-    return " ".join(str(error).split())[:150]
