@@ -119,6 +119,8 @@ REQUEST_STATUSES = ("finished", "aborted", "failed")
 Status = Literal["measured", "overloaded", "out_of_memory", "failed"]
 ENDS_SWEEP = ("overloaded", "out_of_memory")
 """The statuses of a point after which a sweep has no other: more requests at once would end the same."""
+LAST = (*ENDS_SWEEP, "failed")
+"""The statuses of a point that is the last of its run.json."""
 EndedBy = Literal["precision", "max_seconds", "max_requests"]
 
 

@@ -9,10 +9,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from joulebench.files import REMEDY, RecordError, sha256
-from joulebench.records import ENDS_SWEEP, POINT_FILES, Point, Run, point_folder, read_point
+from joulebench.records import LAST, POINT_FILES, Point, Run, point_folder, read_point
 from joulebench.spec import RunSpec
-
-_ENDS = (*ENDS_SWEEP, "failed")
 
 
 def require(folder: Path, run: Run) -> None:
@@ -59,7 +57,7 @@ def _device(run: Run, spec: RunSpec) -> str | None:
 def _sweep(run: Run, spec: RunSpec) -> str | None:
     """Each point of the sweep once, in order, up to the first that ended it."""
     wanted = list(enumerate(spec.sweep.batch_sizes))
-    ended = next((place for place, point in enumerate(run.points, 1) if point.status in _ENDS), len(wanted))
+    ended = next((place for place, point in enumerate(run.points, 1) if point.status in LAST), len(wanted))
     found = [(point.point, point.max_batch_size) for point in run.points]
     if found == wanted[:ended]:
         return None

@@ -14,6 +14,7 @@ from joulebench.files import clear_leftovers
 from joulebench.reading import MIB, read_bytes
 from joulebench.records import (
     ENDS_SWEEP,
+    LAST,
     POINT_FILES,
     Machine,
     Point,
@@ -202,7 +203,7 @@ class Session:
                     f"{place}: removed or damaged while its run was measured, expected {', '.join(POINT_FILES)}; "
                     "give the same command again, which measures this point again"
                 ) from None
-            if points[-1].status in (*ENDS_SWEEP, "failed"):
+            if points[-1].status in LAST:
                 break
         return points, sums
 
