@@ -198,6 +198,7 @@ def _point(
     polled = np.arange(-1, end[-1] + 1, 0.02) + rng.uniform(0, 0.001)
     power = (400 + 0.6 * batch) * rng.normal(1, 0.01, polled.size)
     drawn = np.cumsum(power) * 0.02
+    seldom = [0.0 if place % 25 == 0 else None for place in range(polled.size)]
     energy = {
         "device": ["gpu:0"] * polled.size,
         "source": ["nvml_counter"] * polled.size,
@@ -210,8 +211,8 @@ def _point(
         "throttled": np.zeros(polled.size, dtype=bool),
         "power_capped": np.zeros(polled.size, dtype=bool),
         "processes": np.ones(polled.size, dtype=int),
-        "others_busy_s": np.zeros(polled.size),
-        "stolen_s": np.zeros(polled.size),
+        "others_busy_s": seldom,
+        "stolen_s": seldom,
     }
     made = {"iterations": pl.DataFrame(iterations), "requests": requests, "energy": pl.DataFrame(energy)}
     schemas = {"iterations": records.ITERATIONS, "requests": records.REQUESTS, "energy": records.ENERGY}

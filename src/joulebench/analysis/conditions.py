@@ -36,14 +36,9 @@ def of_energy(energy: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
     records do not say. The longest time between two updates of a counter is energy.Drawn's to tell.
     """
     bounds = windows.lazy().drop_nulls().select("key", w0="start_s", w1="end_s")
-    before = {name: pl.col(name).shift().over("key", "device") for name in ("time_s", "energy_j")}
-    polls = (
-        headline(energy)
-        .select("key", *_POLL)
-        .lazy()
-        .with_columns(before_s=before["time_s"], moved=pl.col("energy_j") != before["energy_j"])
-        .join(bounds, on="key", maintain_order="left")
-    )
+    read = headline(energy).select("key", *_POLL)
+    devices = [read.filter(pl.col("device") == device) for device in sorted(read["device"].unique())]
+    polls = pl.concat([_after(one.lazy()) for one in devices or [read]]).join(bounds, on="key", maintain_order="left")
     time, w0, w1 = pl.col("time_s"), pl.col("w0"), pl.col("w1")
     inside = polls.filter((time > w0) & (time <= w1))
     edge, temperature = EDGE * (w1 - w0), pl.col("temperature_c")
@@ -65,6 +60,15 @@ def of_energy(energy: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _after(polls: pl.LazyFrame) -> pl.LazyFrame:
+    """The polls of one device with before_s, when it was polled before, and whether its counter had moved since."""
+    same = pl.col("key") == pl.col("key").shift()
+    return polls.with_columns(
+        before_s=pl.when(same).then(pl.col("time_s").shift()),
+        moved=pl.when(same).then(pl.col("energy_j") != pl.col("energy_j").shift()),
+    )
+
+
 def of_processors(energy: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
     """others_share, stolen_share: what others had of the host's processors in the windows, by key.
 
@@ -72,7 +76,7 @@ def of_processors(energy: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
     at least 0, which clock ticks of 10 ms may miss by a little. Null where half of a window or more has no readings.
     """
     bounds = {key: (w0, w1) for key, w0, w1 in windows.drop_nulls().select("key", "start_s", "end_s").iter_rows()}
-    read = energy.filter(pl.col("others_busy_s").is_not_null()).sort("key", "time_s")
+    read = energy.select("key", "time_s", *_BUSY).filter(pl.col("others_busy_s").is_not_null()).sort("key", "time_s")
     rows = []
     for key, of in by_key(read, ("time_s", *_BUSY)):
         w0, w1 = bounds.get(key, (0.0, 0.0))

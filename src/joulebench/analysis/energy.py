@@ -20,12 +20,11 @@ class Drawn:
     def __init__(self, energy: pl.DataFrame) -> None:
         """`energy`: the polls of the devices that count (`headline`, `host`), of each in the order of time."""
         polls = energy.select("key", "device", "source", "time_s", "energy_j", "power_w", "memory_used_mb")
-        self._polls: dict[str, pl.DataFrame] = {}
-        self._updates: dict[str, pl.DataFrame] = {}
-        for device in sorted(polls["device"].unique()):
-            self._polls[device] = polls.filter(pl.col("device") == device)
-            self._updates[device] = updates(self._polls[device])
-        self.devices = _devices(self._polls, self._updates)
+        of = {device: polls.filter(pl.col("device") == device) for device in sorted(polls["device"].unique())}
+        self._updates = {device: updates(one) for device, one in of.items()}
+        self._counters = [_of_counter(one) for one in self._updates.values()]
+        self._powers = [_of_power(one) for one in of.values()]
+        self.devices = _devices(of, self._updates)
 
     def points(self) -> pl.DataFrame:
         """One row a point that has polls.
@@ -54,7 +53,8 @@ class Drawn:
         """
         untrusted = self.devices.filter(pl.col("source").is_null() | pl.col("reset"))["key"].unique()
         trusted = times.with_columns(pl.when(~pl.col("key").is_in(untrusted.implode())).then(pl.col(column)))
-        return _summed([energy_at(moved, _asked(trusted, column)) for moved in self._updates.values()], times.height)
+        asked = _asked(trusted, column)
+        return _summed([_at(knots, asked) for knots in self._counters], times.height)
 
     def update_gaps_s(self, windows: pl.DataFrame) -> pl.DataFrame:
         """key, update_gap_s: the longest time between two updates of a counter, of the device that has the longest.
@@ -76,7 +76,7 @@ class Drawn:
     def integrated_power_j(self, times: pl.DataFrame, column: str) -> pl.Series:
         """The same from `power_w`: its integral since the first poll, null outside of the polls."""
         asked = _asked(times, column)
-        return _summed([integrated_power_at(polls, asked) for polls in self._polls.values()], times.height)
+        return _summed([_at(knots, asked) for knots in self._powers], times.height)
 
 
 def updates(polls: pl.DataFrame) -> pl.DataFrame:
@@ -96,8 +96,7 @@ def updates(polls: pl.DataFrame) -> pl.DataFrame:
 
 def energy_at(updates: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
     """`asked` (key, time_s, row) with `value`: the counter then, linear between updates, null outside of them."""
-    rate = _rise("energy_j") / _rise("time_s")
-    return _at(updates.lazy().with_columns(value="energy_j", rate=rate, bend=0.0), asked)
+    return _at(_of_counter(updates), asked)
 
 
 def integrated_power_at(polls: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
@@ -105,30 +104,42 @@ def integrated_power_at(polls: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFram
 
     Trapezoid rule, with the power linear between polls; null outside of the polls.
     """
+    return _at(_of_power(polls), asked)
+
+
+def _of_counter(updates: pl.DataFrame) -> pl.DataFrame:
+    rate = _rise("energy_j") / _rise("time_s")
+    return _knots(updates.lazy().with_columns(value="energy_j", rate=rate, bend=0.0))
+
+
+def _of_power(polls: pl.DataFrame) -> pl.DataFrame:
     power = pl.col("power_w")
     area = (power + power.shift()) / 2 * (pl.col("time_s") - pl.col("time_s").shift())
     known = polls.lazy().filter(power.is_not_null())
     integral = pl.when(~_first()).then(area).otherwise(0.0).cum_sum()
-    return _at(known.with_columns(value=integral, rate=power, bend=_rise("power_w") / _rise("time_s")), asked)
+    return _knots(known.with_columns(value=integral, rate=power, bend=_rise("power_w") / _rise("time_s")))
 
 
-def _at(knots: pl.LazyFrame, asked: pl.DataFrame) -> pl.DataFrame:
+def _knots(curve: pl.LazyFrame) -> pl.DataFrame:
+    """`curve` (key, time_s, value, rate, bend) as `_at` takes it: with `above`, the next value of the key."""
+    followed = pl.col("key") == pl.col("key").shift(-1)
+    above = pl.when(followed).then(pl.col("value").shift(-1))
+    return curve.select("key", "value", "rate", "bend", knot_s="time_s", above=above).collect()
+
+
+def _at(knots: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
     """value + rate x + bend/2 x^2 of the last knot, x being the time since it; never above the next knot's value.
 
     A key's last knot holds at its own time alone.
     """
-    followed = pl.col("key") == pl.col("key").shift(-1)
-    known = knots.select(
-        "key", "value", "rate", "bend", knot_s="time_s", above=pl.when(followed).then(pl.col("value").shift(-1))
-    )
     since = pl.col("time_s") - pl.col("knot_s")
     curve = pl.col("value") + pl.col("rate") * since + pl.col("bend") / 2 * since**2
     inside = pl.when(pl.col("above").is_not_null()).then(pl.min_horizontal(curve, "above"))
     return (
         asked.lazy()
-        .join(known.select("key").unique(), on="key", how="semi")
+        .join(knots.lazy().select("key").unique(), on="key", how="semi")
         .sort("key", "time_s")
-        .join_asof(known, left_on="time_s", right_on="knot_s", by="key", check_sortedness=False)
+        .join_asof(knots.lazy(), left_on="time_s", right_on="knot_s", by="key", check_sortedness=False)
         .select("row", value=pl.when(since == 0).then(pl.col("value")).otherwise(inside))
         .collect()
     )

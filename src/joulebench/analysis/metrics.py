@@ -52,6 +52,10 @@ _DIFFUSION_RATIOS: dict[Figure, tuple[str, str]] = {
 }
 
 
+_COUNTED = ("prompt_tokens", "output_tokens", "first_tokens", "finished")
+"""What each iteration did, of which the figures of text are made."""
+
+
 def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
     """Figures of text points: one row a key of `sizes`, columns as in tables.POINTS.
 
@@ -60,7 +64,8 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
     """
     iterations, requests = recorded.iterations, recorded.requests
     found = windows.text_windows(iterations.lazy(), sizes.lazy()).collect()
-    served = windows.inside(windows.with_durations(iterations.lazy()), found.lazy()).collect()
+    steps = iterations.lazy().select("key", "end_s", "running", *_COUNTED)
+    served = windows.inside(windows.with_durations(steps), found.lazy()).collect()
     blocks = windows.blocks(served.lazy()).collect()
     blocks = blocks.with_columns(total_tokens=pl.col("output_tokens") + pl.col("prompt_tokens"))
     summed = ("output_tokens", "finished", "running_s", "duration_s")

@@ -17,8 +17,8 @@ from joulebench.names import TEXT_TASKS
 from joulebench.records import Machine, Point, Run, point_folder, read_run
 from joulebench.spec import RunSpec
 
-RUNS_AT_ONCE = 6
-GROUPS_AT_ONCE = 2
+RUNS_AT_ONCE = 5
+GROUPS_AT_ONCE = 3
 """Bound the memory: the records of so many runs, and groups of them, are held at a time."""
 
 

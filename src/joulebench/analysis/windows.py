@@ -111,12 +111,14 @@ def blocks(served: pl.LazyFrame) -> pl.LazyFrame:
     block_s = pl.when(~short).then(BLOCK_S).when(smallest).then(SHORTEST_BLOCK_S).otherwise(tenth)
     count = pl.when(short & ~smallest).then(float(SHORT_WINDOW_BLOCKS)).otherwise((length / block_s).floor()).clip(1.0)
     block = pl.min_horizontal(((pl.col("end_s") - pl.col("w0")) / block_s).floor(), count - 1).cast(pl.Int32)
-    ends = pl.col("finished") > 0
-    emptied = ends & (pl.col("finished") == pl.col("running"))
-    steady = (pl.col("running").min() == pl.col("running").max()) & (pl.col("running").max() > 1)
-    together = (steady & emptied.any() & (emptied == ends).all()).over("key")
+    emptied = (pl.col("finished") > 0) & (pl.col("finished") == pl.col("running"))
     batch = emptied.cast(pl.Int32).cum_sum().shift(1, fill_value=0).over("key")
-    batches = emptied.sum().cast(pl.Int32).over("key")
+    together = _together(served)
+    if not together.is_empty():
+        served = served.join(together.lazy(), on="key", how="left", maintain_order="left")
+        block = (
+            pl.when(pl.col("batches").is_null()).then(block).otherwise(pl.min_horizontal(batch, pl.col("batches") - 1))
+        )
     return (
         served.select(
             "key",
@@ -124,7 +126,7 @@ def blocks(served: pl.LazyFrame) -> pl.LazyFrame:
             "duration_s",
             pl.col("output_tokens", "prompt_tokens", "finished").cast(pl.Int64),
             running_s=pl.col("running") * pl.col("duration_s"),
-            block=pl.when(together).then(pl.min_horizontal(batch, batches - 1)).otherwise(block),
+            block=block,
         )
         .group_by("key", "block", maintain_order=True)
         .agg(
@@ -132,6 +134,17 @@ def blocks(served: pl.LazyFrame) -> pl.LazyFrame:
             *(whole_sum(name) for name in ("output_tokens", "prompt_tokens", "finished", "running_s", "duration_s")),
         )
     )
+
+
+def _together(served: pl.LazyFrame) -> pl.DataFrame:
+    """key, batches: the keys in which all requests of a batch finish together, and how many batches each has."""
+    ends, running = pl.col("finished") > 0, pl.col("running")
+    emptied = ends & (pl.col("finished") == running)
+    steady = (running.min() == running.max()) & (running.max() > 1)
+    found = served.group_by("key").agg(
+        together=steady & emptied.any() & (emptied == ends).all(), batches=emptied.sum().cast(pl.Int32)
+    )
+    return found.filter("together").drop("together").collect()
 
 
 def batch_windows(batches: pl.LazyFrame, keys: pl.LazyFrame) -> pl.LazyFrame:
