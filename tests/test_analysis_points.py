@@ -130,11 +130,11 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     file.unlink()
     with pytest.raises(records.RecordError) as caught:
         points([healthy, wanted])
-    assert str(caught.value).startswith(f"{file}: missing")
+    assert str(caught.value).startswith(f"{file}: no such file")
 
 
 def test_a_missing_run_json_is_named(tmp_path: Path) -> None:
-    with pytest.raises(records.RecordError, match=r"run\.json: missing"):
+    with pytest.raises(records.RecordError, match=r"run\.json: no such file"):
         points([WantedRun(tmp_path, spec(), None)])
 
 

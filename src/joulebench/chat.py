@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from joulebench.errors import UserError, in_one_line
+from joulebench.limits import limited
+from joulebench.reading import GIB
 
 Content = str | list[dict[str, Any]]
 
 PROBE = "joulebench"
 """What has to be in a rendered turn that says it."""
+
+LONGEST_S, MOST_BYTES = 10.0, 2 * GIB
+"""A template is a program: loops in loops of it end in years."""
 
 
 def load_tokenizer(folder: Path, trust_remote_code: bool) -> Any:
@@ -57,10 +62,12 @@ def take_template(tokenizer: Any, folder: Path, sees: bool = False) -> None:
 def rendered(holder: Any, content: Content, **how: Any) -> Any:
     """What the chat template of a tokenizer or processor makes of one user's turn, up to where the answer begins.
 
-    Raises UserError where the template refuses it.
+    Raises UserError where the template refuses it, or takes longer or more memory than any that is meant.
     """
+    turn = [{"role": "user", "content": content}]
     try:
-        return holder.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, **how)
+        with limited(LONGEST_S, MOST_BYTES):
+            return holder.apply_chat_template(turn, add_generation_prompt=True, **how)
     except Exception as error:
         raise UserError(
             f"the chat template takes no lone user turn ({in_one_line(error)}); set the task's prompt_form to "

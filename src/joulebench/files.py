@@ -7,7 +7,6 @@ import platform
 import re
 import secrets
 import shutil
-import stat
 import time
 import zlib
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from joulebench.errors import UserError
+from joulebench.reading import require_plain
 
 REMEDY = "delete the run's folder and run again, or restore it from where it was published"
 
@@ -159,16 +159,12 @@ def write_text(text: str, path: Path) -> None:
         aside.write_text(text, encoding="utf-8")
 
 
-def require_file(path: Path) -> None:
-    """Raises RecordError where `path` is not there, or is no plain file: a pipe would be waited for, for ever."""
+def require_file(path: Path, most_bytes: int | None = None) -> None:
+    """Raises RecordError where `path` is no plain file of so many bytes: a pipe would be waited for, for ever."""
     try:
-        plain = stat.S_ISREG(path.stat().st_mode)
-    except FileNotFoundError:
-        raise RecordError(f"{path}: missing; {REMEDY}") from None
-    except OSError as error:
-        raise RecordError(f"{path}: could not be read ({error.strerror or error}); {REMEDY}") from None
-    if not plain:
-        raise RecordError(f"{path}: not a file; {REMEDY}")
+        require_plain(path, REMEDY, most_bytes)
+    except UserError as error:
+        raise RecordError(str(error)) from None
 
 
 def sha256(path: Path) -> str:

@@ -1,6 +1,7 @@
 """The Hugging Face hub, with errors for people. The token comes from HF_TOKEN in the environment, and stays there."""
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,9 @@ from joulebench.errors import UserError, in_one_line
 
 ANSWER_S = 10.0
 SILENT_S = 35.0
-"""Without an answer for so long, a download has failed: huggingface_hub by itself waits for minutes, or without end. It
-may take one ANSWER_S longer until that is seen."""
+LEAST_BYTES = 64 * 1024
+"""Without a whole answer or so many bytes for SILENT_S, a download has failed: huggingface_hub by itself waits for
+minutes, or without end. It may take one ANSWER_S longer until that is seen."""
 
 
 class NoSuchFileError(UserError):
@@ -20,7 +22,7 @@ class NoSuchFileError(UserError):
 
 
 class _SilentError(Exception):
-    """The hub gives no answer."""
+    """The hub gives no answer, or next to nothing of it."""
 
 
 @contextmanager
@@ -31,11 +33,16 @@ def explained(what: str, where: str, otherwise: str) -> Iterator[None]:
     where the hub cannot help. Raises UserError where the hub cannot be reached, has no such thing (a file:
     NoSuchFileError), or does not let this user have it.
     """
-    from huggingface_hub import errors
+    try:
+        from huggingface_hub import errors
 
+        watch = _limit_waiting()
+    except ValueError as error:
+        said = in_one_line(error)
+        raise UserError(f"a setting of huggingface_hub cannot be read ({said}); correct HF_... and run again") from None
     kind = UserError
     try:
-        _limit_waiting()
+        watch.begin()
         yield
     except UserError:
         raise
@@ -79,9 +86,41 @@ XET = {
 """Limits of hf_xet, which moves a file's content by itself, and waits for minutes; read when it is imported."""
 
 
+class _Watch:
+    """How long all requests together have waited for a whole answer, or for LEAST_BYTES of one."""
+
+    def __init__(self, silent_s: float) -> None:
+        self.silent_s = silent_s
+        self._lock = threading.Lock()
+        self.begin()
+
+    def begin(self) -> None:
+        self._since_s: float | None = None
+        self._bytes = 0
+
+    def asked(self) -> None:
+        with self._lock:
+            if self._since_s is None:
+                self._since_s = time.monotonic()
+
+    def arrived(self, count: int) -> None:
+        with self._lock:
+            self._bytes += count
+            if self._bytes >= LEAST_BYTES:
+                self._since_s, self._bytes = time.monotonic(), 0
+
+    def check(self, host: str) -> None:
+        """Raises _SilentError where that is too long."""
+        with self._lock:
+            if self._since_s is None or time.monotonic() - self._since_s < self.silent_s:
+                return
+            given = f"only {self._bytes:,} bytes" if self._bytes else "no answer"
+        raise _SilentError(f"{host} gave {given} for {self.silent_s:.0f} s")
+
+
 @lru_cache(maxsize=1)
-def _limit_waiting() -> None:
-    """From now on huggingface_hub's requests end in _SilentError where nothing is answered for SILENT_S."""
+def _limit_waiting() -> _Watch:
+    """From now on huggingface_hub's requests end in _SilentError where next to nothing arrives for SILENT_S."""
     import httpx
     from huggingface_hub import constants, set_client_factory
     from huggingface_hub.utils._http import default_client_factory
@@ -89,35 +128,58 @@ def _limit_waiting() -> None:
     for name, value in XET.items():
         os.environ.setdefault(name, value)
     longest_s = max(ANSWER_S, constants.HF_HUB_ETAG_TIMEOUT, constants.HF_HUB_DOWNLOAD_TIMEOUT)
-    silent_s = SILENT_S * longest_s / ANSWER_S
+    watch = _Watch(SILENT_S * longest_s / ANSWER_S)
+
+    class Body(httpx.SyncByteStream):
+        """An answer's body, as it arrives."""
+
+        def __init__(self, response: httpx.Response) -> None:
+            self._stream, self._host = response.stream, response.request.url.host
+            self._is_late = False
+
+        def __iter__(self) -> Iterator[bytes]:
+            assert isinstance(self._stream, httpx.SyncByteStream)
+            try:
+                for part in self._stream:
+                    watch.arrived(len(part))
+                    watch.check(self._host)
+                    yield part
+            except httpx.TimeoutException:
+                self._is_late = True  # what is asked again goes on waiting
+                watch.check(self._host)
+                raise
+
+        def close(self) -> None:
+            assert isinstance(self._stream, httpx.SyncByteStream)
+            self._stream.close()
+            if not self._is_late:
+                watch.begin()
+
+    def watched(response: httpx.Response) -> None:
+        response.stream = Body(response)
 
     class Client(httpx.Client):
         """A client whose requests have a limit, whatever is asked for: its own retries wait a minute each."""
 
-        silent_since_s: float | None = None
-
         def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-            began_s = time.monotonic()
             asked = request.extensions.get("timeout", {})
             limits = ("connect", "read", "write", "pool")
             request.extensions["timeout"] = {
-                name: silent_s if asked.get(name) is None else min(asked[name], longest_s) for name in limits
+                name: watch.silent_s if asked.get(name) is None else min(asked[name], longest_s) for name in limits
             }
+            watch.asked()
             try:
-                response = super().send(request, **options)
+                return super().send(request, **options)
             except httpx.TimeoutException:
-                if Client.silent_since_s is None:
-                    Client.silent_since_s = began_s
-                if time.monotonic() - Client.silent_since_s >= silent_s:
-                    raise _SilentError(f"{request.url.host} gave no answer for {silent_s:.0f} s") from None
+                watch.check(request.url.host)
                 raise
-            Client.silent_since_s = None
-            return response
 
     def client() -> httpx.Client:
         theirs = default_client_factory()
-        ours = Client(event_hooks=theirs.event_hooks, follow_redirects=True, timeout=None)
+        hooks = {**theirs.event_hooks, "response": [*theirs.event_hooks.get("response", ()), watched]}
+        ours = Client(event_hooks=hooks, follow_redirects=True, timeout=None)
         theirs.close()
         return ours
 
     set_client_factory(client)
+    return watch

@@ -17,10 +17,10 @@ from typing import Annotated, Any, Literal, TypeVar
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from joulebench.errors import in_one_line
+from joulebench.errors import UserError, in_one_line
 from joulebench.files import REMEDY, require_file, sha256, whole_file, write_text
 from joulebench.files import RecordError as RecordError
-from joulebench.reading import GIB, MIB, TooLargeError, UnreadableError, read_bytes, require_plain
+from joulebench.reading import GIB, MIB, read_bytes
 
 PROMPTS = pl.Schema(
     {
@@ -274,11 +274,9 @@ def read_parquet(path: Path, schema: pl.Schema) -> pl.DataFrame:
 
     Raises RecordError where the file is missing, damaged, lacks a column, or holds another kind of value in one.
     """
-    require_file(path)
+    require_file(path, MOST_TABLE_BYTES)
     try:
         frame = _bounded(path, schema)
-    except (UnreadableError, TooLargeError) as error:
-        raise RecordError(str(error)) from None
     except PARQUET_ERRORS as error:
         raise RecordError(f"{path}: not a readable Parquet file ({in_one_line(error)}); {REMEDY}") from None
     frame = frame.with_columns(pl.lit(None).alias(name) for name in sorted(ADDED) if name not in frame.columns)
@@ -303,11 +301,10 @@ def sha256s(folder: Path) -> dict[str, str]:
 
 
 def _bounded(path: Path, schema: pl.Schema) -> pl.DataFrame:
-    """The columns of `schema` that a plain file has, of the kinds that they have there.
+    """The columns of `schema` that a file has, of the kinds that they have there.
 
     Of no more rows than any record has: a few bytes of Parquet can stand for billions. Other columns are not read.
     """
-    require_plain(path, REMEDY, MOST_TABLE_BYTES)
     table = pl.scan_parquet(path, glob=False)
     rows = table.select(pl.len()).collect().item()
     if rows > MOST_ROWS:
@@ -341,12 +338,11 @@ def read_point(folder: Path) -> Point:
 
 
 def _read_json(path: Path, model: type[R]) -> R:
-    require_file(path)
     try:
         return model.model_validate_json(read_bytes(path, MOST_JSON_BYTES, REMEDY))
-    except (UnreadableError, TooLargeError) as error:
+    except UserError as error:
         raise RecordError(str(error)) from None
-    except (ValidationError, OSError) as error:
+    except ValidationError as error:
         raise RecordError(f"{path}: not a {model.__name__.lower()} record ({in_one_line(error)}); {REMEDY}") from None
 
 

@@ -2,7 +2,7 @@
 
 PyYAML and Snakemake read YAML 1.1, where 010 is 8, 1:20 is 80, 1_0 is 10, and yes, no, on and off are true and false.
 YAML 1.2, which most people know, reads a plain number or a text there. So what the two read differently is refused, and
-so is a key that stands twice, whose first value would be lost without a word.
+so are tags (!!int "010"), which are read so too, and a key that stands twice, whose first value would be lost.
 
     python -m joulebench.yaml_files FILE       says in one line what is wrong with a file, if anything
 """
@@ -35,6 +35,12 @@ _WORDS = {"int": "the integer", "float": "the number", "bool": "the truth value"
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """PyYAML's loader of plain values, without what reads differently in another program."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()
+        if getattr(event, "tag", None) is not None:
+            raise _Refused(event, "a tag ('!'); write the value itself")
+        return super().compose_node(parent, index)
 
     def compose_scalar_node(self, anchor: Any) -> Any:
         node: Any = super().compose_scalar_node(anchor)

@@ -139,6 +139,11 @@ def test_a_chat_template_of_another_place_or_form(
     assert prompt_ids(tmp_path, engine, "chat") == plain
 
 
+LOOPS = (
+    "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}"
+)
+
+
 @pytest.mark.parametrize(("template", "complaint"), [
     odd("system", "a chat template that refuses a lone user turn", ONE_LINE, SYSTEM_FIRST, "a system message is"),
     odd("nothing", "a chat template that leaves out what the user says", ONE_LINE, "<|user|>", "leaves out what"),
@@ -147,8 +152,15 @@ def test_a_chat_template_of_another_place_or_form(
         "{{ messages.__class__.__mro__ }}", "takes no lone user turn"),
     odd("endless", "a chat template that loops a billion times", ONE_LINE,
         "{% for one in range(10**9) %}{% endfor %}", "Range too big"),
+    odd("nested", "a chat template of loops in loops", ONE_LINE, LOOPS, "not done within 1 s"),
+    odd("huge", "a chat template whose text is 10 GB", ONE_LINE, "{{ 'a' * 10**10 }}", "over 2 GiB of memory"),
+    odd("power", "a chat template that raises 10 to a power of ten digits", ONE_LINE,
+        "{{ 10 ** (10 ** 9 + messages | length) > 1 }}", "not done within 1 s"),
 ])  # fmt: skip
-def test_a_chat_template_that_refuses(template: str, complaint: str, tmp_path: Path) -> None:
+def test_a_chat_template_that_refuses(
+    template: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat, "LONGEST_S", 1.0)
     llama(tmp_path)
     in_jinja(tmp_path, template)
     assert complaint in refused(tmp_path)

@@ -273,6 +273,7 @@ INDEX = "model.safetensors.index.json"
         ("names a file that is not there", '{"weight_map": {"w": "2.safetensors"}}', "names 2.safetensors, which"),
         ("leads out of the folder", '{"weight_map": {"w": "../m.safetensors"}}', "names ../m.safetensors, which"),
         ("is nested without end", '{"weight_map": ' + "[" * 100_000, "is not readable JSON"),
+        ("is of 65 MiB", " " * (65 * 2**20) + "{}", "over 64 MiB (65 MiB), more than is expected"),
     )
 ])  # fmt: skip
 def test_a_damaged_index(content: str, complaint: str, hub: Hub, repository: Path, tmp_path: Path) -> None:

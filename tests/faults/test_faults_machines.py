@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -9,7 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -293,17 +295,45 @@ class Hub(BaseHTTPRequestHandler):
         if self.kind == "closed":
             self.close_connection = True
             return
+        if self.kind.startswith("xet") and self.xet():
+            return
         body, form = self.BODIES.get(self.kind, self.BODIES["object"])
         self.send_response(200)
         self.send_header("Content-Type", form)
         self.send_header("X-Repo-Commit", "0" * 40)
         self.send_header("ETag", '"x"')
-        self.send_header("Content-Length", str(len(body) + (999 if self.kind == "cut" else 0)))
+        more = {"cut": 999, "stalls": 10**6, "drips": 10**6, "drips and stalls": 10**6}.get(self.kind, 0)
+        self.send_header("Content-Length", str(len(body) + more))
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(body)
-        if self.kind == "cut":
+            self.go_on()
+        if more:
             self.close_connection = True
+
+    def go_on(self) -> None:
+        """What comes after the first bytes, for as long as the other side listens."""
+        pauses_s = {"stalls": [90.0], "drips": [3.0] * 30, "drips and stalls": [3.0, 3.0, 90.0]}
+        with suppress(OSError):
+            for pause_s in pauses_s.get(self.kind, []):
+                time.sleep(pause_s)
+                self.wfile.write(b" ")
+
+    def xet(self) -> bool:
+        """Say that the file's content is kept elsewhere, by hash: at an address that never answers."""
+        if not self.path.startswith("/token"):
+            if self.command == "GET":
+                return False
+            facts = {"X-Repo-Commit": "0" * 40, "ETag": '"x"', "Content-Length": "1000", "X-Xet-Hash": "a" * 64}
+            facts["X-Xet-Refresh-Route"] = f"http://{self.headers['Host']}/token"
+        else:
+            facts = {"X-Xet-Cas-Url": self.kind.removeprefix("xet "), "X-Xet-Access-Token": "x"}
+            facts |= {"X-Xet-Token-Expiration": str(int(time.time()) + 3600), "Content-Length": "0"}
+        self.send_response(200)
+        for name, value in facts.items():
+            self.send_header(name, value)
+        self.end_headers()
+        return True
 
 
 @contextmanager
@@ -374,11 +404,32 @@ ANSWERS = {
     "redirect": "a hub that redirects without end",
     "closed": "a hub that closes every connection",
     "cut": "a hub whose answers are cut off",
+    "stalls": "a hub that stalls in the middle of its answers",
+    "drips": "a hub whose answers come a byte every three seconds",
+    "drips and stalls": "a hub whose answers drip, then stall, each time that they are asked for",
     "401": "a hub that wants a token",
     "404": "a hub without the repository",
     "429": "a hub that asks to wait",
     "500": "a hub that is broken",
 }
+
+
+SLOW = ("silent", "stalls", "drips", "drips and stalls", "429", "500")
+
+
+@pytest.fixture(scope="module")
+def fetching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], "Future[tuple[str, float]]"]]:
+    """(kind of hub, what is fetched) -> what `fetched` gives of it: ten at a time, for they mostly wait."""
+
+    root = tmp_path_factory.mktemp("hubs")
+
+    def one(kind: str, what: str) -> tuple[str, float]:
+        with hub(kind) as address:
+            return fetched(what, root / f"{kind} {what}", HF_ENDPOINT=address)
+
+    kinds = sorted(ANSWERS, key=lambda kind: kind not in SLOW)
+    with ThreadPoolExecutor(10) as pool:
+        yield {(kind, what): pool.submit(one, kind, what) for kind in kinds for what in ("dataset", "model")}
 
 
 @pytest.mark.slow
@@ -390,12 +441,35 @@ ANSWERS = {
         for kind, what in ANSWERS.items()
     ],
 )
-def test_any_hub_is_one_line_within_a_minute(tmp_path: Path, kind: str, what: str) -> None:
-    with hub(kind) as address:
-        line, took_s = fetched(what, tmp_path, HF_ENDPOINT=address)
+def test_any_hub_is_one_line_within_a_minute(
+    fetching: dict[tuple[str, str], "Future[tuple[str, float]]"], kind: str, what: str
+) -> None:
+    line, took_s = fetching[kind, what].result()
     assert took_s < 60
     if kind == "silent":
         assert "127.0.0.1 gave no answer for 35 s" in line
+    if kind in ("stalls", "drips", "drips and stalls"):
+        assert re.search(r"127\.0\.0\.1 gave only \d+ bytes for 35 s", line)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("input", "a hub whose storage by content (Xet) never answers", "one line within a minute")
+def test_a_silent_storage_of_contents_is_one_line_within_a_minute(tmp_path: Path) -> None:
+    with hub("silent") as storage, hub(f"xet {storage}") as address:
+        line, took_s = fetched("dataset", tmp_path, HF_ENDPOINT=address, HF_HUB_DISABLE_XET="0")
+    assert took_s < 60
+    assert "x.json of the dataset a/b" in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.fault("input", f"{name}=x", "one line that says so"))
+    for name in ("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT")
+])  # fmt: skip
+@pytest.mark.parametrize("what", ["dataset", "model"])
+def test_a_limit_that_is_no_number(tmp_path: Path, name: str, what: str) -> None:
+    line, _ = fetched(what, tmp_path, **{name: "x"})
+    assert "a setting of huggingface_hub cannot be read" in line
 
 
 @pytest.mark.slow

@@ -120,6 +120,25 @@ def test_how_it_ended_is_passed_on_and_told(tmp_path: Path, then: str, code: int
     assert lines[1:] == [line for line in done.stderr.splitlines() if line in lines]
 
 
+@pytest.mark.fault(
+    "fault",
+    "the measurement leaves a process that SIGKILL does not end, as in state D",
+    "waited for a minute, then told by its number",
+)
+def test_what_the_kernel_does_not_end_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    """Only the kernel makes such a process: here nothing that is sent arrives."""
+    deaf = "import psutil; psutil.Process.kill = psutil.Process.terminate = lambda _: None\n"
+    program = PROGRAM.replace("process.stay", f"{deaf}process.KILL_S = 1.0\nprocess.stay")
+    log, out = tmp_path / "a.log", tmp_path / "out"
+    with out.open("w") as file:  # not a pipe: what lives on would hold it open
+        keeper = subprocess.Popen([sys.executable, "-c", program + "os._exit(3)", log], stdout=file, stderr=file)
+        assert keeper.wait(30) == 3
+    engine = psutil.Process(int(out.read_text().split()[1]))
+    engine.kill()
+    assert f"not ended by SIGKILL: {engine.pid}, which may hold a GPU" in log.read_text()
+    assert "ended what" not in out.read_text()
+
+
 def foreign_file(path: Path) -> None:
     path.write_text("")
     os.chown(path, NOBODY, -1)
@@ -160,6 +179,20 @@ def test_what_another_user_put_under_the_locks_name(locks: Path, take: Callable[
             assert not alone._held(other)  # a second measurement would wait
             other.close()
     assert not (locks / "x").exists()
+
+
+@pytest.mark.fault("fault", "another user opens the lock, to hold it for ever", "not let")
+@pytest.mark.skipif(not ROOT, reason="becoming another user takes root")
+@pytest.mark.parametrize("mode", [None, 0o644, 0o666])
+def test_no_other_user_can_hold_the_lock(locks: Path, mode: int | None) -> None:
+    path = locks / f"joulebench-{os.getuid()}-cpu.lock"
+    if mode is not None:  # as an earlier version left it
+        path.touch()
+        path.chmod(mode)
+    with alone_on("cpu"):
+        pass
+    done = subprocess.run(["cat", path], user=NOBODY, capture_output=True, text=True, check=False)
+    assert "Permission denied" in done.stderr
 
 
 @pytest.mark.fault("fault", "every name of the lock is taken", "one line: whose it is, and what to do")

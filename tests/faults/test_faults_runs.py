@@ -201,6 +201,42 @@ def test_what_is_of_another_run_waits_until_the_new_one_is_whole(run: Path, what
     assert not files(run)
 
 
+@pytest.mark.parametrize(
+    ("begun", "has_run_json", "left"),
+    [
+        fault(
+            f"the config is changed, {said}, and set back",
+            f"the earlier measurement is back, {what}",
+            begun,
+            f"{begun}-{has_run_json}",
+            has_run_json,
+            left,
+        )
+        for begun, said in (
+            ([], "nothing is measured under it"),
+            ([0, 1], "its sweep is interrupted"),
+        )
+        for has_run_json, left, what in ((True, [], "and whole"), (False, [1], "and goes on where it lacks a point"))
+    ],
+)
+def test_what_waits_is_back_when_the_config_is(
+    run: Path, begun: list[int], has_run_json: bool, left: list[int]
+) -> None:
+    if not has_run_json:
+        (run / "run.json").unlink()
+        shutil.rmtree(run / "points" / "01-b2")
+    before = files(run)
+    changed = SPEC.model_copy(update={"hardware": "another"})
+    session(run, changed)
+    for index in begun:
+        write_point(run, changed, index)
+    assert not (run / "run.json").exists()
+    found = session(run, SPEC)
+    assert list(found.left()) == left
+    assert (found.whole is not None) == has_run_json
+    assert {name: files(run)[name] for name in before} == before
+
+
 @pytest.mark.fault("fault", "points of an earlier version, which do not say what they are of", ASIDE)
 def test_points_that_do_not_say_what_they_are_of(run: Path) -> None:
     (run / "run.json").unlink()
@@ -265,16 +301,22 @@ def test_a_forced_run_that_fails_later_keeps_both(run: Path) -> None:
 
 
 @pytest.mark.fault(
-    "fault", "--force, killed after the points went aside and before anything else", "they wait until the run is whole"
+    "fault",
+    "--force, killed after the points went aside and before anything else",
+    "they wait until the run is whole, and are back where it is not forced again",
 )
 def test_killed_right_after_setting_aside(run: Path) -> None:
     (run / "run.json").unlink()
     before = files(run)
     session(run, SPEC, anew=True)
     (run / "unfinished.json").unlink()
-    assert list(session(run, SPEC).left()) == [0, 1, 2]
     (aside,) = run.glob("old-*")
     assert files(aside) == before
+    assert list(session(run, SPEC, anew=True).left()) == [0, 1, 2]
+    assert files(aside) == before
+    (run / "unfinished.json").unlink()
+    assert list(session(run, SPEC).left()) == []
+    assert {name: files(run)[name] for name in before} == before
 
 
 @pytest.mark.fault("fault", "the disk is full when a sweep begins", "one line, and the earlier measurement is back")

@@ -68,7 +68,7 @@ def origin(source: Source) -> str:
         case HubFolder():
             return f"{source.repo} {source.folder or '/'} at {source.revision}"
         case LocalFile():
-            return Path(source.path).name
+            return expanded(source.path).name
         case Packaged():
             return "packaged"
 

@@ -38,10 +38,10 @@ def fetch(source: Source, packaged: str, usual: str) -> Path:
 
 def download(source: HubFile, setting: str = "dataset.source") -> Path:
     """The path of a file of the hub, in its cache; `setting` is where the config names it. Raises UserError."""
-    import huggingface_hub
-
     what = f"{source.file} of the dataset {source.repo} at revision {source.revision}"
     with explained(what, setting, f"or fetch it elsewhere and set {setting} to kind: local"):
+        import huggingface_hub
+
         path = huggingface_hub.hf_hub_download(source.repo, source.file, repo_type="dataset", revision=source.revision)
     return Path(path)
 

@@ -4,7 +4,6 @@ Drawn weights are on no disk: drawing eight billion of them on a GPU takes less 
 """
 
 import importlib
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +12,7 @@ from typing import Any
 from joulebench import chat
 from joulebench.errors import UserError, in_one_line
 from joulebench.spec import RunSpec
-
-WEIGHTS = re.compile(r"(?:model|diffusion_pytorch_model)(?:\.(fp16|bf16))?(?:-\d+-of-\d+)?\.safetensors")
+from joulebench.weights import variant
 
 
 def language_model(kind: Any, spec: RunSpec, folder: Path) -> Any:
@@ -58,15 +56,6 @@ def processor(spec: RunSpec, folder: Path) -> Any:
         made.chat_template = made.tokenizer.chat_template
     chat.check_image(made)
     return made
-
-
-def variant(folder: Path) -> str | None:
-    """The precision that weights are named after (model.fp16.safetensors), where some part has no others."""
-    named: dict[Path, set[str]] = {}
-    for path in folder.rglob("*.safetensors"):
-        if found := WEIGHTS.fullmatch(path.name):
-            named.setdefault(path.parent, set()).add(found[1] or "")
-    return max((one for found in named.values() if "" not in found for one in found), default=None)
 
 
 def pipeline(spec: RunSpec, folder: Path) -> Any:

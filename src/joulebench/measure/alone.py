@@ -147,8 +147,11 @@ def _file(device: str) -> TextIO:
 
 
 def _opened(name: str, flags: int) -> int:
-    """Through no link of another user's, and without waiting for who reads a pipe."""
-    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    """Through no link of another user's, without waiting for who reads a pipe, and such that no other can hold it."""
+    descriptor = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    if os.fstat(descriptor).st_uid == os.getuid():
+        os.fchmod(descriptor, 0o600)
+    return descriptor
 
 
 def _held(file: TextIO) -> bool:

@@ -23,6 +23,8 @@ LEAVE_S = 5.0
 """For so long what the measurement left may end by itself."""
 TERMINATE_S = 5.0
 """Between SIGTERM and SIGKILL."""
+KILL_S = 60.0
+"""For so long what SIGKILL does not end, as it waits in the kernel for a device, is waited for."""
 KEPT = "JOULEBENCH_KEPT_BY"
 """Who stayed behind already, for a child that has become another program."""
 
@@ -46,9 +48,15 @@ def stay_behind(journal: Path | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: os.kill(child, signal.SIGTERM))
     code = os.waitstatus_to_exitcode(_wait(child, started_by))
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    ended = _end_all()
+    ended, living = _end_all()
     if ended:
         _tell(f"ended what the measurement left behind: {', '.join(map(str, ended))}", journal)
+    if living:
+        _tell(
+            f"not ended by SIGKILL: {', '.join(map(str, living))}, which may hold a GPU; a process in state D waits "
+            "for a device or a file system: see dmesg, and restart the machine if it stays",
+            journal,
+        )
     if code == -signal.SIGKILL:
         _tell(
             "the measurement was killed by signal 9 (SIGKILL): by somebody, or probably out of memory, for so the "
@@ -74,23 +82,28 @@ def _wait(child: int, started_by: int) -> int:
         time.sleep(EVERY_S)
 
 
-def _end_all() -> list[int]:
-    """End every descendant of this process, which is given a moment, then SIGTERM, then SIGKILL; whom it took one."""
+def _end_all() -> tuple[list[int], list[int]]:
+    """End every descendant of this process, which is given a moment, then SIGTERM, then SIGKILL.
+
+    Whom it took one, and who lives all the same after KILL_S.
+    """
     import psutil
 
     me = psutil.Process()
     _, left = psutil.wait_procs(me.children(recursive=True), LEAVE_S)
-    ended = [one.pid for one in left]
+    ended = {one.pid for one in left}
     for one in left:
         with suppress(psutil.NoSuchProcess):
             one.terminate()
     psutil.wait_procs(left, TERMINATE_S)
-    while left := me.children(recursive=True):
+    give_up_s = time.monotonic() + KILL_S
+    while (left := me.children(recursive=True)) and time.monotonic() < give_up_s:
         for one in left:
             with suppress(psutil.NoSuchProcess):
                 one.kill()
         psutil.wait_procs(left, 1.0)
-    return ended
+    living = {one.pid for one in left}
+    return sorted(ended - living), sorted(living)
 
 
 def _tell(line: str, journal: Path | None) -> None:

@@ -55,7 +55,8 @@ class Session:
     Whole and of the same spec, requests and device, it is done: `whole` is its record, and nothing is touched. A sweep
     of the same that was interrupted, or whose run.json was lost, goes on at its first unfinished point; with `anew`
     only one that was interrupted does. Anything else in the folder is an earlier measurement: it is set aside, and
-    removed when the new run is whole.
+    removed when the new run is whole. Where one that waits so is of the same, the two change places: a config that was
+    changed is set back.
     """
 
     def __init__(self, folder: Path, spec: RunSpec, requests_sha256: str, machine: Machine, anew: bool = False) -> None:
@@ -63,21 +64,22 @@ class Session:
         self.of = {"spec_hash": spec.hash, "requests_sha256": requests_sha256, "device": machine.device}
         """What a point has to be of, to be one of this run."""
         self._batches = spec.sweep.batch_sizes
-        self._vouched = False
         self._sums: dict[str, dict[str, str]] = {}
         for place in (folder, folder / "points"):
             clear_leftovers(place, own=True)
-        self.whole = self._whole()
+        self.whole, found = self._whole(folder), self._read()
+        self._vouched = self._is_of_this(found)
+        if not (anew or self.whole or self._vouched or self.points()) and self._take_back():
+            self.whole, found = self._whole(folder), self._read()
+            self._vouched = self._is_of_this(found)
         if self.whole is not None:
             self.started_utc = self.whole.started_utc
             log.info("%s: whole already, measured from %s on; nothing to do", folder, self.started_utc)
             self.close()
             return
-        found = self._read()
-        self._vouched = found is not None and found.model_dump(exclude={"started_utc"}) == self.of
         if found is not None and self._vouched:
             self.started_utc = found.started_utc
-            log.info("going on with the sweep of %s: %d points are there", found.started_utc, len(self.points()))
+            log.info("going on with the sweep of %s: %d points are there", self.started_utc, len(self.points()))
             return
         kept = [] if anew else self.points()
         if kept:
@@ -92,17 +94,30 @@ class Session:
             raise
         self._vouched = not kept
 
-    def _whole(self) -> Run | None:
-        """The run in the folder, where it is the one to measure and every point of its sweep is there."""
+    def _is_of_this(self, found: Unfinished | None) -> bool:
+        return found is not None and found.model_dump(exclude={"started_utc"}) == self.of
+
+    def _take_back(self) -> bool:
+        """An earlier measurement that waits, and is of this run, changes places with what is there; whether one did."""
+        for aside in sorted(self.folder.glob(f"{OLD}*"), reverse=True):
+            if self._whole(aside) is not None or self._ended(aside):
+                self._set_aside()
+                self._restore(aside)
+                return True
+        return False
+
+    def _whole(self, folder: Path) -> Run | None:
+        """The run in `folder`, where it is the one to measure and every point of its sweep is there."""
+        self._sums = {}
         try:
-            run = read_run(self.folder)
+            run = read_run(folder)
         except RecordError:
             return None
         found = {"spec_hash": run.spec_hash, "requests_sha256": run.requests_sha256, "device": run.machine.device}
         if found != self.of or any(point.status == "failed" for point in run.points):
             return None
         try:
-            belonging.require(self.folder, run)
+            belonging.require(folder, run)
         except RecordError as error:
             log.warning("the run that is there is not whole: %s", error)
             self._sums = run.points_sha256 or {}
@@ -138,21 +153,27 @@ class Session:
         shutil.rmtree(self.folder / "points", ignore_errors=True)
         for name in ("unfinished.json", "run.json"):
             (self.folder / name).unlink(missing_ok=True)
+        self._restore(aside)
+        return True
+
+    def _restore(self, aside: Path) -> None:
         for path in aside.iterdir():
             path.rename(self.folder / path.name)
         aside.rmdir()
         log.info("%s: the earlier measurement is back in its place", self.folder)
-        return True
 
     def place(self, index: int) -> Path:
         """The folder of a point."""
-        return self.folder / "points" / point_folder(index, self._batches[index])
+        return self._place(self.folder, index)
 
-    def _ended(self) -> dict[int, Point]:
-        """The points of this run that have ended well, and whose files are all there, by index."""
+    def _place(self, folder: Path, index: int) -> Path:
+        return folder / "points" / point_folder(index, self._batches[index])
+
+    def _ended(self, folder: Path) -> dict[int, Point]:
+        """The points of this run in `folder` that have ended well, and whose files are all there, by index."""
         found = {}
         for index in range(len(self._batches)):
-            place = self.place(index)
+            place = self._place(folder, index)
             try:
                 point = read_point(place)
             except RecordError:
@@ -174,11 +195,11 @@ class Session:
 
     def points(self) -> list[Point]:
         """The points that have ended, in order."""
-        return list(self._ended().values())
+        return list(self._ended(self.folder).values())
 
     def left(self) -> Sequence[int]:
         """Indices of the points still to measure; none after one that ends the sweep."""
-        found = self._ended()
+        found = self._ended(self.folder)
         ends = (index for index, point in found.items() if point.status in ENDS_SWEEP)
         return [index for index in range(min(ends, default=len(self._batches))) if index not in found]
 

@@ -9,8 +9,8 @@ from joulebench import chat, config
 from joulebench.config import PromptForm
 from joulebench.errors import UserError
 from joulebench.hub import explained
-from joulebench.models.weights import loaded
 from joulebench.names import IMAGE_TASKS, TaskName
+from joulebench.weights import loaded
 
 PATTERNS = ["*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja"]
 CODE = ["*.py"]
@@ -22,8 +22,6 @@ def download(name: str, model: config.Checkpoint, folder: Path) -> None:
 
     Raises UserError where the hub cannot be reached, or its weights are not such as are loaded.
     """
-    from huggingface_hub import HfApi, snapshot_download
-
     what, where, otherwise = (
         f"{name} at revision {model.revision}",
         f"models.{name}",
@@ -31,6 +29,8 @@ def download(name: str, model: config.Checkpoint, folder: Path) -> None:
     )
     patterns = PATTERNS + (CODE if model.trust_remote_code else [])
     with explained(what, where, otherwise):
+        from huggingface_hub import HfApi, snapshot_download
+
         files = HfApi().list_repo_files(name, revision=model.revision)
     if outside := [file for file in files if ".." in PurePosixPath(file).parts or file.startswith("/")]:
         raise UserError(f"{what}: has a file {outside[0]!r:.100}, which leads out of its folder; take another")

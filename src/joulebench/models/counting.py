@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from joulebench.errors import UserError, in_one_line
-from joulebench.models.weights import loaded, read_json
+from joulebench.weights import loaded, read_json
 
 Tensors = Mapping[str, tuple[str, int]]
 """Name -> dtype, by safetensors' names, and number of values."""

@@ -5,16 +5,23 @@ single file in its root, variants in another precision. What is loaded is fetche
 """
 
 import json
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from joulebench.errors import UserError, in_one_line
+from joulebench.reading import MIB, read_text
 
 PIPELINE = "model_index.json"
 STEMS = ("model", "diffusion_pytorch_model")
 VARIANTS = ("fp16", "bf16")
 """Weights of another precision, by their names (model.fp16.safetensors): taken where there are no others."""
+
+MOST_JSON_BYTES = 64 * MIB
+"""Of a configuration or an index: far more than any has."""
+
+REMEDY = "delete the file and run again to fetch it anew, or take another revision"
 
 WEIGHTS = (".safetensors", ".bin", ".ckpt", ".pt", ".pth", ".h5", ".msgpack")
 """How files of weights end, those that are not loaded here among them."""
@@ -60,6 +67,18 @@ def _of(place: str, name: str, files: Collection[str], folder: Path) -> list[str
     return []
 
 
+def variant(folder: Path) -> str | None:
+    """The precision that weights are named after (model.fp16.safetensors), where a part of `folder` has no others."""
+    named: dict[Path, set[str]] = {}
+    for path in folder.rglob("*.safetensors"):
+        if found := _NAMED.fullmatch(path.name):
+            named.setdefault(path.parent, set()).add(found[1] or "")
+    return max((one for found in named.values() if "" not in found for one in found), default=None)
+
+
+_NAMED = re.compile(rf"(?:{'|'.join(STEMS)})(?:\.({'|'.join(VARIANTS)}))?(?:-\d+-of-\d+)?\.safetensors")
+
+
 def _shards(place: str, name: str, index: str, files: Collection[str], folder: Path) -> list[str]:
     places = read_json(name, folder / index).get("weight_map")
     if not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
@@ -73,11 +92,11 @@ def _shards(place: str, name: str, index: str, files: Collection[str], folder: P
 def read_json(name: str, path: Path) -> dict[str, Any]:
     """A JSON file of the model `name`, its keys and values. Raises UserError where it is none."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"{name}: {path} is not readable JSON ({in_one_line(error, 150)}); take another revision"
-        ) from None
+        content = json.loads(read_text(path, MOST_JSON_BYTES, REMEDY))
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{name}: {path} is not readable JSON ({in_one_line(error, 150)}); {REMEDY}") from None
     if not isinstance(content, dict):
-        raise UserError(f"{name}: {path} holds {type(content).__name__}, expected keys and values")
+        raise UserError(f"{name}: {path} holds {type(content).__name__}, expected keys and values; {REMEDY}")
     return content
