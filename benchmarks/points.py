@@ -190,6 +190,7 @@ def _point(
             "finished_s": finished,
             "done": done,
             "asked_output_tokens": lengths,
+            "begun_output_tokens": None,
         }
     )
     told = pl.col("output_tokens", "admitted_s", "first_output_s", "finished_s")

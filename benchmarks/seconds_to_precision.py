@@ -45,9 +45,8 @@ class Replayed:
 
 def blocks_of(folder: Path, batch: int, first: float = 0.0, last: float = np.inf) -> tuple[float, Blocks]:
     """When a recorded point's stationary window opened, and what it held from its turnover `first` to `last`."""
-    sizes = pl.LazyFrame({"key": [0], "max_batch_size": [batch]}, schema={"key": KEY, "max_batch_size": pl.Int64})
     iterations = pl.read_parquet(folder / "iterations.parquet").with_columns(key=pl.lit(0, KEY)).lazy()
-    found = windows.text_windows(iterations, sizes).collect()
+    found = windows.text_windows(iterations, windows.one_size(batch)).collect()
     opened_s, fills = float(found["start_s"].item()), found["filled"].item()
     served = windows.inside(windows.with_durations(iterations), found.lazy())
     turned = (served.select("end_s", turned=pl.col("finished").cum_sum() / fills)).collect()

@@ -61,7 +61,7 @@ def recording(seconds: float = 26.0, update_s: float = 0.1, poll_s: float = 0.02
         pl.lit(0.5).alias("kv_cache_usage"),
     )
     served = [
-        (0, i, 5, LENGTH, 0.0, begun, begun + STEP_S, begun + 0.5, "finished", LENGTH)
+        (0, i, 5, LENGTH, 0.0, begun, begun + STEP_S, begun + 0.5, "finished", LENGTH, None)
         for i in range(BATCH * steps // LENGTH)
         for begun in (0.5 * (i // BATCH),)
     ]

@@ -58,8 +58,7 @@ def test_on_the_h100(point: int, batch: int, start_fires: bool) -> None:
     """At large batches the queue window begins with a long young turnover; no stationary window drifts."""
     folder = SWEEP / f"{point:02d}-b{batch}"
     rows = pl.read_parquet(folder / "iterations.parquet").with_columns(key=pl.lit(0, KEY)).lazy()
-    sizes = pl.LazyFrame({"key": [0], "max_batch_size": [batch]}, schema={"key": KEY, "max_batch_size": pl.Int64})
-    found = windows.text_windows(rows, sizes).collect()
+    found = windows.text_windows(rows, windows.one_size(batch)).collect()
     fires = []
     for start in ("queue_start_s", "start_s"):
         cut = windows.blocks(windows.inside(windows.with_durations(rows), found.lazy(), start)).collect()

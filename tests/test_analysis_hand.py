@@ -97,7 +97,7 @@ def steps(rows: list[tuple[float, int, int, int, int, int, int]] = STEPS) -> pl.
 
 
 def asked() -> pl.DataFrame:
-    return frame([(0, i, *row, None) for i, row in enumerate(ASKED)], records.REQUESTS)
+    return frame([(0, i, *row, None, None) for i, row in enumerate(ASKED)], records.REQUESTS)
 
 
 def write(folder: Path, spec: RunSpec, loads: Mapping[int, Mapping[str, pl.DataFrame]], **changes: Any) -> WantedRun:
@@ -284,7 +284,7 @@ def test_diffusion(tmp_path: Path) -> None:
     ).select(records.ENERGY.names())
     times = [(start, start, end, end) for _, _, start, end, outputs, *_ in batches for _ in range(outputs)]
     requests = frame(
-        [(0, i, None, None, *of, "finished", None) for i, of in enumerate(times)],
+        [(0, i, None, None, *of, "finished", None, None) for i, of in enumerate(times)],
         records.REQUESTS,
     )
     loads = {4: {"iterations": frame(batches, records.BATCHES), "requests": requests, "energy": energy}}
@@ -345,12 +345,12 @@ def test_interpolation_does_not_round_above_the_next_update() -> None:
 def test_a_point_that_was_cut_off_does_not_lose_its_long_answers() -> None:
     """Lengths 2, 3 and 10 were asked for; the long one was in flight at the end. Mean 15 / 3 = 5, not 5 / 2."""
     rows = [
-        (0, 0, 10, 2, 0.0, 0.0, 1.0, 2.0, "finished", 2),
-        (0, 1, 20, 3, 0.0, 0.0, 1.0, 3.0, "finished", 3),
-        (0, 2, 60, None, 0.0, 0.0, 1.0, None, "aborted", 10),
+        (0, 0, 10, 2, 0.0, 0.0, 1.0, 2.0, "finished", 2, None),
+        (0, 1, 20, 3, 0.0, 0.0, 1.0, 3.0, "finished", 3, None),
+        (0, 2, 60, None, 0.0, 0.0, 1.0, None, "aborted", 10, None),
     ]
     known = lengths.mean_lengths(frame(rows, records.REQUESTS).lazy().with_columns(key=0)).collect()
     assert known.row(0, named=True) == {"key": 0, "mean_prompt_tokens": 30.0, "mean_output_tokens": 5.0}
-    stops_by_itself = frame([(*row[:-1], None) for row in rows], records.REQUESTS)
+    stops_by_itself = frame([(*row[:-2], None, None) for row in rows], records.REQUESTS)
     known = lengths.mean_lengths(stops_by_itself.lazy().with_columns(key=0)).collect()
     assert known.row(0, named=True) == {"key": 0, "mean_prompt_tokens": 15.0, "mean_output_tokens": 2.5}

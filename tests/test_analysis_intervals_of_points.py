@@ -26,7 +26,7 @@ def window(end_s: float) -> pl.DataFrame:
 def waits(first_s: list[float], waited_s: list[float]) -> pl.DataFrame:
     """Requests that were admitted so long before their first output, and aborted then."""
     rows = [
-        (0, i, 9, None, first - waited, first - waited, first, None, "aborted", 9)
+        (0, i, 9, None, first - waited, first - waited, first, None, "aborted", 9, None)
         for i, (first, waited) in enumerate(zip(first_s, waited_s, strict=True))
     ]
     return pl.DataFrame(rows, schema=records.REQUESTS, orient="row").with_columns(key=pl.lit(0, KEY))
@@ -76,7 +76,11 @@ def test_intervals_of_quantiles_cover_dependent_latencies() -> None:
     keys = np.repeat(np.arange(600), 400)
     rows = pl.DataFrame({"key": keys, "first_output_s": first.ravel(), "admitted_s": (first - waited).ravel()})
     rows = rows.with_columns(
-        submitted_s="admitted_s", finished_s=pl.lit(None, pl.Float64), output_tokens=1, status=pl.lit("aborted")
+        submitted_s="admitted_s",
+        finished_s=pl.lit(None, pl.Float64),
+        output_tokens=1,
+        status=pl.lit("aborted"),
+        begun_output_tokens=None,
     )
     bounds = pl.DataFrame({"key": np.arange(600)}).with_columns(start_s=0.0, end_s=20.0)
     found = request_latency(rows.cast({"key": KEY}), bounds.cast({"key": KEY}))
@@ -98,7 +102,7 @@ def row(tmp_path: Path) -> dict[str, Any]:
         for i, prompt in enumerate(prompts)
     ]
     served = [(10, 5), (30, 15), (100, 1)]  # the first two are the sample: 40 prompt tokens to 20 asked
-    requests = [(0, i, p, None, 0.0, 0.0, None, None, "aborted", asked) for i, (p, asked) in enumerate(served)]
+    requests = [(0, i, p, None, 0.0, 0.0, None, None, "aborted", asked, None) for i, (p, asked) in enumerate(served)]
     drawn = np.cumsum([0.0, *(DECODED_J * 8 + PROMPT_J * prompt for prompt in prompts)])
     energy = [("gpu:0", "nvml_counter", float(i), float(joules), 5.0, *(None,) * 8) for i, joules in enumerate(drawn)]
     frames = {
@@ -153,6 +157,7 @@ def samples(
     `requests`: (key, request, prompt tokens, asked output tokens).
     """
     rows = pl.LazyFrame(requests, schema=["key", "request", "prompt_tokens", "asked_output_tokens"], orient="row")
+    rows = rows.with_columns(begun_output_tokens=None)
     known = [{"key": key, "run": run, "sampled": sampled} for key, run in enumerate(runs)]
     sizes = pl.DataFrame(known, schema=metrics.SIZES).with_columns(
         pl.Series(name, values, pl.Float64) for name, values in told.items()

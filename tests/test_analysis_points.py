@@ -57,7 +57,7 @@ def write(
     ended = records.Point.model_validate(facts)
     place = folder / "points" / records.point_folder(0, 1)
     steps = [(0, i, i + 1.0, 1, waiting if i < 9 else 0, 5, 2, (i + 1) % 2, i % 2, 0, 0.1) for i in range(10)]
-    served = [(0, i, 10, 4, 0.0, 2.0 * i, 2.0 * i + 1, 2.0 * i + 2, "finished", None) for i in range(5)]
+    served = [(0, i, 10, 4, 0.0, 2.0 * i, 2.0 * i + 1, 2.0 * i + 2, "finished", None, None) for i in range(5)]
     meters = energy() if meters is None else meters
     if ended.status in ("measured", "overloaded"):
         frames = {

@@ -15,7 +15,6 @@ from joulebench.analysis.intervals import ratio as ratio_of
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import Recorded
 
-SIZES = pl.Schema({"key": KEY, "max_batch_size": pl.Int64})
 counts, durations = st.integers(0, 4), st.floats(0.001, 3.0)
 
 
@@ -29,7 +28,7 @@ def loads(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         rows.append((0, index, end, running, waiting, 3 * tokens, 1 + tokens, tokens, finished, 0, 0.0))
     iterations = pl.DataFrame(rows, schema=records.ITERATIONS, orient="row")
     lengths = draw(st.lists(st.integers(1, 50), min_size=1, max_size=5))
-    served = [(0, i, 7, length, 0.0, 0.0, 0.5 * end, end, "finished", None) for i, length in enumerate(lengths)]
+    served = [(0, i, 7, length, 0.0, 0.0, 0.5 * end, end, "finished", None, None) for i, length in enumerate(lengths)]
     requests = pl.DataFrame(served, schema=records.REQUESTS, orient="row")
     return iterations, requests, draw(counters(end))
 
@@ -107,8 +106,7 @@ def test_tokens_of_two_halves_add_up(load: tuple[pl.DataFrame, pl.DataFrame, pl.
 @settings(deadline=None, max_examples=60)
 def test_blocks_hold_the_window_exactly_once(load: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], batch: int) -> None:
     rows = windows.with_durations(load[0].with_columns(key=pl.lit(0, KEY)).lazy())
-    sizes = pl.LazyFrame({"key": [0], "max_batch_size": [batch]}, schema=SIZES)
-    found = windows.text_windows(rows, sizes).collect()
+    found = windows.text_windows(rows, windows.one_size(batch)).collect()
     start, end = found.row(0)[2:4]
     served = windows.inside(rows, found.lazy())
     blocks = windows.blocks(served).collect()

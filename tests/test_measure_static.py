@@ -30,9 +30,12 @@ def steps(left: tuple[int, ...]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=records.ITERATIONS, orient="row")
 
 
+ENDED = ("finished", None, None)
+
+
 def requests() -> pl.DataFrame:
     rows = [
-        (0, 2 * batch + place, 10, tokens, 2.0 * batch, 2.0 * batch, 2 * batch + 1.0, 2 * batch + 2.0, "finished", None)
+        (0, 2 * batch + place, 10, tokens, *(2.0 * batch, 2.0 * batch, 2 * batch + 1.0, 2 * batch + 2.0), *ENDED)
         for batch in range(BATCHES)
         for place, tokens in enumerate((3, 2))
     ]

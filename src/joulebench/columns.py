@@ -87,6 +87,8 @@ _MEANINGS = {
     "status": "measured; overloaded: memory limited the batch, not B; out_of_memory; failed.",
     "reason": "Why there are no figures, or not all of them.",
     "ended_by": "What ended the point under the adaptive protocol: precision, max_seconds or max_requests.",
+    "start": "cold: with whole requests, and a turnover of them before the window. equilibrium: with such as a long "
+    "run is found with. Null for images and videos.",
     "verdict": "valid; flagged or invalid, with what fired, was found, and the limit; no energy: nothing measures it.",
     "unchecked": "Checks that could not be made, what they look at not being recorded.",
     "energy_source": "nvml_counter, nvml_power, rapl: measured. codecarbon_estimate: not measured. Null: no source.",

@@ -47,10 +47,13 @@ REQUESTS = pl.Schema(
         "finished_s": pl.Float64,
         "status": pl.String,
         "asked_output_tokens": pl.Int32,
+        "begun_output_tokens": pl.Int32,
     }
 )
 """One row a request of a point. `asked_output_tokens` is the length that its answer was made to have (end of
-sequence ignored), null where the model stops by itself. `status`: finished, aborted (dropped when the point ended),
+sequence ignored), null where the model stops by itself. `begun_output_tokens`: of a request that a start in equilibrium
+found in the middle of its answer, how much of it stood behind its prompt already; it is in prompt_tokens, and the other
+counts are of the rest. Null for a whole request. `status`: finished, aborted (dropped when the point ended),
 failed. Diffusion has no prompt or output tokens, and its first output is the whole one."""
 
 ITERATIONS = pl.Schema(
@@ -108,7 +111,7 @@ context on the device, the engine's among them. `others_busy_s`: for how long ot
 kept the host's processors busy, `stolen_s`: for how long the hypervisor took them, means over the processors and
 cumulative; about twice a second, on the row of whatever device was read then."""
 
-ADDED = {"power_capped", "processes", "others_busy_s", "stolen_s"}
+ADDED = {"begun_output_tokens", "power_capped", "processes", "others_busy_s", "stolen_s"}
 """Columns that records of an earlier version lack: read as null."""
 
 POINT_FILES = ("requests.parquet", "iterations.parquet", "energy.parquet", "point.json")
@@ -122,6 +125,7 @@ ENDS_SWEEP = ("overloaded", "out_of_memory")
 LAST = (*ENDS_SWEEP, "failed")
 """The statuses of a point that is the last of its run.json."""
 EndedBy = Literal["precision", "max_seconds", "max_requests"]
+Start = Literal["cold", "equilibrium"]
 
 
 MOST_TABLE_BYTES = 4 * GIB
@@ -155,10 +159,11 @@ class Point(Record):
     """point.json: one load setting of a run, and how it ended (`ended_by`: under the adaptive protocol).
 
     `loaded_idle_power_w`: GPU -> what it drew before the first point, the model loaded and nothing running; null where
-    it was not at rest, or where there is no GPU. `generation`: what each call of a diffusion pipeline was given, by its
-    own names; a guidance scale that the config leaves out is there as the pipeline's default. `spec_hash`,
+    it was not at rest, or where there is no GPU. `start`: of a text task, with whole requests or with such as are found
+    in the middle (measure/equilibrium.py). `generation`: what each call of a diffusion pipeline was given, by its own
+    names; a guidance scale that the config leaves out is there as the pipeline's default. `spec_hash`,
     `requests_sha256`, `device`: what it was measured of and on, as run.json has them. Earlier records have none of
-    these, nor `sample_tokens`.
+    these, nor `sample_tokens`; they began cold.
     """
 
     point: int
@@ -168,6 +173,7 @@ class Point(Record):
     started_utc: str
     duration_s: float
     ended_by: EndedBy | None = None
+    start: Start | None = None
     loaded_idle_power_w: dict[str, Watts] | None = None
     sample_tokens: SampleTokens | None = None
     generation: dict[str, Any] | None = None

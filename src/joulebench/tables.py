@@ -65,6 +65,7 @@ _POINT: dict[str, type[pl.DataType]] = {
     "status": pl.String,
     "reason": pl.String,
     "ended_by": pl.String,
+    "start": pl.String,
     "verdict": pl.String,
     "unchecked": pl.String,
     "energy_source": pl.String,
@@ -115,6 +116,7 @@ _VERDICT: dict[str, type[pl.DataType]] = {
 _POINTS_ONLY = {
     "repeat",
     "ended_by",
+    "start",
     "unchecked",
     "ttft_share",
     *_CONDITIONS,

@@ -26,11 +26,11 @@ that iteration's end at most in the published records."""
 
 KNOWN = (
     *("key", "point", "duration_s", "lengths_given", "warmup_batches", "sources"),
-    *("run", "sampled", "sample_prompt_tokens", "sample_output_tokens"),
+    *("run", "sampled", "sample_prompt_tokens", "sample_output_tokens", "max_batch_size", "start"),
 )
-"""What is known of a point beside its tables: its index, `duration_s` of its point.json, whether its spec gives the
-answers their lengths, the warm-up batches that its sweep asks for, run.json's energy sources, by device, its run, how
-many requests the sample has, and their mean tokens where the records say them."""
+"""What is known of a point beside its tables: its index, `duration_s` and `start` of its point.json, its maximum batch
+size, whether its spec gives the answers their lengths, the warm-up batches that its sweep asks for, run.json's energy
+sources, by device, its run, how many requests the sample has, and their mean tokens where the records say them."""
 
 
 def require_text(recorded: Recorded, known: pl.DataFrame) -> None:
@@ -40,7 +40,7 @@ def require_text(recorded: Recorded, known: pl.DataFrame) -> None:
     _rows(recorded, "requests", requests, (numbered("request"), *REQUEST, *ANSWER))
     table = _joined(known, _of_iterations(iterations.lazy()), _of_requests(requests.lazy()))
     _rows(recorded, "iterations", table, (_belongs("iterations"), _LASTED))
-    _rows(recorded, "requests", table, (_belongs("requests"), _ASKED, *_BETWEEN))
+    _rows(recorded, "requests", table, (_belongs("requests"), _ASKED, _BEGUN, *_BETWEEN))
     _rows(recorded, "requests", _finishes(iterations, requests), _REPORTED)
     _rows(recorded, "requests", _samples(known, requests), _SAMPLED)
     _energy(recorded, known)
@@ -116,6 +116,8 @@ def _of_requests(requests: pl.LazyFrame) -> pl.LazyFrame:
         requests_to=pl.col("point").max(),
         requests=pl.len(),
         asked=asked.count(),
+        begun=pl.col("begun_output_tokens").count(),
+        last_begun=pl.col("request").filter(pl.col("begun_output_tokens").is_not_null()).max(),
         done=DONE.sum(),
         opened=pl.col("first_output_s").count(),
         least_prompt=prompt.filter(DONE).sum(),
@@ -155,6 +157,15 @@ _ASKED = Rule(
     pl.when("lengths_given").then(pl.col("asked") < pl.col("requests")).otherwise(pl.col("asked") > 0),
     said("{} of {} requests have asked_output_tokens", "asked", "requests"),
     "all where the spec's output_length gives the answers their lengths, and none where it does not",
+)
+
+_BEGUN = Rule(
+    pl.when(pl.col("start") == "equilibrium")
+    .then((pl.col("begun") != pl.col("max_batch_size")) | (pl.col("last_begun") != pl.col("begun") - 1))
+    .otherwise(pl.col("begun") > 0)
+    .fill_null(True),
+    said("{} requests have begun_output_tokens, the last of them is request {}", "begun", "last_begun"),
+    "the first ones, as many as fill the batch, where point.json's start is equilibrium, and none where it is not",
 )
 
 _UNDISTURBED = pl.col("all_preempted") == 0
@@ -222,9 +233,13 @@ def _samples(known: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
     key: a point that has it. prompts, answers: how many lengths the points of the run give that request. whole: how
     many requests of the sample the point served, prompt_mean and output_mean: their mean tokens.
     """
+    begun = requests.lazy().group_by("key").agg(begun=pl.col("begun_output_tokens").count().cast(pl.Int64))
     of_run = known.lazy().select("key", "run", "sampled", "sample_prompt_tokens", "sample_output_tokens")
     served = (
         requests.lazy()
+        .filter(pl.col("begun_output_tokens").is_null())
+        .join(begun, on="key", maintain_order="left")
+        .with_columns(request=pl.col("request") - pl.col("begun"))
         .filter(pl.col("request") < known["sampled"].max())
         .select("key", "request", "prompt_tokens", "asked_output_tokens")
         .join(of_run, on="key")

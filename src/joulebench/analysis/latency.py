@@ -17,6 +17,8 @@ Sectioning: Asmussen and Glynn, Stochastic Simulation (2007), section III.5a; of
 Intervals for Quantiles Using Sectioning When Applying Variance-Reduction Techniques, ACM TOMACS 24:4 (2014).
 """
 
+import math
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -61,31 +63,39 @@ def request_latency(requests: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFra
     ttft and submission_ttft: from admission and from submission to the first output, of requests whose first
     output lies in the window. tpot: (finish - first output) / (output tokens - 1), of finished requests of more
     than one token, and latency: from submission to finish, of finished ones, both where the finish lies in the
-    window. `requests`: records.REQUESTS with key; `windows`: key, start_s, end_s. A metric is null where nothing
-    of it lies in the window, or a time that it needs was not recorded.
+    window. Of requests that were begun in the middle (begun_output_tokens) tpot alone is told, over the tokens that
+    were served of them. As long as any of them is in flight, whole requests that finish are short above all, so that
+    latency is of the rest of the window. `requests`: records.REQUESTS with key; `windows`: key, start_s, end_s. A
+    metric is null where nothing of it lies in the window, or a time that it needs was not recorded.
     """
     bounds = windows.filter(pl.col("start_s").is_not_null()).select("key", w0="start_s", w1="end_s")
-    rows = requests.join(bounds, on="key", how="left", maintain_order="left").lazy()
+    whole, finished_s = pl.col("begun_output_tokens").is_null(), pl.col("finished_s")
+    cleared = pl.when(finished_s.null_count() == 0).then(finished_s.max()).otherwise(math.inf)
+    clear = requests.lazy().filter(~whole).group_by("key").agg(cleared_s=cleared)
     first, done, tokens = pl.col("first_output_s"), pl.col("finished_s"), pl.col("output_tokens")
-    opened = (first > pl.col("w0")) & (first <= pl.col("w1"))
+    opened = whole & (first > pl.col("w0")) & (first <= pl.col("w1"))
     ended = (pl.col("status") == "finished") & (done > pl.col("w0")) & (done <= pl.col("w1"))
+    rows = requests.lazy().join(bounds.lazy(), on="key", maintain_order="left").filter(opened | ended)
+    rows = rows.join(clear, on="key", how="left", maintain_order="left").collect().lazy()
+    rest_s = pl.max_horizontal("w0", "cleared_s")
     samples = {
-        "ttft": (first - pl.col("admitted_s"), opened, "first_output_s"),
-        "submission_ttft": (first - pl.col("submitted_s"), opened, "first_output_s"),
-        "tpot": ((done - first) / (tokens - 1), ended & (tokens > 1), "finished_s"),
-        "latency": (done - pl.col("submitted_s"), ended, "finished_s"),
+        "ttft": (first - pl.col("admitted_s"), opened, _section("first_output_s")),
+        "submission_ttft": (first - pl.col("submitted_s"), opened, _section("first_output_s")),
+        "tpot": ((done - first) / (tokens - 1), ended & (tokens > 1), _section("finished_s")),
+        "latency": (done - pl.col("submitted_s"), ended & (done > rest_s), _section("finished_s", rest_s)),
     }
     told = rows.filter(opened).group_by("key", maintain_order=True).agg(ttft_told=pl.len()).collect()
     figures = bounds.select("key").join(told, on="key", how="left", maintain_order="left")
-    for name, (value, wanted, at_s) in samples.items():
-        observed = rows.filter(wanted).select("key", _section(at_s), value=value).collect()
+    for name, (value, wanted, section) in samples.items():
+        observed = rows.filter(wanted).select("key", section, value=value).collect()
         figures = figures.join(_quantiles(observed, name), on="key", how="left", maintain_order="left")
     return figures
 
 
-def _section(at_s: str) -> pl.Expr:
-    """In which section of its window (w0, w1] the time `at_s` lies, 0 to 4."""
-    share = (pl.col(at_s) - pl.col("w0")) / (pl.col("w1") - pl.col("w0"))
+def _section(at_s: str, start: pl.Expr | None = None) -> pl.Expr:
+    """In which section of its window (w0, w1], or of the rest of it from `start` on, the time `at_s` lies, 0 to 4."""
+    w0 = pl.col("w0") if start is None else start
+    share = (pl.col(at_s) - w0) / (pl.col("w1") - w0)
     return (share * SECTIONS).ceil().clip(1, SECTIONS).alias("section") - 1
 
 

@@ -11,7 +11,7 @@ from joulebench.analysis.keyed import KEY, whole_sum
 
 
 def mean_lengths(requests: pl.LazyFrame) -> pl.LazyFrame:
-    """key, mean_prompt_tokens, mean_output_tokens, over every request of the whole point whose length is known.
+    """key, mean_prompt_tokens, mean_output_tokens, over every whole request of the point whose length is known.
 
     Where the answers are made to have a length, that is all of them, the last ones in flight too: taken over the
     finished alone, the mean would be too short in a point that was cut off, since long answers are in flight longer
@@ -21,7 +21,7 @@ def mean_lengths(requests: pl.LazyFrame) -> pl.LazyFrame:
     finished = pl.when(pl.col("status") == "finished").then("output_tokens")
     return (
         requests.with_columns(output_tokens=pl.coalesce("asked_output_tokens", finished))
-        .filter(pl.col("output_tokens").is_not_null())
+        .filter(pl.col("output_tokens").is_not_null() & pl.col("begun_output_tokens").is_null())
         .group_by("key", maintain_order=True)
         .agg((whole_sum(name) / pl.len()).alias(f"mean_{name}") for name in ("prompt_tokens", "output_tokens"))
     )
@@ -36,7 +36,8 @@ def sample_lengths(requests: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
     """
     names = ("prompt_tokens", "asked_output_tokens")
     served = (
-        requests.select("key", "request", pl.col(names).cast(pl.Int64))
+        requests.filter(pl.col("begun_output_tokens").is_null())
+        .select("key", "request", pl.col(names).cast(pl.Int64))
         .join(sizes.select("key", "run", "sampled"), on="key")
         .filter(pl.col("request") < pl.col("sampled"))
         .group_by("run", "key", "sampled", maintain_order=True)

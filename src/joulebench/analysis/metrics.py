@@ -63,7 +63,13 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
     are null.
     """
     iterations, requests = recorded.iterations, recorded.requests
-    found = windows.text_windows(iterations.lazy(), sizes.lazy()).collect()
+    begun = requests.lazy().group_by("key").agg(begun=pl.col("begun_output_tokens").count().cast(pl.Int64))
+    placed = (
+        sizes.lazy()
+        .join(begun, on="key", how="left", maintain_order="left")
+        .with_columns(begun=pl.col("begun").fill_null(0))
+    )
+    found = windows.text_windows(iterations.lazy(), placed).collect()
     steps = iterations.lazy().select("key", "end_s", "running", *_COUNTED)
     served = windows.inside(windows.with_durations(steps), found.lazy()).collect()
     blocks = windows.blocks(served.lazy()).collect()

@@ -33,6 +33,7 @@ _REQUEST = (
     "finished_s",
     "status",
     "asked_output_tokens",
+    "begun_output_tokens",
 )
 _POLL = tuple(name for name in ENERGY if name != "point")
 

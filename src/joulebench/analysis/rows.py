@@ -10,6 +10,7 @@ from joulebench.records import REQUEST_STATUSES
 
 _COUNTS = ("running", "waiting", "prompt_tokens", "output_tokens", "first_tokens", "finished", "preempted")
 _STAGES = ("submitted_s", "admitted_s", "first_output_s", "finished_s")
+_TOKENS = ("prompt_tokens", "output_tokens", "asked_output_tokens", "begun_output_tokens")
 _READINGS = ("energy_j", "power_w", "temperature_c", "clock_mhz", "memory_used_mb", "others_busy_s", "stolen_s")
 
 
@@ -117,10 +118,8 @@ REQUEST = (
         "no such time",
     ),
     Rule(
-        pl.any_horizontal(
-            _no_count(name, nullable=True) for name in ("prompt_tokens", "output_tokens", "asked_output_tokens")
-        ),
-        listed(("prompt_tokens", "output_tokens", "asked_output_tokens")),
+        pl.any_horizontal(_no_count(name, nullable=True) for name in _TOKENS),
+        listed(_TOKENS),
         "counts from 0 on",
     ),
 )
@@ -136,6 +135,18 @@ ANSWER = (
         pl.col("output_tokens") > pl.col("asked_output_tokens"),
         said("an answer of {} tokens was asked to have {}", "output_tokens", "asked_output_tokens"),
         "no more",
+    ),
+    Rule(
+        pl.col("begun_output_tokens").is_not_null()
+        & (
+            (pl.col("asked_output_tokens") < 1).fill_null(True)
+            | (pl.col("begun_output_tokens") > pl.col("prompt_tokens"))
+        ),
+        said(
+            "a request begun at token {}, of {} prompt tokens, was asked for {} more",
+            *("begun_output_tokens", "prompt_tokens", "asked_output_tokens"),
+        ),
+        "one more at least, and what it was begun with among its prompt tokens",
     ),
 )
 

@@ -21,9 +21,9 @@ from joulebench.analysis.keyed import KEY, read_keyed
 from joulebench.analysis.points import WantedRun
 from joulebench.analysis.recorded import read_energy
 from joulebench.analysis.verdicts import USABLE
-from joulebench.analysis.windows import batch_windows, text_windows, with_durations
+from joulebench.analysis.windows import batch_windows, one_size, text_windows, with_durations
 from joulebench.names import TASKS, TEXT_TASKS
-from joulebench.records import BATCHES, ITERATIONS, RecordError, point_folder, read_run
+from joulebench.records import BATCHES, ITERATIONS, Point, RecordError, point_folder, read_run
 
 MOST_ROWS = 2000
 """Of a device. Where a point has more updates, each stretch is of 2, 3, 4, ... whole ones."""
@@ -51,9 +51,9 @@ def trace(leaderboard: pl.DataFrame, wanted: Sequence[WantedRun]) -> pl.DataFram
     row = chosen(leaderboard)
     if row is None:
         return pl.DataFrame(schema=tables.TRACE)
-    folder = _folder(row, wanted)
+    folder, point = _point(row, wanted)
     polls = headline(read_energy({0: folder / "energy.parquet"}))
-    windows, load = _text(folder, row["max_batch_size"]) if row["task"] in TEXT_TASKS else _diffusion(folder)
+    windows, load = _text(folder, point) if row["task"] in TEXT_TASKS else _diffusion(folder)
     of_point = {name: row[name] for name in ("task", "model", "variant", "hardware", "max_batch_size", "tdp_w")}
     parts = [pl.DataFrame(schema=tables.TRACE)]
     for (device, source), own in polls.sort("device", maintain_order=True).group_by(
@@ -66,8 +66,8 @@ def trace(leaderboard: pl.DataFrame, wanted: Sequence[WantedRun]) -> pl.DataFram
     return pl.concat(parts)
 
 
-def _folder(row: Mapping[str, Any], wanted: Sequence[WantedRun]) -> Path:
-    """The folder of the point of `row`, of the first repeat that the tables took."""
+def _point(row: Mapping[str, Any], wanted: Sequence[WantedRun]) -> tuple[Path, Point]:
+    """The point of `row`, of the first repeat that the tables took, and its folder."""
     same = [
         one
         for one in wanted
@@ -78,7 +78,7 @@ def _folder(row: Mapping[str, Any], wanted: Sequence[WantedRun]) -> Path:
         for point in run.points:
             size = point.max_batch_size
             if run.spec_hash == one.spec.hash and size == row["max_batch_size"] and point.status in USABLE:
-                return one.folder / "points" / point_folder(point.point, size)
+                return one.folder / "points" / point_folder(point.point, size), point
     name = f"{row['model']}{'+' if row['variant'] else ''}{row['variant'] or ''}"
     raise RecordError(
         f"{row['task']} {name}: no run of the config holds its point B = {row['max_batch_size']}, "
@@ -86,11 +86,12 @@ def _folder(row: Mapping[str, Any], wanted: Sequence[WantedRun]) -> Path:
     )
 
 
-def _text(folder: Path, batch: int) -> tuple[list[Bounds], pl.DataFrame]:
+def _text(folder: Path, point: Point) -> tuple[list[Bounds], pl.DataFrame]:
     """The windows of a text point, and its load: key, time_s, running_s (the integral of `running`)."""
-    columns = ("end_s", "running", "waiting", "finished")
+    columns = ("end_s", "running", "waiting", "finished", "first_tokens")
     steps = read_keyed({0: folder / "iterations.parquet"}, ITERATIONS, columns).lazy()
-    sizes = pl.LazyFrame({"key": [0], "max_batch_size": [batch]}, schema={"key": KEY, "max_batch_size": pl.Int64})
+    batch = point.max_batch_size
+    sizes = one_size(batch, batch if point.start == "equilibrium" else 0)
     queue_s, stationary_s, end_s = (
         text_windows(steps, sizes).select("queue_start_s", "start_s", "end_s").collect().row(0)
     )
@@ -99,7 +100,7 @@ def _text(folder: Path, batch: int) -> tuple[list[Bounds], pl.DataFrame]:
     last_s = load["time_s"].max()
     turnover_s = end_s if stationary_s is None else stationary_s
     found = [
-        (0.0, queue_s, "ramp"),
+        (0.0, turnover_s if queue_s is None else queue_s, "ramp"),
         (queue_s, turnover_s, "queue"),
         (stationary_s, end_s, "stationary"),
         (end_s, last_s, "drain"),

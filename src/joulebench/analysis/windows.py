@@ -6,6 +6,8 @@ w0 < end_s <= w1. With B the maximum batch size, and the batch filled at min(B, 
 - queue: from the end of the first iteration with the batch filled to the end of the last with requests waiting.
 - stationary: the queue window after one full turnover, from the iteration on at which as many requests had
   finished as fill the batch. Before it all requests are young, their contexts short, and each token cheap.
+  With a start in equilibrium (measure/equilibrium.py) there is no queue window, and the stationary one opens when all
+  requests that were begun in the middle have got their first token, and the batch is filled.
 - batches (diffusion): from the start of the first batch after the warm-up to the end of the last.
 """
 
@@ -23,7 +25,8 @@ BLOCK_S, SHORTEST_BLOCK_S, SHORT_WINDOW_BLOCKS = 1.0, 0.25, 10
 def text_windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
     """Bounds of the queue and the stationary window.
 
-    `iterations`: key, end_s, running, waiting, finished, in the order of time. `sizes`: key, max_batch_size.
+    `iterations`: key, end_s, running, waiting, finished, first_tokens, in the order of time. `sizes`: key,
+    max_batch_size, begun (how many requests were begun in the middle).
     One row a key of `sizes`: key, queue_start_s, start_s (stationary), end_s (of both), where a window is empty
     its start null; `no_window`, why there is no stationary window, null where there is one; and `filled`, how many
     requests fill the batch.
@@ -36,23 +39,30 @@ def text_windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
             filled_s=end.filter(pl.col("running") >= filled).first(),
             waited_s=end.filter(pl.col("waiting") > 0).last(),
             turned_s=end.filter(pl.col("finished").cast(pl.Int64).cum_sum() >= filled).first(),
+            opened_s=end.filter(pl.col("first_tokens").cast(pl.Int64).cum_sum() >= pl.col("begun").first()).first(),
             finished=pl.col("finished").cast(pl.Int64).sum(),
+            first_tokens=pl.col("first_tokens").cast(pl.Int64).sum(),
+            begun=pl.col("begun").first(),
             filled=filled,
         )
+        .with_columns(turned_s=pl.when(pl.col("begun") > 0).then("opened_s").otherwise("turned_s"))
     )
-    queue = pl.when(pl.col("waited_s") > pl.col("filled_s")).then(pl.col("filled_s"))
+    waited = pl.col("waited_s") > pl.col("filled_s")
+    queue = pl.when(waited & (pl.col("begun") == 0)).then(pl.col("filled_s"))
     turned = pl.max_horizontal("filled_s", "turned_s")
     stationary = pl.when(pl.col("turned_s").is_not_null() & (pl.col("waited_s") > turned)).then(turned)
     why = (
         pl.when(pl.col("filled").is_null())
         .then(pl.lit("no iterations were recorded"))
-        .when(pl.col("queue_start_s").is_null())
+        .when(waited.not_().fill_null(True))
         .then(pl.lit("no request waited once the batch had filled"))
+        .when(pl.col("turned_s").is_null() & (pl.col("begun") > 0))
+        .then(pl.format("{} of {} requests begun in the middle got their first token", "first_tokens", "begun"))
         .when(pl.col("turned_s").is_null())
         .then(pl.format("{} requests finished, one turnover needs {}", "finished", "filled"))
         .otherwise(
             pl.format(
-                "the first turnover ended at {} s, the last request waited at {} s",
+                "the load was stationary at {} s, the last request waited at {} s",
                 pl.col("turned_s").round(3),
                 pl.col("waited_s").round(3),
             )
@@ -66,11 +76,17 @@ def text_windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
             "key",
             "queue_start_s",
             "start_s",
-            end_s=pl.when(pl.col("queue_start_s").is_not_null()).then(pl.col("waited_s")),
+            end_s=pl.when(waited).then(pl.col("waited_s")),
             no_window=pl.when(pl.col("start_s").is_null()).then(pl.format("no stationary window: {}", why)),
             filled="filled",
         )
     )
+
+
+def one_size(batch: int, begun: int = 0) -> pl.LazyFrame:
+    """The `sizes` of `text_windows` for one point, of key 0."""
+    schema = {"key": KEY, "max_batch_size": pl.Int64, "begun": pl.Int64}
+    return pl.LazyFrame({"key": [0], "max_batch_size": [batch], "begun": [begun]}, schema=schema)
 
 
 def with_durations(iterations: pl.LazyFrame) -> pl.LazyFrame:
@@ -176,13 +192,12 @@ def overloaded(iterations: pl.DataFrame, batch: int) -> tuple[bool, float]:
     """Whether memory, not the cap, limits the batch, and the mean of `running` by which that was told.
 
     `iterations` holds one point (records.ITERATIONS, in the order of time), `batch` its maximum batch size.
-    The mean is weighted by time, over the queue window; overloaded is one under 0.95 `batch`. Without a queue
-    window no request waited once the batch had filled, so nothing limited it: the mean is then over the whole
-    point, NaN for a point without two iterations, and the verdict is False.
+    The mean is weighted by time, over the queue window, whatever the start was; overloaded is one under 0.95 `batch`.
+    Without a queue window no request waited once the batch had filled, so nothing limited it: the mean is then over the
+    whole point, NaN for a point without two iterations, and the verdict is False.
     """
     rows = iterations.lazy().with_columns(key=pl.lit(0, KEY))
-    sizes = pl.LazyFrame({"key": [0], "max_batch_size": [batch]}, schema={"key": KEY, "max_batch_size": pl.Int64})
-    windows = text_windows(rows, sizes).collect()
+    windows = text_windows(rows, one_size(batch)).collect()
     queue = windows["queue_start_s"].item() is not None
     timed = with_durations(rows)
     served = (inside(timed, windows.lazy(), "queue_start_s") if queue else timed).filter(

@@ -12,13 +12,15 @@ class Prepared:
     """A request as one engine will serve it.
 
     `prompt` is the engine's own form of it (token ids, or the pipeline's arguments); `max_output_tokens`
-    bounds the answer, and `ignore_end` makes it exactly as long. Diffusion uses neither.
+    bounds the answer, and `ignore_end` makes it exactly as long; `answer` is then what stands behind the prompt of a
+    request that is begun in the middle, as token ids of that length. Diffusion uses none of these.
     """
 
     prompt: object
     prompt_tokens: int | None = None
     max_output_tokens: int = 0
     ignore_end: bool = False
+    answer: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,12 @@ class TextEngine(Protocol):
 
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
         """Turn rows of the task's requests into what `submit` takes: tokenized, with their output lengths."""
+
+    def begun(self, prepared: Prepared, tokens: int) -> Prepared:
+        """The same request, so many tokens into its answer: they are part of its prompt, and the rest is asked for.
+
+        Only called for requests with an `answer`, of an engine without `whole_batches`.
+        """
 
     def submit(self, request: int, prepared: Prepared) -> None:
         """Queue a request under an id that is not in use."""

@@ -1,9 +1,12 @@
 """What every engine of text makes of a request: the tokens of its prompt, and how long its answer is."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from joulebench import chat
 from joulebench.config import OutputLength
+from joulebench.engines.base import Prepared
 from joulebench.errors import UserError
 
 
@@ -37,16 +40,35 @@ def end_tokens(tokenizer: Any, *configurations: Any) -> frozenset[int]:
     return frozenset(int(id_) for ids in lists for id_ in ids if id_ is not None)
 
 
-def output_tokens(length: OutputLength, reference: str | None, tokenizer: Any) -> int:
-    """Tokens that an answer has at most, or exactly: the dataset's own answer counts where the kind is reference.
+def prepared(
+    prompt: object, ids: Sequence[int], length: OutputLength, reference: str | None, tokenizer: Any
+) -> Prepared:
+    """A request of the engine's form `prompt`, whose token ids are `ids`, with the length of its answer.
 
-    Raises UserError where there is none.
+    That is the dataset's own answer's where the kind is reference. Raises UserError where there is none.
     """
-    if length.kind != "reference":
-        return length.tokens
+    if length.kind == "natural":
+        return Prepared(prompt, len(ids), length.tokens)
+    own = [] if reference is None else list(tokenizer(reference, add_special_tokens=False).input_ids)
+    if length.kind == "fixed":
+        return Prepared(prompt, len(ids), length.tokens, True, _of_length(own or ids, length.tokens))
     if reference is None:
         raise UserError("output_length: kind is reference, but the dataset has no answers; set natural or fixed")
-    return max(1, min(length.tokens, len(tokenizer(reference, add_special_tokens=False).input_ids)))
+    most = max(1, min(length.tokens, len(own)))
+    return Prepared(prompt, len(ids), most, True, _of_length(own or ids, most))
+
+
+def _of_length(ids: Sequence[int], tokens: int) -> list[int]:
+    """So many tokens of `ids`, from the start again where they end."""
+    return [ids[place % len(ids)] for place in range(tokens)]
+
+
+def begun(prompt: object, one: Prepared, tokens: int) -> Prepared:
+    """`one` with `tokens` of its answer behind its prompt, which is then `prompt` in the engine's form."""
+    assert one.prompt_tokens is not None
+    return replace(
+        one, prompt=prompt, prompt_tokens=one.prompt_tokens + tokens, max_output_tokens=one.max_output_tokens - tokens
+    )
 
 
 def ends_in(tokenizer: Any, stop: tuple[str, ...], tokens: list[int]) -> bool:

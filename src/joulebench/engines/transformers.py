@@ -12,9 +12,10 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from joulebench.chat import load_tokenizer
+from joulebench.engines import prompts
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.loading import language_model
-from joulebench.engines.prompts import encoded, end_tokens, ends_in, output_tokens
+from joulebench.engines.prompts import encoded, end_tokens, ends_in
 from joulebench.errors import UserError
 from joulebench.spec import RunSpec
 
@@ -86,17 +87,23 @@ class TransformersEngine:
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
         """See engines.base.TextEngine. Raises UserError for a request that the cache could never hold."""
         assert self._length is not None
-        prepared = []
+        made = []
         for prompt, reference in requests.select("prompt", "reference").iter_rows():
             ids = encoded(self._tokenizer, prompt, self._as_chat)
-            most = output_tokens(self._length, reference, self._tokenizer)
+            one = prompts.prepared(ids, ids, self._length, reference, self._tokenizer)
+            most = one.max_output_tokens
             if len(ids) + most > self._capacity:
                 raise UserError(
                     f"engine transformers: a request of {len(ids)} + {most} tokens does not fit the cache of "
                     f"{self._capacity}; raise num_blocks in engines.*.settings or lower output_length.tokens"
                 )
-            prepared.append(Prepared(ids, len(ids), most, self._length.kind != "natural"))
-        return prepared
+            made.append(one)
+        return made
+
+    def begun(self, prepared: Prepared, tokens: int) -> Prepared:
+        """See engines.base.TextEngine."""
+        assert isinstance(prepared.prompt, list)
+        return prompts.begun([*prepared.prompt, *prepared.answer[:tokens]], prepared, tokens)
 
     def submit(self, request: int, prepared: Prepared) -> None:
         """See engines.base.TextEngine."""

@@ -16,11 +16,12 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from joulebench import chat
+from joulebench.engines import prompts
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.collating import along, collated
 from joulebench.engines.loading import language_model, processor
 from joulebench.engines.pictures import picture
-from joulebench.engines.prompts import adds_end, encoded, end_tokens, ends_in, output_tokens
+from joulebench.engines.prompts import adds_end, encoded, end_tokens, ends_in
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
 from joulebench.spec import RunSpec
@@ -122,19 +123,24 @@ class TransformersStaticEngine:
         """
         assert self._length is not None
         room = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
-        prepared = []
+        made = []
         columns = requests.select("request", "prompt", "reference", "image")
         for request, prompt, reference, image in columns.iter_rows():
             inputs = self._inputs(request, prompt, image)
             tokens = int(inputs["input_ids"].shape[1])
-            most = output_tokens(self._length, reference, self._tokenizer)
+            one = prompts.prepared(inputs, inputs["input_ids"][0].tolist(), self._length, reference, self._tokenizer)
+            most = one.max_output_tokens
             if room is not None and tokens + most > room:
                 raise UserError(
                     f"engine transformers-static: a request of {tokens} + {most} tokens is longer than the model's "
                     f"{room}; lower output_length.tokens, or filter the dataset"
                 )
-            prepared.append(Prepared(inputs, tokens, most, self._length.kind != "natural"))
-        return prepared
+            made.append(one)
+        return made
+
+    def begun(self, prepared: Prepared, tokens: int) -> Prepared:
+        """See engines.base.TextEngine: its batches are whole."""
+        raise NotImplementedError
 
     def _inputs(self, request: int, prompt: str, image: bytes | None) -> dict[str, Any]:
         if self._processor is None:

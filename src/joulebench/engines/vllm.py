@@ -15,9 +15,10 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from joulebench import chat
+from joulebench.engines import prompts
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.pictures import picture
-from joulebench.engines.prompts import adds_end, encoded, end_tokens, output_tokens
+from joulebench.engines.prompts import adds_end, encoded, end_tokens
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
 from joulebench.spec import RunSpec
@@ -136,17 +137,18 @@ class VllmEngine:
         tokenizer = self._engine.get_tokenizer()
         columns = requests.select("request", "prompt", "reference", "image")
         asked = [self._asked(tokenizer, request, prompt, image) for request, prompt, _, image in columns.iter_rows()]
-        prepared = []
+        made = []
         for inputs, reference in zip(self._engine.renderer.render_cmpl(asked), requests["reference"], strict=True):
-            tokens, most = len(inputs["prompt_token_ids"]), output_tokens(length, reference, tokenizer)
+            one = prompts.prepared(inputs, inputs["prompt_token_ids"], length, reference, tokenizer)
+            tokens, most = len(inputs["prompt_token_ids"]), one.max_output_tokens
             if tokens + most > self._room:
                 raise UserError(
                     f"engine vllm: a request of {tokens} + {most} tokens is longer than max_model_len, {self._room}; "
                     "raise it in engines.*.settings, or lower output_length.tokens"
                 )
-            prepared.append(Prepared(inputs, tokens, most, length.kind != "natural"))
-        self._shortest = min(prepared, key=lambda one: one.prompt_tokens or 0)
-        return prepared
+            made.append(one)
+        self._shortest = min(made, key=lambda one: one.prompt_tokens or 0)
+        return made
 
     def _asked(self, tokenizer: Any, request: int, prompt: str, image: bytes | None) -> dict[str, Any]:
         if not self._sees:
@@ -157,6 +159,12 @@ class VllmEngine:
         if special and adds_end(tokenizer):
             del ids[-1]
         return {"prompt_token_ids": ids, "multi_modal_data": {"image": picture(request, image)}}
+
+    def begun(self, prepared: Prepared, tokens: int) -> Prepared:
+        """See engines.base.TextEngine."""
+        inputs: Any = prepared.prompt
+        ids = [*inputs["prompt_token_ids"], *prepared.answer[:tokens]]
+        return prompts.begun({**inputs, "prompt_token_ids": ids}, prepared, tokens)
 
     def submit(self, request: int, prepared: Prepared) -> None:
         """See engines.base.TextEngine."""

@@ -19,9 +19,9 @@ CHECK_S = 1.0
 class Precise:
     """Ends a point when the interval of energy per output is narrow enough. See ends.End.
 
-    The window opens once `turnover` requests have finished, and holds `fewest` finished requests at least. It is cut
-    into blocks at the first iteration end that comes `block_s` after the last cut. Once a second the energy at the
-    cuts is looked up and the stop rule asked; every other iteration costs sums and comparisons.
+    The window holds `fewest` finished requests at least; `turnover` of them fill the batch. It is cut into blocks at
+    the first iteration end that comes `block_s` after the last cut. Once a second the energy at the cuts is looked up
+    and the stop rule asked; every other iteration costs sums and comparisons.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Precise:
                 "" if protocol.max_requests is None else f", or {protocol.max_requests} requests",
             )
 
-    def over(self, now: float, finished: int, outputs: int = 0, prompts: int = 0) -> bool:
+    def over(self, now: float, finished: int, outputs: int = 0, prompts: int = 0, towards: float = 1.0) -> bool:
         """See ends.End. Once over, it stays so."""
         if self.ended_by is not None:
             return True
@@ -65,8 +65,8 @@ class Precise:
             if self._energy is not None:
                 self._energy.read()
         if self._opened is None:
-            self.share = 0.2 * min(1.0, finished / self._turnover) if self._turnover else 0.2
-            if finished >= self._turnover:
+            self.share = 0.2 * min(1.0, towards)
+            if towards >= 1:
                 self._opened = now
                 self._cut(now, finished)
             return False

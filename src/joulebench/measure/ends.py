@@ -22,14 +22,15 @@ class End(Protocol):
     requests: int
     """So many are there to be asked for."""
     share: float
-    """How much of the point is done, 0 to 1; the turnover counts as the first fifth."""
+    """How much of the point is done, 0 to 1; what comes before the window counts as the first fifth."""
     ended_by: EndedBy | None
 
-    def over(self, now: float, finished: int, outputs: int = 0, prompts: int = 0) -> bool:
+    def over(self, now: float, finished: int, outputs: int = 0, prompts: int = 0, towards: float = 1.0) -> bool:
         """Whether the point has ended at `now`, s.
 
         `finished`: requests so far (diffusion: since the warm-up). `outputs`, `prompts`: since the last call, output
-        tokens (diffusion: outputs) and prompt tokens.
+        tokens (diffusion: outputs) and prompt tokens. `towards`: how much is done of what comes before the window,
+        which opens at 1.
         """
 
 
@@ -42,28 +43,28 @@ class Counted:
         self.requests = requests
         self.share = 0.0
 
-    def over(self, now: float, finished: int, outputs: int = 0, prompts: int = 0) -> bool:
+    def over(self, now: float, finished: int, outputs: int = 0, prompts: int = 0, towards: float = 1.0) -> bool:
         """See End."""
         self.share = min(1.0, finished / self.requests)
         return finished >= self.requests
 
 
 class Clocked:
-    """Ends a point so many seconds after `turnover` requests have finished, and not before `fewest` have."""
+    """Ends a point so many seconds after its window has opened, and not before `fewest` requests have finished."""
 
     ended_by: EndedBy | None = None
 
-    def __init__(self, seconds: float, turnover: int, fewest: int) -> None:
+    def __init__(self, seconds: float, fewest: int) -> None:
         self.requests = ENDLESS
         self.share = 0.0
-        self._seconds, self._turnover, self._fewest = seconds, turnover, fewest
+        self._seconds, self._fewest = seconds, fewest
         self._opened: float | None = None
 
-    def over(self, now: float, finished: int, outputs: int = 0, prompts: int = 0) -> bool:
+    def over(self, now: float, finished: int, outputs: int = 0, prompts: int = 0, towards: float = 1.0) -> bool:
         """See End."""
         if self._opened is None:
-            if finished < self._turnover:
-                self.share = 0.2 * finished / self._turnover
+            if towards < 1:
+                self.share = 0.2 * towards
                 return False
             self._opened = now
         done = (now - self._opened) / self._seconds
@@ -88,7 +89,7 @@ def text_end(
         return Counted(protocol.requests)
     fewest, block_s = ((1 + FEWEST_BATCHES) * batch, 0.0) if whole_batches else (0, 1.0)
     if isinstance(protocol, Timed):
-        return Clocked(protocol.seconds, turnover=batch, fewest=fewest)
+        return Clocked(protocol.seconds, fewest)
     tokens = sample_tokens(prepared)
     mix = None if tokens is None else tokens.prompt_tokens / tokens.output_tokens
     return Precise(protocol, energy, mix, turnover=batch, fewest=fewest, block_s=block_s)
@@ -100,5 +101,5 @@ def batches_end(protocol: Ending, batch: int, energy: Following | None) -> End:
     if isinstance(protocol, Fixed):
         return Counted(max(protocol.requests, fewest))
     if isinstance(protocol, Timed):
-        return Clocked(protocol.seconds, turnover=0, fewest=fewest)
+        return Clocked(protocol.seconds, fewest)
     return Precise(protocol, energy, None, turnover=0, fewest=fewest, block_s=0.0)

@@ -29,6 +29,7 @@ class Request:
     prompt_tokens: int | None
     submitted: float
     asked_output_tokens: int | None = None
+    begun_output_tokens: int | None = None
     admitted: float | None = None
     first_output: float | None = None
     finished: float | None = None
@@ -72,6 +73,7 @@ class Load:
                 one.finished,
                 one.status,
                 one.asked_output_tokens,
+                one.begun_output_tokens,
             )
             for number, one in enumerate(self.requests)
         ]

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 
 from joulebench.engines.base import Prepared, Step, TextEngine
 from joulebench.measure.ends import text_end
+from joulebench.measure.equilibrium import found
 from joulebench.measure.load import Load, Progress, Request, Watch
 from joulebench.measure.order import serving_order
 from joulebench.meters.following import Following
+from joulebench.records import Start
 from joulebench.sweeps import Ending
 
 
@@ -21,19 +23,27 @@ def closed_loop(
     watch: Watch,
     repeat: int = 1,
     energy: Following | None = None,
+    start: Start = "cold",
 ) -> None:
     """Keep `batch` requests in flight until the protocol says that the point has ended.
 
-    fixed: until all its requests have finished. timed: one turnover, then so many seconds. adaptive: one turnover, then
-    until `energy` per output token is known well enough. Both end after a batch, three after the turnover, where
+    fixed: until all its requests have finished. timed: so many seconds once the load is stationary. adaptive: from then
+    on until `energy` per output token is known well enough. Both end after a batch, three after the turnover, where
     an engine serves whole ones; elsewhere what is in flight is aborted.
+    Stationary it is after one turnover; with a `start` in equilibrium, once the requests that it was begun with have
+    all got their first token.
     A request that fails ends the point, and `load.failure` says why. `watch` is called after each iteration.
     """
     end = text_end(protocol, prepared, batch, energy, engine.whole_batches)
     queue = serving_order(len(prepared), end.requests, seed, repeat)
     left, room, finished = end.requests, batch, 0
-    outputs = prompts = 0
+    outputs = prompts = opened = 0
     over = False
+    if start == "equilibrium":
+        lengths = [one.max_output_tokens for one in prepared]
+        for request, age in found(lengths, batch, seed, repeat):
+            _submit(engine, engine.begun(prepared[request], age), load, age)
+        left, room = left - batch, 0
     while not over:
         for _ in range(min(room, left)):
             _submit(engine, prepared[next(queue)], load)
@@ -48,8 +58,10 @@ def closed_loop(
         finished += room
         outputs += step.output_tokens
         prompts += step.prompt_tokens
+        opened += step.first_tokens
         if room == step.running or not engine.whole_batches:
-            over = end.over(ended, finished, outputs, prompts)
+            towards = (finished if start == "cold" else opened) / batch
+            over = end.over(ended, finished, outputs, prompts, towards)
             outputs = prompts = 0
         watch(Progress(finished, ended - load.started, end.share))
     load.ended_by = end.ended_by
@@ -68,9 +80,9 @@ def warm_up(engine: TextEngine, prepared: Sequence[Prepared], tokens: int = 8) -
     engine.abort()
 
 
-def _submit(engine: TextEngine, one: Prepared, load: Load) -> None:
+def _submit(engine: TextEngine, one: Prepared, load: Load, begun: int | None = None) -> None:
     asked = one.max_output_tokens if one.ignore_end else None
-    load.requests.append(Request(one.prompt_tokens, time.monotonic(), asked))
+    load.requests.append(Request(one.prompt_tokens, time.monotonic(), asked, begun))
     engine.submit(len(load.requests) - 1, one)
 
 
