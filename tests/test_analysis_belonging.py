@@ -252,6 +252,17 @@ TEXT_DAMAGES: dict[str, tuple[str, Change, str]] = {
         lambda f: f.with_columns(asked_output_tokens=pl.lit(None, pl.Int32)),
         "0 of {rows} requests have asked_output_tokens, expected all where the spec's output_length gives",
     ),
+    "requests begun in the middle of a cold point": (
+        "requests",
+        where(row(0), "begun_output_tokens", 1),
+        "1 requests have begun_output_tokens, the last of them is request 0, expected the first ones, as many",
+    ),
+    "begun with more than its prompt holds": (
+        "requests",
+        where(row(0), "begun_output_tokens", 100_000),
+        "a request begun at token 100000, of ",
+    ),
+    "begun before its start": ("requests", where(row(0), "begun_output_tokens", -1), "begun_output_tokens is -1"),
     "no prompt": (
         "requests",
         where(FINISHED, "prompt_tokens", None),

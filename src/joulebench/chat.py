@@ -6,17 +6,43 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from joulebench import apart
 from joulebench.errors import UserError, in_one_line
-from joulebench.limits import limited
-from joulebench.reading import GIB
+from joulebench.reading import GIB, MIB, size_in_words
 
 Content = str | list[dict[str, Any]]
 
 PROBE = "joulebench"
 """What has to be in a rendered turn that says it."""
 
-LONGEST_S, MOST_BYTES = 10.0, 2 * GIB
-"""A template is a program: loops in loops of it end in years."""
+LONGEST_S, MOST_MEMORY_BYTES = 50.0, 8 * GIB
+MOST_SIGNS = MIB
+"""A template is a program: loops in loops of it end in years. So it is tried in a process apart, libraries and all,
+before any engine takes it."""
+
+
+def check(folder: Path, trust_remote_code: bool, speaks: bool, sees: bool) -> None:
+    """Load the tokenizer in `folder`, and give its chat template a lone user's words (`speaks`), and an image (`sees`).
+
+    Raises UserError where the tokenizer cannot be loaded, where the template refuses, or where it takes longer or more
+    memory than any that is meant.
+    """
+    asked = json.dumps([str(folder), trust_remote_code, speaks, sees])
+    try:
+        apart.asked(__spec__.name, [asked], seconds=LONGEST_S, memory_bytes=MOST_MEMORY_BYTES)
+    except apart.RefusedError as error:
+        raise UserError(f"the tokenizer or its chat template: {error}") from None
+
+
+def _tried(words: list[str]) -> bytes:
+    folder, trust_remote_code, speaks, sees = json.loads(words[0])
+    tokenizer = load_tokenizer(Path(folder), trust_remote_code)
+    if speaks and tokenizer.chat_template is not None:
+        form(tokenizer)
+    if sees:
+        take_template(tokenizer, Path(folder), sees=True)
+        check_image(tokenizer)
+    return b""
 
 
 def load_tokenizer(folder: Path, trust_remote_code: bool) -> Any:
@@ -62,12 +88,11 @@ def take_template(tokenizer: Any, folder: Path, sees: bool = False) -> None:
 def rendered(holder: Any, content: Content, **how: Any) -> Any:
     """What the chat template of a tokenizer or processor makes of one user's turn, up to where the answer begins.
 
-    Raises UserError where the template refuses it, or takes longer or more memory than any that is meant.
+    Raises UserError where the template refuses it.
     """
     turn = [{"role": "user", "content": content}]
     try:
-        with limited(LONGEST_S, MOST_BYTES):
-            return holder.apply_chat_template(turn, add_generation_prompt=True, **how)
+        return holder.apply_chat_template(turn, add_generation_prompt=True, **how)
     except Exception as error:
         raise UserError(
             f"the chat template takes no lone user turn ({in_one_line(error)}); set the task's prompt_form to "
@@ -83,7 +108,10 @@ def form(tokenizer: Any) -> Callable[[str], Content]:
     problem = None
     for made in (_text, _parts):
         try:
-            if PROBE in rendered(tokenizer, made(PROBE), tokenize=False):
+            text = rendered(tokenizer, made(PROBE), tokenize=False)
+            if len(text) > MOST_SIGNS:
+                raise UserError(f"the chat template makes {size_in_words(len(text))} of text of one word")
+            if PROBE in text:
                 return made
         except UserError as error:
             problem = problem or error
@@ -114,3 +142,7 @@ def _text(prompt: str) -> Content:
 
 def _parts(prompt: str) -> Content:
     return [{"type": "text", "text": prompt}]
+
+
+if __name__ == "__main__":
+    apart.answer(_tried)

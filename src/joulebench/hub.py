@@ -1,6 +1,7 @@
 """The Hugging Face hub, with errors for people. The token comes from HF_TOKEN in the environment, and stays there."""
 
 import os
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -42,7 +43,7 @@ def explained(what: str, where: str, otherwise: str) -> Iterator[None]:
         raise UserError(f"a setting of huggingface_hub cannot be read ({said}); correct HF_... and run again") from None
     kind = UserError
     try:
-        watch.begin()
+        watch.succeeded()
         yield
     except UserError:
         raise
@@ -87,40 +88,32 @@ XET = {
 
 
 class _Watch:
-    """How long all requests together have waited for a whole answer, or for LEAST_BYTES of one."""
+    """Since when requests have failed one after the other, all of them together."""
 
     def __init__(self, silent_s: float) -> None:
         self.silent_s = silent_s
         self._lock = threading.Lock()
-        self.begin()
+        self.succeeded()
 
-    def begin(self) -> None:
+    def succeeded(self) -> None:
         self._since_s: float | None = None
-        self._bytes = 0
 
-    def asked(self) -> None:
-        with self._lock:
-            if self._since_s is None:
-                self._since_s = time.monotonic()
-
-    def arrived(self, count: int) -> None:
-        with self._lock:
-            self._bytes += count
-            if self._bytes >= LEAST_BYTES:
-                self._since_s, self._bytes = time.monotonic(), 0
-
-    def check(self, host: str) -> None:
+    def failed(self, began_s: float, host: str) -> None:
         """Raises _SilentError where that is too long."""
         with self._lock:
-            if self._since_s is None or time.monotonic() - self._since_s < self.silent_s:
-                return
-            given = f"only {self._bytes:,} bytes" if self._bytes else "no answer"
-        raise _SilentError(f"{host} gave {given} for {self.silent_s:.0f} s")
+            self._since_s = began_s if self._since_s is None else min(began_s, self._since_s)
+            too_long = time.monotonic() - self._since_s >= self.silent_s
+        if too_long:
+            raise _SilentError(f"{host} gave no whole answer for {self.silent_s:.0f} s")
 
 
 @lru_cache(maxsize=1)
 def _limit_waiting() -> _Watch:
-    """From now on huggingface_hub's requests end in _SilentError where next to nothing arrives for SILENT_S."""
+    """From now on huggingface_hub's requests end in _SilentError where next to nothing arrives for SILENT_S.
+
+    Within one exchange that is told at the socket, where headers that drip are seen too; over several, by the answers.
+    """
+    import httpcore
     import httpx
     from huggingface_hub import constants, set_client_factory
     from huggingface_hub.utils._http import default_client_factory
@@ -130,33 +123,83 @@ def _limit_waiting() -> _Watch:
     longest_s = max(ANSWER_S, constants.HF_HUB_ETAG_TIMEOUT, constants.HF_HUB_DOWNLOAD_TIMEOUT)
     watch = _Watch(SILENT_S * longest_s / ANSWER_S)
 
+    class Socket(httpcore.NetworkStream):
+        """A connection that counts, since it was last written to, the bytes that came and the seconds spent waiting."""
+
+        def __init__(self, stream: httpcore.NetworkStream, host: str) -> None:
+            self._stream, self._host = stream, host
+            self._waited_s, self._bytes = 0.0, 0
+
+        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            began_s = time.monotonic()
+            content = self._stream.read(max_bytes, timeout)
+            waited_s = time.monotonic() - began_s
+            # A process that was stopped meanwhile has not waited for longer than it would have.
+            self._waited_s += waited_s if timeout is None else min(waited_s, timeout)
+            self._bytes += len(content)
+            if self._bytes >= LEAST_BYTES:
+                self._waited_s, self._bytes = 0.0, 0
+            elif self._waited_s >= watch.silent_s:
+                raise _SilentError(f"{self._host} gave only {self._bytes:,} bytes in {watch.silent_s:.0f} s")
+            return content
+
+        def write(self, buffer: bytes, timeout: float | None = None) -> None:
+            self._waited_s, self._bytes = 0.0, 0
+            self._stream.write(buffer, timeout)
+
+        def start_tls(
+            self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+        ) -> httpcore.NetworkStream:
+            return Socket(self._stream.start_tls(ssl_context, server_hostname, timeout), self._host)
+
+        def close(self) -> None:
+            self._stream.close()
+
+        def get_extra_info(self, info: str) -> Any:
+            return self._stream.get_extra_info(info)
+
+    class Network(httpcore.NetworkBackend):
+        """What opens connections, each of them a Socket."""
+
+        def __init__(self, backend: httpcore.NetworkBackend) -> None:
+            self._backend = backend
+
+        def connect_tcp(self, host: str, *more: Any, **options: Any) -> httpcore.NetworkStream:
+            return Socket(self._backend.connect_tcp(host, *more, **options), host)
+
+        def connect_unix_socket(self, path: str, *more: Any, **options: Any) -> httpcore.NetworkStream:
+            return Socket(self._backend.connect_unix_socket(path, *more, **options), path)
+
+        def sleep(self, seconds: float) -> None:
+            self._backend.sleep(seconds)
+
     class Body(httpx.SyncByteStream):
-        """An answer's body, as it arrives."""
+        """An answer's body. With it its exchange is a success; but a redirect, or a server's error, is none."""
 
         def __init__(self, response: httpx.Response) -> None:
             self._stream, self._host = response.stream, response.request.url.host
-            self._is_late = False
+            self._began_s = response.request.extensions[BEGAN]
+            self._is_answer = response.status_code < 500 and not response.has_redirect_location
 
         def __iter__(self) -> Iterator[bytes]:
             assert isinstance(self._stream, httpx.SyncByteStream)
             try:
-                for part in self._stream:
-                    watch.arrived(len(part))
-                    watch.check(self._host)
-                    yield part
+                yield from self._stream
             except httpx.TimeoutException:
-                self._is_late = True  # what is asked again goes on waiting
-                watch.check(self._host)
+                self._is_answer = False
+                watch.failed(self._began_s, self._host)
                 raise
 
         def close(self) -> None:
             assert isinstance(self._stream, httpx.SyncByteStream)
             self._stream.close()
-            if not self._is_late:
-                watch.begin()
+            if self._is_answer:
+                watch.succeeded()
 
-    def watched(response: httpx.Response) -> None:
+    def looked_at(response: httpx.Response) -> None:
         response.stream = Body(response)
+        if response.status_code >= 500:
+            watch.failed(response.request.extensions[BEGAN], response.request.url.host)
 
     class Client(httpx.Client):
         """A client whose requests have a limit, whatever is asked for: its own retries wait a minute each."""
@@ -167,19 +210,27 @@ def _limit_waiting() -> _Watch:
             request.extensions["timeout"] = {
                 name: watch.silent_s if asked.get(name) is None else min(asked[name], longest_s) for name in limits
             }
-            watch.asked()
+            request.extensions[BEGAN] = time.monotonic()
             try:
                 return super().send(request, **options)
             except httpx.TimeoutException:
-                watch.check(request.url.host)
+                watch.failed(request.extensions[BEGAN], request.url.host)
                 raise
 
     def client() -> httpx.Client:
         theirs = default_client_factory()
-        hooks = {**theirs.event_hooks, "response": [*theirs.event_hooks.get("response", ()), watched]}
+        hooks = {**theirs.event_hooks, "response": [*theirs.event_hooks.get("response", ()), looked_at]}
         ours = Client(event_hooks=hooks, follow_redirects=True, timeout=None)
         theirs.close()
+        for transport in (ours._transport, *ours._mounts.values()):  # one for each proxy; None: without
+            if isinstance(transport, httpx.HTTPTransport):
+                pool: Any = transport._pool
+                pool._network_backend = Network(pool._network_backend)
         return ours
 
     set_client_factory(client)
     return watch
+
+
+BEGAN = "joulebench_began_s"
+"""Of a request's extensions: when it was sent."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from joulebench.errors import UserError, in_one_line
-from joulebench.reading import MIB, read_text
+from joulebench.reading import MIB, read_text, shown
 
 PIPELINE = "model_index.json"
 STEMS = ("model", "diffusion_pytorch_model")
@@ -85,7 +85,9 @@ def _shards(place: str, name: str, index: str, files: Collection[str], folder: P
         raise UserError(f"{name}: {index} has no weight_map of tensors and their files; take another revision")
     found = sorted({place + file for file in places.values()})
     if missing := [file for file in found if file not in files]:
-        raise UserError(f"{name}: {index} names {missing[0]}, which is not there; take another revision")
+        raise UserError(f"{name}: {index} names {shown(missing[0])}, which is not there; take another revision")
+    if other := [file for file in found if not file.endswith(".safetensors")]:
+        raise UserError(f"{name}: {index} names {shown(other[0])}, and only safetensors are loaded")
     return found
 
 

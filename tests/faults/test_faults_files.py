@@ -198,7 +198,7 @@ def test_a_parquet_file_of_too_much_text_is_one_line(tmp_path: Path) -> None:
 def test_a_reader_of_parquet_has_a_deadline(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pl.DataFrame({"prompt": ["x"]}).write_parquet(path)
-    with pytest.raises(UserError, match=r"not read within 0.01 s") as caught:
+    with pytest.raises(UserError, match=r"not done within 0.01 s") as caught:
         columnar.json_lines(path, 10**6, most_seconds=0.01)
     one_line(caught.value)
 
@@ -485,12 +485,17 @@ CONFIG = b'{"model_type": "llama"}'
 INDEX = {"metadata": {}, "weight_map": {"w": "model.safetensors", "v": "model-00002.safetensors"}}
 
 DAMAGED = [
-    refused("config.json that is no JSON", {"config.json": b"{"}, "config.json is not JSON", id="config-cut"),
+    refused("config.json that is no JSON", {"config.json": b"{"}, "config.json is not readable JSON", id="config-cut"),
     refused("config.json that is a list", {"config.json": b"[]"}, "holds list, expected keys", id="config-list"),
     refused("config.json in UTF-16", {"config.json": CONFIG.decode().encode("utf-16")}, "UTF-16", id="config-utf-16"),
-    refused("config.json that is empty", {"config.json": b""}, "is not JSON", id="config-empty"),
-    refused("config.json that is a web page", {"config.json": b"<html>"}, "is not JSON", id="config-html"),
-    refused("config.json nested 100,000 levels deep", {"config.json": b"[" * 100_000}, "is not JSON", id="config-deep"),
+    refused("config.json that is empty", {"config.json": b""}, "is not readable JSON", id="config-empty"),
+    refused("config.json that is a web page", {"config.json": b"<html>"}, "is not readable JSON", id="config-html"),
+    refused(
+        "config.json nested 100,000 levels deep",
+        {"config.json": b"[" * 100_000},
+        "is not readable JSON",
+        id="config-deep",
+    ),
     refused("safetensors cut off in the weights", {"model.safetensors": WHOLE[:-4]}, "no whole safetensors", id="cut"),
     refused("safetensors cut off in the header", {"model.safetensors": WHOLE[:20]}, "no whole", id="cut-header"),
     refused("empty safetensors", {"model.safetensors": b""}, "no whole safetensors file", id="empty"),

@@ -281,6 +281,25 @@ class Hub(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self) -> None:
+        if self.kind == "slow 500":
+            time.sleep(9)
+            self.kind = "500"
+        if self.kind == "headers drip":
+            with suppress(OSError):
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+                self.drip([3.0] * 30)
+            return
+        if self.kind == "goes on":
+            with suppress(OSError):
+                self.drip([3.0] * 30, b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            return
+        here = not self.path.startswith("/elsewhere")
+        if self.kind.startswith("elsewhere ") and here and self.command == "GET":
+            self.send_response(302)
+            self.send_header("Location", f"/elsewhere{self.path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if self.kind.isdigit():
             self.send_response(int(self.kind))
             self.send_header("Content-Length", "0")
@@ -302,7 +321,8 @@ class Hub(BaseHTTPRequestHandler):
         self.send_header("Content-Type", form)
         self.send_header("X-Repo-Commit", "0" * 40)
         self.send_header("ETag", '"x"')
-        more = {"cut": 999, "stalls": 10**6, "drips": 10**6, "drips and stalls": 10**6}.get(self.kind, 0)
+        kind = self.kind.removeprefix("elsewhere ")
+        more = {"cut": 999, "stalls": 10**6, "drips": 10**6, "drips and stalls": 10**6}.get(kind, 0)
         self.send_header("Content-Length", str(len(body) + more))
         self.end_headers()
         if self.command == "GET":
@@ -315,9 +335,12 @@ class Hub(BaseHTTPRequestHandler):
         """What comes after the first bytes, for as long as the other side listens."""
         pauses_s = {"stalls": [90.0], "drips": [3.0] * 30, "drips and stalls": [3.0, 3.0, 90.0]}
         with suppress(OSError):
-            for pause_s in pauses_s.get(self.kind, []):
-                time.sleep(pause_s)
-                self.wfile.write(b" ")
+            self.drip(pauses_s.get(self.kind.removeprefix("elsewhere "), []))
+
+    def drip(self, pauses_s: list[float], what: bytes = b" ") -> None:
+        for pause_s in pauses_s:
+            time.sleep(pause_s)
+            self.wfile.write(what)
 
     def xet(self) -> bool:
         """Say that the file's content is kept elsewhere, by hash: at an address that never answers."""
@@ -407,6 +430,11 @@ ANSWERS = {
     "stalls": "a hub that stalls in the middle of its answers",
     "drips": "a hub whose answers come a byte every three seconds",
     "drips and stalls": "a hub whose answers drip, then stall, each time that they are asked for",
+    "headers drip": "a hub whose headers come a byte every three seconds",
+    "goes on": "a hub that says every three seconds that its answer is coming (103)",
+    "elsewhere stalls": "a hub that sends elsewhere, where answers stall",
+    "elsewhere drips": "a hub that sends elsewhere, where answers drip",
+    "slow 500": "a hub that is broken, and takes nine seconds to say so",
     "401": "a hub that wants a token",
     "404": "a hub without the repository",
     "429": "a hub that asks to wait",
@@ -414,7 +442,7 @@ ANSWERS = {
 }
 
 
-SLOW = ("silent", "stalls", "drips", "drips and stalls", "429", "500")
+QUICK = ("html", "object", "list", "null", "text", "bytes", "redirect", "closed", "cut", "401", "404")
 
 
 @pytest.fixture(scope="module")
@@ -427,7 +455,7 @@ def fetching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[st
         with hub(kind) as address:
             return fetched(what, root / f"{kind} {what}", HF_ENDPOINT=address)
 
-    kinds = sorted(ANSWERS, key=lambda kind: kind not in SLOW)
+    kinds = sorted(ANSWERS, key=lambda kind: kind in QUICK)
     with ThreadPoolExecutor(10) as pool:
         yield {(kind, what): pool.submit(one, kind, what) for kind in kinds for what in ("dataset", "model")}
 
@@ -446,10 +474,51 @@ def test_any_hub_is_one_line_within_a_minute(
 ) -> None:
     line, took_s = fetching[kind, what].result()
     assert took_s < 60
-    if kind == "silent":
-        assert "127.0.0.1 gave no answer for 35 s" in line
-    if kind in ("stalls", "drips", "drips and stalls"):
-        assert re.search(r"127\.0\.0\.1 gave only \d+ bytes for 35 s", line)
+    if kind in ("silent", "stalls", "drips and stalls", "elsewhere stalls"):
+        assert "127.0.0.1 gave no whole answer for 35 s" in line
+    if kind in ("drips", "headers drip", "goes on", "elsewhere drips"):
+        assert re.search(r"127\.0\.0\.1 gave only \d+ bytes in 35 s", line)
+
+
+class Healthy(BaseHTTPRequestHandler):
+    """A repository of a few files, of which one comes at 20 kB/s for 50 s."""
+
+    protocol_version = "HTTP/1.1"
+    FILES = {"config.json": b"{}", "a.json": b" " * 1_000_000, "b.json": b" " * 300}  # noqa: RUF012
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/api"):
+            told = [{"type": "file", "path": name, "size": len(of), "oid": "0"} for name, of in self.FILES.items()]
+            content = json.dumps(told).encode()
+        else:
+            content = self.FILES[self.path.rpartition("/")[2]]
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("ETag", f'"{len(content)}"')
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        for start in range(0, len(content) if self.command == "GET" else 0, 20_000):
+            self.wfile.write(content[start : start + 20_000])
+            time.sleep(1.0 if len(content) > 20_000 else 0.0)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("input", "a hub that gives 20 kB a second", "fetched all the same")
+def test_a_slow_hub_is_waited_for(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Healthy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        line, took_s = fetched("model", tmp_path, HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert "nothing was fetched" in line or "safetensors" in line
+    assert (tmp_path / "model" / "a.json").stat().st_size == 1_000_000
+    assert took_s > 45
 
 
 @pytest.mark.slow

@@ -36,6 +36,9 @@ def cut(path: Path, share: float = 0.5) -> None:
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
 
 
+CHANGED = SPEC.model_copy(update={"hardware": "another"})
+
+
 def fault(what: str, outcome: str, change: Callable[[Path], object], name: str, *more: Any) -> Any:
     return pytest.param(change, *more, id=name, marks=pytest.mark.fault("fault", what, outcome))
 
@@ -226,15 +229,80 @@ def test_what_waits_is_back_when_the_config_is(
         (run / "run.json").unlink()
         shutil.rmtree(run / "points" / "01-b2")
     before = files(run)
-    changed = SPEC.model_copy(update={"hardware": "another"})
-    session(run, changed)
+    session(run, CHANGED)
     for index in begun:
-        write_point(run, changed, index)
+        write_point(run, CHANGED, index)
     assert not (run / "run.json").exists()
     found = session(run, SPEC)
     assert list(found.left()) == left
     assert (found.whole is not None) == has_run_json
     assert {name: files(run)[name] for name in before} == before
+
+
+@pytest.mark.fault(
+    "fault",
+    "an interrupted sweep of an earlier version, the config changed and set back",
+    "it goes on where it was",
+)
+def test_an_older_sweep_that_waits_is_back(run: Path) -> None:
+    (run / "run.json").unlink()
+    unfinished(run)
+    for index in range(2):
+        write_point(run, SPEC, index, spec_hash=None, requests_sha256=None, device=None)
+    shutil.rmtree(run / "points" / "02-b4")
+    session(run, CHANGED)
+    assert list(session(run, SPEC).left()) == [2]
+
+
+@pytest.mark.fault("fault", "a whole run's config is set back, another's points are there", "both are kept")
+def test_a_whole_run_that_is_back_leaves_the_others_points(run: Path) -> None:
+    session(run, CHANGED)
+    write_point(run, CHANGED, 0)
+    assert session(run, SPEC).whole is not None
+    found = session(run, CHANGED)
+    assert list(found.left()) == [1, 2]
+    for index in (1, 2):
+        write_point(run, CHANGED, index)
+    found.close()  # it is whole, and measured
+    assert not list(run.glob("old-*"))
+
+
+@pytest.mark.fault("fault", "all points damaged on disk, and another measurement waits", "they are measured again")
+def test_damaged_points_beside_one_that_waits(run: Path) -> None:
+    for place in (run / "points").iterdir():
+        cut(place / "energy.parquet")
+    waiting = run / "old-20261126T000000000000Z"
+    write_point(waiting, CHANGED, 0)
+    assert list(session(run, SPEC).left()) == [0, 1, 2]
+
+
+@pytest.mark.fault("fault", "a copy that somebody made in a run's folder", "left alone")
+@pytest.mark.parametrize("name", ["old-backup", "old-20261126"])
+def test_somebodys_copy_is_left_alone(run: Path, name: str) -> None:
+    shutil.copytree(run / "points", run / name / "points")
+    (run / "old-20261126T000000000001Z").symlink_to("nowhere")
+    before = files(run)
+    found = session(run, SPEC)
+    found.close()
+    assert files(run) == before
+
+
+@pytest.mark.fault("fault", "what waits cannot be moved back", "one line, and both are there")
+def test_what_cannot_be_moved_is_one_line(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session(run, CHANGED)
+    (aside,) = run.glob("old-*")
+    before = files(aside)
+
+    def refused(self: Path, target: Path) -> Path:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(UserError, match=r"could not be written .Permission denied.") as error:
+        session(run, SPEC)
+    monkeypatch.undo()
+    assert "\n" not in str(error.value)
+    assert files(aside) == before
+    assert session(run, SPEC).whole is not None
 
 
 @pytest.mark.fault("fault", "points of an earlier version, which do not say what they are of", ASIDE)

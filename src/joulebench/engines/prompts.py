@@ -1,6 +1,6 @@
 """What every engine of text makes of a request: the tokens of its prompt, and how long its answer is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,16 +10,17 @@ from joulebench.engines.base import Prepared
 from joulebench.errors import UserError
 
 
-def encoded(tokenizer: Any, prompt: str, as_chat: bool) -> list[int]:
-    """The prompt's token ids: one user turn of the tokenizer's chat template where it has one, or the text as it is.
+def encoder(tokenizer: Any, as_chat: bool) -> Callable[[str], list[int]]:
+    """What makes token ids of a prompt: one user turn of the tokenizer's chat template where it has one, or the text.
 
     An end of sequence that the tokenizer would add is left out: what follows it is another text. Raises UserError where
     the template refuses a lone user turn.
     """
-    if not as_chat or tokenizer.chat_template is None:
-        ids = list(tokenizer(prompt).input_ids)
-        return ids[:-1] if adds_end(tokenizer) else ids
-    return list(chat.rendered(tokenizer, chat.form(tokenizer)(prompt), return_dict=True)["input_ids"])
+    if as_chat and tokenizer.chat_template is not None:
+        form = chat.form(tokenizer)
+        return lambda prompt: list(chat.rendered(tokenizer, form(prompt), return_dict=True)["input_ids"])
+    end = -1 if adds_end(tokenizer) else None
+    return lambda prompt: list(tokenizer(prompt).input_ids)[:end]
 
 
 def adds_end(tokenizer: Any) -> bool:

@@ -15,7 +15,7 @@ from joulebench.chat import load_tokenizer
 from joulebench.engines import prompts
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.loading import language_model
-from joulebench.engines.prompts import encoded, end_tokens, ends_in
+from joulebench.engines.prompts import encoder, end_tokens, ends_in
 from joulebench.errors import UserError
 from joulebench.spec import RunSpec
 
@@ -87,9 +87,9 @@ class TransformersEngine:
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
         """See engines.base.TextEngine. Raises UserError for a request that the cache could never hold."""
         assert self._length is not None
-        made = []
+        encode, made = encoder(self._tokenizer, self._as_chat), []
         for prompt, reference in requests.select("prompt", "reference").iter_rows():
-            ids = encoded(self._tokenizer, prompt, self._as_chat)
+            ids = encode(prompt)
             one = prompts.prepared(ids, ids, self._length, reference, self._tokenizer)
             most = one.max_output_tokens
             if len(ids) + most > self._capacity:

@@ -21,7 +21,7 @@ from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.collating import along, collated
 from joulebench.engines.loading import language_model, processor
 from joulebench.engines.pictures import picture
-from joulebench.engines.prompts import adds_end, encoded, end_tokens, ends_in
+from joulebench.engines.prompts import adds_end, encoder, end_tokens, ends_in
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
 from joulebench.spec import RunSpec
@@ -97,6 +97,7 @@ class TransformersStaticEngine:
             self._processor.tokenizer if self._processor else chat.load_tokenizer(folder, spec.trust_remote_code)
         )
         self._adds_end = adds_end(self._tokenizer)
+        self._encode = None if self._processor else encoder(self._tokenizer, self._as_chat)
         kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
         self._model = language_model(kind, spec, folder)
         own = self._model.config
@@ -144,7 +145,8 @@ class TransformersStaticEngine:
 
     def _inputs(self, request: int, prompt: str, image: bytes | None) -> dict[str, Any]:
         if self._processor is None:
-            ids = self._torch.tensor([encoded(self._tokenizer, prompt, self._as_chat)])
+            assert self._encode is not None
+            ids = self._torch.tensor([self._encode(prompt)])
             return {"input_ids": ids, "attention_mask": self._torch.ones_like(ids)}
         content = chat.with_image(prompt, picture(request, image))
         inputs = dict(chat.rendered(self._processor, content, tokenize=True, return_dict=True, return_tensors="pt"))

@@ -18,7 +18,7 @@ from joulebench import chat
 from joulebench.engines import prompts
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.pictures import picture
-from joulebench.engines.prompts import adds_end, encoded, end_tokens
+from joulebench.engines.prompts import adds_end, encoder, end_tokens
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
 from joulebench.spec import RunSpec
@@ -136,7 +136,11 @@ class VllmEngine:
         assert length is not None
         tokenizer = self._engine.get_tokenizer()
         columns = requests.select("request", "prompt", "reference", "image")
-        asked = [self._asked(tokenizer, request, prompt, image) for request, prompt, _, image in columns.iter_rows()]
+        encode = None if self._sees else encoder(tokenizer, self._spec.prompt_form == "chat")
+        asked = [
+            {"prompt_token_ids": encode(prompt)} if encode else self._seen(tokenizer, request, prompt, image)
+            for request, prompt, _, image in columns.iter_rows()
+        ]
         made = []
         for inputs, reference in zip(self._engine.renderer.render_cmpl(asked), requests["reference"], strict=True):
             one = prompts.prepared(inputs, inputs["prompt_token_ids"], length, reference, tokenizer)
@@ -150,9 +154,7 @@ class VllmEngine:
         self._shortest = min(made, key=lambda one: one.prompt_tokens or 0)
         return made
 
-    def _asked(self, tokenizer: Any, request: int, prompt: str, image: bytes | None) -> dict[str, Any]:
-        if not self._sees:
-            return {"prompt_token_ids": encoded(tokenizer, prompt, self._spec.prompt_form == "chat")}
+    def _seen(self, tokenizer: Any, request: int, prompt: str, image: bytes | None) -> dict[str, Any]:
         text = chat.rendered(tokenizer, chat.with_image(prompt), tokenize=False)
         special = not (tokenizer.bos_token and text.startswith(tokenizer.bos_token))  # as transformers' processors
         ids = list(tokenizer(text, add_special_tokens=special).input_ids)

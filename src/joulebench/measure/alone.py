@@ -149,7 +149,8 @@ def _file(device: str) -> TextIO:
 def _opened(name: str, flags: int) -> int:
     """Through no link of another user's, without waiting for who reads a pipe, and such that no other can hold it."""
     descriptor = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
-    if os.fstat(descriptor).st_uid == os.getuid():
+    facts = os.fstat(descriptor)
+    if facts.st_uid == os.getuid() and facts.st_nlink == 1:  # not a file that lies elsewhere too
         os.fchmod(descriptor, 0o600)
     return descriptor
 

@@ -93,13 +93,13 @@ def _end_all() -> tuple[list[int], list[int]]:
     _, left = psutil.wait_procs(me.children(recursive=True), LEAVE_S)
     ended = {one.pid for one in left}
     for one in left:
-        with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.Error):
             one.terminate()
     psutil.wait_procs(left, TERMINATE_S)
     give_up_s = time.monotonic() + KILL_S
     while (left := me.children(recursive=True)) and time.monotonic() < give_up_s:
         for one in left:
-            with suppress(psutil.NoSuchProcess):
+            with suppress(psutil.Error):
                 one.kill()
         psutil.wait_procs(left, 1.0)
     living = {one.pid for one in left}

@@ -1,8 +1,10 @@
 """What is left to do in a run's folder: nothing, an interrupted sweep to go on with, or all of it."""
 
 import logging
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,7 +34,11 @@ from joulebench.spec import RunSpec
 log = logging.getLogger(__name__)
 
 OLD = "old-"
-"""How the folders begin in which earlier measurements wait until the new run is whole."""
+_OLD = re.compile(rf"{OLD}\d{{8}}T\d{{12}}Z")
+"""The folders in which earlier measurements wait until the new run is whole."""
+
+PARTS = ("unfinished.json", "run.json", "points")
+"""What there is of a measurement in its folder."""
 
 
 class Unfinished(Record):
@@ -64,20 +70,21 @@ class Session:
         self.of = {"spec_hash": spec.hash, "requests_sha256": requests_sha256, "device": machine.device}
         """What a point has to be of, to be one of this run."""
         self._batches = spec.sweep.batch_sizes
-        self._sums: dict[str, dict[str, str]] = {}
         for place in (folder, folder / "points"):
             clear_leftovers(place, own=True)
-        self.whole, found = self._whole(folder), self._read()
-        self._vouched = self._is_of_this(found)
+        self.whole, self._sums = self._whole(folder)
+        found = self._under_way(folder)
+        self._vouched = found is not None
         if not (anew or self.whole or self._vouched or self.points()) and self._take_back():
-            self.whole, found = self._whole(folder), self._read()
-            self._vouched = self._is_of_this(found)
+            self.whole, self._sums = self._whole(folder)
+            found = self._under_way(folder)
+            self._vouched = found is not None
         if self.whole is not None:
             self.started_utc = self.whole.started_utc
             log.info("%s: whole already, measured from %s on; nothing to do", folder, self.started_utc)
-            self.close()
+            self._end(measured=False)
             return
-        if found is not None and self._vouched:
+        if found is not None:
             self.started_utc = found.started_utc
             log.info("going on with the sweep of %s: %d points are there", self.started_utc, len(self.points()))
             return
@@ -94,72 +101,86 @@ class Session:
             raise
         self._vouched = not kept
 
-    def _is_of_this(self, found: Unfinished | None) -> bool:
-        return found is not None and found.model_dump(exclude={"started_utc"}) == self.of
+    def _waiting(self) -> list[Path]:
+        """The folders of earlier measurements, the newest first."""
+        return sorted(
+            (path for path in self.folder.iterdir() if _OLD.fullmatch(path.name) and path.is_dir()), reverse=True
+        )
 
     def _take_back(self) -> bool:
         """An earlier measurement that waits, and is of this run, changes places with what is there; whether one did."""
-        for aside in sorted(self.folder.glob(f"{OLD}*"), reverse=True):
-            if self._whole(aside) is not None or self._ended(aside):
+        for aside in self._waiting():
+            whole, sums = self._whole(aside)
+            if whole is not None or self._ended(aside, self._under_way(aside) is not None, sums):
                 self._set_aside()
                 self._restore(aside)
                 return True
         return False
 
-    def _whole(self, folder: Path) -> Run | None:
-        """The run in `folder`, where it is the one to measure and every point of its sweep is there."""
-        self._sums = {}
+    def _whole(self, folder: Path) -> tuple[Run | None, dict[str, dict[str, str]]]:
+        """The run in `folder`, where it is the one to measure and every point of its sweep is there.
+
+        Where it is not whole: None, and the checksums of its points that its run.json has.
+        """
         try:
             run = read_run(folder)
         except RecordError:
-            return None
+            return None, {}
         found = {"spec_hash": run.spec_hash, "requests_sha256": run.requests_sha256, "device": run.machine.device}
         if found != self.of or any(point.status == "failed" for point in run.points):
-            return None
+            return None, {}
         try:
             belonging.require(folder, run)
         except RecordError as error:
             log.warning("the run that is there is not whole: %s", error)
-            self._sums = run.points_sha256 or {}
-            return None
-        return run
+            return None, run.points_sha256 or {}
+        return run, {}
 
-    def _read(self) -> Unfinished | None:
+    def _under_way(self, folder: Path) -> Unfinished | None:
+        """The sweep of this run that was begun in `folder` and not ended."""
         try:
-            return Unfinished.model_validate_json(read_bytes(self.folder / "unfinished.json", MIB, "measured anew"))
+            found = Unfinished.model_validate_json(read_bytes(folder / "unfinished.json", MIB, "measured anew"))
         except (UserError, ValidationError):
             return None
+        return found if found.model_dump(exclude={"started_utc"}) == self.of else None
 
     def _set_aside(self) -> None:
-        there = [self.folder / name for name in ("unfinished.json", "run.json", "points")]
+        there = [self.folder / name for name in PARTS]
         if there := [path for path in there if path.exists()]:
             aside = self.folder / f"{OLD}{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%fZ')}"
             log.info("%s: measuring anew; what is there is kept in %s until the new run is whole", self.folder, aside)
-            try:
+            with self._writing():
                 aside.mkdir()
                 for path in there:
                     path.rename(aside / path.name)
-            except OSError as error:
-                said = error.strerror or error
-                raise UserError(
-                    f"{self.folder}: could not be written ({said}); make room or check the permissions"
-                ) from None
 
     def put_back(self) -> bool:
         """Where no point has ended yet, what was set aside last takes its place again; whether it did."""
-        aside = max(self.folder.glob(f"{OLD}*"), default=None)
-        if aside is None or self.points():
+        waiting = self._waiting()
+        if not waiting or self.points():
             return False
         shutil.rmtree(self.folder / "points", ignore_errors=True)
         for name in ("unfinished.json", "run.json"):
             (self.folder / name).unlink(missing_ok=True)
-        self._restore(aside)
+        self._restore(waiting[0])
         return True
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            said = error.strerror or error
+            raise UserError(
+                f"{self.folder}: could not be written ({said}); make room or check the permissions"
+            ) from None
+
     def _restore(self, aside: Path) -> None:
-        for path in aside.iterdir():
-            path.rename(self.folder / path.name)
-        aside.rmdir()
+        with self._writing():
+            for name in PARTS:
+                if (aside / name).exists():
+                    (aside / name).rename(self.folder / name)
+        shutil.rmtree(aside, ignore_errors=True)
         log.info("%s: the earlier measurement is back in its place", self.folder)
 
     def place(self, index: int) -> Path:
@@ -169,8 +190,12 @@ class Session:
     def _place(self, folder: Path, index: int) -> Path:
         return folder / "points" / point_folder(index, self._batches[index])
 
-    def _ended(self, folder: Path) -> dict[int, Point]:
-        """The points of this run in `folder` that have ended well, and whose files are all there, by index."""
+    def _ended(self, folder: Path, vouched: bool, sums: dict[str, dict[str, str]]) -> dict[int, Point]:
+        """The points of this run in `folder` that have ended well, and whose files are all there, by index.
+
+        Those that do not say what they are of count where they are `vouched` for, by a sweep of this run that is under
+        way there. `sums`: the checksums that a run.json there tells of.
+        """
         found = {}
         for index in range(len(self._batches)):
             place = self._place(folder, index)
@@ -179,27 +204,21 @@ class Session:
             except RecordError:
                 continue
             said = point.model_dump(include=set(self.of))
-            is_own = said == self.of or (self._vouched and not any(said.values()))  # earlier records do not say
-            if is_own and point.status != "failed" and self._is_intact(place):
+            is_own = said == self.of or (vouched and not any(said.values()))  # earlier records do not say
+            if is_own and point.status != "failed" and _is_intact(place, sums.get(place.name)):
                 found[index] = point
         return found
 
-    def _is_intact(self, place: Path) -> bool:
-        """Whether each file of a point is there, and as a run.json that is there tells of it."""
-        if (wanted := self._sums.get(place.name)) is None:
-            return all((place / name).is_file() for name in POINT_FILES)
-        try:
-            return sha256s(place) == wanted
-        except RecordError:
-            return False
-
     def points(self) -> list[Point]:
         """The points that have ended, in order."""
-        return list(self._ended(self.folder).values())
+        return list(self._own().values())
+
+    def _own(self) -> dict[int, Point]:
+        return self._ended(self.folder, self._vouched, self._sums)
 
     def left(self) -> Sequence[int]:
         """Indices of the points still to measure; none after one that ends the sweep."""
-        found = self._ended(self.folder)
+        found = self._own()
         ends = (index for index, point in found.items() if point.status in ENDS_SWEEP)
         return [index for index in range(min(ends, default=len(self._batches))) if index not in found]
 
@@ -230,6 +249,28 @@ class Session:
 
     def close(self) -> None:
         """The run is whole, its run.json written: what belongs to no part of it goes."""
+        self._end(measured=True)
+
+    def _end(self, measured: bool) -> None:
+        """Where nothing was `measured`, the points of another run stay that wait for its config to come back."""
         (self.folder / "unfinished.json").unlink(missing_ok=True)
-        for aside in self.folder.glob(f"{OLD}*"):
-            shutil.rmtree(aside, ignore_errors=True)
+        for aside in self._waiting():
+            if measured or not self._holds_others(aside):
+                shutil.rmtree(aside, ignore_errors=True)
+
+    def _holds_others(self, aside: Path) -> bool:
+        for place in (aside / "points").glob("*"):
+            with suppress(RecordError):
+                if read_point(place).model_dump(include=set(self.of)) not in (self.of, dict.fromkeys(self.of)):
+                    return True
+        return False
+
+
+def _is_intact(place: Path, sums: dict[str, str] | None) -> bool:
+    """Whether each file of a point is there, and as a run.json tells of it where there is one."""
+    if sums is None:
+        return all((place / name).is_file() for name in POINT_FILES)
+    try:
+        return sha256s(place) == sums
+    except RecordError:
+        return False

@@ -42,19 +42,14 @@ def download(name: str, model: config.Checkpoint, folder: Path) -> None:
 
 
 def check_prompts(name: str, model: config.Checkpoint, folder: Path, asked: Mapping[TaskName, PromptForm]) -> None:
-    """Load the tokenizer in `folder`, and give its chat template what the tasks will give it.
+    """Try the tokenizer in `folder`, and its chat template with what the tasks will give it (chat.check).
 
-    Raises UserError where it cannot be loaded, or the template refuses a lone user's turn. Where transformers is not
-    installed, the engine finds out.
+    Raises UserError where that fails. Where transformers is not installed, the engine finds out.
     """
     if not asked or find_spec("transformers") is None:
         return
+    speaks = "chat" in {asked[task] for task in asked.keys() - IMAGE_TASKS}
     try:
-        tokenizer = chat.load_tokenizer(folder, model.trust_remote_code)
-        if tokenizer.chat_template is not None and "chat" in {asked[task] for task in asked.keys() - IMAGE_TASKS}:
-            chat.form(tokenizer)
-        if asked.keys() & IMAGE_TASKS:
-            chat.take_template(tokenizer, folder, sees=True)
-            chat.check_image(tokenizer)
+        chat.check(folder, model.trust_remote_code, speaks, bool(asked.keys() & IMAGE_TASKS))
     except UserError as error:
         raise UserError(f"models.{name}: {error}") from error

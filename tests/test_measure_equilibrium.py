@@ -1,0 +1,269 @@
+"""A start in equilibrium: which requests it finds, what the load makes of them, and what the tables make of that."""
+
+from collections import Counter
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_measure_load import Clockwork, ignore
+
+from joulebench import config, datasets, models
+from joulebench.analysis import latency, lengths, windows
+from joulebench.analysis.keyed import KEY
+from joulebench.analysis.points import WantedRun, points
+from joulebench.config import OutputLength
+from joulebench.engines import prompts
+from joulebench.engines.base import Prepared
+from joulebench.errors import UserError
+from joulebench.measure import text
+from joulebench.measure.equilibrium import found, start_of
+from joulebench.measure.load import Load
+from joulebench.measure.run import measure
+from joulebench.measure.text import closed_loop
+from joulebench.records import ITERATIONS, REQUESTS, RecordError, sha256s, write_json
+from joulebench.spec import run_spec
+from joulebench.sweeps import Adaptive, Fixed, Sweep, Timed
+
+PROJECT = Path(__file__).parents[1]
+
+
+def test_equal_steps_along_the_lengths_fall_on_requests_and_ages() -> None:
+    # Answers of 4 and 12 tokens end to end are 16; B = 4 are steps of 4: one place in the first, three in the second,
+    # their ages 4 apart, and the first request's that of the second's first.
+    places = sorted(found([4, 12], 4, seed=0))
+    assert [request for request, _ in places] == [0, 1, 1, 1]
+    offset = places[0][1]
+    assert places == [(0, offset), (1, offset), (1, offset + 4), (1, offset + 8)]
+    assert 0 <= offset < 4
+
+
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=40), st.integers(1, 200), st.integers(0, 10), st.integers(1, 4)
+)
+def test_a_request_is_found_in_proportion_to_its_length(sample: list[int], batch: int, seed: int, repeat: int) -> None:
+    places = found(sample, batch, seed, repeat)
+    assert len(places) == batch
+    assert all(0 <= age < sample[request] for request, age in places)
+    times = Counter(request for request, _ in places)
+    for request, tokens in enumerate(sample):
+        assert abs(times[request] - batch * tokens / sum(sample)) < 1 + 1e-9
+    # The mean context is that of a place looked at late, (L^2 - L) / 2 summed over the sum of L, to within a step.
+    stationary = sum(tokens * (tokens - 1) / 2 for tokens in sample) / sum(sample)
+    assert abs(sum(age for _, age in places) / batch - stationary) <= max(sample)
+
+
+def test_another_repeat_and_another_batch_are_found_with_others() -> None:
+    sample = list(range(1, 40))
+    assert found(sample, 8, 0) == found(sample, 8, 0)
+    assert len({tuple(found(sample, 8, seed, repeat)) for seed in (0, 1) for repeat in (1, 2)}) == 4
+
+
+class Begins(Clockwork):
+    """Prefills one waiting request a step, so that the places fill one after the other."""
+
+    def begun(self, prepared: Prepared, tokens: int) -> Prepared:
+        return prompts.begun(f"9{prepared.prompt}", prepared, tokens)
+
+    def step(self):  # type: ignore[no-untyped-def]
+        waiting, self.waiting = self.waiting, self.waiting[:1]
+        step = super().step()
+        self.waiting += waiting[1:]
+        step.waiting = len(self.waiting)
+        return step
+
+
+def prepared(*tokens: int) -> list[Prepared]:
+    return [Prepared(str(number), 10, most, True, [7] * most) for number, most in enumerate(tokens)]
+
+
+def loaded(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.2) -> tuple[Begins, pl.DataFrame, pl.DataFrame]:
+    """A load of B = 4 over answers of 4 and 12 tokens."""
+    ticks = count()
+    monkeypatch.setattr(text, "time", SimpleNamespace(monotonic=lambda: next(ticks) / 1000))
+    load, engine = Load(0, ITERATIONS, started=0.0), Begins()
+    protocol = Timed(kind="timed", seconds=seconds)
+    closed_loop(engine, prepared(4, 12), load, 4, protocol, 0, ignore, start="equilibrium")
+    return engine, *load.tables()
+
+
+def test_the_first_b_requests_are_begun_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, requests, iterations = loaded(monkeypatch)
+    begun, whole = requests.head(4), requests.slice(4)
+    expected = found([4, 12], 4, 0)
+    assert begun["begun_output_tokens"].to_list() == [age for _, age in expected]
+    assert begun["prompt_tokens"].to_list() == [10 + age for _, age in expected]
+    assert begun["asked_output_tokens"].to_list() == [(4, 12)[request] - age for request, age in expected]
+    assert engine.served[:4] == [90 + request for request, _ in expected]
+    assert whole["begun_output_tokens"].null_count() == whole.height > 10
+    # As sampled, then in a new order each time round: of two requests, one each in every two.
+    assert engine.served[4:6] == [0, 1]
+    # The window opens when the fourth has got its first token, and lasts 0.2 s.
+    opened_s = iterations.filter(pl.col("first_tokens").cum_sum() >= 4)["end_s"][0]
+    assert 0.2 <= iterations["end_s"][-1] - opened_s < 0.21
+
+
+def test_the_window_opens_when_all_begun_requests_have_their_first_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, iterations = loaded(monkeypatch)
+    rows = iterations.lazy().with_columns(key=pl.lit(0, KEY))
+    of = windows.text_windows(rows, windows.one_size(4, begun=4)).collect().row(0, named=True)
+    filled = iterations.filter(pl.col("running") == 4)["end_s"][0]
+    fourth = iterations.filter(pl.col("first_tokens").cum_sum() >= 4)["end_s"][0]
+    assert of["start_s"] == max(filled, fourth)
+    assert of["queue_start_s"] is None
+    assert of["end_s"] == iterations["end_s"][-1]
+    assert of["no_window"] is None
+    cold = windows.text_windows(rows, windows.one_size(4)).collect().row(0, named=True)
+    assert cold["queue_start_s"] == filled < cold["start_s"]
+
+
+def test_a_point_that_ends_before_all_have_begun_has_no_window() -> None:
+    rows = [(1.0, 1, 3, 1, 0), (2.0, 2, 2, 1, 0), (3.0, 2, 2, 0, 0)]
+    steps = pl.LazyFrame(rows, schema=["end_s", "running", "waiting", "first_tokens", "finished"], orient="row")
+    steps = steps.with_columns(key=pl.lit(0, KEY))
+    of = windows.text_windows(steps, windows.one_size(4, begun=4)).collect().row(0, named=True)
+    assert of["start_s"] is None
+    assert of["no_window"] == "no stationary window: 2 of 4 requests begun in the middle got their first token"
+
+
+#   prompt, output, submitted, admitted, first output, finished, status, asked, begun
+SERVED = [
+    (15, 4, 0.0, 0.0, 1.0, 5.0, "finished", 4, 5),
+    (12, 9, 0.0, 0.0, 1.0, 9.0, "finished", 9, 2),
+    (10, 3, 2.0, 2.0, 3.0, 7.0, "finished", 3, None),
+    (20, 5, 5.0, 6.0, 7.0, 11.0, "finished", 5, None),
+    (30, None, 11.0, 11.5, None, None, "aborted", 9, None),
+]
+
+
+def served(rows: list[tuple[object, ...]] = SERVED) -> pl.DataFrame:
+    table = [(0, number, *row) for number, row in enumerate(rows)]
+    return pl.DataFrame(table, schema=REQUESTS, orient="row").with_columns(key=pl.lit(0, KEY))
+
+
+def test_latencies_of_a_start_in_equilibrium() -> None:
+    window = pl.DataFrame({"key": [0], "start_s": [1.0], "end_s": [12.0]}, schema_overrides={"key": KEY})
+    of = latency.request_latency(served(), window).row(0, named=True)
+    # First outputs of the two whole requests: 1 s after their admission.
+    assert (of["ttft_p50_s"], of["ttft_told"]) == (1.0, 2)
+    # Per token: (5-1)/3, (9-1)/8, (7-3)/2, (11-7)/4: the second of 1, 1, 1.33, 2.
+    assert of["tpot_p50_s"] == 1.0
+    assert of["tpot_p99_s"] == 2.0
+    # Until 9 s one of those that were begun is in flight: the request that finished at 11 s alone, after 6 s.
+    assert of["latency_p50_s"] == of["latency_p99_s"] == 6.0
+
+
+def test_no_latency_while_one_that_was_begun_is_in_flight() -> None:
+    window = pl.DataFrame({"key": [0], "start_s": [1.0], "end_s": [12.0]}, schema_overrides={"key": KEY})
+    left = (12, None, 0.0, 0.0, 1.0, None, "aborted", 90, 2)
+    of = latency.request_latency(served([*SERVED, left]), window).row(0, named=True)
+    assert of["latency_p50_s"] is None
+    assert of["tpot_p50_s"] == 1.0
+
+
+def test_lengths_are_of_whole_requests() -> None:
+    of = lengths.mean_lengths(served().lazy()).collect().row(0, named=True)
+    assert (of["mean_prompt_tokens"], of["mean_output_tokens"]) == ((10 + 20 + 30) / 3, (3 + 5 + 9) / 3)
+
+
+TIMED = Timed(kind="timed", seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "asked", "natural", "whole_batches", "start"),
+    [
+        (TIMED, None, False, False, "equilibrium"),
+        (Adaptive(kind="adaptive"), None, False, False, "equilibrium"),
+        (Fixed(kind="fixed", requests=9), None, False, False, "cold"),
+        (TIMED, None, True, False, "cold"),
+        (TIMED, None, False, True, "cold"),
+        (TIMED, "cold", False, False, "cold"),
+        (TIMED, "equilibrium", False, False, "equilibrium"),
+        (TIMED, "equilibrium", True, False, None),
+        (TIMED, "equilibrium", False, True, None),
+    ],
+)
+def test_which_start_a_point_has(
+    protocol: Timed, asked: str | None, natural: bool, whole_batches: bool, start: str | None
+) -> None:
+    sweep = Sweep.model_validate({"batch_sizes": [4], "protocol": protocol.model_dump(), "start": asked})
+    requests = [Prepared("a", 3, 9)] if natural else prepared(4, 12)
+    if start is None:
+        with pytest.raises(UserError, match=r"sweep.start is equilibrium, which takes answers of given lengths"):
+            start_of(sweep, requests, whole_batches)
+    else:
+        assert start_of(sweep, requests, whole_batches) == start
+
+
+def test_fixed_counts_whole_requests() -> None:
+    asked = {"batch_sizes": [4], "protocol": {"kind": "fixed", "requests": 9}, "start": "equilibrium"}
+    with pytest.raises(ValueError, match="fixed counts whole requests; set start: cold"):
+        Sweep.model_validate(asked)
+
+
+def words(text: str, add_special_tokens: bool = True) -> SimpleNamespace:
+    """A tokenizer: a token a word."""
+    return SimpleNamespace(input_ids=[int(word) for word in text.split()])
+
+
+@pytest.mark.parametrize(
+    ("kind", "tokens", "reference", "answer"),
+    [
+        ("reference", 9, "1 2 3", [1, 2, 3]),
+        ("reference", 2, "1 2 3", [1, 2]),
+        ("reference", 9, "", [8]),  # an empty answer is one token, of the prompt
+        ("fixed", 5, "1 2 3", [1, 2, 3, 1, 2]),
+        ("fixed", 3, None, [8, 9, 8]),
+        ("natural", 4, "1 2 3", []),
+    ],
+)
+def test_what_stands_behind_the_prompt(kind: str, tokens: int, reference: str | None, answer: list[int]) -> None:
+    length = OutputLength.model_validate({"kind": kind, "tokens": tokens})
+    one = prompts.prepared("8 9", [8, 9], length, reference, words)
+    assert list(one.answer) == answer
+    assert one.max_output_tokens == (len(answer) or tokens)
+    assert one.ignore_end == (kind != "natural")
+    if len(answer) > 1:
+        begun = prompts.begun("8 9 1", one, 1)
+        assert (begun.prompt_tokens, begun.max_output_tokens) == (3, len(answer) - 1)
+
+
+def test_the_start_is_in_no_hash_where_the_config_does_not_say_it() -> None:
+    sweep = Sweep(batch_sizes=(4,), protocol=TIMED)
+    assert "start" not in sweep.model_dump(exclude_defaults=True)
+
+
+@pytest.mark.slow
+def test_a_small_run_that_starts_in_equilibrium_is_measured_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    made, name = config.load("config/tiny.yaml"), "joulebench/llama-1m"
+    asked = made.tasks["llm-chat"]
+    sampled = datasets.write(asked.dataset, asked.sample, tmp_path / "asked.parquet")
+    texts = [*sampled.requests["prompt"], *sampled.requests["reference"].drop_nulls()]
+    models.prepare(name, made.models[name], texts, tmp_path / "model")
+    spec = run_spec(made, "cpu", "llm-chat", name)
+    sweep = Sweep(batch_sizes=(1, 4), protocol=Timed(kind="timed", seconds=1.0))
+    spec = spec.model_copy(update={"sweep": sweep})
+    run = measure(spec, tmp_path / "asked.parquet", tmp_path / "model", tmp_path / "run")
+    assert [(one.status, one.start) for one in run.points] == [("measured", "equilibrium")] * 2
+    table, left_out = points([WantedRun(tmp_path / "run", spec, None)])
+    assert left_out.is_empty()
+    assert table["start"].to_list() == ["equilibrium"] * 2
+    assert table["energy_per_output_token_j"].null_count() == 0
+    assert table["queue_energy_per_output_token_j"].null_count() == 2
+    # Answers of 16 tokens at most: all that were begun are gone soon, and latency is known.
+    assert table["latency_p50_s"].null_count() == 0
+    # Another start than the records tell of, or fewer begun, is another's.
+    file = tmp_path / "run" / "points" / "01-b4" / "requests.parquet"
+    rows = pl.read_parquet(file)
+    first = pl.col("request") > 0
+    rows.with_columns(begun_output_tokens=pl.when(first).then("begun_output_tokens")).write_parquet(file)
+    record = run.model_copy(update={"points_sha256": run.points_sha256 | {"01-b4": sha256s(file.parent)}})
+    write_json(record, tmp_path / "run" / "run.json")
+    with pytest.raises(RecordError, match=r"01-b4/requests.parquet: 3 requests have begun_output_tokens"):
+        points([WantedRun(tmp_path / "run", spec, None)])
