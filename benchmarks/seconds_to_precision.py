@@ -43,10 +43,15 @@ class Replayed:
     responses_per_s: float
 
 
-def blocks_of(folder: Path, batch: int, first: float = 0.0, last: float = np.inf) -> tuple[float, Blocks]:
-    """When a recorded point's stationary window opened, and what it held from its turnover `first` to `last`."""
+def blocks_of(
+    folder: Path, batch: int, first: float = 0.0, last: float = np.inf, begun: int = 0
+) -> tuple[float, Blocks]:
+    """When a recorded point's stationary window opened, and what it held from its turnover `first` to `last`.
+
+    `begun`: how many of its requests were begun in the middle.
+    """
     iterations = pl.read_parquet(folder / "iterations.parquet").with_columns(key=pl.lit(0, KEY)).lazy()
-    found = windows.text_windows(iterations, windows.one_size(batch)).collect()
+    found = windows.text_windows(iterations, windows.one_size(batch, begun)).collect()
     opened_s, fills = float(found["start_s"].item()), found["filled"].item()
     served = windows.inside(windows.with_durations(iterations), found.lazy())
     turned = (served.select("end_s", turned=pl.col("finished").cum_sum() / fills)).collect()

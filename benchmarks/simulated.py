@@ -7,8 +7,9 @@ that came in; it draws
     base + per_token x output tokens + per_context x context tokens + per_prompt x prompt tokens     (J)
 
 times a noise, and lasts as long as its work takes or, where that is more, as its energy takes at the power limit. The
-counter moves every 100 ms, at a phase of its own, and is polled every 20 ms. All requests start at once, so that the
-contexts are young at first.
+counter moves every 100 ms, at a phase of its own, and is polled every 20 ms. With a cold start all requests begin at
+once, so that the contexts are young at first; with one in equilibrium the first B are begun in the middle, as
+joulebench.measure.equilibrium finds them.
 
 How well it fits, by seconds of the stationary windows of three 8B models' llm-chat sweeps on an H100 (Llama 3.1,
 Mistral, Qwen3; B = 8 to 512) and of as many simulated ones; standard deviations are shares of the mean:
@@ -37,6 +38,7 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 from served import H100, Ints, Lengths, Server
 
+from joulebench.measure.equilibrium import found
 from joulebench.measure.order import serving_order
 
 Floats = NDArray[np.float64]
@@ -69,6 +71,8 @@ class Recording:
     output_tokens: Floats
     finished: Ints
     filled_s: float
+    opened_s: float
+    """When the requests that filled the batch first had all got their first token."""
     update_s: Floats
     update_j: Floats
     true_j: float = field(default=float("nan"))
@@ -100,6 +104,7 @@ def simulate(
     requests: int = 500,
     pool: Lengths | None = None,
     order_seed: int | None = None,
+    equilibrium: bool = False,
 ) -> list[Recording]:
     """So many runs, each with requests of its own, of at least `seconds` after one turnover.
 
@@ -113,7 +118,8 @@ def simulate(
         lengths = [pool if order_seed is not None else pool.drawn_from(rng, requests) for _ in range(runs)]
     step_s = _least_step_s(batch, server)
     steps = int(1.05 * seconds / step_s) + 1200
-    prompts, outputs, finished, context, filled = _serve(lengths, batch, steps, rng, server, order_seed)
+    begun = [_begun(sampled, batch, rng) for sampled in lengths] if equilibrium else []
+    prompts, outputs, finished, context, filled, opened = _serve(lengths, batch, steps, rng, server, order_seed, begun)
     made = []
     for run, sampled in enumerate(lengths):
         plain = (
@@ -143,6 +149,7 @@ def simulate(
                 outputs[run],
                 finished[run].astype(np.int64),
                 float(end[filled[run]]),
+                float(end[opened[run]]),
                 polled,
                 counted,
                 true_j,
@@ -180,10 +187,12 @@ def _serve(
     steps: int,
     rng: np.random.Generator,
     server: Server,
-    order_seed: int | None = None,
-) -> tuple[Floats, Floats, Floats, Floats, Ints]:
+    order_seed: int | None,
+    begun: list[Lengths],
+) -> tuple[Floats, Floats, Floats, Floats, Ints, Ints]:
     """Who is served in which step, all runs at once: prompt tokens, output tokens, requests finished and context
-    tokens, each (run, step), and the first step in which each run's batch was full.
+    tokens, each (run, step), the first step in which each run's batch was full, and that in which the last of the
+    requests that filled it got its first token. `begun`: by run, those that come before the sample.
 
     The calendar holds, for each step, the runs in which a request ends: the queue's next one then takes its place.
     """
@@ -193,12 +202,16 @@ def _serve(
     rows = np.arange(runs)[:, None]
     prompt_queue = np.stack([one.prompts for one in lengths])[rows, order]
     output_queue = np.stack([one.outputs for one in lengths])[rows, order]
+    if begun:
+        prompt_queue = np.hstack([np.stack([one.prompts for one in begun]), prompt_queue])
+        output_queue = np.hstack([np.stack([one.outputs for one in begun]), output_queue])
     following = np.zeros(runs, dtype=np.int64)
     free = np.zeros(runs, dtype=np.int64)  # prompt tokens laid out so far, counted from step 0 at a full budget each
     calendar: list[list[Ints]] = [[] for _ in range(steps + 1)]
     calendar[0].append(np.repeat(np.arange(runs), batch))
     opened: list[tuple[Ints, Ints, Ints, Ints, Ints]] = []
     filled = np.zeros(runs, dtype=np.int64)
+    started = filled
     for step, due in enumerate(calendar[:steps]):
         if not due:
             continue
@@ -220,13 +233,21 @@ def _serve(
         first = (stop - 1) // server.budget
         if step == 0:
             filled = np.asarray(start // server.budget)[np.append(firsts[1:], run.size) - 1]
+            started = np.maximum.reduceat(first, firsts)
         opened.append((run, start, stop, first, output))
         done = first + output
         for ends in np.unique(done[done < steps]):
             calendar[int(ends)].append(run[done == ends])
     run, start, stop, first, output = (np.concatenate(part) for part in zip(*opened, strict=True))
     prompts, outputs, finished, context = _tallied(run, start, stop, first, output, runs, steps, server)
-    return prompts, outputs, finished, context, filled
+    return prompts, outputs, finished, context, filled, started
+
+
+def _begun(sampled: Lengths, batch: int, rng: np.random.Generator) -> Lengths:
+    """The requests of `sampled` that a start in equilibrium begins with, their first tokens behind their prompts."""
+    places = np.array(found(sampled.outputs.tolist(), batch, int(rng.integers(2**31))))
+    request, age = places[:, 0], places[:, 1]
+    return Lengths(sampled.prompts[request] + age, sampled.outputs[request] - age)
 
 
 def _order(rng: np.random.Generator, runs: int, sampled: int, served: int, seed: int | None) -> Ints:
