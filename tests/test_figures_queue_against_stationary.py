@@ -106,9 +106,10 @@ def test_what_is_overloaded_or_missing_is_said(tmp_path: Path) -> None:
     nothing = {"energy_per_output_token_j": None, "energy_per_response_j": None}
     found = texts(drawn(point(), overloaded, short, gone | nothing), tmp_path)
     assert sweep.OVERLOADED in found
-    assert "not drawn, without both windows' energy: 1 measured, 1 out_of_memory" in found
+    assert "not drawn, without both windows' energy: 1 out_of_memory" in found
+    assert "not drawn: 1 without a queue window, as after a start in equilibrium" in found
     found = texts(drawn(short), tmp_path)
-    assert "The energy of both windows is known at no point of llm-chat: there is no ratio to draw." in found
+    assert "No point of llm-chat has a queue window: after a start in equilibrium there is none." in found
 
 
 def test_diffusion_has_no_queue_window(tmp_path: Path) -> None:

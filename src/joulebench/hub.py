@@ -1,10 +1,11 @@
 """The Hugging Face hub, with errors for people. The token comes from HF_TOKEN in the environment, and stays there."""
 
 import os
+import re
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -16,10 +17,16 @@ SILENT_S = 35.0
 LEAST_BYTES = 64 * 1024
 """Without a whole answer or so many bytes for SILENT_S, a download has failed: huggingface_hub by itself waits for
 minutes, or without end. It may take one ANSWER_S longer until that is seen."""
+LONGEST_WAIT_S = 300.0
+"""Of a hub that says when to come again: its own limits are of five minutes."""
 
 
 class NoSuchFileError(UserError):
     """The repository and its revision are there, the file is not."""
+
+
+class _LaterError(Exception):
+    """The hub asks to wait for longer than anybody would."""
 
 
 class _SilentError(Exception):
@@ -57,6 +64,8 @@ def explained(what: str, where: str, otherwise: str) -> Iterator[None]:
         problem = "not in the hub's cache here, and the hub was not reached; check the network and HF_HUB_OFFLINE"
     except errors.EntryNotFoundError:
         problem, kind = f"that revision has no such file; check {where}", NoSuchFileError
+    except _LaterError as error:
+        problem = f"{error}; run again then, and set HF_TOKEN, with which more is allowed"
     except _SilentError as error:
         problem = f"{error}; check the network, a proxy and HF_ENDPOINT, and run again"
     except Exception as error:  # noqa: BLE001  an answer of another form fails anywhere in the client
@@ -198,8 +207,11 @@ def _limit_waiting() -> _Watch:
 
     def looked_at(response: httpx.Response) -> None:
         response.stream = Body(response)
+        host, wait_s = response.request.url.host, _asked_to_wait_s(response.headers)
+        if response.status_code in (429, 503) and wait_s > LONGEST_WAIT_S:
+            raise _LaterError(f"{host} asks to wait {wait_s:,.0f} s (status {response.status_code})")
         if response.status_code >= 500:
-            watch.failed(response.request.extensions[BEGAN], response.request.url.host)
+            watch.failed(response.request.extensions[BEGAN], host)
 
     class Client(httpx.Client):
         """A client whose requests have a limit, whatever is asked for: its own retries wait a minute each."""
@@ -230,6 +242,13 @@ def _limit_waiting() -> _Watch:
 
     set_client_factory(client)
     return watch
+
+
+def _asked_to_wait_s(headers: Mapping[str, str]) -> float:
+    """By Retry-After (RFC 9110, 10.2.3: seconds), or by the hub's own ratelimit ("api";r=0;t=55); 0 without."""
+    told = re.search(r";\s*t=(\d{1,9})", headers.get("ratelimit", ""))
+    after = headers.get("retry-after", "").strip()
+    return max(float(told[1]) if told else 0.0, float(after) if after.isdecimal() and len(after) < 10 else 0.0)
 
 
 BEGAN = "joulebench_began_s"

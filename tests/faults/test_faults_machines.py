@@ -260,6 +260,9 @@ def test_a_processor_counter_that_stands_still_is_never_left_out_alone(
 # The hub, and what lies between.
 
 
+WAITS = {"429 an hour": {"Retry-After": "3600"}, "429 of its own": {"RateLimit": '"api";r=0;t=3599'}}
+
+
 class Hub(BaseHTTPRequestHandler):
     """Answers everything alike, as the server's `kind` says."""
 
@@ -300,8 +303,10 @@ class Hub(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        if self.kind.isdigit():
-            self.send_response(int(self.kind))
+        if self.kind.isdigit() or self.kind in WAITS:
+            self.send_response(int(self.kind[:3]))
+            for name, value in WAITS.get(self.kind, {}).items():
+                self.send_header(name, value)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -435,6 +440,8 @@ ANSWERS = {
     "elsewhere stalls": "a hub that sends elsewhere, where answers stall",
     "elsewhere drips": "a hub that sends elsewhere, where answers drip",
     "slow 500": "a hub that is broken, and takes nine seconds to say so",
+    "429 an hour": "a hub that asks to wait an hour (Retry-After)",
+    "429 of its own": "a hub that asks to wait an hour (ratelimit)",
     "401": "a hub that wants a token",
     "404": "a hub without the repository",
     "429": "a hub that asks to wait",
@@ -442,7 +449,7 @@ ANSWERS = {
 }
 
 
-QUICK = ("html", "object", "list", "null", "text", "bytes", "redirect", "closed", "cut", "401", "404")
+QUICK = ("html", "object", "list", "null", "text", "bytes", "redirect", "closed", "cut", "401", "404", *WAITS)
 
 
 @pytest.fixture(scope="module")
@@ -474,6 +481,8 @@ def test_any_hub_is_one_line_within_a_minute(
 ) -> None:
     line, took_s = fetching[kind, what].result()
     assert took_s < 60
+    if kind in WAITS:
+        assert re.search(r"127\.0\.0\.1 asks to wait (3,600|3,599) s \(status 429\); run again then", line)
     if kind in ("silent", "stalls", "drips and stalls", "elsewhere stalls"):
         assert "127.0.0.1 gave no whole answer for 35 s" in line
     if kind in ("drips", "headers drip", "goes on", "elsewhere drips"):

@@ -68,7 +68,10 @@ def _panel(task: str, rows: pl.DataFrame) -> style.Panel:
     if drawn.is_empty():
         return style.message(alt.TitleParams(task), _why_nothing(task, rows))
     left = rows.filter(pl.col("ratio").is_null())
-    lines = [] if left.is_empty() else [f"not drawn, without both windows' energy: {captions.why_not(left)}"]
+    without = left.filter(_no_queue())
+    left = left.filter(~_no_queue())
+    lines = [] if without.is_empty() else [f"not drawn: {without.height} {_STARTED}"]
+    lines += [] if left.is_empty() else [f"not drawn, without both windows' energy: {captions.why_not(left)}"]
     sizes = sorted(set(drawn["max_batch_size"]))
     x_axis = Axis.over([float(size) for size in sizes], WIDTH_PX, log=True)
     y_axis = _ratio_axis(drawn)
@@ -133,7 +136,17 @@ def _same(y: alt.Y) -> list[alt.Chart]:
     ]
 
 
+_STARTED = "without a queue window, as after a start in equilibrium"
+
+
+def _no_queue() -> pl.Expr:
+    stationary, queue = (pl.col(f"{name}_energy_per_output_token_j") for name in ("plain", "queue"))
+    return stationary.is_not_null() & queue.is_null()
+
+
 def _why_nothing(task: str, rows: pl.DataFrame) -> str:
+    if rows.filter(~_no_queue()).is_empty():
+        return f"No point of {task} has a queue window: after a start in equilibrium there is none."
     if rows["plain_energy_per_output_token_j"].is_not_null().any():
         return f"The energy of both windows is known at no point of {task}: there is no ratio to draw."
     return f"No energy was measured for {task}: there is no ratio to draw."
