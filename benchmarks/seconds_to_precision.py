@@ -26,6 +26,8 @@ from joulebench.analysis.energy import Drawn, headline
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import read_energy
 from joulebench.analysis.stopping import Stopping
+from joulebench.records import REQUESTS as REQUESTS_SCHEMA
+from joulebench.records import read_parquet, read_point
 
 RUNS = Path(__file__).parents[1] / "results" / "h100" / "runs" / "llm-chat"
 BATCHES = (8, 16, 32, 64, 128, 256, 512)
@@ -74,7 +76,8 @@ def blocks_of(
 
 
 def replay(folder: Path, batch: int, prompt_per_output: float, mean_output_tokens: float) -> Replayed:
-    start_s, blocks = blocks_of(folder, batch)
+    begun = batch if read_point(folder).start == "equilibrium" else 0
+    start_s, blocks = blocks_of(folder, batch, begun=begun)
     rate = blocks.output_tokens.sum() / blocks.s.sum() / mean_output_tokens
     return Replayed(start_s, _stops(blocks, None), _stops(blocks, prompt_per_output), float(rate))
 
@@ -103,8 +106,9 @@ def main(runs: int = 100) -> None:
     for folder in sorted(RUNS.iterdir()):
         run = json.loads((folder / "run.json").read_text())
         engine_s = float(run["durations_s"]["engine_start"])
-        last = pl.read_parquet(folder / "points" / "06-b512" / "requests.parquet")
-        sample = last.sort("request").head(run["spec"]["sample"]["requests"])
+        last = read_parquet(folder / "points" / "06-b512" / "requests.parquet", REQUESTS_SCHEMA)
+        whole = last.filter(pl.col("begun_output_tokens").is_null())
+        sample = whole.sort("request").head(run["spec"]["sample"]["requests"])
         outputs, prompts = (float(sample[name].to_numpy().sum()) for name in ("asked_output_tokens", "prompt_tokens"))
         total = {"plain": engine_s, "adjusted": engine_s, "requests": 0.0}
         for point, batch in enumerate(BATCHES):

@@ -55,11 +55,15 @@ def energy_at(folder: Path, times: np.ndarray) -> np.ndarray:
 
 
 def window_of(folder: Path, batch: int) -> tuple[np.ndarray, int, int]:
-    """The ends of a point's iterations, and the places of those that bound its stationary window."""
+    """The ends of a point's iterations, and the places of those that bound its stationary window.
+
+    It opens when B requests have finished; after a start in equilibrium, when B have got their first token.
+    """
     steps = pl.read_parquet(folder / "iterations.parquet")
+    told = json.loads((folder / "point.json").read_text()).get("start") == "equilibrium"
     waits = np.flatnonzero(steps["waiting"].to_numpy() > 0)
     filled = np.flatnonzero(steps["running"].to_numpy() >= batch)
-    turned = np.flatnonzero(np.cumsum(steps["finished"].to_numpy()) >= batch)
+    turned = np.flatnonzero(np.cumsum(steps["first_tokens" if told else "finished"].to_numpy()) >= batch)
     return steps["end_s"].to_numpy(), max(int(filled[0]), int(turned[0])), int(waits[-1])
 
 
@@ -105,7 +109,10 @@ def test_the_adjusted_estimate_of_a_published_point() -> None:
     excess = prompts - prompts.sum() / outputs.sum() * outputs
     prompt_j = float(excess @ (joules - joules.sum() / outputs.sum() * outputs) / (excess @ excess))
     decoded_j = float((joules.sum() - prompt_j * prompts.sum()) / outputs.sum())
-    sample = pl.read_parquet(run / "points" / "06-b512" / "requests.parquet").filter(pl.col("request") < 500)
+    requests = pl.read_parquet(run / "points" / "06-b512" / "requests.parquet")
+    if "begun_output_tokens" in requests.columns:
+        requests = requests.filter(pl.col("begun_output_tokens").is_null())
+    sample = requests.sort("request").head(500)
     asked, given = sample["asked_output_tokens"].sum(), sample["prompt_tokens"].sum()
     each_j = decoded_j + prompt_j * given / asked
     assert row["energy_per_output_token_j"] == pytest.approx(each_j, rel=1e-5)
