@@ -1,0 +1,61 @@
+"""The board of the README: python -m joulebench.exports.board results/h100/leaderboard.csv"""
+
+import sys
+from math import floor, log10
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from joulebench import tables
+from joulebench.names import TASKS, TEXT_TASKS
+
+_HEADER = (
+    "| task | shape of | J per response | 95 % interval | net of idle, J | B | median latency | W |",
+    "|---|---|---|---|---|---|---|---|",
+)
+
+
+def markdown(leaderboard: pl.DataFrame) -> str:
+    """A Markdown table of the ranked rows of `leaderboard` (tables.LEADERBOARD), by task and rank."""
+    order = {task: place for place, task in enumerate(TASKS)}
+    ranked = sorted(
+        leaderboard.filter(pl.col("rank").is_not_null()).iter_rows(named=True),
+        key=lambda row: (order[row["task"]], row["rank"]),
+    )
+    return "\n".join([*_HEADER, *map(_row, ranked)]) + "\n"
+
+
+def _row(row: dict[str, Any]) -> str:
+    joules, low, high = (row[f"energy_per_response{bound}_j"] for bound in tables.BOUNDS)
+    interval = "not known"
+    if low is not None and high is not None:
+        decimals = max(_decimals(joules, 3), _decimals((high - low) / 2, 1))
+        interval = f"{low:,.{decimals}f} to {high:,.{decimals}f}"
+    net = row["net_energy_per_response_j"]
+    model = row["model"] + ("" if row["variant"] is None else f"+{row['variant']}")
+    cells = (
+        *(row["task"], model, _number(joules), interval, "not known" if net is None else _number(net)),
+        *(str(row["max_batch_size"]), _latency(row), f"{row['power_w']:,.0f}"),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _latency(row: dict[str, Any]) -> str:
+    if row["task"] in TEXT_TASKS:
+        return "not known" if row["tpot_p50_s"] is None else f"{1e3 * row['tpot_p50_s']:.0f} ms a token"
+    return f"{_number(row['latency_p50_s'])} s a batch"
+
+
+def _decimals(value: float, digits: int) -> int:
+    """How many decimals show so many significant digits."""
+    return 0 if value == 0 else max(0, digits - 1 - floor(log10(abs(value))))
+
+
+def _number(value: float) -> str:
+    """Three significant digits: 0.0567, 1.52, 6,920."""
+    return f"{float(f'{value:.3g}'):,.{_decimals(value, 3)}f}"
+
+
+if __name__ == "__main__":
+    print(markdown(tables.read_csv(Path(sys.argv[1]), tables.LEADERBOARD)), end="")

@@ -1,0 +1,43 @@
+"""The README's board is made from the published table."""
+
+from pathlib import Path
+
+import polars as pl
+
+from joulebench import tables
+from joulebench.exports import board
+
+PROJECT = Path(__file__).parents[1]
+
+
+def test_the_readme_is_in_step() -> None:
+    leaderboard = tables.read_csv(PROJECT / "results/h100/leaderboard.csv", tables.LEADERBOARD)
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    made = board.markdown(leaderboard)
+    assert made.count("\n") > 8
+    assert made in readme, "put in what python -m joulebench.exports.board results/h100/leaderboard.csv prints"
+
+
+def test_a_row_by_hand() -> None:
+    rows = [
+        {
+            **{"task": "text-to-image", "model": "a/b", "variant": "fp8", "rank": 1, "max_batch_size": 4},
+            **{"energy_per_response_j": 6923.4, "energy_per_response_low_j": 6892.1},
+            **{"energy_per_response_high_j": 6954.7, "latency_p50_s": 0.456, "power_w": 1640.4},
+        },
+        {
+            **{"task": "llm-chat", "model": "c/d", "rank": 2, "max_batch_size": 64, "power_w": 99.6},
+            **{"energy_per_response_j": 5.2034, "energy_per_response_low_j": 5.1997},
+            **{"energy_per_response_high_j": 5.2071, "net_energy_per_response_j": 4.0, "tpot_p50_s": 0.0316},
+        },
+        {"task": "llm-chat", "model": "e/f", "rank": 1, "max_batch_size": 8, "energy_per_response_j": 0.05671},
+        {"task": "llm-chat", "model": "not/ranked", "max_batch_size": 8},
+    ]
+    schema = tables.LEADERBOARD
+    frame = pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+    frame = frame.with_columns(pl.col("power_w").fill_null(1.0))
+    assert board.markdown(frame).splitlines()[2:] == [
+        "| llm-chat | e/f | 0.0567 | not known | not known | 8 | not known | 1 |",
+        "| llm-chat | c/d | 5.20 | 5.200 to 5.207 | 4.00 | 64 | 32 ms a token | 100 |",
+        "| text-to-image | a/b+fp8 | 6,920 | 6,892 to 6,955 | not known | 4 | 0.456 s a batch | 1,640 |",
+    ]
