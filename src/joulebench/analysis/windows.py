@@ -7,7 +7,8 @@ w0 < end_s <= w1. With B the maximum batch size, and the batch filled at min(B, 
 - stationary: the queue window after one full turnover, from the iteration on at which as many requests had
   finished as fill the batch. Before it all requests are young, their contexts short, and each token cheap.
   With a start in equilibrium (measure/equilibrium.py) there is no queue window, and the stationary one opens when all
-  requests that were begun in the middle have got their first token, and the batch is filled.
+  requests that were begun in the middle have got their first token: by then some have finished, and where answers are
+  short all B places are rarely taken at once.
 - batches (diffusion): from the start of the first batch after the warm-up to the end of the last.
 """
 
@@ -47,9 +48,9 @@ def text_windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
         )
         .with_columns(turned_s=pl.when(pl.col("begun") > 0).then("opened_s").otherwise("turned_s"))
     )
-    waited = pl.col("waited_s") > pl.col("filled_s")
+    waited = pl.col("waited_s") > pl.when(pl.col("begun") > 0).then(0.0).otherwise("filled_s")
     queue = pl.when(waited & (pl.col("begun") == 0)).then(pl.col("filled_s"))
-    turned = pl.max_horizontal("filled_s", "turned_s")
+    turned = pl.when(pl.col("begun") > 0).then("turned_s").otherwise(pl.max_horizontal("filled_s", "turned_s"))
     stationary = pl.when(pl.col("turned_s").is_not_null() & (pl.col("waited_s") > turned)).then(turned)
     why = (
         pl.when(pl.col("filled").is_null())
