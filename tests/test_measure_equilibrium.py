@@ -128,12 +128,12 @@ def test_the_batch_need_not_be_full_at_once() -> None:
         (3.0, 3, 9, 1, 1),
         (4.0, 3, 9, 1, 1),
         (6.0, 4, 9, 1, 0),
-        (7, 3, 9, 1, 1),
+        (7.0, 3, 9, 1, 1),
     ]
     steps = pl.LazyFrame(rows, schema=["end_s", "running", "waiting", "first_tokens", "finished"], orient="row")
     steps = steps.with_columns(key=pl.lit(0, KEY))
     of = windows.text_windows(steps, windows.one_size(4, begun=4)).collect().row(0, named=True)
-    assert (of["start_s"], of["end_s"], of["queue_start_s"]) == (2.0, 6.0, None)
+    assert (of["start_s"], of["end_s"], of["queue_start_s"]) == (2.0, 7.0, None)
 
 
 def test_a_point_that_ends_before_all_have_begun_has_no_window() -> None:

@@ -103,9 +103,8 @@ class Session:
 
     def _waiting(self) -> list[Path]:
         """The folders of earlier measurements, the newest first."""
-        return sorted(
-            (path for path in self.folder.iterdir() if _OLD.fullmatch(path.name) and path.is_dir()), reverse=True
-        )
+        found = [path for path in self.folder.glob(f"{OLD}*") if _OLD.fullmatch(path.name) and path.is_dir()]
+        return sorted(found, reverse=True)
 
     def _take_back(self) -> bool:
         """An earlier measurement that waits, and is of this run, changes places with what is there; whether one did."""
