@@ -26,7 +26,7 @@ def main(runs: int = 400) -> None:
             for first in range(0, runs, CHUNK):
                 count = min(CHUNK, runs - first)
                 for run in simulate(batch, WINDOW_S, count, first, equilibrium=start == "equilibrium"):
-                    at = run.turned_s if start == "cold" else max(run.filled_s, run.opened_s)
+                    at = run.turned_s if start == "cold" else run.opened_s
                     opened_s.append(at)
                     blocks = run.blocks(at, WINDOW_S)
                     for name, row in rows.items():

@@ -5,8 +5,11 @@ in ways that Python does not catch. So a module that reads such things has a `ma
 time and output.
 """
 
+import ctypes
+import math
 import os
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -14,8 +17,13 @@ from collections.abc import Callable, Sequence
 from joulebench.errors import UserError
 from joulebench.reading import size_in_words
 
-_WRONG = b"!"
-"""What opens the output where there is no answer: the line that says why follows."""
+REFUSED = 3
+"""The exit status of a process whose output is the line that says why there is no answer."""
+
+
+PROCESSORS = 8
+"""For so many of them its seconds of processor time are reckoned, should nobody be left to end it."""
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class RefusedError(Exception):
@@ -30,7 +38,7 @@ def asked(module: str, words: Sequence[str], *, seconds: float, memory_bytes: in
     environment = os.environ | {"POLARS_MAX_THREADS": "2", "RAYON_NUM_THREADS": "2", "RUST_BACKTRACE": "0"}
     try:
         ended = subprocess.run(
-            [sys.executable, "-m", module, str(memory_bytes), *words],
+            [sys.executable, "-m", module, str(memory_bytes), str(math.ceil(seconds)), *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -40,23 +48,34 @@ def asked(module: str, words: Sequence[str], *, seconds: float, memory_bytes: in
         )
     except subprocess.TimeoutExpired:
         raise RefusedError(f"not done within {seconds:g} s") from None
-    if ended.returncode == 0 and not ended.stdout.startswith(_WRONG):
+    if ended.returncode == 0:
         return ended.stdout
-    why = ended.stdout.removeprefix(_WRONG).decode(errors="replace")
-    if not why:  # ended by the system, or by Rust, which gives up where there is no memory
-        why = f"over {size_in_words(memory_bytes)} of memory, or another end of its process ({ended.returncode})"
-    raise RefusedError(why)
+    if ended.returncode == REFUSED and ended.stdout:
+        raise RefusedError(ended.stdout.decode(errors="replace"))
+    # Ended by the system, or by Rust, which gives up where there is no memory.
+    raise RefusedError(
+        f"over {size_in_words(memory_bytes)} of memory, or another end of its process ({ended.returncode})"
+    )
 
 
 def answer(work: Callable[[list[str]], bytes]) -> None:
     """The main of such a process: `work` is given the words, and what it raises as UserError is the line."""
-    memory_bytes, *words = sys.argv[1:]
+    memory_bytes, seconds, *words = sys.argv[1:]
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (int(memory_bytes), int(memory_bytes)))
+    most_s = PROCESSORS * int(seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (most_s, most_s))
+    told = os.dup(1)  # what a library prints is no answer
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    code = 0
     try:
         said = work(words)
     except UserError as error:
-        said = _WRONG + str(error).encode(errors="replace")
+        said, code = str(error).encode(errors="replace"), REFUSED
     except MemoryError:
-        said = _WRONG + f"over {size_in_words(int(memory_bytes))} of memory".encode()
-    sys.stdout.buffer.write(said)
+        said, code = f"over {size_in_words(int(memory_bytes))} of memory".encode(), REFUSED
+    with os.fdopen(told, "wb") as file:
+        file.write(said)
+    sys.exit(code)

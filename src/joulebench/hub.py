@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
 from joulebench.errors import UserError, in_one_line
 
@@ -106,6 +106,12 @@ class _Watch:
 
     def succeeded(self) -> None:
         self._since_s: float | None = None
+        self.given_up: _SilentError | None = None
+
+    def give_up(self, why: str) -> NoReturn:
+        """What is asked from now on fails at once: huggingface_hub swallows some errors, and asks for more."""
+        self.given_up = _SilentError(why)
+        raise self.given_up
 
     def failed(self, began_s: float, host: str) -> None:
         """Raises _SilentError where that is too long."""
@@ -113,7 +119,7 @@ class _Watch:
             self._since_s = began_s if self._since_s is None else min(began_s, self._since_s)
             too_long = time.monotonic() - self._since_s >= self.silent_s
         if too_long:
-            raise _SilentError(f"{host} gave no whole answer for {self.silent_s:.0f} s")
+            self.give_up(f"{host} gave no whole answer for {self.silent_s:.0f} s")
 
 
 @lru_cache(maxsize=1)
@@ -149,7 +155,7 @@ def _limit_waiting() -> _Watch:
             if self._bytes >= LEAST_BYTES:
                 self._waited_s, self._bytes = 0.0, 0
             elif self._waited_s >= watch.silent_s:
-                raise _SilentError(f"{self._host} gave only {self._bytes:,} bytes in {watch.silent_s:.0f} s")
+                watch.give_up(f"{self._host} gave only {self._bytes:,} bytes in {watch.silent_s:.0f} s")
             return content
 
         def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -210,13 +216,18 @@ def _limit_waiting() -> _Watch:
         host, wait_s = response.request.url.host, _asked_to_wait_s(response.headers)
         if response.status_code in (429, 503) and wait_s > LONGEST_WAIT_S:
             raise _LaterError(f"{host} asks to wait {wait_s:,.0f} s (status {response.status_code})")
+        began_s = response.request.extensions[BEGAN]
+        if response.has_redirect_location and time.monotonic() - began_s >= watch.silent_s:
+            watch.give_up(f"{host} only sends elsewhere, for {watch.silent_s:.0f} s")
         if response.status_code >= 500:
-            watch.failed(response.request.extensions[BEGAN], host)
+            watch.failed(began_s, host)
 
     class Client(httpx.Client):
         """A client whose requests have a limit, whatever is asked for: its own retries wait a minute each."""
 
         def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+            if watch.given_up is not None:
+                raise watch.given_up
             asked = request.extensions.get("timeout", {})
             limits = ("connect", "read", "write", "pool")
             request.extensions["timeout"] = {

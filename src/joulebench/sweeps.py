@@ -47,10 +47,10 @@ class Sweep(Strict):
     batch_sizes: Annotated[tuple[Count, ...], Field(min_length=1)]
     protocol: Annotated[Ending, Field(discriminator="kind")]
     warmup_batches: NonNegativeInt = Field(1, description="Diffusion: whole batches before the window opens.")
-    start: Literal["cold", "equilibrium"] | None = Field(
-        None,
+    start: Literal["cold", "equilibrium"] = Field(
+        "cold",
         description="Text: a point begins with whole requests, and waits for one turnover of them, or with such as a "
-        "long run is found with. Null: in equilibrium where answers are given lengths, but cold under `fixed`.",
+        "long run is found with (answers of given lengths, timed or adaptive).",
     )
 
     @model_validator(mode="after")

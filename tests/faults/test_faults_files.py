@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from joulebench import config, datasets, models
+from joulebench import apart, config, datasets, models
 from joulebench.datasets import columnar, media, sources
 from joulebench.datasets.media import UnusableError, picture
 from joulebench.errors import UserError
@@ -201,6 +201,36 @@ def test_a_reader_of_parquet_has_a_deadline(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"not done within 0.01 s") as caught:
         columnar.json_lines(path, 10**6, most_seconds=0.01)
     one_line(caught.value)
+
+
+SAYS = """
+import os, sys
+from joulebench import apart, apart
+from joulebench.errors import UserError
+
+def work(words):
+    print("a library says hello")
+    os.write(1, b"and so does its native part")
+    if words == ["refuses"]:
+        raise UserError("no")
+    if words == ["kills"]:
+        os.kill(os.getpid(), 9)
+    return b"an answer"
+
+apart.answer(work)
+"""
+
+
+@pytest.mark.fault("input", "a library that prints while it reads for us", "its answer or refusal is told apart")
+def test_what_a_library_prints_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "talks.py").write_text(SAYS)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    limits = {"seconds": 30.0, "memory_bytes": 2**30}
+    assert apart.asked("talks", [], **limits) == b"an answer"
+    with pytest.raises(apart.RefusedError, match=r"^no$"):
+        apart.asked("talks", ["refuses"], **limits)
+    with pytest.raises(apart.RefusedError, match=r"over 1 GiB of memory, or another end of its process \(-9\)"):
+        apart.asked("talks", ["kills"], **limits)
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:

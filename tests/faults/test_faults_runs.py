@@ -287,6 +287,25 @@ def test_somebodys_copy_is_left_alone(run: Path, name: str) -> None:
     assert files(run) == before
 
 
+@pytest.mark.fault("fault", "a measurement can be set aside in part only", "one line, and it is whole in its place")
+@pytest.mark.parametrize("at", [1, 2])
+def test_what_was_set_aside_in_part_is_moved_back(run: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    before, rename, calls = files(run), Path.rename, []
+
+    def refused(self: Path, target: Path) -> Path:
+        calls.append(target)
+        if len(calls) == at:
+            raise PermissionError(13, "Permission denied")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(UserError, match=r"could not be written .Permission denied."):
+        session(run, CHANGED)
+    monkeypatch.undo()
+    assert files(run) == before
+    assert session(run, SPEC).whole is not None
+
+
 @pytest.mark.fault("fault", "what waits cannot be moved back", "one line, and both are there")
 def test_what_cannot_be_moved_is_one_line(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     session(run, CHANGED)

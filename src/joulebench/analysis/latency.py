@@ -63,9 +63,9 @@ def request_latency(requests: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFra
     ttft and submission_ttft: from admission and from submission to the first output, of requests whose first
     output lies in the window. tpot: (finish - first output) / (output tokens - 1), of finished requests of more
     than one token, and latency: from submission to finish, of finished ones, both where the finish lies in the
-    window. Of requests that were begun in the middle (begun_output_tokens) tpot alone is told, over the tokens that
-    were served of them. As long as any of them is in flight, whole requests that finish are short above all, so that
-    latency is of the rest of the window. `requests`: records.REQUESTS with key; `windows`: key, start_s, end_s. A
+    window. Requests that were begun in the middle (begun_output_tokens) are left out: their first token lies before
+    the window. As long as any of them is in flight, whole requests that finish are short above all, so that latency is
+    of the rest of the window. `requests`: records.REQUESTS with key; `windows`: key, start_s, end_s. A
     metric is null where nothing of it lies in the window, or a time that it needs was not recorded.
     """
     bounds = windows.filter(pl.col("start_s").is_not_null()).select("key", w0="start_s", w1="end_s")
@@ -74,7 +74,7 @@ def request_latency(requests: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFra
     clear = requests.lazy().filter(~whole).group_by("key").agg(cleared_s=cleared)
     first, done, tokens = pl.col("first_output_s"), pl.col("finished_s"), pl.col("output_tokens")
     opened = whole & (first > pl.col("w0")) & (first <= pl.col("w1"))
-    ended = (pl.col("status") == "finished") & (done > pl.col("w0")) & (done <= pl.col("w1"))
+    ended = whole & (pl.col("status") == "finished") & (done > pl.col("w0")) & (done <= pl.col("w1"))
     rows = requests.lazy().join(bounds.lazy(), on="key", maintain_order="left").filter(opened | ended)
     rows = rows.join(clear, on="key", how="left", maintain_order="left").collect().lazy()
     rest_s = pl.max_horizontal("w0", "cleared_s")

@@ -6,9 +6,8 @@ w0 < end_s <= w1. With B the maximum batch size, and the batch filled at min(B, 
 - queue: from the end of the first iteration with the batch filled to the end of the last with requests waiting.
 - stationary: the queue window after one full turnover, from the iteration on at which as many requests had
   finished as fill the batch. Before it all requests are young, their contexts short, and each token cheap.
-  With a start in equilibrium (measure/equilibrium.py) there is no queue window, and the stationary one opens when all
-  requests that were begun in the middle have got their first token: by then some have finished, and where answers are
-  short all B places are rarely taken at once.
+  With a start in equilibrium (measure/equilibrium.py) there is no queue window, and the stationary one opens as
+  `Opening` says.
 - batches (diffusion): from the start of the first batch after the warm-up to the end of the last.
 """
 
@@ -18,6 +17,38 @@ from joulebench.analysis.keyed import KEY, whole_sum
 
 FILLED = 0.95
 """Share of the maximum batch size under which memory, not the cap, limits the batch."""
+
+MOST_ENDED = 0.5
+"""Of the requests that a start in equilibrium begins with: where more have ended before the last of them begins, the
+places are no longer as it found them, and one turnover is waited for."""
+
+
+class Opening:
+    """When the load of a start in equilibrium is stationary, told iteration by iteration; `text_windows` has the same.
+
+    That is with the first token of the last request that was begun in the middle. It is a turnover later where more
+    than MOST_ENDED of the batch size had finished by then, or where the batch had never been FILLED: as many further
+    requests have to finish as the most that ever ran.
+    """
+
+    def __init__(self, begun: int) -> None:
+        self._begun = begun
+        self._first_tokens = self._finished = self._most = 0
+        self._further: int | None = None
+        """How many have to finish in all; None until the last has begun."""
+
+    def towards(self, running: int, first_tokens: int, finished: int) -> float:
+        """How much is done, 1 at the opening; of one iteration: running, first tokens, requests finished."""
+        self._first_tokens += first_tokens
+        self._finished += finished
+        self._most = max(self._most, running)
+        if self._further is None and self._first_tokens >= self._begun:
+            late = self._finished > MOST_ENDED * self._begun or self._most < FILLED * self._begun
+            self._further = self._finished + (self._most if late else 0)
+        if self._further is None:
+            return 0.5 * self._first_tokens / self._begun
+        return 1.0 if self._finished >= self._further else 0.5 + 0.5 * self._finished / self._further
+
 
 SHORT_WINDOW_S = 10.0
 BLOCK_S, SHORTEST_BLOCK_S, SHORT_WINDOW_BLOCKS = 1.0, 0.25, 10
@@ -40,7 +71,7 @@ def text_windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
             filled_s=end.filter(pl.col("running") >= filled).first(),
             waited_s=end.filter(pl.col("waiting") > 0).last(),
             turned_s=end.filter(pl.col("finished").cast(pl.Int64).cum_sum() >= filled).first(),
-            opened_s=end.filter(pl.col("first_tokens").cast(pl.Int64).cum_sum() >= pl.col("begun").first()).first(),
+            opened_s=_opened_s(),
             finished=pl.col("finished").cast(pl.Int64).sum(),
             first_tokens=pl.col("first_tokens").cast(pl.Int64).sum(),
             begun=pl.col("begun").first(),
@@ -58,7 +89,12 @@ def text_windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
         .when(waited.not_().fill_null(True))
         .then(pl.lit("no request waited once the batch had filled"))
         .when(pl.col("turned_s").is_null() & (pl.col("begun") > 0))
-        .then(pl.format("{} of {} requests begun in the middle got their first token", "first_tokens", "begun"))
+        .then(
+            pl.format(
+                "{} of {} requests begun in the middle got their first token, {} finished",
+                *("first_tokens", "begun", "finished"),
+            )
+        )
         .when(pl.col("turned_s").is_null())
         .then(pl.format("{} requests finished, one turnover needs {}", "finished", "filled"))
         .otherwise(
@@ -82,6 +118,16 @@ def text_windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
             filled="filled",
         )
     )
+
+
+def _opened_s() -> pl.Expr:
+    """The end of the iteration at which `Opening` comes to 1, of one key; null where it does not."""
+    begun, count = pl.col("begun").first(), pl.col("finished").cast(pl.Int64).cum_sum()
+    told = pl.col("first_tokens").cast(pl.Int64).cum_sum() >= begun
+    ended, most = count.filter(told).first(), pl.col("running").cum_max().filter(told).first()
+    late = (ended > MOST_ENDED * begun) | (most < FILLED * begun)
+    wanted = pl.when(late).then(ended + most).otherwise(ended)
+    return pl.col("end_s").filter(told & (count >= wanted)).first()
 
 
 def one_size(batch: int, begun: int = 0) -> pl.LazyFrame:
@@ -189,21 +235,21 @@ def batch_blocks(batches: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def overloaded(iterations: pl.DataFrame, batch: int) -> tuple[bool, float]:
+def overloaded(iterations: pl.DataFrame, batch: int, begun: int = 0) -> tuple[bool, float]:
     """Whether memory, not the cap, limits the batch, and the mean of `running` by which that was told.
 
     `iterations` holds one point (records.ITERATIONS, in the order of time), `batch` its maximum batch size.
-    The mean is weighted by time, over the queue window, whatever the start was; overloaded is one under 0.95 `batch`.
+    The mean is weighted by time, over the queue window or, with requests that were `begun` in the middle, over the
+    stationary one; overloaded is one under 0.95 `batch`.
     Without a queue window no request waited once the batch had filled, so nothing limited it: the mean is then over the
     whole point, NaN for a point without two iterations, and the verdict is False.
     """
     rows = iterations.lazy().with_columns(key=pl.lit(0, KEY))
-    windows = text_windows(rows, one_size(batch)).collect()
-    queue = windows["queue_start_s"].item() is not None
+    windows = text_windows(rows, one_size(batch, begun)).collect()
+    start = "start_s" if begun else "queue_start_s"
+    queue = windows[start].item() is not None
     timed = with_durations(rows)
-    served = (inside(timed, windows.lazy(), "queue_start_s") if queue else timed).filter(
-        pl.col("duration_s").is_not_null()
-    )
+    served = (inside(timed, windows.lazy(), start) if queue else timed).filter(pl.col("duration_s").is_not_null())
     weighted = (pl.col("running") * pl.col("duration_s")).sum() / pl.col("duration_s").sum()
     mean = float(served.select(weighted).collect().item())
     return queue and mean < FILLED * batch, mean

@@ -60,7 +60,8 @@ def prepared(
 
 
 def _of_length(ids: Sequence[int], tokens: int) -> list[int]:
-    """So many tokens of `ids`, from the start again where they end."""
+    """So many tokens of `ids`, from the start again where they end; of none, the first of the vocabulary."""
+    ids = ids or [0]
     return [ids[place % len(ids)] for place in range(tokens)]
 
 

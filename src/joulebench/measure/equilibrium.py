@@ -6,9 +6,13 @@ at late: a request drawn in proportion to its length L, its age uniform in [0, L
 request of the sample is found in the middle of its answer: the first `age` tokens stand behind its prompt, and L - age
 are asked for. From then on each place goes through the sample as it would have without end.
 
+That holds once all places have begun (`Opening`). Where many begun answers end before the last one begins, as with long
+prompts and short answers, or where memory holds fewer than B, the places are not what the theory says: there one
+turnover is waited for, as after a cold start.
+
 The places are drawn by systematic sampling (Cochran, Sampling Techniques, 1977, chapter 8): one offset, then equal
-steps along the sample's lengths laid end to end, each of which falls on a request and an age at once. So the contexts
-have the stationary mean to within a token, where independent draws leave it off by 3 % at B = 1,024.
+steps along the sample's lengths laid end to end, each of which falls on a request and an age at once. So the mean
+context is off by less than 1 % at B = 1,024, where independent draws leave it off by 3 %.
 """
 
 from collections.abc import Sequence
@@ -17,27 +21,23 @@ import numpy as np
 
 from joulebench.engines.base import Prepared
 from joulebench.errors import UserError
-from joulebench.records import Start
-from joulebench.sweeps import Fixed, Sweep
+from joulebench.sweeps import Sweep
 
 STREAM = 0x65717569
 """Keeps these draws apart from those of the serving order."""
 
 
-def start_of(sweep: Sweep, prepared: Sequence[Prepared], whole_batches: bool) -> Start:
-    """How a point begins: as the config says, else in equilibrium where that can be.
+def check(sweep: Sweep, prepared: Sequence[Prepared], whole_batches: bool) -> None:
+    """Raises UserError where the config asks for a start in equilibrium that cannot be.
 
-    It cannot where a model ends its answers by itself, so that no lengths are known; where requests are counted whole
-    (`fixed`); and on an engine of whole batches, none of whose requests is ever found apart from its batch. Raises
-    UserError where the config asks for it all the same.
+    It cannot where a model ends its answers by itself, so that no lengths are known, nor on an engine of whole batches,
+    none of whose requests is ever found apart from its batch.
     """
-    can = not whole_batches and not isinstance(sweep.protocol, Fixed) and all(one.answer for one in prepared)
-    if sweep.start == "equilibrium" and not can:
+    if sweep.start == "equilibrium" and (whole_batches or not all(one.answer for one in prepared)):
         raise UserError(
             "sweep.start is equilibrium, which takes answers of given lengths (output_length: reference or fixed) and "
             "an engine that serves request by request; set start: cold"
         )
-    return sweep.start or ("equilibrium" if can else "cold")
 
 
 def found(lengths: Sequence[int], batch: int, seed: int, repeat: int = 1) -> list[tuple[int, int]]:

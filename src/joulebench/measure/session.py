@@ -92,9 +92,9 @@ class Session:
         if kept:
             log.info("going on with the sweep of %s, whose run.json is gone: %d points", kept[0].started_utc, len(kept))
         self.started_utc = kept[0].started_utc if kept else utc_now()
+        if not kept:
+            self._set_aside()
         try:
-            if not kept:
-                self._set_aside()
             write_json(Unfinished(**self.of, started_utc=self.started_utc), folder / "unfinished.json")
         except UserError:
             self.put_back()
@@ -148,10 +148,19 @@ class Session:
         if there := [path for path in there if path.exists()]:
             aside = self.folder / f"{OLD}{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%fZ')}"
             log.info("%s: measuring anew; what is there is kept in %s until the new run is whole", self.folder, aside)
-            with self._writing():
-                aside.mkdir()
-                for path in there:
-                    path.rename(aside / path.name)
+            moved: list[Path] = []
+            try:
+                with self._writing():
+                    aside.mkdir()
+                    for path in there:
+                        path.rename(aside / path.name)
+                        moved.append(path)
+            except UserError:
+                with suppress(OSError):
+                    for path in moved:
+                        (aside / path.name).rename(path)
+                    aside.rmdir()
+                raise
 
     def put_back(self) -> bool:
         """Where no point has ended yet, what was set aside last takes its place again; whether it did."""

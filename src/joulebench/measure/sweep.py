@@ -13,7 +13,7 @@ from joulebench.engines.memory import is_out_of_memory
 from joulebench.errors import UserError
 from joulebench.files import whole_folder
 from joulebench.measure.diffusion import batches
-from joulebench.measure.equilibrium import start_of
+from joulebench.measure.equilibrium import check
 from joulebench.measure.load import Load, Progress, Watch
 from joulebench.measure.progress import Display, load_of_others
 from joulebench.measure.rest import loaded_idle_power_w
@@ -39,7 +39,8 @@ class Sweep:
         self._spec, self._engine, self._prepared, self._sampling = spec, engine, prepared, sampling
         self._is_text = spec.task in TEXT_TASKS
         self._sample_tokens = sample_tokens(prepared) if self._is_text else None
-        self._start = start_of(spec.sweep, prepared, cast(TextEngine, engine).whole_batches) if self._is_text else None
+        if self._is_text:
+            check(spec.sweep, prepared, cast(TextEngine, engine).whole_batches)
         self._loaded_idle_power_w: dict[str, float] | None = None
 
     def run(self, session: Session) -> None:
@@ -103,11 +104,10 @@ class Sweep:
         spec = self._spec
         energy = self._sampling.follow() if isinstance(spec.sweep.protocol, Adaptive) else None
         if self._is_text:
-            assert self._start is not None
             closed_loop(
                 cast(TextEngine, self._engine),
                 *(self._prepared, load, batch, spec.sweep.protocol, spec.sample.seed, watch, spec.repeat, energy),
-                self._start,
+                spec.sweep.start,
             )
         else:
             pipeline = cast(DiffusionEngine, self._engine)
@@ -117,7 +117,8 @@ class Sweep:
         if load.failure is not None:
             return "failed", load.failure
         if self._is_text:
-            limited, running = overloaded(load.tables()[1], batch)
+            begun = batch if self._spec.sweep.start == "equilibrium" else 0
+            limited, running = overloaded(load.tables()[1], batch, begun)
             if limited:
                 return "overloaded", f"{running:.3g} of {batch} requests running on average while others wait"
         return "measured", None
@@ -141,7 +142,7 @@ class Sweep:
             started_utc=started_utc,
             duration_s=round(load.ended - load.started, 6),
             ended_by=load.ended_by,
-            start=self._start,
+            start=self._spec.sweep.start if self._is_text else None,
             loaded_idle_power_w=self._loaded_idle_power_w,
             sample_tokens=self._sample_tokens,
             generation=None if self._is_text else cast(DiffusionEngine, self._engine).arguments,

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from joulebench.analysis.windows import Opening
 from joulebench.engines.base import Prepared, Step, TextEngine
 from joulebench.measure.ends import text_end
 from joulebench.measure.equilibrium import found
@@ -30,15 +31,14 @@ def closed_loop(
     fixed: until all its requests have finished. timed: so many seconds once the load is stationary. adaptive: from then
     on until `energy` per output token is known well enough. Both end after a batch, three after the turnover, where
     an engine serves whole ones; elsewhere what is in flight is aborted.
-    Stationary it is after one turnover; with a `start` in equilibrium, once the requests that it was begun with have
-    all got their first token.
+    Stationary it is after one turnover; with a `start` in equilibrium, as windows.Opening says.
     A request that fails ends the point, and `load.failure` says why. `watch` is called after each iteration.
     """
     end = text_end(protocol, prepared, batch, energy, engine.whole_batches)
     queue = serving_order(len(prepared), end.requests, seed, repeat)
     left, room, finished = end.requests, batch, 0
-    outputs = prompts = opened = 0
-    over = False
+    outputs = prompts = 0
+    over, opening = False, Opening(batch)
     if start == "equilibrium":
         lengths = [one.max_output_tokens for one in prepared]
         for request, age in found(lengths, batch, seed, repeat):
@@ -58,10 +58,9 @@ def closed_loop(
         finished += room
         outputs += step.output_tokens
         prompts += step.prompt_tokens
-        opened += step.first_tokens
+        towards = opening.towards(step.running, step.first_tokens, room)
         if room == step.running or not engine.whole_batches:
-            towards = (finished if start == "cold" else opened) / batch
-            over = end.over(ended, finished, outputs, prompts, towards)
+            over = end.over(ended, finished, outputs, prompts, finished / batch if start == "cold" else towards)
             outputs = prompts = 0
         watch(Progress(finished, ended - load.started, end.share))
     load.ended_by = end.ended_by
