@@ -38,7 +38,7 @@ def require_text(recorded: Recorded, known: pl.DataFrame) -> None:
     iterations, requests = recorded.iterations, recorded.requests
     _rows(recorded, "iterations", iterations, (numbered("iteration"), *ITERATION))
     _rows(recorded, "requests", requests, (numbered("request"), *REQUEST, *ANSWER))
-    table = _joined(known, _of_iterations(iterations.lazy()), _of_requests(requests.lazy()))
+    table = _joined(known, _of_iterations(iterations.lazy()), _of_requests(requests.lazy()), _of_begun(requests.lazy()))
     _rows(recorded, "iterations", table, (_belongs("iterations"), _LASTED))
     _rows(recorded, "requests", table, (_belongs("requests"), _ASKED, _BEGUN, *_BETWEEN))
     _rows(recorded, "requests", _finishes(iterations, requests), _REPORTED)
@@ -116,8 +116,6 @@ def _of_requests(requests: pl.LazyFrame) -> pl.LazyFrame:
         requests_to=pl.col("point").max(),
         requests=pl.len(),
         asked=asked.count(),
-        begun=pl.col("begun_output_tokens").count(),
-        last_begun=pl.col("request").filter(pl.col("begun_output_tokens").is_not_null()).max(),
         done=DONE.sum(),
         opened=pl.col("first_output_s").count(),
         least_prompt=prompt.filter(DONE).sum(),
@@ -125,6 +123,12 @@ def _of_requests(requests: pl.LazyFrame) -> pl.LazyFrame:
         least_output=output.sum(),
         most_output=pl.when(asked.null_count() == 0).then(pl.coalesce(output, asked).sum()),
     )
+
+
+def _of_begun(requests: pl.LazyFrame) -> pl.LazyFrame:
+    """Of the points that have requests begun in the middle: how many, and the last of them."""
+    rows = requests.filter(pl.col("begun_output_tokens").is_not_null())
+    return rows.group_by("key").agg(begun=pl.len(), last_begun=pl.col("request").max())
 
 
 def _belongs(file: str) -> Rule:
@@ -161,9 +165,8 @@ _ASKED = Rule(
 
 _BEGUN = Rule(
     pl.when(pl.col("start") == "equilibrium")
-    .then((pl.col("begun") != pl.col("max_batch_size")) | (pl.col("last_begun") != pl.col("begun") - 1))
-    .otherwise(pl.col("begun") > 0)
-    .fill_null(True),
+    .then(pl.col("begun").ne_missing(pl.col("max_batch_size")) | (pl.col("last_begun") + 1).ne_missing(pl.col("begun")))
+    .otherwise(pl.col("begun").is_not_null()),
     said("{} requests have begun_output_tokens, the last of them is request {}", "begun", "last_begun"),
     "the first ones, as many as fill the batch, where point.json's start is equilibrium, and none where it is not",
 )
@@ -233,13 +236,9 @@ def _samples(known: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
     key: a point that has it. prompts, answers: how many lengths the points of the run give that request. whole: how
     many requests of the sample the point served, prompt_mean and output_mean: their mean tokens.
     """
-    begun = requests.lazy().group_by("key").agg(begun=pl.col("begun_output_tokens").count().cast(pl.Int64))
     of_run = known.lazy().select("key", "run", "sampled", "sample_prompt_tokens", "sample_output_tokens")
     served = (
-        requests.lazy()
-        .filter(pl.col("begun_output_tokens").is_null())
-        .join(begun, on="key", maintain_order="left")
-        .with_columns(request=pl.col("request") - pl.col("begun"))
+        _whole(requests)
         .filter(pl.col("request") < known["sampled"].max())
         .select("key", "request", "prompt_tokens", "asked_output_tokens")
         .join(of_run, on="key")
@@ -260,6 +259,16 @@ def _samples(known: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("whole") == pl.col("sampled"))
     )
     return pl.concat([each.drop("run"), whole], how="diagonal_relaxed").sort("key", "request").collect()
+
+
+def _whole(requests: pl.DataFrame) -> pl.LazyFrame:
+    """The whole requests, numbered from 0 in each point: those that were begun in the middle come before them."""
+    if requests["begun_output_tokens"].count() == 0:
+        return requests.lazy()
+    begun = requests.lazy().group_by("key").agg(begun=pl.col("begun_output_tokens").count().cast(pl.Int64))
+    whole = requests.lazy().filter(pl.col("begun_output_tokens").is_null())
+    numbered = whole.join(begun, on="key", maintain_order="left")
+    return numbered.with_columns(request=pl.col("request") - pl.col("begun"))
 
 
 _SAMPLED = (

@@ -63,7 +63,8 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
     are null.
     """
     iterations, requests = recorded.iterations, recorded.requests
-    begun = requests.lazy().group_by("key").agg(begun=pl.col("begun_output_tokens").count().cast(pl.Int64))
+    begun = requests.lazy().filter(pl.col("begun_output_tokens").is_not_null())
+    begun = begun.group_by("key").agg(begun=pl.len().cast(pl.Int64))
     placed = (
         sizes.lazy()
         .join(begun, on="key", how="left", maintain_order="left")

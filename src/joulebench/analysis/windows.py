@@ -71,16 +71,14 @@ def text_windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
             filled_s=end.filter(pl.col("running") >= filled).first(),
             waited_s=end.filter(pl.col("waiting") > 0).last(),
             turned_s=end.filter(pl.col("finished").cast(pl.Int64).cum_sum() >= filled).first(),
-            opened_s=_opened_s(),
             finished=pl.col("finished").cast(pl.Int64).sum(),
-            first_tokens=pl.col("first_tokens").cast(pl.Int64).sum(),
-            begun=pl.col("begun").first(),
             filled=filled,
         )
+        .join(_openings(iterations, sizes), on="key", how="left", maintain_order="left")
         .with_columns(turned_s=pl.when(pl.col("begun") > 0).then("opened_s").otherwise("turned_s"))
     )
     waited = pl.col("waited_s") > pl.when(pl.col("begun") > 0).then(0.0).otherwise("filled_s")
-    queue = pl.when(waited & (pl.col("begun") == 0)).then(pl.col("filled_s"))
+    queue = pl.when(waited & pl.col("begun").is_null()).then(pl.col("filled_s"))
     turned = pl.when(pl.col("begun") > 0).then("turned_s").otherwise(pl.max_horizontal("filled_s", "turned_s"))
     stationary = pl.when(pl.col("turned_s").is_not_null() & (pl.col("waited_s") > turned)).then(turned)
     why = (
@@ -120,14 +118,20 @@ def text_windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _opened_s() -> pl.Expr:
-    """The end of the iteration at which `Opening` comes to 1, of one key; null where it does not."""
+def _openings(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
+    """key, begun, first_tokens, opened_s, of the keys of which requests were begun in the middle.
+
+    How many they were, first tokens in all, and the end of the iteration at which `Opening` comes to 1, null without.
+    """
+    of = iterations.join(sizes.select("key", "begun").filter(pl.col("begun") > 0), on="key", maintain_order="left")
     begun, count = pl.col("begun").first(), pl.col("finished").cast(pl.Int64).cum_sum()
-    told = pl.col("first_tokens").cast(pl.Int64).cum_sum() >= begun
+    first_tokens = pl.col("first_tokens").cast(pl.Int64)
+    told = first_tokens.cum_sum() >= begun
     ended, most = count.filter(told).first(), pl.col("running").cum_max().filter(told).first()
     late = (ended > MOST_ENDED * begun) | (most < FILLED * begun)
     wanted = pl.when(late).then(ended + most).otherwise(ended)
-    return pl.col("end_s").filter(told & (count >= wanted)).first()
+    opened_s = pl.col("end_s").filter(told & (count >= wanted)).first()
+    return of.group_by("key", maintain_order=True).agg(begun=begun, first_tokens=first_tokens.sum(), opened_s=opened_s)
 
 
 def one_size(batch: int, begun: int = 0) -> pl.LazyFrame:
