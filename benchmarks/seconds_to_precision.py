@@ -76,8 +76,7 @@ def blocks_of(
 
 
 def replay(folder: Path, batch: int, prompt_per_output: float, mean_output_tokens: float) -> Replayed:
-    begun = batch if read_point(folder).start == "equilibrium" else 0
-    start_s, blocks = blocks_of(folder, batch, begun=begun)
+    start_s, blocks = blocks_of(folder, batch, begun=read_point(folder).begun)
     rate = blocks.output_tokens.sum() / blocks.s.sum() / mean_output_tokens
     return Replayed(start_s, _stops(blocks, None), _stops(blocks, prompt_per_output), float(rate))
 

@@ -21,8 +21,8 @@ MORE_TURNOVERS = 2.0
 
 def figure(folder: Path, point: Point) -> tuple[Estimate, float, float]:
     """J per output token, the seconds of its window, and the seconds from the first submission to the window of all."""
-    batch, cold = point.max_batch_size, point.start != "equilibrium"
-    opened_s, blocks = blocks_of(folder, batch, MORE_TURNOVERS if cold else 0.0, begun=0 if cold else batch)
+    more = 0.0 if point.begun else MORE_TURNOVERS
+    opened_s, blocks = blocks_of(folder, point.max_batch_size, more, begun=point.begun)
     tokens = point.sample_tokens
     assert tokens is not None
     mix = tokens.prompt_tokens / tokens.output_tokens

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -611,7 +612,7 @@ def test_a_file_that_is_no_file(whole: dict[str, Path], tmp_path: Path, file: st
     for make in (os.mkfifo, os.mkdir, lambda at: at.symlink_to("/dev/zero")):
         path.unlink() if path.is_fifo() or path.is_file() else None
         make(path)
-        assert refusal(run).startswith(f"points/01-b16/{file}: a ")
+        assert re.match(rf"points/01-b16/{file}: a (pipe|folder|device), expected a plain file; ", refusal(run))
         if path.is_dir():
             path.rmdir()
 

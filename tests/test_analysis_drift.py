@@ -15,7 +15,7 @@ from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import read_energy
 
 ONE = np.ones(20)
-SWEEP = Path(__file__).parents[1] / "results/h200/runs/llm-chat/meta-llama--Llama-3.1-8B-Instruct/points"
+SWEEP = Path(__file__).parents[1] / "results/h100/runs/llm-chat/meta-llama--Llama-3.1-8B-Instruct/points"
 
 
 def test_by_hand() -> None:
@@ -54,7 +54,7 @@ def test_units_do_not_matter(energy: list[float], unit: float) -> None:
 
 
 @pytest.mark.parametrize(("point", "batch", "start_fires"), [(0, 8, False), (5, 256, True), (6, 512, True)])
-def test_on_the_h200(point: int, batch: int, start_fires: bool) -> None:
+def test_on_the_h100(point: int, batch: int, start_fires: bool) -> None:
     """At large batches the queue window begins with a long young turnover; no stationary window drifts."""
     folder = SWEEP / f"{point:02d}-b{batch}"
     rows = pl.read_parquet(folder / "iterations.parquet").with_columns(key=pl.lit(0, KEY)).lazy()

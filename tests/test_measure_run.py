@@ -237,7 +237,7 @@ def test_no_energy_source_leaves_latency_and_a_warning(tmp_path: Path, prepared:
     energy = [name for name in row if "energy" in name or name in ("power_w", "integrated_power_ratio")]
     assert {row[name] for name in energy} == {None}
     assert row["reason"] == "no energy: nothing measures host"
-    assert row["verdict"].startswith(("no energy: ", "flagged: ", "invalid: busy machine"))
+    assert row["verdict"].startswith(("no energy: ", "flagged: "))
 
 
 def test_requests_or_a_model_made_under_another_config_are_refused(tmp_path: Path, prepared: Path) -> None:

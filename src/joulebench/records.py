@@ -181,6 +181,11 @@ class Point(Record):
     requests_sha256: str | None = None
     device: str | None = None
 
+    @property
+    def begun(self) -> int:
+        """How many of its requests were begun in the middle."""
+        return self.max_batch_size if self.start == "equilibrium" else 0
+
 
 class Requests(Record):
     """results/requests/{name}.json beside the Parquet file: how it was sampled, and what could not be used."""

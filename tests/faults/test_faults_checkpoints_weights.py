@@ -344,7 +344,8 @@ def test_a_template_is_tried_for_what_the_model_is_asked(
     (repository / "chat_template.jinja").write_text("{{ raise_exception('never') }}")
     checkpoint = config.Checkpoint(weights="checkpoint", revision=REVISION)
     if refuses:
-        with pytest.raises(UserError, match=r"^models\.lab/tiny: .*: the chat template takes no lone .* \(never\)"):
+        said = r"the tokenizer or its chat template: the chat template takes no lone user turn \(never\)"
+        with pytest.raises(UserError, match=rf"^models\.lab/tiny: {said}"):
             models.prepare(NAME, checkpoint, [], tmp_path / "m", asked_for)
     else:
         models.prepare(NAME, checkpoint, [], tmp_path / "m", asked_for)

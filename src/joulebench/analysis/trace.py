@@ -90,8 +90,7 @@ def _text(folder: Path, point: Point) -> tuple[list[Bounds], pl.DataFrame]:
     """The windows of a text point, and its load: key, time_s, running_s (the integral of `running`)."""
     columns = ("end_s", "running", "waiting", "finished", "first_tokens")
     steps = read_keyed({0: folder / "iterations.parquet"}, ITERATIONS, columns).lazy()
-    batch = point.max_batch_size
-    sizes = one_size(batch, batch if point.start == "equilibrium" else 0)
+    sizes = one_size(point.max_batch_size, point.begun)
     queue_s, stationary_s, end_s = (
         text_windows(steps, sizes).select("queue_start_s", "start_s", "end_s").collect().row(0)
     )

@@ -72,13 +72,11 @@ class Session:
         self._batches = spec.sweep.batch_sizes
         for place in (folder, folder / "points"):
             clear_leftovers(place, own=True)
-        self.whole, self._sums = self._whole(folder)
-        found = self._under_way(folder)
+        self._vouched = False
+        self.whole, self._sums, found = self._look()
+        if not (anew or self.whole or found or self.points()) and self._take_back():
+            self.whole, self._sums, found = self._look()
         self._vouched = found is not None
-        if not (anew or self.whole or self._vouched or self.points()) and self._take_back():
-            self.whole, self._sums = self._whole(folder)
-            found = self._under_way(folder)
-            self._vouched = found is not None
         if self.whole is not None:
             self.started_utc = self.whole.started_utc
             log.info("%s: whole already, measured from %s on; nothing to do", folder, self.started_utc)
@@ -100,6 +98,9 @@ class Session:
             self.put_back()
             raise
         self._vouched = not kept
+
+    def _look(self) -> tuple[Run | None, dict[str, dict[str, str]], Unfinished | None]:
+        return *self._whole(self.folder), self._under_way(self.folder)
 
     def _waiting(self) -> list[Path]:
         """The folders of earlier measurements, the newest first."""

@@ -38,8 +38,9 @@ def closed_loop(
     queue = serving_order(len(prepared), end.requests, seed, repeat)
     left, room, finished = end.requests, batch, 0
     outputs = prompts = 0
-    over, opening = False, Opening(batch)
+    over, opening = False, None
     if start == "equilibrium":
+        opening = Opening(batch)
         lengths = [one.max_output_tokens for one in prepared]
         for request, age in found(lengths, batch, seed, repeat):
             _submit(engine, engine.begun(prepared[request], age), load, age)
@@ -58,9 +59,9 @@ def closed_loop(
         finished += room
         outputs += step.output_tokens
         prompts += step.prompt_tokens
-        towards = opening.towards(step.running, step.first_tokens, room)
         if room == step.running or not engine.whole_batches:
-            over = end.over(ended, finished, outputs, prompts, finished / batch if start == "cold" else towards)
+            towards = opening.towards(step.running, step.first_tokens, room) if opening else finished / batch
+            over = end.over(ended, finished, outputs, prompts, towards)
             outputs = prompts = 0
         watch(Progress(finished, ended - load.started, end.share))
     load.ended_by = end.ended_by
