@@ -69,27 +69,42 @@ def request_latency(requests: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFra
     metric is null where nothing of it lies in the window, or a time that it needs was not recorded.
     """
     bounds = windows.filter(pl.col("start_s").is_not_null()).select("key", w0="start_s", w1="end_s")
-    whole, finished_s = pl.col("begun_output_tokens").is_null(), pl.col("finished_s")
-    cleared = pl.when(finished_s.null_count() == 0).then(finished_s.max()).otherwise(math.inf)
-    clear = requests.lazy().filter(~whole).group_by("key").agg(cleared_s=cleared)
-    first, done, tokens = pl.col("first_output_s"), pl.col("finished_s"), pl.col("output_tokens")
+    whole, first, done = pl.col("begun_output_tokens").is_null(), pl.col("first_output_s"), pl.col("finished_s")
     opened = whole & (first > pl.col("w0")) & (first <= pl.col("w1"))
     ended = whole & (pl.col("status") == "finished") & (done > pl.col("w0")) & (done <= pl.col("w1"))
-    rows = requests.lazy().join(bounds.lazy(), on="key", maintain_order="left").filter(opened | ended)
-    rows = rows.join(clear, on="key", how="left", maintain_order="left").collect().lazy()
-    rest_s = pl.max_horizontal("w0", "cleared_s")
+    placed = requests.lazy().select("key", *_TIMED).join(bounds.lazy(), on="key", maintain_order="left")
+    rows = placed.filter(opened | ended).join(_cleared(requests), on="key", how="left", maintain_order="left")
+    rest_s, tokens = pl.max_horizontal("w0", "cleared_s"), pl.col("output_tokens")
     samples = {
         "ttft": (first - pl.col("admitted_s"), opened, _section("first_output_s")),
         "submission_ttft": (first - pl.col("submitted_s"), opened, _section("first_output_s")),
         "tpot": ((done - first) / (tokens - 1), ended & (tokens > 1), _section("finished_s")),
         "latency": (done - pl.col("submitted_s"), ended & (done > rest_s), _section("finished_s", rest_s)),
     }
-    told = rows.filter(opened).group_by("key", maintain_order=True).agg(ttft_told=pl.len()).collect()
-    figures = bounds.select("key").join(told, on="key", how="left", maintain_order="left")
+    columns = []
     for name, (value, wanted, section) in samples.items():
-        observed = rows.filter(wanted).select("key", section, value=value).collect()
-        figures = figures.join(_quantiles(observed, name), on="key", how="left", maintain_order="left")
+        columns += [value.alias(name), pl.when(wanted).then(section).alias(f"{name}_section")]
+    observed = rows.select("key", *columns).collect()
+    told = observed.filter(pl.col("ttft_section").is_not_null()).group_by("key").agg(ttft_told=pl.len())
+    figures = bounds.select("key").join(told, on="key", how="left", maintain_order="left")
+    for name in samples:
+        of = observed.select("key", section=f"{name}_section", value=name)
+        figures = figures.join(_quantiles(of, name), on="key", how="left", maintain_order="left")
     return figures
+
+
+def _cleared(requests: pl.DataFrame) -> pl.LazyFrame:
+    """key, cleared_s: of the points that have requests begun in the middle, when the last of them had finished."""
+    done = pl.col("finished_s")
+    begun = requests.lazy().filter(pl.col("begun_output_tokens").is_not_null())
+    return begun.group_by("key").agg(cleared_s=pl.when(done.null_count() == 0).then(done.max()).otherwise(math.inf))
+
+
+_TIMED = (
+    *("submitted_s", "admitted_s", "first_output_s", "finished_s"),
+    *("status", "output_tokens", "begun_output_tokens"),
+)
+"""Of a request, what tells how long it waited."""
 
 
 def _section(at_s: str, start: pl.Expr | None = None) -> pl.Expr:
@@ -102,15 +117,24 @@ def _section(at_s: str, start: pl.Expr | None = None) -> pl.Expr:
 def _quantiles(observed: pl.DataFrame, name: str) -> pl.DataFrame:
     """key, {name}_p50_s, {name}_p50_low_s, {name}_p50_high_s ... of `observed` (key, section, value, maybe weight).
 
-    Null where any value or weight of the key is null, or the weights sum to 0.
+    Rows without a section are not of the metric. Null where any value or weight of the key is null, or the weights
+    sum to 0.
     """
     rows = []
     for key, of in by_key(observed, observed.columns[1:]):
+        of = _rows_with_section(of)
+        if of["section"].size == 0:
+            continue
         figure, half_width = _sectioned(of["section"], of["value"], of.get("weight"))
         rows.append((key, *np.stack([figure, figure - half_width, figure + half_width], axis=1).ravel().tolist()))
     names = [f"{name}_p{q}{bound}_s" for q in QUANTILES for bound in BOUNDS]
     table = pl.DataFrame(rows, schema={"key": KEY, **dict.fromkeys(names, pl.Float64)}, orient="row")
     return table.with_columns(pl.col(names).fill_nan(None))
+
+
+def _rows_with_section(of: dict[str, Floats]) -> dict[str, Floats]:
+    known = np.isfinite(of["section"])
+    return of if known.all() else {name: values[known] for name, values in of.items()}
 
 
 def _sectioned(section: Floats, value: Floats, weight: Floats | None) -> tuple[Floats, Floats]:
