@@ -55,8 +55,10 @@ os.environ["JOULEBENCH_CONFIG"] = str(
 
 
 wildcard_constraints:
-    hardware="|".join(PLAN.config.matrix),
-    task="|".join(PLAN.config.tasks),
+    hardware="|".join({**PLAN.config.matrix, **PLAN.config.studies}),
+    task="|".join(PLAN.groups(text=True) + PLAN.groups(text=False)),
+    study="|".join({one for of in PLAN.config.studies.values() for one in of})
+    or "none",
     requests="|".join(map(re.escape, PLAN.config.requests)),
     model=r"[A-Za-z0-9._-]+",
     run=r"[A-Za-z0-9._+-]+(@[0-9]+)?",
@@ -78,6 +80,8 @@ localrules:
     footprint,
     figure,
     figure_across,
+    study,
+    study_figure,
     site,
     parquet,
     dataset,
@@ -98,6 +102,7 @@ include: "rules/requests.smk"
 include: "rules/models.smk"
 include: "rules/runs.smk"
 include: "rules/tables.smk"
+include: "rules/studies.smk"
 include: "rules/footprint.smk"
 include: "rules/figures.smk"
 include: "rules/site.smk"

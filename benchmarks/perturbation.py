@@ -23,10 +23,11 @@ from joulebench.engines import open_engine
 from joulebench.engines.vllm import VllmEngine
 from joulebench.measure.load import Load
 from joulebench.measure.order import serving_order
-from joulebench.measure.text import closed_loop, warm_up
+from joulebench.measure.text import serve, warm_up
 from joulebench.meters.sampling import Sampling
 from joulebench.plan import Plan
 from joulebench.records import ITERATIONS, PROMPTS, read_parquet, write_parquet
+from joulebench.setting import Setting
 from joulebench.sweeps import Fixed
 
 
@@ -63,9 +64,9 @@ def main(
         ):
             load = Load(0, ITERATIONS)
             zeus.begin_window("run", sync_execution=False)
-            closed_loop(
-                engine, prepared, load, batch, Fixed(kind="fixed", requests=requests), 0, lambda _: sampling.check()
-            )
+            protocol = Fixed(kind="fixed", requests=requests)
+            setting = Setting(max_batch_size=batch)
+            serve(engine, prepared, load, setting, protocol, 0, lambda _: sampling.check())
             window = zeus.end_window("run", sync_execution=False)
             ended = time.monotonic()
             write_parquet(sampling.since(load.started, ended), Path(folder) / "energy.parquet")

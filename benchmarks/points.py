@@ -95,7 +95,7 @@ def generate(root: Path, run: int, wanted: RunSpec, iterations: int = ITERATIONS
     folder = root / wanted.run
     ended = []
     for index, batch in enumerate(wanted.sweep.batch_sizes):
-        place = folder / "points" / records.point_folder(index, batch)
+        place = folder / "points" / records.point_folder(index, f"b{batch}")
         place.mkdir(parents=True)
         frames = _point(rng, index, batch, iterations, sample)
         for name, frame in frames.items():

@@ -26,6 +26,7 @@ from joulebench.analysis.energy import Drawn, headline
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import read_energy
 from joulebench.analysis.stopping import Stopping
+from joulebench.loads.stretch import inside, with_durations
 from joulebench.records import REQUESTS as REQUESTS_SCHEMA
 from joulebench.records import read_parquet, read_point
 
@@ -55,12 +56,12 @@ def blocks_of(
     iterations = pl.read_parquet(folder / "iterations.parquet").with_columns(key=pl.lit(0, KEY)).lazy()
     found = windows.text_windows(iterations, windows.one_size(batch, begun)).collect()
     opened_s, fills = float(found["start_s"].item()), found["filled"].item()
-    served = windows.inside(windows.with_durations(iterations), found.lazy())
+    served = inside(with_durations(iterations), found.lazy())
     turned = (served.select("end_s", turned=pl.col("finished").cum_sum() / fills)).collect()
     passed = [turned.filter(pl.col("turned") >= turn)["end_s"].head(1).to_list() for turn in (first, last)]
     start_s, end_s = passed[0][0] if first else opened_s, passed[1][0] if passed[1] else found["end_s"].item()
     found = found.with_columns(start_s=pl.lit(start_s), end_s=pl.lit(end_s))
-    cut = windows.blocks(windows.inside(windows.with_durations(iterations), found.lazy())).collect()
+    cut = windows.blocks(inside(with_durations(iterations), found.lazy())).collect()
     ends = pl.DataFrame(
         {"key": [0] * (cut.height + 1), "at_s": [start_s, *cut["end_s"]]}, schema_overrides={"key": KEY}
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from seconds_to_precision import blocks_of
 
 from joulebench.analysis.intervals import Estimate, adjusted
-from joulebench.records import Point, point_folder, read_run
+from joulebench.records import Point, read_run
 
 RUN = Path("runs/llm-chat/meta-llama--Llama-3.1-8B-Instruct")
 MORE_TURNOVERS = 2.0
@@ -36,7 +36,7 @@ def main(results: Path) -> None:
     for start in ("equilibrium", "cold"):
         folder = results / f"h100-{start}" / RUN
         for point in read_run(folder).points:
-            place = folder / "points" / point_folder(point.point, point.max_batch_size)
+            place = folder / "points" / point.folder
             found[start, point.max_batch_size] = figure(place, point)
     print(
         "| B | equilibrium, mJ per output token | over, s | cold, after three turnovers | over, s | difference | "

@@ -641,7 +641,7 @@ def told(folder: Path, edit: Callable[[int, dict[str, Any]], None]) -> str | Non
     record = json.loads((folder / "run.json").read_text())
     for index, point in enumerate(record["points"]):
         edit(index, point)
-        place = folder / "points" / records.point_folder(point["point"], point["max_batch_size"])
+        place = folder / "points" / records.point_folder(point["point"], f"b{point['max_batch_size']}")
         (place / "point.json").write_text(json.dumps(point))
         record["points_sha256"][place.name] = records.sha256s(place)
     (folder / "run.json").write_text(json.dumps(record))

@@ -119,7 +119,7 @@ def row_of(folder: Path, recorded: dict[str, pl.DataFrame], wanted: RunSpec | No
     """points.csv of a run of one point."""
     wanted = wanted or spec()
     probed, used = more.pop("probed", None), more.pop("used", None)
-    place = folder / "points" / records.point_folder(0, BATCH)
+    place = folder / "points" / records.point_folder(0, f"b{BATCH}")
     for name, frame in recorded.items():
         records.write_parquet(frame, place / f"{name}.parquet")
     lasted = {"duration_s": recorded["iterations"]["end_s"][-1]} if recorded else {}

@@ -13,6 +13,7 @@ from joulebench.analysis import drift, windows
 from joulebench.analysis.energy import Drawn, headline
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import read_energy
+from joulebench.loads.stretch import inside, with_durations
 
 ONE = np.ones(20)
 SWEEP = Path(__file__).parents[1] / "results/h100/runs/llm-chat/meta-llama--Llama-3.1-8B-Instruct/points"
@@ -61,7 +62,7 @@ def test_on_the_h100(point: int, batch: int, start_fires: bool) -> None:
     found = windows.text_windows(rows, windows.one_size(batch)).collect()
     fires = []
     for start in ("queue_start_s", "start_s"):
-        cut = windows.blocks(windows.inside(windows.with_durations(rows), found.lazy(), start)).collect()
+        cut = windows.blocks(inside(with_durations(rows), found.lazy(), start)).collect()
         ends = pl.DataFrame({"key": 0, "at_s": [found[start].item(), *cut["end_s"]]}, schema_overrides={"key": KEY})
         energy = Drawn(headline(read_energy({0: folder / "energy.parquet"}))).energy_j(ends, "at_s").to_numpy()
         fires.append(drift.geweke(np.diff(energy), cut["output_tokens"]) > drift.LIMIT)

@@ -14,7 +14,7 @@ from joulebench.analysis.energy import energy_at, updates
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.latency import inter_token_latency
 from joulebench.analysis.points import WantedRun, points
-from joulebench.analysis.windows import overloaded
+from joulebench.loads.closed_loop import overloaded
 from joulebench.spec import RunSpec
 
 SPEC: dict[str, Any] = {
@@ -105,7 +105,7 @@ def write(folder: Path, spec: RunSpec, loads: Mapping[int, Mapping[str, pl.DataF
     spec = spec.model_copy(update={"sweep": spec.sweep.model_copy(update={"batch_sizes": tuple(loads)})})
     ended = []
     for point, (batch, tables_of_point) in enumerate(loads.items()):
-        place = folder / "points" / records.point_folder(point, batch)
+        place = folder / "points" / records.point_folder(point, f"b{batch}")
         for name, rows in tables_of_point.items():
             of_point = rows.with_columns(point=pl.lit(point, pl.Int32)) if "point" in rows.columns else rows
             records.write_parquet(of_point, place / f"{name}.parquet")

@@ -112,7 +112,7 @@ def row(tmp_path: Path) -> dict[str, Any]:
     }
     for name, frame in frames.items():
         records.write_parquet(frame, tmp_path / f"{name}.parquet")
-    sizes = pl.DataFrame([{"key": 0, "max_batch_size": 2, "run": "a", "sampled": 2}], schema=metrics.SIZES)
+    sizes = pl.DataFrame([{"key": 0, "load": "closed-loop", "max_batch_size": 2, "run": "a", "sampled": 2}], schema=metrics.SIZES)
     return metrics.text(Recorded.read({0: tmp_path}, text=True), sizes).row(0, named=True)
 
 

@@ -55,7 +55,7 @@ def write(
     """A run of one point, B = 1: ten iterations of 1 s, two tokens each, a request finishing at every second."""
     facts = {"point": 0, "max_batch_size": 1, "status": "measured", "started_utc": "", "duration_s": 10.0, **point}
     ended = records.Point.model_validate(facts)
-    place = folder / "points" / records.point_folder(0, 1)
+    place = folder / "points" / records.point_folder(0, "b1")
     steps = [(0, i, i + 1.0, 1, waiting if i < 9 else 0, 5, 2, (i + 1) % 2, i % 2, 0, 0.1) for i in range(10)]
     served = [(0, i, 10, 4, 0.0, 2.0 * i, 2.0 * i + 1, 2.0 * i + 2, "finished", None, None) for i in range(5)]
     meters = energy() if meters is None else meters
@@ -297,7 +297,7 @@ def test_an_unknown_weight_gives_no_quantile(tmp_path: Path) -> None:
     records.write_parquet(pl.read_parquet(file).with_columns(lost), file)
     with pytest.raises(records.RecordError, match="first_tokens is null"):
         row(wanted)
-    sizes = pl.DataFrame([(0, 1, "a", 8, None, None)], schema=metrics.SIZES, orient="row")
+    sizes = pl.DataFrame([(0, "closed-loop", 1, "a", 8, None, None)], schema=metrics.SIZES, orient="row")
     found = metrics.text(Recorded.read({0: file.parent}, text=True), sizes).row(0, named=True)
     assert (found["itl_p50_s"], found["energy_per_total_token_j"]) == (None, None)
     assert found["energy_per_output_token_j"] == pytest.approx(25.0)

@@ -14,6 +14,7 @@ from joulebench.analysis.energy import energy_at, integrated_power_at, updates
 from joulebench.analysis.intervals import ratio as ratio_of
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import Recorded
+from joulebench.loads.stretch import inside, with_durations
 
 counts, durations = st.integers(0, 4), st.floats(0.001, 3.0)
 
@@ -49,7 +50,7 @@ def counters(draw: st.DrawFn, end: float) -> pl.DataFrame:
 def figures(folder: Path, load: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], batch: int) -> dict[str, float]:
     for name, rows in zip(("iterations", "requests", "energy"), load, strict=True):
         records.write_parquet(rows, folder / f"{name}.parquet")
-    sizes = pl.DataFrame([{"key": 0, "max_batch_size": batch, "run": "a", "sampled": 3}], schema=metrics.SIZES)
+    sizes = pl.DataFrame([{"key": 0, "load": "closed-loop", "max_batch_size": batch, "run": "a", "sampled": 3}], schema=metrics.SIZES)
     return metrics.text(Recorded.read({0: folder}, text=True), sizes).row(0, named=True)
 
 
@@ -92,12 +93,12 @@ def test_energies_of_two_halves_add_up_and_none_is_negative(data: st.DataObject,
 @given(load=loads(), fraction=st.floats(0, 1))
 @settings(deadline=None, max_examples=60)
 def test_tokens_of_two_halves_add_up(load: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], fraction: float) -> None:
-    rows = windows.with_durations(load[0].with_columns(key=pl.lit(0, KEY)).lazy())
+    rows = with_durations(load[0].with_columns(key=pl.lit(0, KEY)).lazy())
     last = float(load[0]["end_s"][-1])
 
     def tokens(start: float, end: float) -> int:
         bounds = pl.LazyFrame({"key": [0], "start_s": [start], "end_s": [end]}).cast({"key": KEY})
-        return int(windows.inside(rows, bounds).collect()["output_tokens"].sum())
+        return int(inside(rows, bounds).collect()["output_tokens"].sum())
 
     assert tokens(0.0, fraction * last) + tokens(fraction * last, last) == load[0]["output_tokens"].sum()
 
@@ -105,10 +106,10 @@ def test_tokens_of_two_halves_add_up(load: tuple[pl.DataFrame, pl.DataFrame, pl.
 @given(load=loads(), batch=st.integers(1, 4))
 @settings(deadline=None, max_examples=60)
 def test_blocks_hold_the_window_exactly_once(load: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], batch: int) -> None:
-    rows = windows.with_durations(load[0].with_columns(key=pl.lit(0, KEY)).lazy())
+    rows = with_durations(load[0].with_columns(key=pl.lit(0, KEY)).lazy())
     found = windows.text_windows(rows, windows.one_size(batch)).collect()
     start, end = found.row(0)[2:4]
-    served = windows.inside(rows, found.lazy())
+    served = inside(rows, found.lazy())
     blocks = windows.blocks(served).collect()
     assert blocks["output_tokens"].sum() == served.collect()["output_tokens"].sum()
     if start is not None:

@@ -40,7 +40,7 @@ def fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
 
 
 def write_point(run: Path, point: int, batch: int, **frames: pl.DataFrame) -> None:
-    place = run / "points" / records.point_folder(point, batch)
+    place = run / "points" / records.point_folder(point, f"b{batch}")
     schemas = {"iterations": records.ITERATIONS, "requests": records.REQUESTS, "energy": records.ENERGY}
     for name, schema in schemas.items():
         records.write_parquet(fitted(frames[name], schema), place / f"{name}.parquet")
@@ -48,8 +48,8 @@ def write_point(run: Path, point: int, batch: int, **frames: pl.DataFrame) -> No
 
 def figures(run: Path, batches: list[int]) -> pl.DataFrame:
     """The figures of the points alone: the recordings are older than the records, and lack what belongs with them."""
-    folders = {i: run / "points" / records.point_folder(i, batch) for i, batch in enumerate(batches)}
-    known = [(i, batch, "run", 768, None, None) for i, batch in enumerate(batches)]
+    folders = {i: run / "points" / records.point_folder(i, f"b{batch}") for i, batch in enumerate(batches)}
+    known = [(i, "closed-loop", batch, "run", 768, None, None) for i, batch in enumerate(batches)]
     sizes = pl.DataFrame(known, schema=metrics.SIZES, orient="row")
     found = metrics.text(Recorded.read(folders, text=True), sizes)
     return found.join(sizes.select("key", "max_batch_size"), on="key")

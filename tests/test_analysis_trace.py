@@ -80,7 +80,7 @@ def steps(rows: Sequence[tuple[float, int, int, int]] = STEPS) -> pl.DataFrame:
 def wanted(folder: Path, iterations: pl.DataFrame, energy: list[dict[str, Any]], **changes: Any) -> WantedRun:
     """A run folder whose second point, B = 2, has these records."""
     spec = RunSpec.model_validate(SPEC | changes)
-    place = folder / "points" / records.point_folder(1, 2)
+    place = folder / "points" / records.point_folder(1, "b2")
     records.write_parquet(iterations, place / "iterations.parquet")
     records.write_parquet(pl.DataFrame(energy, schema=records.ENERGY), place / "energy.parquet")
     ended = [

@@ -15,15 +15,16 @@ import transformers
 from PIL import Image
 
 from joulebench import config, models, sweeps
-from joulebench.analysis.windows import overloaded
 from joulebench.engines import open_engine
 from joulebench.engines.base import Step
 from joulebench.engines.loading import language_model
 from joulebench.engines.transformers_static import TransformersStaticEngine
 from joulebench.errors import UserError
+from joulebench.loads.closed_loop import overloaded
 from joulebench.measure.load import Load
-from joulebench.measure.text import closed_loop
+from joulebench.measure.text import serve
 from joulebench.records import ITERATIONS, PROMPTS
+from joulebench.setting import Setting
 from joulebench.spec import RunSpec, run_spec
 
 PROJECT = Path(__file__).parents[1]
@@ -307,7 +308,9 @@ def test_a_point_of_whole_batches(language: Path, count: int) -> None:
     engine = opened(language, output_length=config.OutputLength(kind="fixed", tokens=5))
     prepared = engine.prepare(prompts(("one", ""), ("two words", ""), ("three", "")))
     load = Load(0, ITERATIONS)
-    closed_loop(engine, prepared, load, 4, sweeps.Fixed(kind="fixed", requests=count), 0, lambda _: None)
+    serve(
+        engine, prepared, load, Setting(max_batch_size=4), sweeps.Fixed(kind="fixed", requests=count), 0, lambda _: None
+    )
     engine.close()
     iterations = load.tables()[1]
     assert iterations.height == 30
@@ -320,7 +323,9 @@ def test_a_timed_point_ends_between_batches(language: Path) -> None:
     engine = opened(language, output_length=config.OutputLength(kind="fixed", tokens=6))
     prepared = engine.prepare(prompts(("one", ""), ("two words", "")))
     load = Load(0, ITERATIONS)
-    closed_loop(engine, prepared, load, 2, sweeps.Timed(kind="timed", seconds=0.05), 0, lambda _: None)
+    serve(
+        engine, prepared, load, Setting(max_batch_size=2), sweeps.Timed(kind="timed", seconds=0.05), 0, lambda _: None
+    )
     engine.close()
     requests, iterations = load.tables()
     assert iterations.height % 6 == 0

@@ -23,11 +23,11 @@ from joulebench.measure.load import Load, Progress
 from joulebench.measure.run import measure
 from joulebench.measure.sample import sample_tokens
 from joulebench.measure.session import Session
-from joulebench.measure.text import closed_loop
 from joulebench.meters.base import COLUMNS
 from joulebench.meters.following import Following
 from joulebench.meters.sampling import Sampling
 from joulebench.records import BATCHES, ENERGY, ITERATIONS, SampleTokens
+from joulebench.setting import Setting
 from joulebench.spec import run_spec
 from joulebench.sweeps import Adaptive, Sweep
 
@@ -161,7 +161,7 @@ def serve(world: World, engine: Clockwork, batch: int, asked: Adaptive, prepared
     def watch(progress: Progress) -> None:
         shares.append(progress.share)
 
-    closed_loop(engine, prepared or prompts(), load, batch, asked, 0, watch, 1, world.energy())
+    text.serve(engine, prepared or prompts(), load, Setting(max_batch_size=batch), asked, 0, watch, 1, world.energy())
     assert shares == sorted(shares)
     assert 0.0 <= shares[0] <= shares[-1] == 1.0
     return load

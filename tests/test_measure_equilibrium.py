@@ -1,6 +1,7 @@
 """A start in equilibrium: which requests it finds, what the load makes of them, and what the tables make of that."""
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,12 +20,14 @@ from joulebench.config import OutputLength
 from joulebench.engines import prompts
 from joulebench.engines.base import Prepared
 from joulebench.errors import UserError
+from joulebench.loads import closed_loop
 from joulebench.measure import text
-from joulebench.measure.equilibrium import check, found
+from joulebench.measure.equilibrium import begun, check, found
 from joulebench.measure.load import Load
 from joulebench.measure.run import measure
-from joulebench.measure.text import closed_loop
+from joulebench.measure.text import serve
 from joulebench.records import ITERATIONS, REQUESTS, RecordError, sha256s, write_json
+from joulebench.setting import Setting
 from joulebench.spec import run_spec
 from joulebench.sweeps import Sweep, Timed
 
@@ -65,8 +68,8 @@ def test_another_repeat_and_another_batch_are_found_with_others() -> None:
 class Begins(Clockwork):
     """Prefills one waiting request a step, so that the places fill one after the other."""
 
-    def begun(self, prepared: Prepared, tokens: int) -> Prepared:
-        return prompts.begun(f"9{prepared.prompt}", prepared, tokens)
+    def with_prompt(self, prepared: Prepared, ids: Sequence[int]) -> Prepared:
+        return prompts.with_prompt(prepared, f"9{prepared.prompt}", ids)
 
     def step(self):  # type: ignore[no-untyped-def]
         waiting, self.waiting = self.waiting, self.waiting[:1]
@@ -77,7 +80,7 @@ class Begins(Clockwork):
 
 
 def prepared(*tokens: int) -> list[Prepared]:
-    return [Prepared(str(number), 10, most, True, [7] * most) for number, most in enumerate(tokens)]
+    return [Prepared(str(number), 10, most, True, [7] * most, [3] * 10) for number, most in enumerate(tokens)]
 
 
 def loaded(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.2) -> tuple[Begins, pl.DataFrame, pl.DataFrame]:
@@ -86,7 +89,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.2) -> tuple[Begin
     monkeypatch.setattr(text, "time", SimpleNamespace(monotonic=lambda: next(ticks) / 1000))
     load, engine = Load(0, ITERATIONS, started=0.0), Begins()
     protocol = Timed(kind="timed", seconds=seconds)
-    closed_loop(engine, prepared(4, 12), load, 4, protocol, 0, ignore, start="equilibrium")
+    serve(engine, prepared(4, 12), load, Setting(max_batch_size=4), protocol, 0, ignore, start="equilibrium")
     return engine, *load.tables()
 
 
@@ -104,7 +107,7 @@ def test_the_first_b_requests_are_begun_in_the_middle(monkeypatch: pytest.Monkey
     # The window opens when the fourth has got its first token, and lasts 0.2 s.
     opened_s = iterations.filter(pl.col("first_tokens").cum_sum() >= 4)["end_s"][0]
     assert iterations.filter(pl.col("end_s") <= opened_s)["finished"].sum() <= 2
-    assert 0.2 <= iterations["end_s"][-1] - opened_s < 0.21
+    assert 0.2 <= iterations["end_s"][-1] - opened_s < 0.22
 
 
 def test_the_window_opens_when_all_begun_requests_have_their_first_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +160,7 @@ def test_when_the_load_is_stationary(rows: list[tuple[int, ...]], opens_s: float
     keyed = steps.lazy().with_columns(key=pl.lit(0, KEY))
     of = windows.text_windows(keyed, windows.one_size(4, begun=4)).collect().row(0, named=True)
     assert (of["start_s"], of["end_s"], of["queue_start_s"]) == (opens_s, 7.0, None)
-    opening = windows.Opening(4)
+    opening = closed_loop.Opening(4)
     told = [opening.towards(running, first, finished) for _, running, _, first, finished in rows]
     assert told == sorted(told)
     assert next(row[0] for row, towards in zip(rows, told, strict=True) if towards >= 1) == opens_s
@@ -169,7 +172,7 @@ def test_the_load_and_the_tables_open_at_the_same_iteration(steps: list[tuple[in
     frame = pl.LazyFrame(rows, schema=["end_s", "running", "waiting", "first_tokens", "finished"], orient="row")
     frame = frame.cast({"running": pl.Int32, "first_tokens": pl.Int32, "finished": pl.Int32})
     of = windows.text_windows(frame.with_columns(key=pl.lit(0, KEY)), windows.one_size(8, begun=8)).collect()
-    opening = windows.Opening(8)
+    opening = closed_loop.Opening(8)
     told = [end for end, running, _, first, done in rows if opening.towards(running, first, done) >= 1]
     # The window's start is where it opened, unless nothing is left of it.
     assert of["start_s"].to_list() == [told[0] if told and told[0] < rows[-1][0] else None]
@@ -180,8 +183,8 @@ def test_memory_that_holds_fewer_than_the_batch_is_overloaded() -> None:
         [(3, 0), (1, 1), (1, 1), (1, 2), (1, 1), (1, 1)]
     )]  # fmt: skip
     steps = pl.DataFrame(rows, schema=ITERATIONS, orient="row")
-    assert windows.overloaded(steps, 4, begun=4) == (True, 3.0)
-    assert windows.overloaded(steps.with_columns(running=pl.lit(4, pl.Int32)), 4, begun=4) == (False, 4.0)
+    assert closed_loop.overloaded(steps, 4, begun=4) == (True, 3.0)
+    assert closed_loop.overloaded(steps.with_columns(running=pl.lit(4, pl.Int32)), 4, begun=4) == (False, 4.0)
 
 
 def test_a_point_that_ends_before_all_have_begun_has_no_window() -> None:
@@ -288,8 +291,9 @@ def test_what_stands_behind_the_prompt(kind: str, tokens: int, reference: str | 
     assert one.max_output_tokens == (len(answer) or tokens)
     assert one.ignore_end == (kind != "natural")
     if len(answer) > 1:
-        begun = prompts.begun("8 9 1", one, 1)
-        assert (begun.prompt_tokens, begun.max_output_tokens) == (3, len(answer) - 1)
+        aged = begun(Begins(), one, 1)
+        assert (aged.prompt, list(aged.ids)) == ("98 9", [8, 9, answer[0]])
+        assert (aged.prompt_tokens, aged.max_output_tokens) == (3, len(answer) - 1)
 
 
 def test_a_cold_start_is_the_default_and_in_no_hash() -> None:

@@ -12,8 +12,9 @@ from joulebench.measure import text
 from joulebench.measure.diffusion import batches
 from joulebench.measure.load import Load, Progress, Request
 from joulebench.measure.order import serving_order
-from joulebench.measure.text import closed_loop
+from joulebench.measure.text import serve
 from joulebench.records import BATCHES, ITERATIONS
+from joulebench.setting import Setting
 from joulebench.sweeps import Fixed, Sweep, Timed
 
 
@@ -74,7 +75,7 @@ def ignore(progress: Progress) -> None:
 
 def test_closed_loop_keeps_b_in_flight_until_the_queue_is_empty() -> None:
     load = Load(0, ITERATIONS)
-    closed_loop(Clockwork(), prompts(7), load, 2, Fixed(kind="fixed", requests=7), 0, ignore)
+    serve(Clockwork(), prompts(7), load, Setting(max_batch_size=2), Fixed(kind="fixed", requests=7), 0, ignore)
     requests, iterations = load.tables()
     # Three steps a pair; the seventh request runs alone at the end.
     assert iterations["running"].to_list() == [2] * 9 + [1] * 3
@@ -96,7 +97,7 @@ def test_closed_loop_keeps_b_in_flight_until_the_queue_is_empty() -> None:
 
 def test_a_full_engine_shows_fewer_running_than_asked_for() -> None:
     load = Load(0, ITERATIONS)
-    closed_loop(Clockwork(seats=3), prompts(8), load, 8, Fixed(kind="fixed", requests=8), 0, ignore)
+    serve(Clockwork(seats=3), prompts(8), load, Setting(max_batch_size=8), Fixed(kind="fixed", requests=8), 0, ignore)
     assert load.tables()[1]["running"].max() == 3
 
 
@@ -106,7 +107,7 @@ def test_timed_ends_after_a_turnover_and_its_seconds(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(text, "time", clock)
     load = Load(0, ITERATIONS, started=0.0)
     engine = Clockwork()
-    closed_loop(engine, prompts(3), load, 4, Timed(kind="timed", seconds=0.05), 0, ignore)
+    serve(engine, prompts(3), load, Setting(max_batch_size=4), Timed(kind="timed", seconds=0.05), 0, ignore)
     requests, iterations = load.tables()
     turnover = iterations.filter(pl.col("finished").cum_sum() >= 4)["end_s"][0]
     # An iteration is two looks, and one more for each of the up to four requests that it lets in.
@@ -131,7 +132,15 @@ class Locked(Clockwork):
 def test_timed_ends_between_batches_where_an_engine_serves_whole_ones(batch: int) -> None:
     """The seconds are over at the first look: three batches are served after the turnover, each to its end."""
     load = Load(0, ITERATIONS)
-    closed_loop(Locked(), prompts(3, tokens=5), load, batch, Timed(kind="timed", seconds=1e-9), 0, ignore)
+    serve(
+        Locked(),
+        prompts(3, tokens=5),
+        load,
+        Setting(max_batch_size=batch),
+        Timed(kind="timed", seconds=1e-9),
+        0,
+        ignore,
+    )
     requests, iterations = load.tables()
     assert iterations["finished"].to_list() == [0, 0, 0, 0, batch] * 4
     assert requests["status"].to_list() == ["finished"] * 4 * batch
@@ -139,7 +148,7 @@ def test_timed_ends_between_batches_where_an_engine_serves_whole_ones(batch: int
 
 def test_a_failed_request_ends_the_point_with_its_reason() -> None:
     load = Load(0, ITERATIONS)
-    closed_loop(Clockwork(fails=1), prompts(4), load, 2, Fixed(kind="fixed", requests=4), 0, ignore)
+    serve(Clockwork(fails=1), prompts(4), load, Setting(max_batch_size=2), Fixed(kind="fixed", requests=4), 0, ignore)
     assert load.failure == "request 1 failed: its seat broke"
     assert load.tables()[0]["status"].to_list()[1] == "failed"
 
@@ -209,7 +218,7 @@ def test_the_first_output_of_what_is_aborted_is_recorded() -> None:
 
     load = Load(0, ITERATIONS, started=10.0)
     load.requests = [Request(10, 10.0), Request(10, 10.0), Request(10, 10.0)]
-    closed_loop(Late(), prompts(1), load, 1, Fixed(kind="fixed", requests=1), 0, ignore)
+    serve(Late(), prompts(1), load, Setting(max_batch_size=1), Fixed(kind="fixed", requests=1), 0, ignore)
     requests = load.tables()[0][:3]
     assert requests["admitted_s"].to_list() == [None, 1.0, None]
     assert requests["first_output_s"].to_list() == [None, 2.5, None]

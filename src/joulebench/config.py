@@ -4,9 +4,10 @@ The JSON schema for editors is generated from these models (`python -m joulebenc
 """
 
 import json
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     Field,
@@ -29,10 +30,12 @@ from joulebench.names import (
     RequestsName,
     Revision,
     RunId,
+    StudyName,
     TaskName,
     VariantName,
 )
 from joulebench.services import LatencyTarget, Service, ServiceName
+from joulebench.setting import CLOSED_LOOP
 from joulebench.sweeps import Sweep
 from joulebench.yaml_files import read_yaml
 
@@ -215,6 +218,17 @@ class Entry(Strict):
     repeats: Repeats | None = Field(None, description="Instead of the config's own number.")
 
 
+class Study(Entry):
+    """A question put to one task on one piece of hardware: models, and what of their load varies.
+
+    Its runs are no part of the hardware's tables. results/{hardware}/studies/{study}.csv has a row for each point.
+    """
+
+    task: TaskName
+    sweep: Sweep
+    asks: Annotated[TableText, StringConstraints(min_length=1)] = Field(description="What is asked, for its figure.")
+
+
 class Config(Strict):
     """The whole of config.yaml."""
 
@@ -227,6 +241,10 @@ class Config(Strict):
     variants: dict[VariantName, Variant] = Field(default_factory=dict)
     engines: dict[str, Engine]
     matrix: dict[HardwareName, dict[TaskName, Entry]]
+    studies: dict[HardwareName, dict[StudyName, Study]] = Field(
+        default_factory=dict,
+        description="Beside the matrix: results/{hardware}/studies/{study}.csv, asked for by name.",
+    )
     services: dict[ServiceName, Service] = Field(
         default_factory=dict, description="Latency targets to recommend for, beside the tasks' own and the presets."
     )
@@ -247,28 +265,24 @@ class Config(Strict):
             known(hardware, self.matrix, "measure_on", "matrix entry")
         for hardware in self.footprint.price_per_gpu_hour:
             known(hardware, self.hardware, "footprint.price_per_gpu_hour", "hardware")
-        for hardware, tasks in self.matrix.items():
-            known(hardware, self.hardware, "matrix", "hardware")
-            for task, entry in tasks.items():
-                where = f"matrix.{hardware}.{task}"
-                known(task, self.tasks, where, "task")
-                known(entry.engine, self.engines, f"{where}.engine", "engine")
-                _images_fit(task, entry.dataset, where)
-                if len(set(entry.models)) < len(entry.models):
-                    raise ValueError(f"{where}.models: a run is listed twice in {list(entry.models)}")
-                for run in entry.models:
-                    model, _, variant = run.partition("+")
-                    known(model, self.models, f"{where}.models", "model")
-                    if "+" in run:
-                        known(variant, self.variants, f"{where}.models", "variant")
-                        if (engine := self.variants[variant].engine) is not None:
-                            known(engine, self.engines, f"variants.{variant}.engine", "engine")
-                    self._fits(task, entry, model, where)
-        runs = sum(
-            len(entry.models) * (entry.repeats or self.repeats)
-            for tasks in self.matrix.values()
-            for entry in tasks.values()
-        )
+        for hardware in (*self.matrix, *self.studies):
+            known(hardware, self.hardware, "matrix" if hardware in self.matrix else "studies", "hardware")
+        for hardware, group, entry in self.entries():
+            task, where = self.task_of(hardware, group), self.where(hardware, group)
+            known(task, self.tasks, where, "task")
+            known(entry.engine, self.engines, f"{where}.engine", "engine")
+            _images_fit(task, entry.dataset, where)
+            if len(set(entry.models)) < len(entry.models):
+                raise ValueError(f"{where}.models: a run is listed twice in {list(entry.models)}")
+            for run in entry.models:
+                model, _, variant = run.partition("+")
+                known(model, self.models, f"{where}.models", "model")
+                if "+" in run:
+                    known(variant, self.variants, f"{where}.models", "variant")
+                    if (engine := self.variants[variant].engine) is not None:
+                        known(engine, self.engines, f"variants.{variant}.engine", "engine")
+                self._fits(task, entry, model, where)
+        runs = sum(len(entry.models) * (entry.repeats or self.repeats) for _, _, entry in self.entries())
         if runs > MOST_RUNS:
             raise ValueError(f"matrix: {runs:,} runs with their repeats, expected at most {MOST_RUNS:,}")
         return self
@@ -277,29 +291,65 @@ class Config(Strict):
     def requests(self) -> dict[str, tuple[Dataset, Sample]]:
         """What is sampled, by the name of its file: a task's own, and `task.hardware` where that has another."""
         found = {str(name): (task.dataset, task.sample) for name, task in self.tasks.items()}
-        for hardware, tasks in self.matrix.items():
-            for task, entry in tasks.items():
-                if task in self.tasks and (entry.dataset or entry.sample):
-                    own = self.tasks[task]
-                    found[f"{task}.{hardware}"] = (entry.dataset or own.dataset, entry.sample or own.sample)
+        for hardware, group, entry in self.entries():
+            task = self.task_of(hardware, group)
+            if task in self.tasks and (entry.dataset or entry.sample):
+                base = found.get(f"{task}.{hardware}", found[task])
+                found[_own_requests(hardware, task, group)] = (entry.dataset or base[0], entry.sample or base[1])
         return found
 
-    def requests_of(self, hardware: str, task: TaskName) -> str:
-        """The name of the requests that one cell of the matrix serves."""
-        own = f"{task}.{hardware}"
-        return own if own in self.requests else task
+    def entries(self) -> Iterator[tuple[HardwareName, str, Entry]]:
+        """Hardware, group and entry: those of the matrix, by their task, then the studies, by their name."""
+        for parts in (self.matrix, self.studies):
+            for hardware, entries in parts.items():
+                for group, entry in entries.items():
+                    yield hardware, group, entry
 
-    def repeats_of(self, hardware: str, task: TaskName) -> int:
-        """How often the runs of one entry of the matrix are measured."""
-        return self.matrix[hardware][task].repeats or self.repeats
+    def entry(self, hardware: str, group: str) -> Entry:
+        """The entry of the matrix for a task, or the study, that `group` names."""
+        return next(entry for place, name, entry in self.entries() if (place, name) == (hardware, group))
 
-    def engine_of(self, hardware: str, task: TaskName, run: str) -> Engine:
-        """The engine of one cell of the matrix: its variant's where that names one, else the entry's."""
+    def task_of(self, hardware: str, group: str) -> TaskName:
+        """The task of an entry: its group, or what its study says."""
+        study = self.studies.get(hardware, {}).get(group)
+        return cast(TaskName, group) if study is None else study.task
+
+    def where(self, hardware: str, group: str) -> str:
+        """The place of an entry in the config."""
+        return f"{'studies' if group in self.studies.get(hardware, {}) else 'matrix'}.{hardware}.{group}"
+
+    def requests_of(self, hardware: str, group: str) -> str:
+        """The name of the requests that the runs of one entry serve."""
+        task = self.task_of(hardware, group)
+        names = (_own_requests(hardware, task, group), f"{task}.{hardware}")
+        return next((name for name in names if name in self.requests), task)
+
+    def length_of(self, hardware: str, group: str) -> OutputLength | None:
+        """How long the answers of one entry are: a study's own, else the hardware's for its task, else the task's."""
+        task = self.task_of(hardware, group)
+        of_task = self.matrix.get(hardware, {}).get(task)
+        return (
+            self.entry(hardware, group).output_length
+            or (of_task and of_task.output_length)
+            or self.tasks[task].output_length
+        )
+
+    def repeats_of(self, hardware: str, group: str) -> int:
+        """How often the runs of one entry are measured."""
+        return self.entry(hardware, group).repeats or self.repeats
+
+    def engine_of(self, hardware: str, group: str, run: str) -> Engine:
+        """The engine of one run: its variant's where that names one, else the entry's."""
         variant = self.variants.get(run.partition("+")[2], Variant())
-        return self.engines[variant.engine or self.matrix[hardware][task].engine]
+        return self.engines[variant.engine or self.entry(hardware, group).engine]
 
     def _fits(self, task: TaskName, entry: Entry, model: str, where: str) -> None:
         facts, length = self.models[model], entry.output_length or self.tasks[task].output_length
+        sweep = entry.sweep or self.tasks[task].sweep
+        if task not in TEXT_TASKS and (sweep.load != CLOSED_LOOP or sweep.axis != "max_batch_size"):
+            raise ValueError(f"{where}.sweep: {task} is made in batches; give batch_sizes alone")
+        if task in IMAGE_TASKS and any(one.input_tokens for one in sweep.settings):
+            raise ValueError(f"{where}.sweep.input_tokens: a prompt of {task} holds an image; leave it out")
         if task in TEXT_TASKS and length is None:
             raise ValueError(f"tasks.{task}.output_length: missing; a text task needs kind and tokens")
         if task in TEXT_TASKS and facts.weights == "synthetic" and length and length.kind == "natural":
@@ -311,6 +361,11 @@ class Config(Strict):
             raise ValueError(f"models.{model}.generation: missing; {task} needs height, width and denoising_steps")
         if task in VIDEO_TASKS and facts.generation and facts.generation.frames is None:
             raise ValueError(f"models.{model}.generation.frames: missing; {task} needs the number of frames")
+
+
+def _own_requests(hardware: str, task: str, group: str) -> str:
+    """The name of requests that are an entry's own: `task.hardware`, a study's `task.hardware-study`."""
+    return f"{task}.{hardware}" if group == task else f"{task}.{hardware}-{group}"
 
 
 def _images_fit(task: str, dataset: Dataset | None, where: str) -> None:

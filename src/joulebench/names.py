@@ -66,6 +66,18 @@ def _requests_name(value: str) -> str:
 ModelId = Annotated[str, AfterValidator(_model_id)]
 HardwareName = Annotated[str, AfterValidator(_hardware_name)]
 RunId = Annotated[str, AfterValidator(_run_name)]
+
+
+def _study_name(value: str) -> str:
+    if value in TASKS or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,47}", value):
+        raise ValueError(
+            "a study's name is lower-case letters, digits and '-', 48 at most, and no task's, since it names a folder"
+        )
+    return value
+
+
+StudyName = Annotated[str, AfterValidator(_study_name)]
+"""Of a study: its runs lie in results/{hardware}/runs/{study}/."""
 RequestsName = Annotated[str, AfterValidator(_requests_name)]
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=48)]
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]

@@ -28,17 +28,21 @@ ORDER_SEED = 0
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of the matrix: a repeat k > 1 of it lies in a folder of its own, `{run}@{k}`."""
+    """One run of the matrix or of a study: a repeat k > 1 of it lies in a folder of its own, `{run}@{k}`.
+
+    `group`: its task where it is the matrix', its study where it is of one.
+    """
 
     hardware: str
     task: TaskName
     run: str
     repeat: int = 1
+    group: str = ""
 
     @property
     def folder(self) -> Path:
-        """results/{hardware}/runs/{task}/{run}"""
-        return Path("results", self.hardware, "runs", self.task, run_folder(self.run, self.repeat))
+        """results/{hardware}/runs/{group}/{run}"""
+        return Path("results", self.hardware, "runs", self.group, run_folder(self.run, self.repeat))
 
     @property
     def model_folder(self) -> Path:
@@ -57,27 +61,42 @@ class Plan:
     def __init__(self, config: Config) -> None:
         self.config = config
         self._cells: dict[tuple[str, str, str], Cell] = {
-            (hardware, task, run_folder(run, repeat)): Cell(hardware, task, run, repeat)
-            for hardware, tasks in config.matrix.items()
-            for task, entry in tasks.items()
+            (hardware, group, run_folder(run, repeat)): Cell(
+                hardware, config.task_of(hardware, group), run, repeat, group
+            )
+            for hardware, group, entry in config.entries()
             for run in entry.models
-            for repeat in range(1, config.repeats_of(hardware, task) + 1)
+            for repeat in range(1, config.repeats_of(hardware, group) + 1)
         }
         self._models = {run_folder(name): name for name in config.models}
         if len(self._models) < len(config.models):
             raise ConfigError("models: two ids name the same folder once '/' is '--'")
 
     def cells(self, hardware: str | None = None) -> Iterator[Cell]:
-        """The runs of one piece of hardware, or of all, in the config's order."""
-        return (cell for cell in self._cells.values() if hardware in (None, cell.hardware))
+        """The matrix' runs of one piece of hardware, or of all, in the config's order."""
+        matrix = (cell for cell in self._cells.values() if cell.group == cell.task)
+        return (cell for cell in matrix if hardware in (None, cell.hardware))
+
+    def studied(self, hardware: str, study: str) -> list[Cell]:
+        """The runs of a study, in the config's order. Raises ConfigError where the hardware has none of that name."""
+        names = self.config.studies.get(hardware, {})
+        if study not in names:
+            raise ConfigError(f"no study '{study}' for {hardware} in the config{nearest(study, names)}")
+        return [cell for cell in self._cells.values() if (cell.hardware, cell.group) == (hardware, study)]
+
+    def groups(self, text: bool) -> list[str]:
+        """The tasks, and the studies of tasks, whose response is text, or is none."""
+        names = {*self.config.tasks, *(cell.group for cell in self._cells.values())}
+        tasks = {cell.group: cell.task for cell in self._cells.values()}
+        return sorted(name for name in names if (tasks.get(name, name) in TEXT_TASKS) == text)
 
     def spec(self, cell: Cell) -> RunSpec:
         """The resolved spec of a run."""
-        return run_spec(self.config, cell.hardware, cell.task, cell.run, cell.repeat)
+        return run_spec(self.config, cell.hardware, cell.group, cell.run, cell.repeat)
 
     def repeated(self, hardware: str) -> bool:
         """Whether any run of the hardware is measured more than once."""
-        return any(self.config.repeats_of(hardware, task) > 1 for task in self.config.matrix[hardware])
+        return any(cell.repeat > 1 for cell in self._cells.values() if cell.hardware == hardware)
 
     def priority(self, cell: Cell) -> float:
         """Between 0 and 1, larger for what is measured earlier; 0 for all where the hardware has no repeats.
@@ -91,8 +110,9 @@ class Plan:
     @cached_property
     def _priorities(self) -> dict[Cell, float]:
         found: dict[Cell, float] = {}
-        for hardware in self.config.matrix:
-            cells = sorted(self.cells(hardware), key=lambda cell: (cell.repeat, cell.task, cell.run))
+        for hardware in self.config.hardware:
+            of = (cell for cell in self._cells.values() if cell.hardware == hardware)
+            cells = sorted(of, key=lambda cell: (cell.repeat, cell.group, cell.run))
             if not self.repeated(hardware):
                 found |= dict.fromkeys(cells, 0.0)
                 continue
@@ -104,12 +124,12 @@ class Plan:
             found |= {cell: 1 - place / len(ordered) for place, cell in enumerate(ordered)}
         return found
 
-    def cell(self, hardware: str, task: str, folder: str) -> Cell:
-        """The run whose records lie in results/{hardware}/runs/{task}/{folder}. Raises ConfigError for no such run."""
-        if (hardware, task, folder) in self._cells:
-            return self._cells[hardware, task, folder]
-        runs = [f"{cell.task}/{cell.folder.name}" for cell in self.cells(hardware)]
-        raise ConfigError(f"no run '{task}/{folder}' for {hardware} in the config{nearest(f'{task}/{folder}', runs)}")
+    def cell(self, hardware: str, group: str, folder: str) -> Cell:
+        """The run whose records lie in results/{hardware}/runs/{group}/{folder}. Raises ConfigError for no such run."""
+        if (hardware, group, folder) in self._cells:
+            return self._cells[hardware, group, folder]
+        runs = [f"{cell.group}/{cell.folder.name}" for cell in self._cells.values() if cell.hardware == hardware]
+        raise ConfigError(f"no run '{group}/{folder}' for {hardware} in the config{nearest(f'{group}/{folder}', runs)}")
 
     def model(self, folder: str) -> str:
         """The id of the model whose files lie in results/models/{folder}."""
@@ -119,7 +139,7 @@ class Plan:
 
     def requests(self, cell: Cell) -> Path:
         """The requests that a run serves: results/requests/{name}.parquet"""
-        return Path("results", "requests", f"{self.config.requests_of(cell.hardware, cell.task)}.parquet")
+        return Path("results", "requests", f"{self.config.requests_of(cell.hardware, cell.group)}.parquet")
 
     def trains_on(self, folder: str) -> str | None:
         """The name of the requests whose texts a synthetic model's tokenizer is trained on, if any."""
@@ -130,7 +150,7 @@ class Plan:
 
     def asks(self, folder: str) -> dict[TaskName, PromptForm]:
         """The text tasks that a model serves anywhere in the matrix, and the form of their prompts."""
-        tasks = {cell.task for cell in self.cells() if cell.model_folder.name == folder}
+        tasks = {cell.task for cell in self._cells.values() if cell.model_folder.name == folder}
         return {task: self.config.tasks[task].prompt_form for task in sorted(tasks & set(TEXT_TASKS))}
 
     def prepared(self) -> list[str]:
@@ -181,6 +201,11 @@ class Plan:
             "targets": self._targets(),
         }
 
+    def of_study(self, hardware: str, study: str) -> dict[str, Any]:
+        """What the table of a study takes from the config, as `digest`."""
+        specs = {str(cell.folder): self.spec(cell).hash for cell in self.studied(hardware, study)}
+        return {"specs": specs, "tdp_w": self.config.hardware[hardware].tdp_w}
+
     @property
     def latency_targets(self) -> dict[TaskName, LatencyTarget | None]:
         """Each task's own."""
@@ -215,9 +240,9 @@ class Plan:
         for dataset, _ in self.config.requests.values():
             datasets.filters(dataset)
         seen = set()
-        for cell in self.cells():
-            entry = self.config.matrix[cell.hardware][cell.task]
-            key = (entry.engine, cell.hardware, cell.task, cell.run.partition("+")[2])
+        for cell in self._cells.values():
+            entry = self.config.entry(cell.hardware, cell.group)
+            key = (entry.engine, cell.hardware, cell.group, cell.run.partition("+")[2])
             if key not in seen:
                 engines.check(self.spec(cell))
                 seen.add(key)

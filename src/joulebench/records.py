@@ -2,7 +2,7 @@
 
     results/{hardware}/runs/{task}/{run}/          a run's repeat k > 1: {run}@{k}/
         run.json                     written last: the sweep is complete
-        points/{NN}-b{batch}/        one folder a point, renamed into place when the point has ended
+        points/{NN}-{label}/         one folder a point, renamed into place when the point has ended
             requests.parquet  iterations.parquet  energy.parquet  point.json
 
 All times are seconds on the monotonic clock, from the start of the point's load.
@@ -20,7 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from joulebench.errors import UserError, in_one_line
 from joulebench.files import REMEDY, require_file, sha256, whole_file, write_text
 from joulebench.files import RecordError as RecordError
+from joulebench.loads import is_last
 from joulebench.reading import GIB, MIB, read_bytes
+from joulebench.setting import Setting
 
 PROMPTS = pl.Schema(
     {
@@ -120,10 +122,6 @@ POINT_FILES = ("requests.parquet", "iterations.parquet", "energy.parquet", "poin
 REQUEST_STATUSES = ("finished", "aborted", "failed")
 
 Status = Literal["measured", "overloaded", "out_of_memory", "failed"]
-ENDS_SWEEP = ("overloaded", "out_of_memory")
-"""The statuses of a point after which a sweep has no other: more requests at once would end the same."""
-LAST = (*ENDS_SWEEP, "failed")
-"""The statuses of a point that is the last of its run.json."""
 EndedBy = Literal["precision", "max_seconds", "max_requests"]
 Start = Literal["cold", "equilibrium"]
 
@@ -156,8 +154,9 @@ class SampleTokens(Record):
 
 
 class Point(Record):
-    """point.json: one load setting of a run, and how it ended (`ended_by`: under the adaptive protocol).
+    """point.json: one setting of a run, and how it ended (`ended_by`: under the adaptive protocol).
 
+    `setting`: what it stands for; earlier records have none, of a closed loop at `max_batch_size`.
     `loaded_idle_power_w`: GPU -> what it drew before the first point, the model loaded and nothing running; null where
     it was not at rest, or where there is no GPU. `start`: of a text task, with whole requests or with such as are found
     in the middle (measure/equilibrium.py). `generation`: what each call of a diffusion pipeline was given, by its own
@@ -168,6 +167,7 @@ class Point(Record):
 
     point: int
     max_batch_size: int
+    setting: Setting | None = None
     status: Status
     reason: str | None = None
     started_utc: str
@@ -180,6 +180,21 @@ class Point(Record):
     spec_hash: str | None = None
     requests_sha256: str | None = None
     device: str | None = None
+
+    @property
+    def at(self) -> Setting:
+        """What it stands for."""
+        return self.setting or Setting(max_batch_size=self.max_batch_size)
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder."""
+        return point_folder(self.point, self.at.label)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether its sweep has no other after it."""
+        return is_last(self.status, self.at.load)
 
     @property
     def begun(self) -> int:
@@ -261,9 +276,9 @@ class Run(Record):
     points_sha256: dict[str, dict[str, str]] | None = None
 
 
-def point_folder(index: int, batch: int) -> str:
-    """`02-b8`: the folder of a run's third point, which keeps 8 requests in flight."""
-    return f"{index:02d}-b{batch}"
+def point_folder(index: int, label: str) -> str:
+    """`02-b8`: the folder of a run's third point, by the label of its setting."""
+    return f"{index:02d}-{label}"
 
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:

@@ -4,7 +4,7 @@ import math
 
 from joulebench.names import TEXT_TASKS
 from joulebench.spec import RunSpec
-from joulebench.sweeps import Adaptive, Fixed
+from joulebench.sweeps import Adaptive, Fixed, Timed
 
 START_S = 600.0
 """Weights from a cold file system, compiling, CUDA graphs. Measured on an H100, all on a local disk: 11 to 95 s."""
@@ -26,10 +26,13 @@ def runtime_min(spec: RunSpec) -> int:
     """
     kind = "text" if spec.task in TEXT_TASKS else "diffusion"
     protocol = spec.sweep.protocol
+    settings = spec.sweep.settings
     if isinstance(protocol, Fixed):
-        window_s = protocol.requests * REQUEST_S[kind]
+        windows_s = len(settings) * protocol.requests * REQUEST_S[kind]
     elif isinstance(protocol, Adaptive):
-        window_s = protocol.max_seconds
+        windows_s = len(settings) * protocol.max_seconds
+    elif isinstance(protocol, Timed):
+        windows_s = len(settings) * protocol.seconds
     else:
-        window_s = protocol.seconds
-    return math.ceil(MARGIN * (START_S + len(spec.sweep.batch_sizes) * (window_s + EXTRA_S[kind])) / 60)
+        windows_s = sum((one.requests or 0) * (REQUEST_S[kind] + 1 / (one.rate_per_s or math.inf)) for one in settings)
+    return math.ceil(MARGIN * (START_S + windows_s + len(settings) * EXTRA_S[kind]) / 60)

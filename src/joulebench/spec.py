@@ -86,14 +86,18 @@ def run_folder(run: str, repeat: int = 1) -> str:
     return run.replace("/", "--") + (f"@{repeat}" if repeat > 1 else "")
 
 
-def run_spec(config: Config, hardware: str, task: TaskName, run: str, repeat: int = 1) -> RunSpec:
-    """Resolve one cell of the matrix; `run` is a model id, with `+variant` where there is one."""
+def run_spec(config: Config, hardware: str, group: str, run: str, repeat: int = 1) -> RunSpec:
+    """Resolve one run of the matrix or of a study; `run` is a model id, with `+variant` where there is one.
+
+    `group`: the task, or the study's name.
+    """
     name, _, variant_name = run.partition("+")
-    entry, model, place = config.matrix[hardware][task], config.models[name], config.hardware[hardware]
+    entry, task = config.entry(hardware, group), config.task_of(hardware, group)
+    model, place = config.models[name], config.hardware[hardware]
     variant = config.variants[variant_name] if variant_name else Variant()
-    engine, asked = config.engine_of(hardware, task, run), config.tasks[task]
-    dataset, sample = config.requests[config.requests_of(hardware, task)]
-    length = entry.output_length or asked.output_length
+    engine, asked = config.engine_of(hardware, group, run), config.tasks[task]
+    dataset, sample = config.requests[config.requests_of(hardware, group)]
+    length = config.length_of(hardware, group)
     return RunSpec(
         hardware=hardware,
         device=place.device,

@@ -9,6 +9,7 @@ import polars as pl
 
 from joulebench.errors import UserError
 from joulebench.files import write_text
+from joulebench.setting import COORDINATES
 
 SIGNIFICANT_DIGITS = 6
 QUANTILES = (50, 90, 95, 99)
@@ -23,6 +24,10 @@ def _interval(name: str, unit: str) -> dict[str, type[pl.Float64]]:
 
 def _quantiles(name: str) -> dict[str, type[pl.Float64]]:
     return {column: dtype for q in QUANTILES for column, dtype in _interval(f"{name}_p{q}", "s").items()}
+
+
+def _floats(*names: str) -> dict[str, type[pl.DataType]]:
+    return dict.fromkeys(names, pl.Float64)
 
 
 _CONDITIONS: dict[str, type[pl.DataType]] = {
@@ -46,8 +51,26 @@ _CONDITIONS: dict[str, type[pl.DataType]] = {
     "drift_z": pl.Float64,
 }
 
+AT: dict[str, type[pl.DataType]] = {"max_batch_size": pl.Int64, "setting": pl.String}
+"""Which point of its run a row is of."""
+
+AXES = COORDINATES
+"""What the column `axis` names: the columns that a sweep may vary."""
+
+_SETTING: dict[str, type[pl.DataType]] = {
+    "load": pl.String,
+    "axis": pl.String,
+    **AT,
+    "requests": pl.Int64,
+    "rate_per_s": pl.Float64,
+    "burstiness": pl.Float64,
+    "input_tokens": pl.Int64,
+    "output_tokens": pl.Int64,
+}
+
 _POINT: dict[str, type[pl.DataType]] = {
     "task": pl.String,
+    "dataset": pl.String,
     "model": pl.String,
     "variant": pl.String,
     "parameters": pl.Int64,
@@ -57,9 +80,11 @@ _POINT: dict[str, type[pl.DataType]] = {
     "card": pl.String,
     "engine": pl.String,
     "dtype": pl.String,
+    "quantization": pl.String,
+    "attention": pl.String,
     "gpus": pl.Int64,
     "tdp_w": pl.Float64,
-    "max_batch_size": pl.Int64,
+    **_SETTING,
     "repeat": pl.Int64,
     "mean_batch_size": pl.Float64,
     "status": pl.String,
@@ -142,7 +167,9 @@ CHECKS = pl.Schema(
         "task": pl.String,
         "model": pl.String,
         "variant": pl.String,
-        "max_batch_size": pl.Int64,
+    }
+    | AT
+    | {
         "repeat": pl.Int64,
         "check": pl.String,
         "severity": pl.String,
@@ -160,6 +187,7 @@ LEFT_OUT = pl.Schema({"task": pl.String, "run": pl.String, "reason": pl.String})
 
 _CHOICE: dict[str, type[pl.DataType]] = {
     "task": pl.String,
+    "dataset": pl.String,
     "model": pl.String,
     "variant": pl.String,
     "hardware": pl.String,
@@ -167,7 +195,7 @@ _CHOICE: dict[str, type[pl.DataType]] = {
     "engine": pl.String,
     "dtype": pl.String,
     "gpus": pl.Int64,
-    "max_batch_size": pl.Int64,
+    **AT,
     "repeats": pl.Int64,
     "status": pl.String,
     "verdict": pl.String,
@@ -213,7 +241,9 @@ FOOTPRINT = pl.Schema(
         "task": pl.String,
         "model": pl.String,
         "variant": pl.String,
-        "max_batch_size": pl.Int64,
+    }
+    | AT
+    | {
         "repeat": pl.Int64,
         "energy_source": pl.String,
         "pue": pl.Float64,
@@ -237,7 +267,9 @@ TRACE = pl.Schema(
         "model": pl.String,
         "variant": pl.String,
         "hardware": pl.String,
-        "max_batch_size": pl.Int64,
+    }
+    | AT
+    | {
         "device": pl.String,
         "energy_source": pl.String,
         "start_s": pl.Float64,
@@ -251,6 +283,14 @@ TRACE = pl.Schema(
 """trace.csv: the power of one point over its time (analysis.trace), one row a device and stretch from `start_s` to
 `end_s`, counted from the point's start. `running`: the mean number of requests served at once. `window`: what the
 stretch lies in (ramp, queue, stationary, drain; warm-up, batches), null before the load and after it."""
+
+STUDY = pl.Schema(
+    _POINT
+    | _floats("whole_s", "whole_energy_j", "whole_energy_per_response_j", "ramp_s", "ramp_energy_j", "steady_s")
+    | _floats("steady_energy_j", "steady_energy_per_response_j", "drain_s", "drain_energy_j")
+    | _floats("study_energy_per_response_j", "knee", "knee_low", "knee_high")
+)
+"""studies/{study}.csv: one row a point of a study (analysis.study), with the columns of points.csv and its own."""
 
 TABLES: dict[str, pl.Schema] = {
     "points": POINTS,

@@ -40,7 +40,7 @@ def write_point(folder: Path, of: RunSpec, index: int, status: Status = "measure
         duration_s=1.0,
         **({"spec_hash": of.hash, "requests_sha256": REQUESTS, "device": MACHINE.device} | said),
     )
-    place = folder / "points" / point_folder(index, BATCHES[index])
+    place = folder / "points" / point_folder(index, f"b{BATCHES[index]}")
     for name in POINT_FILES[:-1]:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(f"{name} of {index}")
@@ -50,7 +50,7 @@ def write_point(folder: Path, of: RunSpec, index: int, status: Status = "measure
 
 def write_run(folder: Path, of: RunSpec) -> None:
     points = [write_point(folder, of, index) for index in range(len(BATCHES))]
-    places = [folder / "points" / point_folder(index, batch) for index, batch in enumerate(BATCHES)]
+    places = [folder / "points" / point_folder(index, f"b{batch}") for index, batch in enumerate(BATCHES)]
     run = Run(
         spec=of.model_dump(mode="json"),
         spec_hash=of.hash,

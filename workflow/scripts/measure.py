@@ -22,7 +22,7 @@ def main(hardware: str, task: str, run: str, log: Path) -> None:
         config = handed_over()
         plan = Plan(config)
         cell = plan.cell(hardware, task, run)
-        go_on_under(config.engine_of(cell.hardware, cell.task, cell.run).python)
+        go_on_under(config.engine_of(cell.hardware, cell.group, cell.run).python)
         end_cleanly_on_sigterm()
         end_with_parent()
         rule = "measure_llm" if cell.task in TEXT_TASKS else "measure_diffusion"

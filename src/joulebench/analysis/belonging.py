@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from joulebench.files import REMEDY, RecordError, sha256
-from joulebench.records import LAST, POINT_FILES, Point, Run, point_folder, read_point
+from joulebench.records import POINT_FILES, Point, Run, SampleTokens, read_point
+from joulebench.setting import Setting
 from joulebench.spec import RunSpec
 
 
@@ -30,7 +31,7 @@ def require(folder: Path, run: Run) -> None:
         if said is not None:
             raise _refused(folder / "run.json", said)
     for point in run.points:
-        name = point_folder(point.point, point.max_batch_size)
+        name = point.folder
         place = folder / "points" / name
         if (said := _entry(read_point(place), point)) is not None:
             raise _refused(place / "point.json", said)
@@ -56,16 +57,16 @@ def _device(run: Run, spec: RunSpec) -> str | None:
 
 def _sweep(run: Run, spec: RunSpec) -> str | None:
     """Each point of the sweep once, in order, up to the first that ended it."""
-    wanted = list(enumerate(spec.sweep.batch_sizes))
-    ended = next((place for place, point in enumerate(run.points, 1) if point.status in LAST), len(wanted))
-    found = [(point.point, point.max_batch_size) for point in run.points]
+    wanted = list(enumerate(spec.sweep.settings))
+    ended = next((place for place, point in enumerate(run.points, 1) if point.is_last), len(wanted))
+    found = [(point.point, point.at) for point in run.points]
     if found == wanted[:ended]:
         return None
     return f"points are {_listed(found)}, expected {_listed(wanted[:ended])}, the sweep of its spec to where it ended"
 
 
-def _listed(points: list[tuple[int, int]]) -> str:
-    names = [f"{index}-b{batch}" for index, batch in points]
+def _listed(points: list[tuple[int, Setting]]) -> str:
+    names = [f"{index}-{setting.label}" for index, setting in points]
     return f"{', '.join(names[:20])}{', ...' if names[20:] else ''}" if names else "none"
 
 
@@ -75,22 +76,25 @@ def _summed(run: Run) -> str | None:
         newer = [point for point in run.points if point.sample_tokens or point.loaded_idle_power_w]
         return "points_sha256 is missing, which is written with all that its points hold" if newer else None
     for point in run.points:
-        name = point_folder(point.point, point.max_batch_size)
+        name = point.folder
         if set(run.points_sha256.get(name, {})) != set(POINT_FILES):
             return f"points_sha256 lacks files of {name}, expected {', '.join(POINT_FILES)}"
     return None
 
 
 def _sampled(run: Run, spec: RunSpec) -> str | None:
-    """The sample's tokens are of the whole sample, and the same in every point."""
-    told = [point.sample_tokens for point in run.points if point.sample_tokens is not None]
-    for tokens in told:
+    """The sample's tokens are of the whole sample, and the same in every point of the same lengths."""
+    told: dict[tuple[int | None, int | None], SampleTokens] = {}
+    for point in run.points:
+        if (tokens := point.sample_tokens) is None:
+            continue
         if tokens.requests != spec.sample.requests:
             return (
                 f"sample_tokens are of {tokens.requests} requests, expected {spec.sample.requests}, the spec's sample"
             )
-        if tokens != told[0]:
-            return f"sample_tokens are {tokens!r:.80} and {told[0]!r:.80}, expected the same in every point"
+        first = told.setdefault((point.at.input_tokens, point.at.output_tokens), tokens)
+        if tokens != first:
+            return f"sample_tokens are {tokens!r:.80} and {first!r:.80}, expected the same in every point"
     return None
 
 

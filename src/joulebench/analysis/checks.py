@@ -10,12 +10,16 @@ import polars as pl
 from joulebench.analysis import drift
 from joulebench.analysis.check import Check
 from joulebench.analysis.intervals import FEWEST_BLOCKS
-from joulebench.analysis.windows import FILLED
+from joulebench.loads.base import WHOLE
+from joulebench.loads.closed_loop import FILLED
 from joulebench.names import TEXT_TASKS
+from joulebench.setting import BATCHES, CLOSED_LOOP
 
 _ON_GPU = pl.col("energy_source").str.contains("nvml_", literal=True).fill_null(False)
 _COUNTED = pl.col("energy_source").str.contains("nvml_counter", literal=True).fill_null(False)
 _TEXT = pl.col("task").is_in(sorted(TEXT_TASKS))
+_CLOSED = pl.col("load").is_in([CLOSED_LOOP, BATCHES])
+_PIECES = pl.col("window").ne_missing(WHOLE)
 _NOT_OVERLOADED = pl.col("status") != "overloaded"
 
 _SHARE, _SECONDS, _DEGREES = "{:.3g} %", "{:.3g} s", "{:.3g} °C"
@@ -215,8 +219,8 @@ CHECKS = (
         value=pl.col("turnovers"),
         flags=1.0,
         at_least=True,
-        where=_TEXT,
-        about="text tasks",
+        where=_TEXT & _CLOSED,
+        about="text tasks, in a closed loop",
         says="Fewer requests ended than fill the batch: most of it is still what the point's start left, and the "
         "window does not show how it will change.",
         source="benchmarks/turnovers.py: below 1 turnover energies are up to 1.1 % too low, and as few as 85 in 100 "
@@ -238,7 +242,8 @@ CHECKS = (
         fact="drift_z",
         value=pl.col("drift_z"),
         flags=drift.LIMIT,
-        **_BY_NVML,
+        where=_ON_GPU & _PIECES,
+        about="energy from NVML, over a stationary load",
         says="The energy per output changed from the window's first part to its last half.",
         source=f"Geweke 1992, Evaluating the Accuracy of Sampling-Based Approaches; {_RECORDS}: 2.2 at most, 3.4 at a "
         "first point on a cold card. Not for "
@@ -262,6 +267,8 @@ CHECKS = (
         fact="interval_unknown",
         value=_INTERVAL_UNKNOWN.cast(pl.Int64),
         flags=0,
+        where=_PIECES,
+        about="all but windows of a whole point",
         form="",
         says="The energy per response has no interval: its window holds fewer than 3 blocks, or whole batches.",
         source=f"an interval is told of {FEWEST_BLOCKS} blocks at least (analysis.intervals)",
@@ -282,8 +289,8 @@ CHECKS = (
         flags=_PERCENT * FILLED,
         at_least=True,
         form=_SHARE,
-        where=_NOT_OVERLOADED,
-        about="not overloaded",
+        where=_NOT_OVERLOADED & _CLOSED,
+        about="closed loops, not overloaded",
         says="Fewer requests ran than the point stands for, though memory did not limit them.",
         source=f"a closed loop keeps its batch filled; {_RECORDS}: 98 % at least",
     ),

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from joulebench.analysis.keyed import KEY, by_key
-from joulebench.analysis.windows import inside
+from joulebench.loads.stretch import inside
 from joulebench.tables import BOUNDS, QUANTILES
 
 SECTIONS = 5

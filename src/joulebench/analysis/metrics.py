@@ -21,11 +21,15 @@ from joulebench.analysis.energy import Drawn, headline, host
 from joulebench.analysis.keyed import KEY, whole_sum
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.uncertainty import Figure, adjusted_energy, ratios
+from joulebench.loads.base import SIZES as LOAD_SIZES
+from joulebench.loads.base import WHOLE
+from joulebench.loads.stretch import inside, with_durations
 from joulebench.tables import BOUNDS
 
 SIZES = pl.Schema(
     {
         "key": KEY,
+        "load": pl.String,
         "max_batch_size": pl.Int64,
         "run": pl.String,
         "sampled": pl.Int64,
@@ -33,7 +37,8 @@ SIZES = pl.Schema(
         "sample_output_tokens": pl.Float64,
     }
 )
-"""What is known of a text point: `run`, which the points of one run share; `sampled`, how many requests it may serve;
+"""What is known of a text point: `run`, which the points of one run and of the same lengths share; `sampled`, how many
+requests it may serve;
 and the mean tokens of these, where the records say them."""
 
 ADJUSTED_ESTIMATE, PLAIN_ESTIMATE = "adjusted", "plain"
@@ -70,10 +75,11 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
         .join(begun, on="key", how="left", maintain_order="left")
         .with_columns(begun=pl.col("begun").fill_null(0))
     )
-    found = windows.text_windows(iterations.lazy(), placed).collect()
+    found = windows.text_windows(iterations.lazy(), placed.select(*LOAD_SIZES), requests.lazy()).collect()
     steps = iterations.lazy().select("key", "end_s", "running", *_COUNTED)
-    served = windows.inside(windows.with_durations(steps), found.lazy()).collect()
-    blocks = windows.blocks(served.lazy()).collect()
+    served = inside(with_durations(steps), found.lazy()).collect()
+    whole = found.filter(pl.col("window") == WHOLE)["key"].to_list()
+    blocks = windows.blocks(served.lazy(), whole).collect()
     blocks = blocks.with_columns(total_tokens=pl.col("output_tokens") + pl.col("prompt_tokens"))
     summed = ("output_tokens", "finished", "running_s", "duration_s")
     sums = blocks.group_by("key").agg(whole_sum(name) for name in summed)
@@ -105,7 +111,7 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
             ttft_share=_ratio("ttft_told", "first_tokens").clip(upper_bound=1.0),
             window_responses=pl.col("finished"),
             turnovers=_ratio("finished", "filled"),
-            window=pl.when(pl.col("start_s").is_not_null()).then(pl.lit("stationary")),
+            window=pl.when(pl.col("start_s").is_not_null()).then("window"),
         )
     ).drop("output_tokens", "finished", "filled", "first_tokens", "ttft_told")
 
@@ -177,16 +183,16 @@ def diffusion(recorded: Recorded, keys: pl.DataFrame) -> pl.DataFrame:
 def _with_energy(found: pl.DataFrame, blocks: pl.DataFrame, energy: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """`found` (the windows) with what was drawn over them; and `blocks` with their own energy_j and duration_s."""
     meters, beside = Drawn(headline(energy)), Drawn(host(energy))
-    columns = found.columns
-    if "queue_start_s" not in columns:
-        found = found.with_columns(queue_start_s=pl.lit(None, pl.Float64))
+    if "queue_start_s" not in found.columns:
+        found = found.with_columns(pl.lit(None, pl.Float64).alias(name) for name in windows.QUEUE)
     start_j, end_j = meters.energy_j(found, "start_s"), meters.energy_j(found, "end_s")
+    queue_end_j = end_j if _same_ends(found) else meters.energy_j(found, "queue_end_s")
     integrated_j = meters.integrated_power_j(found, "end_s") - meters.integrated_power_j(found, "start_s")
     table = found.with_columns(
         window_s=pl.col("end_s") - pl.col("start_s"),
         counter_start_j=start_j,
         energy_j=end_j - start_j,
-        queue_energy_j=end_j - meters.energy_j(found, "queue_start_s"),
+        queue_energy_j=queue_end_j - meters.energy_j(found, "queue_start_s"),
         host_energy_j=beside.energy_j(found, "end_s") - beside.energy_j(found, "start_s"),
         integrated_j=integrated_j,
     )
@@ -202,6 +208,13 @@ def _with_energy(found: pl.DataFrame, blocks: pl.DataFrame, energy: pl.DataFrame
         missing=pl.concat_str("no_window", _no_energy(), separator="; ", ignore_nulls=True).replace("", None),
     )
     return table.drop("no_window", "counter_start_j", "integrated_j"), drawn
+
+
+def _same_ends(found: pl.DataFrame) -> bool:
+    """Whether each queue window ends with the one that counts, as those of closed loops do."""
+    return bool(
+        found.select((pl.col("queue_end_s").is_null() | (pl.col("queue_end_s") == pl.col("end_s"))).all()).item()
+    )
 
 
 def _risen(column: str, start: str) -> pl.Expr:

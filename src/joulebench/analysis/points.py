@@ -14,7 +14,8 @@ from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import USABLE, judged
 from joulebench.names import TEXT_TASKS
-from joulebench.records import Machine, Point, Run, point_folder, read_run
+from joulebench.records import Machine, Point, Run, read_run
+from joulebench.setting import BATCHES, Setting
 from joulebench.spec import RunSpec
 
 RUNS_AT_ONCE = 5
@@ -92,6 +93,7 @@ def _facts(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
 _FACTS = pl.Schema(
     {
         "task": pl.String(),
+        "dataset": pl.String(),
         "model": pl.String(),
         "variant": pl.String(),
         "parameters": pl.Int64(),
@@ -101,7 +103,16 @@ _FACTS = pl.Schema(
         "card": pl.String(),
         "engine": pl.String(),
         "dtype": pl.String(),
+        "quantization": pl.String(),
+        "load": pl.String(),
+        "axis": pl.String(),
         "max_batch_size": pl.Int64(),
+        "setting": pl.String(),
+        "requests": pl.Int64(),
+        "rate_per_s": pl.Float64(),
+        "burstiness": pl.Float64(),
+        "input_tokens": pl.Int64(),
+        "output_tokens": pl.Int64(),
         "repeat": pl.Int64(),
         "status": pl.String(),
         "reason": pl.String(),
@@ -116,6 +127,7 @@ _FACTS = pl.Schema(
         "clock_step_s": pl.Float64(),
         "on_gpu": pl.Boolean(),
         "run": pl.String(),
+        "served": pl.String(),
         "sampled": pl.Int64(),
         "older": pl.Boolean(),
         "folder": pl.String(),
@@ -130,9 +142,12 @@ _COMPUTED = {"key": KEY(), "gpus": pl.UInt32(), "missing": pl.String(), "rest_w"
 
 
 def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | None) -> dict[str, Any]:
-    spec, rest, tokens = one.spec, point.loaded_idle_power_w, point.sample_tokens
+    spec, rest, tokens, at = one.spec, point.loaded_idle_power_w, point.sample_tokens, point.at
+    is_text = spec.task in TEXT_TASKS
+    lengths = f"{at.input_tokens or ''}-{at.output_tokens or ''}"
     return {
         "task": spec.task,
+        "dataset": spec.dataset.name,
         "model": spec.model,
         "variant": spec.variant,
         "parameters": run.parameters,
@@ -142,12 +157,15 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "card": conditions.card(run.machine),
         "engine": spec.engine,
         "dtype": spec.dtype,
-        "max_batch_size": point.max_batch_size,
+        "quantization": spec.quantization,
+        **at.model_dump(),
+        "load": at.load if is_text else BATCHES,
+        "setting": at.label,
         "repeat": spec.repeat,
         "status": point.status,
         "reason": point.reason,
         "ended_by": point.ended_by,
-        "start": (point.start or "cold") if spec.task in TEXT_TASKS else None,
+        "start": (point.start or "cold") if is_text else None,
         "measured_on": run.started_utc[:10],
         "tdp_w": one.tdp_w if one.tdp_w is not None else run.machine.tdp_w,
         "idle_power_w": conditions.idle_power_w(run.machine, one.probed),
@@ -157,19 +175,26 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "clock_step_s": clock_step_s,
         "on_gpu": spec.device == "cuda",
         "run": str(one.folder),
+        "served": f"{one.folder}/{lengths}",
         "sampled": spec.sample.requests,
         "older": run.points_sha256 is None,
-        "folder": str(one.folder / "points" / point_folder(point.point, point.max_batch_size)),
+        "folder": str(one.folder / "points" / point.folder),
         "point": point.point,
         "duration_s": point.duration_s,
-        "lengths_given": spec.output_length is not None and spec.output_length.kind != "natural",
+        "lengths_given": _are_given(spec, at),
         "warmup_batches": spec.sweep.warmup_batches,
         "sources": [{"device": one, "told": source} for one, source in run.machine.energy_sources.items()],
     }
 
 
+def _are_given(spec: RunSpec, at: Setting) -> bool:
+    """Whether the answers are made to have a length each."""
+    natural = spec.output_length is None or spec.output_length.kind == "natural"
+    return at.output_tokens is not None or not natural
+
+
 def _figures(facts: pl.DataFrame) -> pl.DataFrame:
-    usable = facts.filter(pl.col("status").is_in(USABLE))
+    usable = facts.filter(pl.col("status").is_in(USABLE)).with_columns(run="served")
     is_text = pl.col("task").is_in(sorted(TEXT_TASKS))
     text, diffusion = usable.filter(is_text), usable.filter(~is_text)
     parts = [pl.DataFrame(schema={"key": KEY})]

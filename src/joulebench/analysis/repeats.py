@@ -17,7 +17,7 @@ from scipy.special import stdtrit
 from joulebench.analysis.intervals import CONFIDENCE
 from joulebench.analysis.verdicts import FLAGGED
 
-POINT = ("task", "model", "variant", "max_batch_size")
+POINT = ("task", "dataset", "model", "variant", "setting")
 """What the repeats of one point have in common."""
 NORMAL_QUANTILE = 1.96
 

@@ -21,9 +21,11 @@ from joulebench.analysis.keyed import KEY, read_keyed
 from joulebench.analysis.points import WantedRun
 from joulebench.analysis.recorded import read_energy
 from joulebench.analysis.verdicts import USABLE
-from joulebench.analysis.windows import batch_windows, one_size, text_windows, with_durations
+from joulebench.analysis.windows import batch_windows, one_size, text_windows
+from joulebench.loads.base import WHOLE
+from joulebench.loads.stretch import with_durations
 from joulebench.names import TASKS, TEXT_TASKS
-from joulebench.records import BATCHES, ITERATIONS, Point, RecordError, point_folder, read_run
+from joulebench.records import BATCHES, ITERATIONS, REQUESTS, Point, RecordError, read_run
 
 MOST_ROWS = 2000
 """Of a device. Where a point has more updates, each stretch is of 2, 3, 4, ... whole ones."""
@@ -54,7 +56,7 @@ def trace(leaderboard: pl.DataFrame, wanted: Sequence[WantedRun]) -> pl.DataFram
     folder, point = _point(row, wanted)
     polls = headline(read_energy({0: folder / "energy.parquet"}))
     windows, load = _text(folder, point) if row["task"] in TEXT_TASKS else _diffusion(folder)
-    of_point = {name: row[name] for name in ("task", "model", "variant", "hardware", "max_batch_size", "tdp_w")}
+    of_point = {name: row[name] for name in ("task", "model", "variant", "hardware", *tables.AT, "tdp_w")}
     parts = [pl.DataFrame(schema=tables.TRACE)]
     for (device, source), own in polls.sort("device", maintain_order=True).group_by(
         "device", "source", maintain_order=True
@@ -76,12 +78,11 @@ def _point(row: Mapping[str, Any], wanted: Sequence[WantedRun]) -> tuple[Path, P
     for one in sorted(same, key=lambda one: one.spec.repeat):
         run = read_run(one.folder)
         for point in run.points:
-            size = point.max_batch_size
-            if run.spec_hash == one.spec.hash and size == row["max_batch_size"] and point.status in USABLE:
-                return one.folder / "points" / point_folder(point.point, size), point
+            if run.spec_hash == one.spec.hash and point.at.label == row["setting"] and point.status in USABLE:
+                return one.folder / "points" / point.folder, point
     name = f"{row['model']}{'+' if row['variant'] else ''}{row['variant'] or ''}"
     raise RecordError(
-        f"{row['task']} {name}: no run of the config holds its point B = {row['max_batch_size']}, "
+        f"{row['task']} {name}: no run of the config holds its point {row['setting']}, "
         "which the leaderboard names; make leaderboard.csv again (snakemake --cores all --forcerun tables)"
     )
 
@@ -90,10 +91,13 @@ def _text(folder: Path, point: Point) -> tuple[list[Bounds], pl.DataFrame]:
     """The windows of a text point, and its load: key, time_s, running_s (the integral of `running`)."""
     columns = ("end_s", "running", "waiting", "finished", "first_tokens")
     steps = read_keyed({0: folder / "iterations.parquet"}, ITERATIONS, columns).lazy()
-    sizes = one_size(point.max_batch_size, point.begun)
-    queue_s, stationary_s, end_s = (
-        text_windows(steps, sizes).select("queue_start_s", "start_s", "end_s").collect().row(0)
-    )
+    requests = read_keyed({0: folder / "requests.parquet"}, REQUESTS, ("submitted_s", "finished_s")).lazy()
+    sizes = one_size(point.max_batch_size, point.begun, point.at.load)
+    bounds = text_windows(steps, sizes, requests).collect().row(0, named=True)
+    queue_s, end_s = bounds["queue_start_s"], bounds["end_s"]
+    stationary_s = bounds["start_s"]
+    if bounds["window"] == WHOLE:
+        stationary_s, end_s = None, bounds["queue_end_s"]
     served = pl.col("running") * pl.col("duration_s")
     load = with_durations(steps).select("key", time_s="end_s", running_s=served.fill_null(0.0).cum_sum()).collect()
     last_s = load["time_s"].max()

@@ -13,7 +13,8 @@ class Prepared:
 
     `prompt` is the engine's own form of it (token ids, or the pipeline's arguments); `max_output_tokens`
     bounds the answer, and `ignore_end` makes it exactly as long; `answer` is then what stands behind the prompt of a
-    request that is begun in the middle, as token ids of that length. Diffusion uses none of these.
+    request that is begun in the middle, as token ids of that length. `ids` are the prompt's own. Diffusion uses none of
+    these.
     """
 
     prompt: object
@@ -21,6 +22,7 @@ class Prepared:
     max_output_tokens: int = 0
     ignore_end: bool = False
     answer: Sequence[int] = ()
+    ids: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,14 @@ class TextEngine(Protocol):
     """
 
     whole_batches: bool
+    longest: int | None
+    """Tokens of a prompt and its answer, at most; None where nothing bounds them."""
 
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
         """Turn rows of the task's requests into what `submit` takes: tokenized, with their output lengths."""
 
-    def begun(self, prepared: Prepared, tokens: int) -> Prepared:
-        """The same request, so many tokens into its answer: they are part of its prompt, and the rest is asked for.
-
-        Only called for requests with an `answer`, of an engine without `whole_batches`.
-        """
+    def with_prompt(self, prepared: Prepared, ids: Sequence[int]) -> Prepared:
+        """The same request with the token ids `ids` as its prompt; an image that is in it has to stay in it."""
 
     def submit(self, request: int, prepared: Prepared) -> None:
         """Queue a request under an id that is not in use."""

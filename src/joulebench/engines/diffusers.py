@@ -172,7 +172,7 @@ def same_arguments(spec: RunSpec, kind: str, takes: dict[str, inspect.Parameter]
             raise UserError(f"{cell}: {kind} takes no {need}, which {spec.task} needs; {elsewhere}")
     if spec.task not in VIDEO_TASKS and "num_frames" in takes:
         raise UserError(f"{cell}: {kind} makes videos; {elsewhere}")
-    if kind in ONE_IMAGE and spec.task in IMAGE_TASKS and max(spec.sweep.batch_sizes) > 1:
+    if kind in ONE_IMAGE and spec.task in IMAGE_TASKS and spec.sweep.largest_batch > 1:
         raise UserError(
             f"{cell}.sweep.batch_sizes: {kind} takes one image at a time, found {list(spec.sweep.batch_sizes)}; "
             f"set [1], or {elsewhere}"

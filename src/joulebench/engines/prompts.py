@@ -49,28 +49,25 @@ def prepared(
     That is the dataset's own answer's where the kind is reference. Raises UserError where there is none.
     """
     if length.kind == "natural":
-        return Prepared(prompt, len(ids), length.tokens)
+        return Prepared(prompt, len(ids), length.tokens, ids=ids)
     own = [] if reference is None else list(tokenizer(reference, add_special_tokens=False).input_ids)
     if length.kind == "fixed":
-        return Prepared(prompt, len(ids), length.tokens, True, _of_length(own or ids, length.tokens))
+        return Prepared(prompt, len(ids), length.tokens, True, of_length(own or ids, length.tokens), ids)
     if reference is None:
         raise UserError("output_length: kind is reference, but the dataset has no answers; set natural or fixed")
     most = max(1, min(length.tokens, len(own)))
-    return Prepared(prompt, len(ids), most, True, _of_length(own or ids, most))
+    return Prepared(prompt, len(ids), most, True, of_length(own or ids, most), ids)
 
 
-def _of_length(ids: Sequence[int], tokens: int) -> list[int]:
+def of_length(ids: Sequence[int], tokens: int) -> list[int]:
     """So many tokens of `ids`, from the start again where they end; of none, the first of the vocabulary."""
     ids = ids or [0]
     return [ids[place % len(ids)] for place in range(tokens)]
 
 
-def begun(prompt: object, one: Prepared, tokens: int) -> Prepared:
-    """`one` with `tokens` of its answer behind its prompt, which is then `prompt` in the engine's form."""
-    assert one.prompt_tokens is not None
-    return replace(
-        one, prompt=prompt, prompt_tokens=one.prompt_tokens + tokens, max_output_tokens=one.max_output_tokens - tokens
-    )
+def with_prompt(one: Prepared, prompt: object, ids: Sequence[int]) -> Prepared:
+    """`one` with another prompt: the token ids `ids`, which are `prompt` in the engine's form."""
+    return replace(one, prompt=prompt, prompt_tokens=len(ids), ids=ids)
 
 
 def ends_in(tokenizer: Any, stop: tuple[str, ...], tokens: list[int]) -> bool:

@@ -5,6 +5,7 @@ They are not public, so another version of transformers than the tried one is re
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class TransformersEngine:
             ),
         )
         self._processor: Any = self._manager._create_batch_processor()
-        self._capacity = settings.num_blocks * settings.block_size
+        self.longest = settings.num_blocks * settings.block_size
         self._blocks = settings.num_blocks
         self._prompt_left: dict[int, int] = {}
         self._produced: dict[int, int] = {}
@@ -92,18 +93,17 @@ class TransformersEngine:
             ids = encode(prompt)
             one = prompts.prepared(ids, ids, self._length, reference, self._tokenizer)
             most = one.max_output_tokens
-            if len(ids) + most > self._capacity:
+            if len(ids) + most > self.longest:
                 raise UserError(
                     f"engine transformers: a request of {len(ids)} + {most} tokens does not fit the cache of "
-                    f"{self._capacity}; raise num_blocks in engines.*.settings or lower output_length.tokens"
+                    f"{self.longest}; raise num_blocks in engines.*.settings or lower output_length.tokens"
                 )
             made.append(one)
         return made
 
-    def begun(self, prepared: Prepared, tokens: int) -> Prepared:
+    def with_prompt(self, prepared: Prepared, ids: Sequence[int]) -> Prepared:
         """See engines.base.TextEngine."""
-        assert isinstance(prepared.prompt, list)
-        return prompts.begun([*prepared.prompt, *prepared.answer[:tokens]], prepared, tokens)
+        return prompts.with_prompt(prepared, list(ids), ids)
 
     def submit(self, request: int, prepared: Prepared) -> None:
         """See engines.base.TextEngine."""

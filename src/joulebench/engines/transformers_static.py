@@ -101,6 +101,7 @@ class TransformersStaticEngine:
         kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
         self._model = language_model(kind, spec, folder)
         own = self._model.config
+        self.longest: int | None = getattr(own.get_text_config(), "max_position_embeddings", None)
         self._ends = end_tokens(self._tokenizer, self._model.generation_config, own, own.get_text_config())
         known = self._model.get_input_embeddings().weight.shape[0]  # a tokenizer may name a token beyond them
         pads = (self._tokenizer.pad_token_id, *sorted(self._ends), 0)
@@ -123,7 +124,7 @@ class TransformersStaticEngine:
         Raises UserError for a request without an image that can be read, or longer than the model's positions.
         """
         assert self._length is not None
-        room = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        room = self.longest
         made = []
         columns = requests.select("request", "prompt", "reference", "image")
         for request, prompt, reference, image in columns.iter_rows():
@@ -139,15 +140,18 @@ class TransformersStaticEngine:
             made.append(one)
         return made
 
-    def begun(self, prepared: Prepared, tokens: int) -> Prepared:
-        """See engines.base.TextEngine: its batches are whole."""
-        raise NotImplementedError
+    def with_prompt(self, prepared: Prepared, ids: Sequence[int]) -> Prepared:
+        """See engines.base.TextEngine; only of prompts without an image."""
+        return prompts.with_prompt(prepared, self._of_ids(ids), ids)
+
+    def _of_ids(self, ids: Sequence[int]) -> dict[str, Any]:
+        rows = self._torch.tensor([list(ids)])
+        return {"input_ids": rows, "attention_mask": self._torch.ones_like(rows)}
 
     def _inputs(self, request: int, prompt: str, image: bytes | None) -> dict[str, Any]:
         if self._processor is None:
             assert self._encode is not None
-            ids = self._torch.tensor([self._encode(prompt)])
-            return {"input_ids": ids, "attention_mask": self._torch.ones_like(ids)}
+            return self._of_ids(self._encode(prompt))
         content = chat.with_image(prompt, picture(request, image))
         inputs = dict(chat.rendered(self._processor, content, tokenize=True, return_dict=True, return_tensors="pt"))
         ids = inputs["input_ids"]

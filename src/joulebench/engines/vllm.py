@@ -6,6 +6,7 @@ own, since vLLM's encoder cache would otherwise serve a repeated image without l
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -101,7 +102,7 @@ class VllmEngine:
             load_format="dummy" if spec.weights == "synthetic" else "safetensors",
             tensor_parallel_size=spec.tensor_parallel,
             quantization=spec.quantization,
-            max_num_seqs=spec.sweep.batch_sizes[-1],
+            max_num_seqs=spec.sweep.largest_batch,
             max_model_len=settings.max_model_len,
             max_num_batched_tokens=settings.max_num_batched_tokens,
             gpu_memory_utilization=settings.gpu_memory_utilization,
@@ -126,7 +127,7 @@ class VllmEngine:
         loggers.stat_loggers = loggers.stat_loggers[:1]  # without Prometheus, which walks over every token of a step
         tokenizer, model = self._engine.get_tokenizer(), self._engine.model_config
         chat.take_template(tokenizer, folder, self._sees)
-        self._room = model.max_model_len
+        self.longest = model.max_model_len
         told = SimpleNamespace(**model.try_get_generation_config())
         self._ends = sorted(end_tokens(tokenizer, told, model.hf_config, model.hf_text_config))
 
@@ -145,9 +146,9 @@ class VllmEngine:
         for inputs, reference in zip(self._engine.renderer.render_cmpl(asked), requests["reference"], strict=True):
             one = prompts.prepared(inputs, inputs["prompt_token_ids"], length, reference, tokenizer)
             tokens, most = len(inputs["prompt_token_ids"]), one.max_output_tokens
-            if tokens + most > self._room:
+            if tokens + most > self.longest:
                 raise UserError(
-                    f"engine vllm: a request of {tokens} + {most} tokens is longer than max_model_len, {self._room}; "
+                    f"engine vllm: a request of {tokens} + {most} tokens is longer than max_model_len, {self.longest}; "
                     "raise it in engines.*.settings, or lower output_length.tokens"
                 )
             made.append(one)
@@ -162,11 +163,10 @@ class VllmEngine:
             del ids[-1]
         return {"prompt_token_ids": ids, "multi_modal_data": {"image": picture(request, image)}}
 
-    def begun(self, prepared: Prepared, tokens: int) -> Prepared:
+    def with_prompt(self, prepared: Prepared, ids: Sequence[int]) -> Prepared:
         """See engines.base.TextEngine."""
         inputs: Any = prepared.prompt
-        ids = [*inputs["prompt_token_ids"], *prepared.answer[:tokens]]
-        return prompts.begun({**inputs, "prompt_token_ids": ids}, prepared, tokens)
+        return prompts.with_prompt(prepared, {**inputs, "prompt_token_ids": list(ids)}, ids)
 
     def submit(self, request: int, prepared: Prepared) -> None:
         """See engines.base.TextEngine."""

@@ -10,6 +10,7 @@ from joulebench.measure.order import ENDLESS
 from joulebench.measure.sample import sample_tokens
 from joulebench.meters.following import Following
 from joulebench.records import EndedBy
+from joulebench.setting import Setting
 from joulebench.sweeps import Ending, Fixed, Timed
 
 FEWEST_BATCHES = FEWEST_BLOCKS
@@ -75,16 +76,20 @@ class Clocked:
 
 
 def text_end(
-    protocol: Ending,
+    protocol: Ending | None,
     prepared: Sequence[Prepared],
-    batch: int,
+    setting: Setting,
     energy: Following | None,
     whole_batches: bool,
 ) -> End:
-    """Of a closed loop that keeps `batch` of the `prepared` requests in flight.
+    """Of a point that serves the `prepared` requests; without a protocol it ends when its requests have finished.
 
     With `whole_batches` it is asked after each of them, and they are the blocks.
     """
+    batch = setting.max_batch_size
+    if protocol is None:
+        assert setting.requests is not None
+        return Counted(setting.requests)
     if isinstance(protocol, Fixed):
         return Counted(protocol.requests)
     fewest, block_s = ((1 + FEWEST_BATCHES) * batch, 0.0) if whole_batches else (0, 1.0)
@@ -95,8 +100,9 @@ def text_end(
     return Precise(protocol, energy, mix, turnover=batch, fewest=fewest, block_s=block_s)
 
 
-def batches_end(protocol: Ending, batch: int, energy: Following | None) -> End:
+def batches_end(protocol: Ending | None, batch: int, energy: Following | None) -> End:
     """Of batches of `batch` outputs, back to back."""
+    assert protocol is not None
     fewest = FEWEST_BATCHES * batch
     if isinstance(protocol, Fixed):
         return Counted(max(protocol.requests, fewest))

@@ -16,10 +16,11 @@ context is off by less than 1 % at B = 1,024, where independent draws leave it o
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from joulebench.engines.base import Prepared
+from joulebench.engines.base import Prepared, TextEngine
 from joulebench.errors import UserError
 from joulebench.sweeps import Sweep
 
@@ -38,6 +39,12 @@ def check(sweep: Sweep, prepared: Sequence[Prepared], whole_batches: bool) -> No
             "sweep.start is equilibrium, which takes answers of given lengths (output_length: reference or fixed) and "
             "an engine that serves request by request; set start: cold"
         )
+
+
+def begun(engine: TextEngine, one: Prepared, age: int) -> Prepared:
+    """`one`, `age` tokens into its answer: they stand behind its prompt, and the rest is asked for."""
+    aged = engine.with_prompt(one, [*one.ids, *one.answer[:age]])
+    return replace(aged, max_output_tokens=one.max_output_tokens - age)
 
 
 def found(lengths: Sequence[int], batch: int, seed: int, repeat: int = 1) -> list[tuple[int, int]]:

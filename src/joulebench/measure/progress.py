@@ -45,11 +45,11 @@ class Display:
         return time.monotonic() >= self._next
 
     def show(
-        self, point: int, batch: int, progress: Progress, energy_j: float | None, beside: Sequence[str] = ()
+        self, point: int, setting: str, progress: Progress, energy_j: float | None, beside: Sequence[str] = ()
     ) -> None:
         """Show one point's progress; `energy_j` since the point's start, None where nothing measures.
 
-        `beside`: what else is to be said of the moment (load_of_others).
+        `setting`: what it stands for, in words. `beside`: what else is to be said of the moment (load_of_others).
         """
         self._next = time.monotonic() + self._every
         each = "no energy source"
@@ -57,7 +57,7 @@ class Display:
             each = f"{energy_j / progress.finished:.3g} J/response" if progress.finished else "no response yet"
         left = progress.elapsed_s * (1 / progress.share - 1) if progress.share > 0.02 else None
         time_left = "" if left is None else f", {left:.0f} s left"
-        line = f"{self._run} {point + 1}/{self._points}, B = {batch}: {progress.finished} done, {each}{time_left}"
+        line = f"{self._run} {point + 1}/{self._points}, {setting}: {progress.finished} done, {each}{time_left}"
         line = "; ".join((line, *beside))
         if self._live:
             self._live.update(Text(line, no_wrap=True, overflow="ellipsis"))

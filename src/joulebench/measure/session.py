@@ -15,8 +15,6 @@ from joulebench.errors import UserError
 from joulebench.files import clear_leftovers
 from joulebench.reading import MIB, read_bytes
 from joulebench.records import (
-    ENDS_SWEEP,
-    LAST,
     POINT_FILES,
     Machine,
     Point,
@@ -69,7 +67,7 @@ class Session:
         self.folder = folder
         self.of = {"spec_hash": spec.hash, "requests_sha256": requests_sha256, "device": machine.device}
         """What a point has to be of, to be one of this run."""
-        self._batches = spec.sweep.batch_sizes
+        self._settings = spec.sweep.settings
         for place in (folder, folder / "points"):
             clear_leftovers(place, own=True)
         self._vouched = False
@@ -197,7 +195,7 @@ class Session:
         return self._place(self.folder, index)
 
     def _place(self, folder: Path, index: int) -> Path:
-        return folder / "points" / point_folder(index, self._batches[index])
+        return folder / "points" / point_folder(index, self._settings[index].label)
 
     def _ended(self, folder: Path, vouched: bool, sums: dict[str, dict[str, str]]) -> dict[int, Point]:
         """The points of this run in `folder` that have ended well, and whose files are all there, by index.
@@ -206,7 +204,7 @@ class Session:
         way there. `sums`: the checksums that a run.json there tells of.
         """
         found = {}
-        for index in range(len(self._batches)):
+        for index in range(len(self._settings)):
             place = self._place(folder, index)
             try:
                 point = read_point(place)
@@ -228,8 +226,8 @@ class Session:
     def left(self) -> Sequence[int]:
         """Indices of the points still to measure; none after one that ends the sweep."""
         found = self._own()
-        ends = (index for index, point in found.items() if point.status in ENDS_SWEEP)
-        return [index for index in range(min(ends, default=len(self._batches))) if index not in found]
+        ends = (index for index, point in found.items() if point.is_last)
+        return [index for index in range(min(ends, default=len(self._settings))) if index not in found]
 
     def clear(self, index: int) -> None:
         """Remove what a failed or half-written attempt left of a point, and what run.json told of it."""
@@ -242,7 +240,7 @@ class Session:
         Raises UserError where one is not there, though it had ended: somebody has removed it meanwhile.
         """
         points, sums = [], {}
-        for index in range(len(self._batches)):
+        for index in range(len(self._settings)):
             place = self.place(index)
             try:
                 points.append(read_point(place))
@@ -252,7 +250,7 @@ class Session:
                     f"{place}: removed or damaged while its run was measured, expected {', '.join(POINT_FILES)}; "
                     "give the same command again, which measures this point again"
                 ) from None
-            if points[-1].status in LAST:
+            if points[-1].is_last:
                 break
         return points, sums
 

@@ -7,23 +7,25 @@ from typing import cast
 
 import polars as pl
 
-from joulebench.analysis.windows import overloaded
 from joulebench.engines.base import DiffusionEngine, Prepared, TextEngine
 from joulebench.engines.memory import is_out_of_memory
 from joulebench.errors import UserError
 from joulebench.files import whole_folder
+from joulebench.loads import LOADS
 from joulebench.measure.diffusion import batches
 from joulebench.measure.equilibrium import check
+from joulebench.measure.lengths import of_setting
 from joulebench.measure.load import Load, Progress, Watch
 from joulebench.measure.progress import Display, load_of_others
 from joulebench.measure.rest import loaded_idle_power_w
 from joulebench.measure.sample import sample_tokens
 from joulebench.measure.session import Session, utc_now
-from joulebench.measure.text import closed_loop, warm_up
+from joulebench.measure.text import serve, warm_up
 from joulebench.meters.following import Now
 from joulebench.meters.sampling import SamplerError, Sampling
 from joulebench.names import TEXT_TASKS
-from joulebench.records import BATCHES, ENDS_SWEEP, ENERGY, ITERATIONS, Point, Status, write_json, write_parquet
+from joulebench.records import BATCHES, ENERGY, ITERATIONS, Point, SampleTokens, Status, write_json, write_parquet
+from joulebench.setting import Setting
 from joulebench.spec import RunSpec
 from joulebench.sweeps import Adaptive
 
@@ -38,7 +40,7 @@ class Sweep:
     ) -> None:
         self._spec, self._engine, self._prepared, self._sampling = spec, engine, prepared, sampling
         self._is_text = spec.task in TEXT_TASKS
-        self._sample_tokens = sample_tokens(prepared) if self._is_text else None
+        self._sample_tokens: SampleTokens | None = None
         if self._is_text:
             check(spec.sweep, prepared, cast(TextEngine, engine).whole_batches)
         self._loaded_idle_power_w: dict[str, float] | None = None
@@ -48,26 +50,26 @@ class Sweep:
 
         Raises UserError where a point failed, after saving what it left.
         """
-        sizes = self._spec.sweep.batch_sizes
+        settings = self._spec.sweep.settings
         if self._is_text:
             warm_up(cast(TextEngine, self._engine), self._prepared)
         self._loaded_idle_power_w = loaded_idle_power_w(self._sampling)
-        with Display(f"{self._spec.task} {self._spec.run}", len(sizes)) as display:
+        with Display(f"{self._spec.task} {self._spec.run}", len(settings)) as display:
             for index in session.left():
                 session.clear(index)
-                point = self._point(session, index, sizes[index], display)
+                point = self._point(session, index, settings[index], display)
                 ended = point.reason or (point.ended_by and f"ended by {point.ended_by}")
                 log.info(
-                    "%s %s: point %d of %d, B = %d: %s in %.1f s%s",
-                    *(self._spec.task, self._spec.run, index + 1, len(sizes), sizes[index], point.status),
+                    "%s %s: point %d of %d, %s: %s in %.1f s%s",
+                    *(self._spec.task, self._spec.run, index + 1, len(settings), point.at.words, point.status),
                     *(point.duration_s, f" ({ended})" if ended else ""),
                 )
                 if point.status == "failed":
-                    raise UserError(f"{self._spec.task} {self._spec.run}, B = {sizes[index]}: {point.reason}")
-                if point.status in ENDS_SWEEP:
+                    raise UserError(f"{self._spec.task} {self._spec.run}, {point.at.words}: {point.reason}")
+                if point.is_last:
                     return
 
-    def _point(self, session: Session, index: int, batch: int, display: Display) -> Point:
+    def _point(self, session: Session, index: int, setting: Setting, display: Display) -> Point:
         started_utc = utc_now()
         load = Load(index, ITERATIONS if self._is_text else BATCHES)
         energy_before = self._now().energy_j
@@ -78,20 +80,20 @@ class Sweep:
                 now = self._now()
                 spent = None if now.energy_j is None or energy_before is None else now.energy_j - energy_before
                 beside = [] if self._spec.device == "cuda" else load_of_others(now.others_share, now.stolen_share)
-                display.show(index, batch, progress, spent, beside)
+                display.show(index, setting.words, progress, spent, beside)
 
         status: Status = "measured"
         reason = None
         try:
-            self._load(load, batch, watch)
-            status, reason = self._verdict(load, batch)
+            self._load(load, setting, watch)
+            status, reason = self._verdict(load, setting)
         except Exception as error:  # noqa: BLE001 (whatever broke a point is its status, and ends the run)
             status, reason = "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             if is_out_of_memory(error):
                 status = "out_of_memory"
             elif isinstance(error, UserError):
                 reason = str(error)
-        return self._save(session, index, batch, load, status, reason, started_utc)
+        return self._save(session, index, setting, load, status, reason, started_utc)
 
     def _now(self) -> Now:
         """For the display alone: where what the sampler wrote cannot be read, the end of the point says so."""
@@ -100,31 +102,52 @@ class Sweep:
         except OSError:
             return Now(None, None, None)
 
-    def _load(self, load: Load, batch: int, watch: Watch) -> None:
+    def _load(self, load: Load, setting: Setting, watch: Watch) -> None:
         spec = self._spec
         energy = self._sampling.follow() if isinstance(spec.sweep.protocol, Adaptive) else None
         if self._is_text:
-            closed_loop(
-                cast(TextEngine, self._engine),
-                *(self._prepared, load, batch, spec.sweep.protocol, spec.sample.seed, watch, spec.repeat, energy),
+            engine = cast(TextEngine, self._engine)
+            prepared = of_setting(engine, self._prepared, setting)
+            self._sample_tokens = sample_tokens(prepared)
+            serve(
+                engine,
+                *(prepared, load, setting, spec.sweep.protocol, spec.sample.seed, watch, spec.repeat, energy),
                 spec.sweep.start,
             )
         else:
             pipeline = cast(DiffusionEngine, self._engine)
-            batches(pipeline, self._prepared, load, batch, spec.sweep, spec.sample.seed, watch, spec.repeat, energy)
+            batches(
+                pipeline,
+                self._prepared,
+                load,
+                setting.max_batch_size,
+                spec.sweep,
+                spec.sample.seed,
+                watch,
+                spec.repeat,
+                energy,
+            )
 
-    def _verdict(self, load: Load, batch: int) -> tuple[Status, str | None]:
+    def _verdict(self, load: Load, setting: Setting) -> tuple[Status, str | None]:
         if load.failure is not None:
             return "failed", load.failure
         if self._is_text:
+            requests, iterations = load.tables()
+            batch = setting.max_batch_size
             begun = batch if self._spec.sweep.start == "equilibrium" else 0
-            limited, running = overloaded(load.tables()[1], batch, begun)
-            if limited:
-                return "overloaded", f"{running:.3g} of {batch} requests running on average while others wait"
+            if (why := LOADS[setting.load].overloaded(iterations, requests, batch, begun)) is not None:
+                return "overloaded", why
         return "measured", None
 
     def _save(
-        self, session: Session, index: int, batch: int, load: Load, status: Status, reason: str | None, started_utc: str
+        self,
+        session: Session,
+        index: int,
+        setting: Setting,
+        load: Load,
+        status: Status,
+        reason: str | None,
+        started_utc: str,
     ) -> Point:
         requests, iterations = load.tables()
         energy = pl.DataFrame(schema=ENERGY)
@@ -136,7 +159,8 @@ class Sweep:
             status, reason = "failed", f"what the energy sampler wrote cannot be read ({error.strerror or error})"
         point = Point(
             point=index,
-            max_batch_size=batch,
+            max_batch_size=setting.max_batch_size,
+            setting=setting if self._is_text else None,
             status=status,
             reason=reason,
             started_utc=started_utc,

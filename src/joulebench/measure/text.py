@@ -1,73 +1,105 @@
-"""The load of one point of a text task: a closed loop that keeps B requests in flight."""
+"""The load of one point of a text task: one loop for all of joulebench.loads."""
 
 import time
+from collections import deque
 from collections.abc import Sequence
 
-from joulebench.analysis.windows import Opening
 from joulebench.engines.base import Prepared, Step, TextEngine
+from joulebench.loads import LOADS
+from joulebench.loads.base import Arrivals
+from joulebench.loads.closed_loop import Opening
 from joulebench.measure.ends import text_end
-from joulebench.measure.equilibrium import found
+from joulebench.measure.equilibrium import begun, found
 from joulebench.measure.load import Load, Progress, Request, Watch
 from joulebench.measure.order import serving_order
 from joulebench.meters.following import Following
 from joulebench.records import Start
+from joulebench.setting import Setting
 from joulebench.sweeps import Ending
 
+IDLE_S = 0.25
+"""So long at most does the loop sleep before it lets its watchers look."""
 
-def closed_loop(
+
+def serve(
     engine: TextEngine,
     prepared: Sequence[Prepared],
     load: Load,
-    batch: int,
-    protocol: Ending,
+    setting: Setting,
+    protocol: Ending | None,
     seed: int,
     watch: Watch,
     repeat: int = 1,
     energy: Following | None = None,
     start: Start = "cold",
 ) -> None:
-    """Keep `batch` requests in flight until the protocol says that the point has ended.
+    """Submit requests as the setting's load has them arrive, at most its B of them in flight, until the point ends.
 
-    fixed: until all its requests have finished. timed: so many seconds once the load is stationary. adaptive: from then
-    on until `energy` per output token is known well enough. Both end after a batch, three after the turnover, where
-    an engine serves whole ones; elsewhere what is in flight is aborted.
-    Stationary it is after one turnover; with a `start` in equilibrium, as windows.Opening says.
+    A load that counts its requests ends with the last answer. Else the protocol says when: fixed: when all its requests
+    have finished. timed: so many seconds once the load is stationary. adaptive: from then on until `energy` per output
+    token is known well enough. Both end after a batch, three after the turnover, where an engine serves whole ones;
+    elsewhere what is in flight is aborted. Stationary it is after one turnover; with a `start` in equilibrium, as
+    closed_loop.Opening says.
     A request that fails ends the point, and `load.failure` says why. `watch` is called after each iteration.
+    Where nothing is in flight and nothing is due the loop sleeps, and records that as an iteration that ran nothing.
     """
-    end = text_end(protocol, prepared, batch, energy, engine.whole_batches)
+    batch = setting.max_batch_size
+    end = text_end(protocol, prepared, setting, energy, engine.whole_batches)
     queue = serving_order(len(prepared), end.requests, seed, repeat)
-    left, room, finished = end.requests, batch, 0
+    wanted, finished, in_engine = end.requests, 0, 0
     outputs = prompts = 0
     over, opening = False, None
     if start == "equilibrium":
         opening = Opening(batch)
         lengths = [one.max_output_tokens for one in prepared]
         for request, age in found(lengths, batch, seed, repeat):
-            _submit(engine, engine.begun(prepared[request], age), load, age)
-        left, room = left - batch, 0
+            aged = begun(engine, prepared[request], age)
+            engine.submit(_submitted(load, aged, time.monotonic(), age), aged)
+        wanted, in_engine = wanted - batch, batch
+    arrivals = LOADS[setting.load].arrivals(setting, wanted, seed, repeat)
+    held: deque[tuple[int, Prepared]] = deque()
     while not over:
-        for _ in range(min(room, left)):
-            _submit(engine, prepared[next(queue)], load)
-            left -= 1
+        now_s = time.monotonic() - load.started
+        for due_s in arrivals.due(now_s, batch - in_engine - len(held)):
+            one = prepared[next(queue)]
+            held.append((_submitted(load, one, load.started + due_s), one))
+        while held and in_engine < batch:
+            engine.submit(*held.popleft())
+            in_engine += 1
+        if in_engine == 0:
+            _idle(load, arrivals, watch, Progress(finished, now_s, end.share))
+            continue
         began = time.monotonic()
         step = engine.step()
         ended = time.monotonic()
-        _record(load, step, began, ended, left)
+        _record(load, step, began, ended, len(held) + arrivals.waiting)
         if load.failure is not None:
             break
-        room = len(step.finished)
-        finished += room
+        ending = len(step.finished)
+        in_engine -= ending
+        finished += ending
         outputs += step.output_tokens
         prompts += step.prompt_tokens
-        if room == step.running or not engine.whole_batches:
-            towards = opening.towards(step.running, step.first_tokens, room) if opening else finished / batch
+        if ending == step.running or not engine.whole_batches:
+            towards = opening.towards(step.running, step.first_tokens, ending) if opening else finished / batch
             over = end.over(ended, finished, outputs, prompts, towards)
             outputs = prompts = 0
         watch(Progress(finished, ended - load.started, end.share))
     load.ended_by = end.ended_by
     for number, told in engine.abort().items():
-        one = load.requests[number]
-        one.admitted, one.first_output = told.admitted, told.first_output
+        dropped = load.requests[number]
+        dropped.admitted, dropped.first_output = told.admitted, told.first_output
+
+
+def _idle(load: Load, arrivals: Arrivals, watch: Watch, progress: Progress) -> None:
+    """Sleep until the next request is due."""
+    next_s = arrivals.next_s()
+    if next_s is None:
+        raise RuntimeError("nothing is in flight, and nothing will be")
+    while (left_s := load.started + next_s - time.monotonic()) > 0:
+        time.sleep(min(left_s, IDLE_S))
+        watch(progress)
+    load.iterations.append((time.monotonic(), 0, 0, 0, 0, 0, 0, 0, None))
 
 
 def warm_up(engine: TextEngine, prepared: Sequence[Prepared], tokens: int = 8) -> None:
@@ -80,13 +112,14 @@ def warm_up(engine: TextEngine, prepared: Sequence[Prepared], tokens: int = 8) -
     engine.abort()
 
 
-def _submit(engine: TextEngine, one: Prepared, load: Load, begun: int | None = None) -> None:
+def _submitted(load: Load, one: Prepared, at: float, begun: int | None = None) -> int:
+    """The number of a request that was submitted at the monotonic second `at`."""
     asked = one.max_output_tokens if one.ignore_end else None
-    load.requests.append(Request(one.prompt_tokens, time.monotonic(), asked, begun))
-    engine.submit(len(load.requests) - 1, one)
+    load.requests.append(Request(one.prompt_tokens, at, asked, begun))
+    return len(load.requests) - 1
 
 
-def _record(load: Load, step: Step, began: float, ended: float, left: int) -> None:
+def _record(load: Load, step: Step, began: float, ended: float, waiting: int) -> None:
     for number in step.admitted:
         if load.requests[number].admitted is None:
             load.requests[number].admitted = began
@@ -105,7 +138,7 @@ def _record(load: Load, step: Step, began: float, ended: float, left: int) -> No
         (
             ended,
             step.running,
-            step.waiting + left,
+            step.waiting + waiting,
             step.prompt_tokens,
             step.output_tokens,
             step.first_tokens,

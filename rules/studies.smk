@@ -1,0 +1,31 @@
+# The config's studies: each a table and a figure of its own, asked for by name.
+
+
+def studied(wildcards):
+    return [str(cell.record) for cell in PLAN.studied(wildcards.hardware, wildcards.study)]
+
+
+rule study:
+    input:
+        runs=studied,
+    output:
+        "results/{hardware}/studies/{study}.csv",
+    log:
+        "logs/{hardware}/studies/{study}.log",
+    params:
+        config=lambda wc: PLAN.of_study(wc.hardware, wc.study),
+    script:
+        "../workflow/scripts/study.py"
+
+
+rule study_figure:
+    input:
+        "results/{hardware}/studies/{study}.csv",
+    output:
+        multiext("results/{hardware}/figures/study_{study}", ".svg", ".png", ".html"),
+    log:
+        "logs/{hardware}/figures/study_{study}.log",
+    params:
+        asks=lambda wc: PLAN.config.studies[wc.hardware][wc.study].asks,
+    script:
+        "../workflow/scripts/study_figure.py"

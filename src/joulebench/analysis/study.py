@@ -1,0 +1,130 @@
+"""results/{hardware}/studies/{study}.csv: one row a point of a study, with what the whole of it drew, part by part.
+
+Of a load that ends with its last answer the whole is from the first submission on: a ramp until the batch is full (of
+arrivals: until the warm-up is over), the steady part, and a drain in which the batch empties. Of a closed loop, whose
+last answers are dropped, there is no whole; ramp and drain are what lies before and behind its window.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from joulebench import tables
+from joulebench.analysis import windows
+from joulebench.analysis.energy import Drawn, headline
+from joulebench.analysis.keyed import KEY, whole_sum
+from joulebench.analysis.knee import knee
+from joulebench.analysis.points import WantedRun, points
+from joulebench.analysis.recorded import Recorded
+from joulebench.analysis.verdicts import USABLE
+from joulebench.loads import LOADS
+from joulebench.loads.base import SIZES, WHOLE
+from joulebench.records import read_run
+
+WHERE = ("model", "variant", "repeat", "setting")
+"""What a point of a study is told by."""
+
+
+def study(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The points of a study (tables.STUDY), in the order of analysis.points.points, and the runs left out.
+
+    Raises RecordError as that does.
+    """
+    table, left_out = points(wanted)
+    found = table.join(_parts(wanted), on=WHERE, how="left", nulls_equal=True, maintain_order="left")
+    length = pl.col("response_output_tokens")
+    found = found.with_columns(
+        whole_energy_per_response_j=pl.col("whole_energy_j") / pl.col("whole_output_tokens") * length,
+        steady_energy_per_response_j=pl.col("steady_energy_j") / pl.col("steady_output_tokens") * length,
+    )
+    found = found.with_columns(
+        study_energy_per_response_j=pl.coalesce("whole_energy_per_response_j", "energy_per_response_j")
+    )
+    return _with_knees(found).select(pl.col(name).cast(dtype) for name, dtype in tables.STUDY.items()), left_out
+
+
+def _parts(wanted: Sequence[WantedRun]) -> pl.DataFrame:
+    """WHERE, and seconds and J of each part of each usable point, with output tokens of the whole and the middle."""
+    places: list[tuple[object, ...]] = []
+    sizes: list[tuple[object, ...]] = []
+    folders: dict[int, Path] = {}
+    for one in wanted:
+        run = read_run(one.folder)
+        for point in run.points:
+            if run.spec_hash == one.spec.hash and point.status in USABLE:
+                key = len(places)
+                folders[key] = one.folder / "points" / point.folder
+                places.append((key, one.spec.model, one.spec.variant, one.spec.repeat, point.at.label))
+                sizes.append((key, point.at.load, point.max_batch_size, point.begun))
+    schema = {"key": KEY, "model": pl.String, "variant": pl.String, "repeat": pl.Int64, "setting": pl.String}
+    named = pl.DataFrame(places, schema=schema, orient="row")
+    if not folders:
+        return named.drop("key").with_columns(pl.lit(None, pl.Float64).alias(name) for name in _PARTS)
+    recorded = Recorded.read(folders, text=True)
+    size = pl.DataFrame(sizes, schema=SIZES, orient="row")
+    iterations = recorded.iterations
+    found = windows.text_windows(iterations.lazy(), size.lazy(), recorded.requests.lazy()).collect()
+    whole = pl.col("window") == WHOLE
+    counted = [name for name, load in LOADS.items() if load.counts]
+    ends = (
+        found.join(size.select("key", "load"), on="key")
+        .join(iterations.group_by("key").agg(last_s=pl.col("end_s").last()), on="key")
+        .select(
+            "key",
+            counts=pl.col("load").is_in(counted),
+            zero_s=pl.lit(0.0),
+            opened_s=pl.when(whole).then("queue_start_s").otherwise("start_s"),
+            closed_s=pl.when(whole).then("queue_end_s").otherwise("end_s"),
+            last_s="last_s",
+        )
+        .with_columns(closed_s=pl.when(pl.col("opened_s").is_not_null()).then("closed_s"))
+    )
+    drawn = Drawn(headline(recorded.energy))
+    at = {name: drawn.energy_j(ends, f"{name}_s") for name in ("zero", "opened", "closed", "last")}
+    tokens = iterations.join(ends, on="key", maintain_order="left")
+    inside = (pl.col("end_s") > pl.col("opened_s")) & (pl.col("end_s") <= pl.col("closed_s"))
+    served = tokens.group_by("key").agg(
+        whole_output_tokens=whole_sum("output_tokens"),
+        steady_output_tokens=pl.col("output_tokens").filter(inside).cast(pl.Int64).sum(),
+    )
+    opened, closed, last = pl.col("opened_s"), pl.col("closed_s"), pl.col("last_s")
+    only = pl.when(pl.col("counts"))
+    return (
+        ends.with_columns(pl.Series(f"{name}_j", values) for name, values in at.items())
+        .join(served, on="key", how="left")
+        .select(
+            "key",
+            whole_s=only.then(last),
+            whole_energy_j=only.then(pl.col("last_j") - pl.col("zero_j")),
+            whole_output_tokens=only.then("whole_output_tokens"),
+            ramp_s=opened,
+            ramp_energy_j=pl.col("opened_j") - pl.col("zero_j"),
+            steady_s=closed - opened,
+            steady_energy_j=pl.col("closed_j") - pl.col("opened_j"),
+            steady_output_tokens=pl.when(pl.col("steady_output_tokens") > 0).then("steady_output_tokens"),
+            drain_s=last - closed,
+            drain_energy_j=pl.col("last_j") - pl.col("closed_j"),
+        )
+        .join(named, on="key")
+        .drop("key")
+    )
+
+
+_PARTS = (
+    *("whole_s", "whole_energy_j", "whole_output_tokens", "ramp_s", "ramp_energy_j", "steady_s", "steady_energy_j"),
+    *("steady_output_tokens", "drain_s", "drain_energy_j"),
+)
+
+
+def _with_knees(found: pl.DataFrame) -> pl.DataFrame:
+    """`found` with the knee of each model's energy over what varies: knee, knee_low, knee_high."""
+    rows = []
+    value = pl.coalesce(pl.when(pl.col("axis") == name).then(pl.col(name).cast(pl.Float64)) for name in tables.AXES)
+    told = found.with_columns(x=value).filter(pl.col("study_energy_per_response_j") > 0)
+    for (model, variant), of in told.group_by("model", "variant", maintain_order=True):
+        if (one := knee(of["x"], of["study_energy_per_response_j"])) is not None:
+            rows.append((model, variant, one.value, one.low, one.high))
+    names = {"model": pl.String, "variant": pl.String, **dict.fromkeys(("knee", "knee_low", "knee_high"), pl.Float64)}
+    knees = pl.DataFrame(rows, schema=names, orient="row")
+    return found.join(knees, on=("model", "variant"), how="left", nulls_equal=True, maintain_order="left")

@@ -1,0 +1,36 @@
+"""The raw records of a study's runs -> results/{hardware}/studies/{study}.csv."""
+
+import logging
+from pathlib import Path
+
+import polars as pl
+
+from joulebench.analysis.points import WantedRun
+from joulebench.analysis.study import study
+from joulebench.analysis.verdicts import USABLE, trusted
+from joulebench.errors import UserError
+from joulebench.journal import journal
+from joulebench.plan import Plan
+from joulebench.resolved import handed_over
+from joulebench.tables import STUDY, write_csv
+
+
+def main(hardware: str, name: str, out: Path, log: Path) -> None:
+    with journal(log, f"study {name} of {hardware}"):
+        plan = Plan(handed_over())
+        tdp_w = plan.config.hardware[hardware].tdp_w
+        table, left_out = study(
+            [WantedRun(cell.folder, plan.spec(cell), tdp_w) for cell in plan.studied(hardware, name)]
+        )
+        for row in left_out.iter_rows(named=True):
+            logging.warning("left out: %s: %s", row["run"], row["reason"])
+        if table.is_empty():
+            raise UserError(f"{hardware}, {name}: no run was measured as the config says; see what was left out above")
+        write_csv(table, STUDY, out)
+        doubtful = table.filter(pl.col("status").is_in(USABLE) & ~trusted(publish_flagged=False)).height
+        logging.info("%d points, %d of them flagged or invalid: column verdict", table.height, doubtful)
+
+
+if "snakemake" in globals():
+    job = globals()["snakemake"]
+    main(job.wildcards.hardware, job.wildcards.study, Path(job.output[0]), Path(job.log[0]))
