@@ -1,6 +1,6 @@
 # The only stage that needs the hardware. `shell:` and `ancient`, so that neither a fresh clone nor an edited
 # script measures again; the tables hold each run's spec against the config instead.
-from joulebench.names import TEXT_TASKS
+from joulebench.families import DIFFUSION, TEXT
 from joulebench.runtime import runtime_min
 
 
@@ -50,7 +50,7 @@ rule measure_llm:
     log:
         "logs/{hardware}/{task}/{run}.log",
     wildcard_constraints:
-        task="|".join(sorted(TEXT_TASKS)),
+        task="|".join(TEXT.tasks),
     # Repeats are measured in a random order: one at a time, after all that has to be prepared.
     priority: lambda wc: PLAN.priority(cell_of(wc))
     threads: lambda wc: workflow.cores if is_cpu(wc) else 1
@@ -67,4 +67,4 @@ rule measure_llm:
 
 use rule measure_llm as measure_diffusion with:
     wildcard_constraints:
-        task="|".join(sorted(set(PLAN.config.tasks) - TEXT_TASKS)) or "none",
+        task="|".join(sorted(PLAN.config.tasks.keys() & DIFFUSION.tasks)) or "none",

@@ -13,8 +13,9 @@ import numpy as np
 from joulebench import datasets, engines
 from joulebench.checked import ConfigError, nearest
 from joulebench.config import Config, PromptForm, Synthetic, TrainedTokenizer, parse
+from joulebench.families import TEXT
 from joulebench.figures import FIGURES
-from joulebench.names import TEXT_TASKS, TaskName
+from joulebench.names import TaskName
 from joulebench.services import SERVICES, LatencyTarget, Service
 from joulebench.spec import RunSpec, run_folder, run_spec
 from joulebench.tables import TABLES
@@ -131,7 +132,7 @@ class Plan:
     def asks(self, folder: str) -> dict[TaskName, PromptForm]:
         """The text tasks that a model serves anywhere in the matrix, and the form of their prompts."""
         tasks = {cell.task for cell in self.cells() if cell.model_folder.name == folder}
-        return {task: self.config.tasks[task].prompt_form for task in sorted(tasks & set(TEXT_TASKS))}
+        return {task: self.config.tasks[task].prompt_form for task in sorted(tasks & set(TEXT.tasks))}
 
     def prepared(self) -> list[str]:
         """The requests and models that the runs of `all` are given."""

@@ -2,7 +2,7 @@
 
 import math
 
-from joulebench.names import TEXT_TASKS
+from joulebench.families import of
 from joulebench.spec import RunSpec
 from joulebench.sweeps import Adaptive, Fixed
 
@@ -24,12 +24,12 @@ def runtime_min(spec: RunSpec) -> int:
     A generous limit costs a longer wait in the queue; one that was too short costs a point, for the sweep goes on
     after it. Every point of the sweep is counted, though most sweeps end before their last.
     """
-    kind = "text" if spec.task in TEXT_TASKS else "diffusion"
+    family = of(spec.task).name
     protocol = spec.sweep.protocol
     if isinstance(protocol, Fixed):
-        window_s = protocol.requests * REQUEST_S[kind]
+        window_s = protocol.requests * REQUEST_S[family]
     elif isinstance(protocol, Adaptive):
         window_s = protocol.max_seconds
     else:
         window_s = protocol.seconds
-    return math.ceil(MARGIN * (START_S + len(spec.sweep.batch_sizes) * (window_s + EXTRA_S[kind])) / 60)
+    return math.ceil(MARGIN * (START_S + len(spec.sweep.batch_sizes) * (window_s + EXTRA_S[family])) / 60)

@@ -11,11 +11,11 @@ from joulebench.analysis import drift
 from joulebench.analysis.check import Check
 from joulebench.analysis.intervals import FEWEST_BLOCKS
 from joulebench.analysis.windows import FILLED
-from joulebench.names import TEXT_TASKS
+from joulebench.families import TEXT
 
 _ON_GPU = pl.col("energy_source").str.contains("nvml_", literal=True).fill_null(False)
 _COUNTED = pl.col("energy_source").str.contains("nvml_counter", literal=True).fill_null(False)
-_TEXT = pl.col("task").is_in(sorted(TEXT_TASKS))
+_TEXT = TEXT.rows
 _NOT_OVERLOADED = pl.col("status") != "overloaded"
 
 _SHARE, _SECONDS, _DEGREES = "{:.3g} %", "{:.3g} s", "{:.3g} °C"

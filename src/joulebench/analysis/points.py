@@ -13,7 +13,7 @@ from joulebench.analysis import agreement, belonging, conditions, idle, metrics
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import USABLE, judged
-from joulebench.names import TEXT_TASKS
+from joulebench.families import DIFFUSION, TEXT, of
 from joulebench.records import Machine, Point, Run, point_folder, read_run
 from joulebench.spec import RunSpec
 
@@ -147,7 +147,7 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "status": point.status,
         "reason": point.reason,
         "ended_by": point.ended_by,
-        "start": (point.start or "cold") if spec.task in TEXT_TASKS else None,
+        "start": (point.start or "cold") if of(spec.task).has_tokens else None,
         "measured_on": run.started_utc[:10],
         "tdp_w": one.tdp_w if one.tdp_w is not None else run.machine.tdp_w,
         "idle_power_w": conditions.idle_power_w(run.machine, one.probed),
@@ -170,17 +170,16 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
 
 def _figures(facts: pl.DataFrame) -> pl.DataFrame:
     usable = facts.filter(pl.col("status").is_in(USABLE))
-    is_text = pl.col("task").is_in(sorted(TEXT_TASKS))
-    text, diffusion = usable.filter(is_text), usable.filter(~is_text)
+    text, diffusion = usable.filter(TEXT.rows), usable.filter(DIFFUSION.rows)
     parts = [pl.DataFrame(schema={"key": KEY})]
     if text.height:
-        recorded = Recorded.read(_folders(text), text=True)
+        recorded = Recorded.read(_folders(text), TEXT)
         agreement.require_text(recorded, text.select(agreement.KNOWN))
         figures = metrics.text(recorded, text.select(metrics.SIZES.names()))
         preempted = conditions.of_iterations(recorded.iterations, _windows(figures))
         parts.append(_with_conditions(figures, recorded).join(preempted, on="key", how="left", maintain_order="left"))
     if diffusion.height:
-        recorded = Recorded.read(_folders(diffusion), text=False)
+        recorded = Recorded.read(_folders(diffusion), DIFFUSION)
         agreement.require_diffusion(recorded, diffusion.select(agreement.KNOWN))
         parts.append(_with_conditions(metrics.diffusion(recorded, diffusion.select("key")), recorded))
     return pl.concat(parts, how="diagonal_relaxed")

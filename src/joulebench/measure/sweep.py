@@ -11,6 +11,7 @@ from joulebench.analysis.windows import overloaded
 from joulebench.engines.base import DiffusionEngine, Prepared, TextEngine
 from joulebench.engines.memory import is_out_of_memory
 from joulebench.errors import UserError
+from joulebench.families import TEXT, of
 from joulebench.files import whole_folder
 from joulebench.measure.diffusion import batches
 from joulebench.measure.equilibrium import check
@@ -22,8 +23,7 @@ from joulebench.measure.session import Session, utc_now
 from joulebench.measure.text import closed_loop, warm_up
 from joulebench.meters.following import Now
 from joulebench.meters.sampling import SamplerError, Sampling
-from joulebench.names import TEXT_TASKS
-from joulebench.records import BATCHES, ENDS_SWEEP, ENERGY, ITERATIONS, Point, Status, write_json, write_parquet
+from joulebench.records import ENDS_SWEEP, ENERGY, Point, Status, write_json, write_parquet
 from joulebench.spec import RunSpec
 from joulebench.sweeps import Adaptive
 
@@ -37,7 +37,7 @@ class Sweep:
         self, spec: RunSpec, engine: TextEngine | DiffusionEngine, prepared: Sequence[Prepared], sampling: Sampling
     ) -> None:
         self._spec, self._engine, self._prepared, self._sampling = spec, engine, prepared, sampling
-        self._is_text = spec.task in TEXT_TASKS
+        self._is_text = of(spec.task) is TEXT
         self._sample_tokens = sample_tokens(prepared) if self._is_text else None
         if self._is_text:
             check(spec.sweep, prepared, cast(TextEngine, engine).whole_batches)
@@ -69,7 +69,7 @@ class Sweep:
 
     def _point(self, session: Session, index: int, batch: int, display: Display) -> Point:
         started_utc = utc_now()
-        load = Load(index, ITERATIONS if self._is_text else BATCHES)
+        load = Load(index, of(self._spec.task).iterations)
         energy_before = self._now().energy_j
 
         def watch(progress: Progress) -> None:
