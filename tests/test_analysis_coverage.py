@@ -15,6 +15,7 @@ from simulated import Recording, simulate
 from joulebench import records
 from joulebench.analysis import drift, intervals, metrics
 from joulebench.analysis.recorded import Recorded
+from joulebench.families import TEXT
 
 RUNS = 200
 
@@ -114,8 +115,10 @@ def test_a_recording_is_cut_as_the_records_of_a_real_one_are(tmp_path: Path) -> 
     }
     for name, rows in tables.items():
         records.write_parquet(rows, tmp_path / f"{name}.parquet")
-    sizes = pl.DataFrame([{"key": 0, "load": "closed-loop", "max_batch_size": 64, "run": "0", "sampled": 500}], schema=metrics.SIZES)
-    row = metrics.text(Recorded.read({0: tmp_path}, text=True), sizes).row(0, named=True)
+    sizes = pl.DataFrame(
+        [{"key": 0, "load": "closed-loop"} | {"max_batch_size": 64, "run": "0", "sampled": 500}], schema=metrics.SIZES
+    )
+    row = metrics.text(Recorded.read({0: tmp_path}, TEXT), sizes).row(0, named=True)
     blocks = run.blocks(run.turned_s, 20.0)
     found = intervals.ratio(blocks.energy_j, blocks.output_tokens)
     assert blocks.s.size == 20

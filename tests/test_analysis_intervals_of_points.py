@@ -15,6 +15,7 @@ from joulebench.analysis import lengths, metrics
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.latency import batch_latency, request_latency
 from joulebench.analysis.recorded import Recorded
+from joulebench.families import DIFFUSION, TEXT
 
 T_OF_4 = 2.776445  # t(0.975) of 4 degrees of freedom, from a table
 
@@ -112,8 +113,10 @@ def row(tmp_path: Path) -> dict[str, Any]:
     }
     for name, frame in frames.items():
         records.write_parquet(frame, tmp_path / f"{name}.parquet")
-    sizes = pl.DataFrame([{"key": 0, "load": "closed-loop", "max_batch_size": 2, "run": "a", "sampled": 2}], schema=metrics.SIZES)
-    return metrics.text(Recorded.read({0: tmp_path}, text=True), sizes).row(0, named=True)
+    sizes = pl.DataFrame(
+        [{"key": 0, "load": "closed-loop"} | {"max_batch_size": 2, "run": "a", "sampled": 2}], schema=metrics.SIZES
+    )
+    return metrics.text(Recorded.read({0: tmp_path}, TEXT), sizes).row(0, named=True)
 
 
 def test_energy_of_prompt_and_decoded_tokens_is_told_apart(row: dict[str, Any]) -> None:
@@ -140,9 +143,8 @@ def test_three_batches_are_enough_for_an_interval(tmp_path: Path, count: int, kn
     records.write_parquet(rows, tmp_path / "iterations.parquet")
     records.write_parquet(pl.DataFrame(joules, schema=records.ENERGY, orient="row"), tmp_path / "energy.parquet")
     records.write_parquet(pl.DataFrame(schema=records.REQUESTS), tmp_path / "requests.parquet")
-    row = metrics.diffusion(
-        Recorded.read({0: tmp_path}, text=False), pl.DataFrame({"key": [0]}).cast({"key": KEY})
-    ).row(0, named=True)
+    recorded = Recorded.read({0: tmp_path}, DIFFUSION)
+    row = metrics.diffusion(recorded, pl.DataFrame({"key": [0]}).cast({"key": KEY})).row(0, named=True)
     for name, unit, value in (("energy_per_response", "j", 25.0), ("power", "w", 100.0), ("responses", "per_s", 4.0)):
         figure, low, high = (row[f"{name}{bound}_{unit}"] for bound in tables.BOUNDS)
         assert figure == pytest.approx(value)

@@ -12,6 +12,7 @@ from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import NO_ENERGY
+from joulebench.families import TEXT
 from joulebench.spec import RunSpec
 
 
@@ -298,7 +299,7 @@ def test_an_unknown_weight_gives_no_quantile(tmp_path: Path) -> None:
     with pytest.raises(records.RecordError, match="first_tokens is null"):
         row(wanted)
     sizes = pl.DataFrame([(0, "closed-loop", 1, "a", 8, None, None)], schema=metrics.SIZES, orient="row")
-    found = metrics.text(Recorded.read({0: file.parent}, text=True), sizes).row(0, named=True)
+    found = metrics.text(Recorded.read({0: file.parent}, TEXT), sizes).row(0, named=True)
     assert (found["itl_p50_s"], found["energy_per_total_token_j"]) == (None, None)
     assert found["energy_per_output_token_j"] == pytest.approx(25.0)
 

@@ -14,6 +14,7 @@ from joulebench.analysis.energy import energy_at, integrated_power_at, updates
 from joulebench.analysis.intervals import ratio as ratio_of
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import Recorded
+from joulebench.families import TEXT
 from joulebench.loads.stretch import inside, with_durations
 
 counts, durations = st.integers(0, 4), st.floats(0.001, 3.0)
@@ -50,8 +51,10 @@ def counters(draw: st.DrawFn, end: float) -> pl.DataFrame:
 def figures(folder: Path, load: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], batch: int) -> dict[str, float]:
     for name, rows in zip(("iterations", "requests", "energy"), load, strict=True):
         records.write_parquet(rows, folder / f"{name}.parquet")
-    sizes = pl.DataFrame([{"key": 0, "load": "closed-loop", "max_batch_size": batch, "run": "a", "sampled": 3}], schema=metrics.SIZES)
-    return metrics.text(Recorded.read({0: folder}, text=True), sizes).row(0, named=True)
+    sizes = pl.DataFrame(
+        [{"key": 0, "load": "closed-loop"} | {"max_batch_size": batch, "run": "a", "sampled": 3}], schema=metrics.SIZES
+    )
+    return metrics.text(Recorded.read({0: folder}, TEXT), sizes).row(0, named=True)
 
 
 @given(load=loads(), batch=st.integers(1, 4))

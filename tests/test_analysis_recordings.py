@@ -8,6 +8,7 @@ import pytest
 from joulebench import records
 from joulebench.analysis import metrics
 from joulebench.analysis.recorded import Recorded
+from joulebench.families import TEXT
 
 SHARED = Path(__file__).parents[2] / "shared" / "recordings"
 ONCE, SWEEP = SHARED / "h100-llama-3.1-8b-shape", SHARED / "h100-llama-3.1-8b-shape-sweep"
@@ -51,7 +52,7 @@ def figures(run: Path, batches: list[int]) -> pl.DataFrame:
     folders = {i: run / "points" / records.point_folder(i, f"b{batch}") for i, batch in enumerate(batches)}
     known = [(i, "closed-loop", batch, "run", 768, None, None) for i, batch in enumerate(batches)]
     sizes = pl.DataFrame(known, schema=metrics.SIZES, orient="row")
-    found = metrics.text(Recorded.read(folders, text=True), sizes)
+    found = metrics.text(Recorded.read(folders, TEXT), sizes)
     return found.join(sizes.select("key", "max_batch_size"), on="key")
 
 

@@ -11,6 +11,7 @@ from joulebench import config, datasets, models, records, sweeps
 from joulebench.analysis import metrics
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import Recorded
+from joulebench.families import TEXT
 from joulebench.loads.closed_loop import overloaded
 from joulebench.measure.run import measure
 from joulebench.spec import run_spec
@@ -57,8 +58,10 @@ def figures(folder: Path, iterations: pl.DataFrame) -> dict[str, Any]:
     tables = {"iterations": iterations, "requests": requests(), "energy": energy()}
     for name, table in tables.items():
         records.write_parquet(table, folder / f"{name}.parquet")
-    sizes = pl.DataFrame([{"key": 0, "load": "closed-loop", "max_batch_size": 2, "run": "0", "sampled": 8}], schema=metrics.SIZES)
-    return metrics.text(Recorded.read({0: folder}, text=True), sizes).row(0, named=True)
+    sizes = pl.DataFrame(
+        [{"key": 0, "load": "closed-loop"} | {"max_batch_size": 2, "run": "0", "sampled": 8}], schema=metrics.SIZES
+    )
+    return metrics.text(Recorded.read({0: folder}, TEXT), sizes).row(0, named=True)
 
 
 @pytest.mark.parametrize(("left", "batches"), [((9, 9, 9, 9), 3), ((6, 4, 2, 0), 2)])

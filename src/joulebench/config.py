@@ -20,10 +20,10 @@ from pydantic import (
 )
 
 from joulebench.checked import Count, Strict, TableText, checked, nearest
+from joulebench.families import DIFFUSION, of
 from joulebench.footprint import Footprint
 from joulebench.names import (
     IMAGE_TASKS,
-    TEXT_TASKS,
     VIDEO_TASKS,
     HardwareName,
     ModelId,
@@ -346,18 +346,18 @@ class Config(Strict):
     def _fits(self, task: TaskName, entry: Entry, model: str, where: str) -> None:
         facts, length = self.models[model], entry.output_length or self.tasks[task].output_length
         sweep = entry.sweep or self.tasks[task].sweep
-        if task not in TEXT_TASKS and (sweep.load != CLOSED_LOOP or sweep.axis != "max_batch_size"):
+        if not of(task).has_tokens and (sweep.load != CLOSED_LOOP or sweep.axis != "max_batch_size"):
             raise ValueError(f"{where}.sweep: {task} is made in batches; give batch_sizes alone")
         if task in IMAGE_TASKS and any(one.input_tokens for one in sweep.settings):
             raise ValueError(f"{where}.sweep.input_tokens: a prompt of {task} holds an image; leave it out")
-        if task in TEXT_TASKS and length is None:
+        if of(task).has_tokens and length is None:
             raise ValueError(f"tasks.{task}.output_length: missing; a text task needs kind and tokens")
-        if task in TEXT_TASKS and facts.weights == "synthetic" and length and length.kind == "natural":
+        if of(task).has_tokens and facts.weights == "synthetic" and length and length.kind == "natural":
             raise ValueError(
                 f"{where}.models: '{model}' has synthetic weights, which never end an answer by themselves; "
                 f"set tasks.{task}.output_length.kind to reference or fixed"
             )
-        if task not in TEXT_TASKS and facts.generation is None:
+        if of(task) is DIFFUSION and facts.generation is None:
             raise ValueError(f"models.{model}.generation: missing; {task} needs height, width and denoising_steps")
         if task in VIDEO_TASKS and facts.generation and facts.generation.frames is None:
             raise ValueError(f"models.{model}.generation.frames: missing; {task} needs the number of frames")

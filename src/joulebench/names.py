@@ -7,8 +7,6 @@ from pydantic import AfterValidator, StringConstraints
 
 TaskName = Literal["llm-chat", "llm-code", "vlm-chat", "text-to-image", "text-to-video", "image-to-video"]
 TASKS: tuple[TaskName, ...] = get_args(TaskName)
-TEXT_TASKS: frozenset[str] = frozenset({"llm-chat", "llm-code", "vlm-chat"})
-"""Tasks whose response is text: iterations and tokens. The others make images or videos, in batches."""
 IMAGE_TASKS: frozenset[str] = frozenset({"vlm-chat", "image-to-video"})
 """Tasks whose requests hold an image."""
 VIDEO_TASKS: frozenset[str] = frozenset({"text-to-video", "image-to-video"})

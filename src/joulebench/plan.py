@@ -13,8 +13,9 @@ import numpy as np
 from joulebench import datasets, engines
 from joulebench.checked import ConfigError, nearest
 from joulebench.config import Config, PromptForm, Synthetic, TrainedTokenizer, parse
+from joulebench.families import TEXT, of
 from joulebench.figures import FIGURES
-from joulebench.names import TEXT_TASKS, TaskName
+from joulebench.names import TaskName
 from joulebench.services import SERVICES, LatencyTarget, Service
 from joulebench.spec import RunSpec, run_folder, run_spec
 from joulebench.tables import TABLES
@@ -88,7 +89,7 @@ class Plan:
         """The tasks, and the studies of tasks, whose response is text, or is none."""
         names = {*self.config.tasks, *(cell.group for cell in self._cells.values())}
         tasks = {cell.group: cell.task for cell in self._cells.values()}
-        return sorted(name for name in names if (tasks.get(name, name) in TEXT_TASKS) == text)
+        return sorted(name for name in names if (of(tasks.get(name, name)) is TEXT) == text)
 
     def spec(self, cell: Cell) -> RunSpec:
         """The resolved spec of a run."""
@@ -151,7 +152,7 @@ class Plan:
     def asks(self, folder: str) -> dict[TaskName, PromptForm]:
         """The text tasks that a model serves anywhere in the matrix, and the form of their prompts."""
         tasks = {cell.task for cell in self._cells.values() if cell.model_folder.name == folder}
-        return {task: self.config.tasks[task].prompt_form for task in sorted(tasks & set(TEXT_TASKS))}
+        return {task: self.config.tasks[task].prompt_form for task in sorted(tasks & set(TEXT.tasks))}
 
     def prepared(self) -> list[str]:
         """The requests and models that the runs of `all` are given."""

@@ -2,7 +2,7 @@
 
 import math
 
-from joulebench.names import TEXT_TASKS
+from joulebench.families import of
 from joulebench.spec import RunSpec
 from joulebench.sweeps import Adaptive, Fixed, Timed
 
@@ -24,15 +24,17 @@ def runtime_min(spec: RunSpec) -> int:
     A generous limit costs a longer wait in the queue; one that was too short costs a point, for the sweep goes on
     after it. Every point of the sweep is counted, though most sweeps end before their last.
     """
-    kind = "text" if spec.task in TEXT_TASKS else "diffusion"
+    family = of(spec.task).name
     protocol = spec.sweep.protocol
     settings = spec.sweep.settings
     if isinstance(protocol, Fixed):
-        windows_s = len(settings) * protocol.requests * REQUEST_S[kind]
+        windows_s = len(settings) * protocol.requests * REQUEST_S[family]
     elif isinstance(protocol, Adaptive):
         windows_s = len(settings) * protocol.max_seconds
     elif isinstance(protocol, Timed):
         windows_s = len(settings) * protocol.seconds
     else:
-        windows_s = sum((one.requests or 0) * (REQUEST_S[kind] + 1 / (one.rate_per_s or math.inf)) for one in settings)
-    return math.ceil(MARGIN * (START_S + windows_s + len(settings) * EXTRA_S[kind]) / 60)
+        windows_s = sum(
+            (one.requests or 0) * (REQUEST_S[family] + 1 / (one.rate_per_s or math.inf)) for one in settings
+        )
+    return math.ceil(MARGIN * (START_S + windows_s + len(settings) * EXTRA_S[family]) / 60)

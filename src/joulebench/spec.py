@@ -23,7 +23,8 @@ from joulebench.config import (
     Tokenizer,
     Variant,
 )
-from joulebench.names import TEXT_TASKS, TaskName
+from joulebench.families import DIFFUSION, of
+from joulebench.names import TaskName
 from joulebench.sweeps import Sweep
 from joulebench.yaml_files import read_yaml
 
@@ -107,14 +108,14 @@ def run_spec(config: Config, hardware: str, group: str, run: str, repeat: int = 
         variant=variant_name or None,
         **model_spec(name, model),
         dtype=variant.dtype or model.dtype,
-        generation=model.generation if task not in TEXT_TASKS else None,
+        generation=model.generation if of(task) is DIFFUSION else None,
         tensor_parallel=variant.tensor_parallel,
         quantization=variant.quantization,
         engine=engine.kind,
         engine_settings=engine.settings,
         dataset=dataset,
         sample=sample,
-        output_length=length if task in TEXT_TASKS else None,
+        output_length=length if of(task).has_tokens else None,
         prompt_form=asked.prompt_form,
         stop=asked.stop,
         sweep=entry.sweep or asked.sweep,

@@ -12,9 +12,9 @@ from joulebench.measure.process import end_cleanly_on_sigterm, end_with_parent, 
 
 
 def main(hardware: str, task: str, run: str, log: Path) -> None:
-    from joulebench.journal import journal  # not before the fork: Polars starts threads
+    from joulebench.families import TEXT, of  # not before the fork: Polars starts threads
+    from joulebench.journal import journal
     from joulebench.measure.run import measure
-    from joulebench.names import TEXT_TASKS
     from joulebench.plan import Plan
     from joulebench.resolved import handed_over
 
@@ -25,7 +25,7 @@ def main(hardware: str, task: str, run: str, log: Path) -> None:
         go_on_under(config.engine_of(cell.hardware, cell.group, cell.run).python)
         end_cleanly_on_sigterm()
         end_with_parent()
-        rule = "measure_llm" if cell.task in TEXT_TASKS else "measure_diffusion"
+        rule = "measure_llm" if of(cell.task) is TEXT else "measure_diffusion"
         anew = not {"*", rule, str(cell.record)}.isdisjoint(os.environ.get("JOULEBENCH_ANEW", "").splitlines())
         measure(plan.spec(cell), plan.requests(cell), cell.model_folder, cell.folder, anew)
 

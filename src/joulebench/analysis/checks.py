@@ -10,14 +10,14 @@ import polars as pl
 from joulebench.analysis import drift
 from joulebench.analysis.check import Check
 from joulebench.analysis.intervals import FEWEST_BLOCKS
+from joulebench.families import TEXT
 from joulebench.loads.base import WHOLE
 from joulebench.loads.closed_loop import FILLED
-from joulebench.names import TEXT_TASKS
 from joulebench.setting import BATCHES, CLOSED_LOOP
 
 _ON_GPU = pl.col("energy_source").str.contains("nvml_", literal=True).fill_null(False)
 _COUNTED = pl.col("energy_source").str.contains("nvml_counter", literal=True).fill_null(False)
-_TEXT = pl.col("task").is_in(sorted(TEXT_TASKS))
+_TEXT = TEXT.rows
 _CLOSED = pl.col("load").is_in([CLOSED_LOOP, BATCHES])
 _PIECES = pl.col("window").ne_missing(WHOLE)
 _NOT_OVERLOADED = pl.col("status") != "overloaded"

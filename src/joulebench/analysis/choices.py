@@ -8,7 +8,7 @@ import polars as pl
 
 from joulebench.analysis.repeats import pooled
 from joulebench.analysis.verdicts import USABLE, trusted
-from joulebench.names import TEXT_TASKS
+from joulebench.families import of
 from joulebench.services import LatencyTarget
 
 Row = Mapping[str, Any]
@@ -29,7 +29,7 @@ def latency_column(task: str, target: LatencyTarget | None) -> str:
     """What latency means for a task: the column of its target; without one TPOT's median, of pictures their batch's."""
     if target is not None:
         return target.column
-    return "tpot_p50_s" if task in TEXT_TASKS else "latency_p50_s"
+    return of(task).latency
 
 
 @dataclass(frozen=True)

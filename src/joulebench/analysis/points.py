@@ -13,7 +13,7 @@ from joulebench.analysis import agreement, belonging, conditions, idle, metrics
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import USABLE, judged
-from joulebench.names import TEXT_TASKS
+from joulebench.families import DIFFUSION, TEXT, of
 from joulebench.records import Machine, Point, Run, read_run
 from joulebench.setting import BATCHES, Setting
 from joulebench.spec import RunSpec
@@ -143,7 +143,7 @@ _COMPUTED = {"key": KEY(), "gpus": pl.UInt32(), "missing": pl.String(), "rest_w"
 
 def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | None) -> dict[str, Any]:
     spec, rest, tokens, at = one.spec, point.loaded_idle_power_w, point.sample_tokens, point.at
-    is_text = spec.task in TEXT_TASKS
+    is_text = of(spec.task) is TEXT
     lengths = f"{at.input_tokens or ''}-{at.output_tokens or ''}"
     return {
         "task": spec.task,
@@ -195,17 +195,16 @@ def _are_given(spec: RunSpec, at: Setting) -> bool:
 
 def _figures(facts: pl.DataFrame) -> pl.DataFrame:
     usable = facts.filter(pl.col("status").is_in(USABLE)).with_columns(run="served")
-    is_text = pl.col("task").is_in(sorted(TEXT_TASKS))
-    text, diffusion = usable.filter(is_text), usable.filter(~is_text)
+    text, diffusion = usable.filter(TEXT.rows), usable.filter(DIFFUSION.rows)
     parts = [pl.DataFrame(schema={"key": KEY})]
     if text.height:
-        recorded = Recorded.read(_folders(text), text=True)
+        recorded = Recorded.read(_folders(text), TEXT)
         agreement.require_text(recorded, text.select(agreement.KNOWN))
         figures = metrics.text(recorded, text.select(metrics.SIZES.names()))
         preempted = conditions.of_iterations(recorded.iterations, _windows(figures))
         parts.append(_with_conditions(figures, recorded).join(preempted, on="key", how="left", maintain_order="left"))
     if diffusion.height:
-        recorded = Recorded.read(_folders(diffusion), text=False)
+        recorded = Recorded.read(_folders(diffusion), DIFFUSION)
         agreement.require_diffusion(recorded, diffusion.select(agreement.KNOWN))
         parts.append(_with_conditions(metrics.diffusion(recorded, diffusion.select("key")), recorded))
     return pl.concat(parts, how="diagonal_relaxed")

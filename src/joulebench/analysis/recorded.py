@@ -1,4 +1,4 @@
-"""The raw records of many points of one kind of task: each file is read once, and every figure made of the frames."""
+"""The raw records of many points of one task family: each file is read once, and every figure made of the frames."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,21 +7,11 @@ from pathlib import Path
 import polars as pl
 
 from joulebench.analysis.keyed import check_order, read_keyed
-from joulebench.records import BATCHES, ENERGY, ITERATIONS, REQUESTS
+from joulebench.families import Family
+from joulebench.records import ENERGY, REQUESTS
 
-_ITERATION = (
-    "point",
-    "iteration",
-    "end_s",
-    "running",
-    "waiting",
-    "prompt_tokens",
-    "output_tokens",
-    "first_tokens",
-    "finished",
-    "preempted",
-)
-_BATCH = ("point", "iteration", "start_s", "end_s", "outputs", "denoising_steps", "warmup")
+_UNREAD = "kv_cache_usage"
+"""A column of iterations of which no figure is made."""
 _REQUEST = (
     "point",
     "request",
@@ -40,9 +30,9 @@ _POLL = tuple(name for name in ENERGY if name != "point")
 
 @dataclass(frozen=True)
 class Recorded:
-    """The frames of points that share a kind of task, each with `key` in rising order (analysis.keyed).
+    """The frames of points of one task family, each with `key` in rising order (analysis.keyed).
 
-    iterations: records.ITERATIONS of text tasks, records.BATCHES of the others. requests: records.REQUESTS.
+    iterations: Family.iterations of it, without kv_cache_usage. requests: records.REQUESTS.
     energy: records.ENERGY. `folders`: key -> the point's folder.
     """
 
@@ -52,14 +42,13 @@ class Recorded:
     energy: pl.DataFrame
 
     @classmethod
-    def read(cls, folders: Mapping[int, Path], text: bool) -> "Recorded":
-        """Read the files of the points in `folders`: of text tasks, or of the others.
+    def read(cls, folders: Mapping[int, Path], family: Family) -> "Recorded":
+        """Read the files of the points in `folders`, which are of `family`.
 
         Raises RecordError, which names the file, where one is missing, damaged, or its times go back.
         """
-        schema, columns = (ITERATIONS, _ITERATION) if text else (BATCHES, _BATCH)
         files = _files(folders, "iterations")
-        iterations = read_keyed(files, schema, columns)
+        iterations = read_keyed(files, family.iterations, [name for name in family.iterations if name != _UNREAD])
         check_order(iterations, "end_s", files)
         requests = read_keyed(_files(folders, "requests"), REQUESTS, _REQUEST)
         return cls(folders, iterations, requests, read_energy(_files(folders, "energy")))

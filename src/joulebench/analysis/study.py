@@ -18,6 +18,7 @@ from joulebench.analysis.knee import knee
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import USABLE
+from joulebench.families import TEXT
 from joulebench.loads import LOADS
 from joulebench.loads.base import SIZES, WHOLE
 from joulebench.records import read_run
@@ -61,7 +62,7 @@ def _parts(wanted: Sequence[WantedRun]) -> pl.DataFrame:
     named = pl.DataFrame(places, schema=schema, orient="row")
     if not folders:
         return named.drop("key").with_columns(pl.lit(None, pl.Float64).alias(name) for name in _PARTS)
-    recorded = Recorded.read(folders, text=True)
+    recorded = Recorded.read(folders, TEXT)
     size = pl.DataFrame(sizes, schema=SIZES, orient="row")
     iterations = recorded.iterations
     found = windows.text_windows(iterations.lazy(), size.lazy(), recorded.requests.lazy()).collect()

@@ -22,9 +22,9 @@ from joulebench.analysis.points import WantedRun
 from joulebench.analysis.recorded import read_energy
 from joulebench.analysis.verdicts import USABLE
 from joulebench.analysis.windows import batch_windows, one_size, text_windows
+from joulebench.families import FAMILIES, of
 from joulebench.loads.base import WHOLE
 from joulebench.loads.stretch import with_durations
-from joulebench.names import TASKS, TEXT_TASKS
 from joulebench.records import BATCHES, ITERATIONS, REQUESTS, Point, RecordError, read_run
 
 MOST_ROWS = 2000
@@ -35,10 +35,10 @@ Bounds = tuple[float, float, str]
 
 
 def chosen(leaderboard: pl.DataFrame) -> dict[str, Any] | None:
-    """The row of `leaderboard` (tables.LEADERBOARD) whose point is traced: the first in rank of the first task, tasks
-    of text before the others, in the order of names.TASKS. None where nothing is ranked."""
+    """The row of `leaderboard` (tables.LEADERBOARD) whose point is traced: the first in rank of the first task, in
+    the order of FAMILIES. None where nothing is ranked."""
     ranked = leaderboard.filter(pl.col("rank") == 1)
-    for task in sorted(TASKS, key=lambda name: name not in TEXT_TASKS):
+    for task in (task for family in FAMILIES for task in family.tasks):
         for row in ranked.filter(pl.col("task") == task).iter_rows(named=True):
             return row
     return None
@@ -55,7 +55,7 @@ def trace(leaderboard: pl.DataFrame, wanted: Sequence[WantedRun]) -> pl.DataFram
         return pl.DataFrame(schema=tables.TRACE)
     folder, point = _point(row, wanted)
     polls = headline(read_energy({0: folder / "energy.parquet"}))
-    windows, load = _text(folder, point) if row["task"] in TEXT_TASKS else _diffusion(folder)
+    windows, load = _LOADS[of(row["task"]).name](folder, point)
     of_point = {name: row[name] for name in ("task", "model", "variant", "hardware", *tables.AT, "tdp_w")}
     parts = [pl.DataFrame(schema=tables.TRACE)]
     for (device, source), own in polls.sort("device", maintain_order=True).group_by(
@@ -111,7 +111,7 @@ def _text(folder: Path, point: Point) -> tuple[list[Bounds], pl.DataFrame]:
     return _whole(found), load
 
 
-def _diffusion(folder: Path) -> tuple[list[Bounds], pl.DataFrame]:
+def _diffusion(folder: Path, _: Point) -> tuple[list[Bounds], pl.DataFrame]:
     """The same of a diffusion point, whose batch is what is being denoised."""
     columns = ("start_s", "end_s", "outputs", "warmup")
     batches = read_keyed({0: folder / "iterations.parquet"}, BATCHES, columns).lazy()
@@ -122,6 +122,10 @@ def _diffusion(folder: Path) -> tuple[list[Bounds], pl.DataFrame]:
     done = batches.select("key", time_s="end_s", running_s=served.cum_sum())
     load = pl.concat([begun, done]).sort("time_s", "running_s").collect()
     return _whole([(load["time_s"].min(), start_s, "warm-up"), (start_s, end_s, "batches")]), load
+
+
+_LOADS = {"text": _text, "diffusion": _diffusion}
+"""By task family."""
 
 
 def _whole(found: Sequence[tuple[Any, Any, str]]) -> list[Bounds]:

@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 
 from joulebench import tables
-from joulebench.names import TASKS, TEXT_TASKS
+from joulebench.families import TEXT, of
+from joulebench.names import TASKS
 
 _HEADER = (
     "| task | shape of | J per response | 95 % interval | net of idle, J | B | median latency | W |",
@@ -42,7 +43,7 @@ def _row(row: dict[str, Any]) -> str:
 
 
 def _latency(row: dict[str, Any]) -> str:
-    if row["task"] in TEXT_TASKS:
+    if of(row["task"]) is TEXT:
         return "not known" if row["tpot_p50_s"] is None else f"{1e3 * row['tpot_p50_s']:.0f} ms a token"
     return f"{_number(row['latency_p50_s'])} s a batch"
 

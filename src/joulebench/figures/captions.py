@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from joulebench.analysis.verdicts import USABLE
-from joulebench.names import TASKS, TEXT_TASKS, VIDEO_TASKS
+from joulebench.names import TASKS
 
 ESTIMATE = "codecarbon_estimate"
 SOURCES = {
@@ -58,11 +58,6 @@ def tasks(rows: pl.DataFrame) -> list[str]:
     """The tasks of `rows`, in the order in which they are spoken of; any other after them, by name."""
     found = set(rows["task"])
     return [*(task for task in TASKS if task in found), *sorted(found.difference(TASKS))]
-
-
-def response(task: str) -> str:
-    """What a response of `task` is."""
-    return "response" if task in TEXT_TASKS else "video" if task in VIDEO_TASKS else "image"
 
 
 def energy_sources(rows: pl.DataFrame) -> list[str]:

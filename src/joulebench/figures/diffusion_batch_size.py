@@ -3,9 +3,9 @@
 import altair as alt
 import polars as pl
 
+from joulebench.families import DIFFUSION
 from joulebench.figures import small_multiples
 from joulebench.figures.small_multiples import Cell, Metric
-from joulebench.names import TASKS, TEXT_TASKS
 
 
 def draw(points: pl.DataFrame) -> alt.ConcatChart:
@@ -15,5 +15,5 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
         Metric("latency_p50", "s", "Median latency of a batch (s)", log=True),
     )
     none = "No task that makes images or videos is among the results: there are no batches of them to draw."
-    tasks = frozenset(TASKS) - TEXT_TASKS
-    return small_multiples.draw(points, tasks, metrics, Cell(400, 240), "Energy per image or video by batch size", none)
+    title = "Energy per image or video by batch size"
+    return small_multiples.draw(points, DIFFUSION, metrics, Cell(400, 240), title, none)

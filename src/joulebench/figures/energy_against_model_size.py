@@ -5,8 +5,8 @@ import math
 import altair as alt
 import polars as pl
 
+from joulebench import families
 from joulebench.figures import captions, scatter, style
-from joulebench.names import TEXT_TASKS
 
 BILLION = 1e9
 GROUPS = {"response": "Text", "image": "Images", "video": "Videos"}
@@ -18,11 +18,11 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
 
     Text by energy per output token, since answers of two tasks have other lengths; the rest by energy per response.
     """
-    is_text = pl.col("task").is_in(sorted(TEXT_TASKS))
+    is_text = families.TEXT.rows
     bounds = {"y": "", "low": "_low", "high": "_high"}
     rows = leaderboard.with_columns(
         run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
-        group=pl.col("task").map_elements(captions.response, return_dtype=pl.String),
+        group=pl.col("task").map_elements(_word, return_dtype=pl.String),
         x=pl.col("parameters") / BILLION,
         hollow=pl.col("meets_latency_target").not_().fill_null(False),
         **{
@@ -41,6 +41,10 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     )
 
 
+def _word(task: str) -> str:
+    return families.of(task).word(task)
+
+
 def _known() -> pl.Expr:
     return (pl.col("x") > 0) & (pl.col("y") > 0)
 
@@ -51,8 +55,7 @@ def _several_sizes(drawn: pl.DataFrame) -> bool:
 
 
 def _detail(row: dict[str, object]) -> str:
-    response = captions.response(str(row["task"]))
-    whole = f"{style.significant(float(str(row['energy_per_response_j'])))} J per {response}"
+    whole = f"{style.significant(float(str(row['energy_per_response_j'])))} J per {_word(str(row['task']))}"
     return f"{whole}, B = {row['max_batch_size']}"
 
 

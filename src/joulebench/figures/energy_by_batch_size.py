@@ -3,9 +3,9 @@
 import altair as alt
 import polars as pl
 
+from joulebench.families import TEXT
 from joulebench.figures import small_multiples
 from joulebench.figures.small_multiples import Cell, Metric
-from joulebench.names import TEXT_TASKS
 
 
 def draw(points: pl.DataFrame) -> alt.ConcatChart:
@@ -19,4 +19,4 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
     )
     title = "Energy per output token by batch size, and what comes with it"
     none = "No text task is among the results: only answers of tokens have an energy per output token."
-    return small_multiples.draw(points, TEXT_TASKS, metrics, Cell(190, 190), title, none)
+    return small_multiples.draw(points, TEXT, metrics, Cell(190, 190), title, none)

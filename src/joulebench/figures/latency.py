@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import altair as alt
 import polars as pl
 
+from joulebench.families import TEXT, of
 from joulebench.figures import captions, style, sweep
 from joulebench.figures.axes import Axis
 from joulebench.figures.placement import Mark, along, place
-from joulebench.names import TEXT_TASKS
 
 COLUMNS = 2
 WIDTH_PX, HEIGHT_PX = 440, 330
@@ -24,7 +24,7 @@ Line = Sequence[tuple[float, float]]
 def title(task: str, column: str) -> str:
     """That of an axis of `column` (of tables.POINTS): `Median time per output token (s)`."""
     metric, _, quantile = column.removesuffix("_s").rpartition("_p")
-    words = captions.METRICS[metric] + ("" if metric != "latency" or task in TEXT_TASKS else " of a batch")
+    words = captions.METRICS[metric] + ("" if metric != "latency" or of(task) is TEXT else " of a batch")
     return f"Median {words} (s)" if quantile == "50" else f"{quantile}th percentile of {words} (s)"
 
 

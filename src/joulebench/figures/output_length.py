@@ -9,8 +9,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from joulebench.families import TEXT
 from joulebench.figures import captions, scatter, style
-from joulebench.names import TEXT_TASKS
 
 BAR_PX, ROW_PX, OFFSET_PX = 9, 32, 5
 LEAST_FACTOR = 1.25
@@ -22,7 +22,7 @@ PARTS = {LENGTH: (style.ORANGE, -OFFSET_PX), ENERGY: (style.BLUE, OFFSET_PX)}
 
 def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     """Points and bars from the text tasks of `leaderboard` (tables.LEADERBOARD)."""
-    of_text = leaderboard.filter(pl.col("task").is_in(sorted(TEXT_TASKS)))
+    of_text = leaderboard.filter(TEXT.rows)
     rows = of_text.with_columns(
         run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
         x=pl.col("response_output_tokens"),

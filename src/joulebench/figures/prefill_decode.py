@@ -5,8 +5,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from joulebench.families import TEXT
 from joulebench.figures import captions, style
-from joulebench.names import TEXT_TASKS
 
 BAR_PX, ROW_PX = 14, 50
 ABOVE_PX, BELOW_PX = -9, 10
@@ -20,7 +20,7 @@ PARTS = {PROMPT: style.SKY, OUTPUT: style.BLUE, BOTH: style.TDP_GREY}
 
 def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     """Stacked bars from the text tasks of `leaderboard` (tables.LEADERBOARD)."""
-    rows = _rows(leaderboard.filter(pl.col("task").is_in(sorted(TEXT_TASKS))))
+    rows = _rows(leaderboard.filter(TEXT.rows))
     panels = [_panel(task, rows.filter(pl.col("task") == task)) for task in captions.tasks(rows)]
     if not panels and not leaderboard.is_empty():
         text = (

@@ -8,9 +8,9 @@ import math
 import altair as alt
 import polars as pl
 
+from joulebench.families import TEXT
 from joulebench.figures import captions, style, sweep
 from joulebench.figures.axes import Axis
-from joulebench.names import TEXT_TASKS
 
 COLUMNS = 2
 WIDTH_PX, HEIGHT_PX = 440, 300
@@ -29,7 +29,7 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
     queue, stationary = pl.col("queue_energy_per_output_token_j"), pl.col("plain_energy_per_output_token_j")
     least = pl.col("plain_energy_per_output_token_low_j")
     shown = stationary.is_not_null() & ~captions.is_invalid()
-    text = points.filter(pl.col("task").is_in(sorted(TEXT_TASKS)))
+    text = points.filter(TEXT.rows)
     rows = (
         sweep.pooled_points(text, shown)
         .with_columns(

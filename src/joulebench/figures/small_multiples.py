@@ -8,6 +8,7 @@ import altair as alt
 import polars as pl
 
 from joulebench.analysis.verdicts import USABLE
+from joulebench.families import Family, of
 from joulebench.figures import captions, style, sweep
 from joulebench.figures.axes import Axis, around, intervals
 
@@ -46,15 +47,15 @@ class Cell:
 
 
 def draw(
-    points: pl.DataFrame, tasks: frozenset[str], metrics: Sequence[Metric], cell: Cell, title: str, none: str
+    points: pl.DataFrame, family: Family, metrics: Sequence[Metric], cell: Cell, title: str, none: str
 ) -> alt.ConcatChart:
-    """The grid of the rows of `points` (tables.POINTS) that are of `tasks`, or `none` in words where there are none.
+    """The grid of the rows of `points` (tables.POINTS) of `family`, or `none` in words where there are none.
 
     The repeats of a point are pooled, without those that are invalid.
     """
     shown = pl.col("status").is_in(USABLE) & ~captions.is_invalid()
-    of_tasks = points.filter(pl.col("task").is_in(sorted(tasks)))
-    pooled = sweep.pooled_points(of_tasks, shown).with_columns(shown=shown).sort("task", "run", "max_batch_size")
+    of_family = points.filter(family.rows)
+    pooled = sweep.pooled_points(of_family, shown).with_columns(shown=shown).sort("task", "run", "max_batch_size")
     sizes = _batch_axis(pooled, cell)
     rows = [_row(task, pooled.filter(pl.col("task") == task), metrics, cell, sizes) for task in captions.tasks(pooled)]
     if not rows:
@@ -67,7 +68,7 @@ def draw(
         notes.append(sweep.OVERLOADED)
     if (pooled["status"] == "out_of_memory").any():
         notes.append("Crosses at the top: the batch size at which a model ran out of memory, and so stopped.")
-    subtitle = [*captions.subtitle(of_tasks), *([" ".join(notes)] if notes else []), *captions.repeats(drawn)]
+    subtitle = [*captions.subtitle(of_family), *([" ".join(notes)] if notes else []), *captions.repeats(drawn)]
     return style.figure(title, subtitle, rows)
 
 
@@ -125,7 +126,7 @@ def _row(task: str, rows: pl.DataFrame, metrics: Sequence[Metric], cell: Cell, s
 
 
 def _title(metric: Metric, task: str, rows: pl.DataFrame) -> str:
-    words = metric.title.format(response=captions.response(task))
+    words = metric.title.format(response=of(task).word(task))
     return captions.energy_title(rows, words) if metric.unit in ("j", "w") else words
 
 

@@ -3,10 +3,10 @@
 import altair as alt
 import polars as pl
 
+from joulebench.families import FAMILIES, of
 from joulebench.figures import captions, style, sweep
 from joulebench.figures import latency as frame
 from joulebench.figures.axes import Axis, around, intervals
-from joulebench.names import TEXT_TASKS
 
 CROWDED = 60  # points of a panel, from which on a label is left out rather than set over a line
 
@@ -20,7 +20,7 @@ def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
     rows = (
         sweep.pooled_points(points, shown)
         .with_columns(
-            latency=pl.when(pl.col("task").is_in(list(TEXT_TASKS))).then("tpot_p50_s").otherwise("latency_p50_s"),
+            latency=pl.coalesce(pl.when(family.rows).then(family.latency) for family in FAMILIES),
             energy=pl.when(shown).then("energy_per_response_j"),
             low=pl.col("energy_per_response_low_j"),
             high=pl.col("energy_per_response_high_j"),
@@ -44,7 +44,7 @@ def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
 
 def _panel(task: str, rows: pl.DataFrame, target: str | None) -> style.Panel:
     drawn = rows.filter(pl.col("energy").is_not_null() & pl.col("latency").is_not_null())
-    column = "tpot_p50_s" if task in TEXT_TASKS else "latency_p50_s"
+    column = of(task).latency
     latencies = drawn["latency"].to_list()
     limit, lines = frame.target(target, column, latencies)
     if drawn.is_empty():

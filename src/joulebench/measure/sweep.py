@@ -10,6 +10,7 @@ import polars as pl
 from joulebench.engines.base import DiffusionEngine, Prepared, TextEngine
 from joulebench.engines.memory import is_out_of_memory
 from joulebench.errors import UserError
+from joulebench.families import TEXT, of
 from joulebench.files import whole_folder
 from joulebench.loads import LOADS
 from joulebench.measure.diffusion import batches
@@ -23,8 +24,7 @@ from joulebench.measure.session import Session, utc_now
 from joulebench.measure.text import serve, warm_up
 from joulebench.meters.following import Now
 from joulebench.meters.sampling import SamplerError, Sampling
-from joulebench.names import TEXT_TASKS
-from joulebench.records import BATCHES, ENERGY, ITERATIONS, Point, SampleTokens, Status, write_json, write_parquet
+from joulebench.records import ENERGY, Point, SampleTokens, Status, write_json, write_parquet
 from joulebench.setting import Setting
 from joulebench.spec import RunSpec
 from joulebench.sweeps import Adaptive
@@ -39,7 +39,7 @@ class Sweep:
         self, spec: RunSpec, engine: TextEngine | DiffusionEngine, prepared: Sequence[Prepared], sampling: Sampling
     ) -> None:
         self._spec, self._engine, self._prepared, self._sampling = spec, engine, prepared, sampling
-        self._is_text = spec.task in TEXT_TASKS
+        self._is_text = of(spec.task) is TEXT
         self._sample_tokens: SampleTokens | None = None
         if self._is_text:
             check(spec.sweep, prepared, cast(TextEngine, engine).whole_batches)
@@ -71,7 +71,7 @@ class Sweep:
 
     def _point(self, session: Session, index: int, setting: Setting, display: Display) -> Point:
         started_utc = utc_now()
-        load = Load(index, ITERATIONS if self._is_text else BATCHES)
+        load = Load(index, of(self._spec.task).iterations)
         energy_before = self._now().energy_j
 
         def watch(progress: Progress) -> None:
