@@ -4,12 +4,15 @@ vLLM is not here. A small stand-in serves as its LLMEngine does at the points th
 whether vLLM itself is served well shows on a GPU alone.
 """
 
+import ctypes
 import io
 import os
 import sys
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import make_dataclass
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from types import SimpleNamespace as Some
 from typing import Any
 
@@ -19,8 +22,10 @@ from PIL import Image
 
 from joulebench import config, sweeps
 from joulebench.engines import vllm as ours
+from joulebench.engines import vllm_start
 from joulebench.engines.base import Times
 from joulebench.errors import UserError
+from joulebench.measure import process
 from joulebench.records import PROMPTS
 from joulebench.spec import run_spec
 
@@ -138,16 +143,30 @@ class Core:
         return finished
 
 
-def opened(patch: pytest.MonkeyPatch, task: str = "llm-chat", **changes: Any) -> tuple[ours.VllmEngine, Any]:
+def opened(
+    patch: pytest.MonkeyPatch,
+    task: str = "llm-chat",
+    environment: Mapping[str, str] = MappingProxyType({}),
+    starts: Callable[[], None] = lambda: None,
+    **changes: Any,
+) -> tuple[ours.VllmEngine, Any]:
     """Our engine on the stand-in, which is in vLLM's place until the test ends, as are its environment variables."""
-    for name in ours.ENVIRONMENT:
+    for name in (*ours.ENVIRONMENT, vllm_start.METHOD):
         patch.setenv(name, "")
         patch.delenv(name)
+    for name, value in environment.items():
+        patch.setenv(name, value)
+    where = Some(VLLM_CACHE_ROOT=os.environ.get("VLLM_CACHE_ROOT", "nowhere"), VLLM_DISABLE_COMPILE_CACHE=False)
     stats = Some(**{name: make_dataclass(name, read) for name, read in STATISTICS.items()})
     stats.IterationStats = IterationStats
-    start = Some(from_engine_args=lambda arguments, stat_loggers: Core(arguments, stat_loggers, stats))
+
+    def from_engine_args(arguments: Any, stat_loggers: Any) -> Core:
+        starts()
+        return Core(arguments, stat_loggers, stats)
+
+    start = Some(from_engine_args=from_engine_args)
     modules: dict[str, dict[str, Any]] = {
-        "vllm": {"__version__": "0.25.1", "EngineArgs": Some, "SamplingParams": Some},
+        "vllm": {"__version__": "0.25.1", "EngineArgs": Some, "SamplingParams": Some, "envs": where},
         "vllm.v1.engine.llm_engine": {"LLMEngine": start},
         "vllm.v1.metrics": {"stats": stats},
         "vllm.v1.metrics.stats": vars(stats),
@@ -290,3 +309,86 @@ def test_what_was_aborted_counts_for_nothing_and_closing_twice_is_once(monkeypat
     engine.close()
     engine.close()
     assert core.ends == 1
+
+
+ON_A_GPU: dict[str, Any] = {"device": "cuda"}
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The threads of this process, as a measurement has them; whatever runs the tests has its own."""
+    running = [Some(name="MainThread"), Some(name=process.WATCHER)]
+    monkeypatch.setattr(threading, "enumerate", lambda: running)
+    return running
+
+
+def test_the_core_is_forked_only_where_nothing_stands_against_it(
+    alone: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import torch
+
+    def started(task: str = "llm-chat", environment: Mapping[str, str] = MappingProxyType({}), **changes: Any) -> Any:
+        engine, _ = opened(monkeypatch, task, environment, **ON_A_GPU | changes)
+        return engine.start.process
+
+    assert started() == os.environ[vllm_start.METHOD] == "fork"
+    assert started(tensor_parallel=2) == os.environ[vllm_start.METHOD] == "spawn"
+    assert started(device="cpu") == "spawn"
+    assert started("vlm-chat") == "spawn"
+    for said in ("fork", "spawn"):  # whoever sets it has it so
+        assert started(environment={vllm_start.METHOD: said}, tensor_parallel=2) == said
+        assert started(environment={vllm_start.METHOD: said}) == said
+    assert started(environment={"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}) is None
+    monkeypatch.delenv("VLLM_ENABLE_V1_MULTIPROCESSING")
+    with monkeypatch.context() as patch, caplog.at_level("INFO"):
+        patch.setattr(torch.cuda, "is_initialized", lambda: True)
+        assert started() == "spawn"
+        assert "spawned, not forked: CUDA is initialised in this process already" in caplog.text
+    alone.append(Some(name="a pool"))
+    with caplog.at_level("INFO"):
+        assert started() == "spawn"
+    assert caplog.messages[-1].endswith("other threads run in this process (a pool)")
+
+
+def test_cuda_that_others_than_torch_have_initialised_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    for code, used in ((0, True), (3, False)):
+        monkeypatch.setattr(ctypes, "CDLL", lambda _, code=code: Some(cuDeviceGetCount=lambda _: code))
+        assert vllm_start.uses_cuda() is used
+
+    def missing(name: str) -> None:
+        raise OSError(name)
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    assert not vllm_start.uses_cuda()
+
+
+def test_vllm_that_spawns_after_all_is_recorded_so(alone: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_wsl() -> None:
+        os.environ[vllm_start.METHOD] = "spawn"
+
+    assert opened(monkeypatch, starts=in_wsl, **ON_A_GPU)[0].start.process == "spawn"
+
+
+def test_what_the_core_found_in_the_compile_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "torch_compile_cache"
+
+    def kind(starts: Callable[[], None] = lambda: None, **settings: Any) -> str | None:
+        engine, _ = opened(
+            monkeypatch, "llm-chat", {"VLLM_CACHE_ROOT": str(tmp_path)}, starts, engine_settings=settings
+        )
+        return engine.start.compile_cache
+
+    def compile_one(path: str) -> None:
+        (cache / path).parent.mkdir(parents=True, exist_ok=True)
+        (cache / path).write_text("made")
+
+    assert kind() is None  # nothing is compiled
+    assert kind(lambda: compile_one("torch_aot_compile/ab12/rank_0_0/model")) == "cold"
+    assert kind() == "warm"
+    assert (
+        kind(lambda: compile_one("torch_aot_compile/ab12/inductor_cache/fx/kernel")) == "warm"
+    )  # a kernel tuned later
+    assert kind(lambda: compile_one("0f3d/rank_0_0/backbone/vllm_compile_cache.py")) == "cold"
+    old = cache / "torch_aot_compile/ab12/rank_0_0/model"
+    assert kind(lambda: os.utime(old, ns=(0, 0))) == "cold"  # made again, for other sources
+    assert kind(enforce_eager=True) is None

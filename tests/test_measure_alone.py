@@ -10,9 +10,11 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from joulebench.errors import UserError
+from joulebench.measure import alone
 from joulebench.measure.alone import alone_in
 from joulebench.measure.run import measure
 from joulebench.spec import RunSpec
@@ -61,6 +63,41 @@ def test_a_killed_one_holds_nothing(tmp_path: Path) -> None:
     first.communicate()
     with alone_in(tmp_path, patience_s=0.1):
         pass
+
+
+FORK = """
+import os, sys, time
+from pathlib import Path
+from joulebench.measure import alone
+
+alone.LOCKS = Path(sys.argv[1])
+with alone.alone_in(Path(sys.argv[1])), alone.alone_on("a GPU"):
+    if (child := os.fork()) == 0:
+        time.sleep(60)
+        os._exit(0)
+    print(child, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_one_has_forked_holds_nothing_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alone, "LOCKS", tmp_path)
+    first = subprocess.Popen(
+        [sys.executable, "-c", FORK, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert first.stdout is not None
+    core = psutil.Process(int(first.stdout.readline()))
+    with pytest.raises(UserError, match="already being measured"), alone_in(tmp_path, patience_s=0.1):
+        pytest.fail("held twice")
+    first.kill()
+    first.wait()
+    try:
+        with alone_in(tmp_path, patience_s=0.1), alone._file("a GPU") as lock:
+            assert alone._held(lock)
+            assert core.is_running()
+    finally:
+        core.kill()
+        first.communicate()
 
 
 def test_one_that_is_ending_is_waited_for(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from joulebench import config, datasets, models, records, sweeps
 from joulebench.analysis import metrics
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import Recorded
+from joulebench.engines import open_engine
 from joulebench.families import TEXT
 from joulebench.loads.closed_loop import overloaded
 from joulebench.measure.run import measure
-from joulebench.spec import run_spec
+from joulebench.spec import RunSpec, run_spec
 
 PROJECT = Path(__file__).parents[1]
 BATCHES = 4
@@ -103,8 +104,17 @@ def test_a_small_run_with_images_is_measured_whole(tmp_path: Path, monkeypatch: 
     spec = run_spec(made, "cpu", "vlm-chat", "joulebench/llava-5m")
     sweep = sweeps.Sweep(batch_sizes=(1, 4), protocol=sweeps.Timed(kind="timed", seconds=0.5))
     spec = spec.model_copy(update={"sweep": sweep, "output_length": config.OutputLength(kind="fixed", tokens=8)})
+    start = records.EngineStart(process="fork", compile_cache="cold")
+
+    def opened(spec: RunSpec, folder: Path) -> Any:
+        engine: Any = open_engine(spec, folder)
+        engine.start = start
+        return engine
+
+    monkeypatch.setattr("joulebench.measure.run.engines.open_engine", opened)
     run = measure(spec, tmp_path / "asked.parquet", tmp_path / "model", tmp_path / "run")
     assert records.read_run(tmp_path / "run") == run
+    assert run.engine_start == start
     assert run.points_sha256 == {
         folder.name: {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
         for folder in (tmp_path / "run" / "points").iterdir()

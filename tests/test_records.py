@@ -1,5 +1,6 @@
 """Whole files or none, and damaged ones refused by name."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from pydantic import ValidationError
 
 from joulebench import files, records
 from joulebench.records import RecordError
+
+PROJECT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -174,3 +177,14 @@ def test_an_idle_power_that_is_none_is_refused(idle_power_w: Any) -> None:
     with pytest.raises(ValidationError, match=r"uuid is .*, expected text"):
         records.Machine(**known, devices=[{"uuid": [1]}], energy_sources={})
     assert records.Machine(**known, devices=[{"idle_power_w": None}], energy_sources={}).devices
+
+
+def test_a_run_from_before_starts_were_told_apart_is_read(tmp_path: Path) -> None:
+    published = next((PROJECT / "results" / "h100" / "runs" / "llm-chat").glob("*/run.json"))
+    before = {name: value for name, value in json.loads(published.read_text()).items() if name != "engine_start"}
+    (tmp_path / "run.json").write_text(json.dumps(before))
+    run = records.read_run(tmp_path)
+    assert run.engine_start is None
+    told = run.model_copy(update={"engine_start": records.EngineStart(process="fork", compile_cache="warm")})
+    records.write_json(told, tmp_path / "run.json")
+    assert records.read_run(tmp_path) == told

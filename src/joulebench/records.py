@@ -255,11 +255,23 @@ class Machine(Record):
         return [name for name in names if reports_as is not None and reports_as.casefold() not in name.casefold()]
 
 
+class EngineStart(Record):
+    """How an engine started.
+
+    `process`: how vLLM's engine core came to be. `compile_cache`: warm where vLLM found what it had compiled for the
+    same settings before; null where it compiles nothing, or keeps nothing.
+    """
+
+    process: Literal["fork", "spawn"] | None = None
+    compile_cache: Literal["warm", "cold"] | None = None
+
+
 class Run(Record):
     """run.json: what was measured, with what, and how each point ended.
 
-    `durations_s` tells what its last session took by part: engine_start, points, engine_stop. `points_sha256`: folder
-    of a point -> its file -> SHA-256; None in records of an earlier version.
+    `durations_s` tells what its last session took by part: engine_start, points, engine_stop; `engine_start` which kind
+    of start that was, None of an engine that has but one. `points_sha256`: folder of a point -> its file -> SHA-256.
+    None of them is in records of an earlier version.
     """
 
     spec: dict[str, Any]
@@ -272,6 +284,7 @@ class Run(Record):
     started_utc: str
     ended_utc: str
     durations_s: dict[str, float] | None = None
+    engine_start: EngineStart | None = None
     points: list[Point]
     points_sha256: dict[str, dict[str, str]] | None = None
 

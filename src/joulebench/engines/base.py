@@ -1,4 +1,7 @@
-"""What the load generators ask of an engine, and nothing else of it."""
+"""What the load generators ask of an engine, and nothing else of it.
+
+An engine that can start in more than one way says how it did in `start`, a records.EngineStart.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

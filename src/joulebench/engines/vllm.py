@@ -5,6 +5,7 @@ a version that lacks any of it is refused by name. Prefix caching is off, and ea
 own, since vLLM's encoder cache would otherwise serve a repeated image without looking at it.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
@@ -16,13 +17,16 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from joulebench import chat
-from joulebench.engines import prompts
+from joulebench.engines import prompts, vllm_start
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.pictures import picture
 from joulebench.engines.prompts import adds_end, encoder, end_tokens
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
+from joulebench.records import EngineStart
 from joulebench.spec import RunSpec
+
+log = logging.getLogger(__name__)
 
 TASKS = ("llm-chat", "llm-code", "vlm-chat")
 MOST_DEVICES = 8
@@ -43,7 +47,6 @@ LAST = -1
 ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "WARNING",  # and so no logger of its own a step
-    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
     "HF_HUB_OFFLINE": "1",
 }
 
@@ -67,6 +70,7 @@ class VllmEngine:
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         import vllm
+        from vllm import envs
         from vllm.v1.engine.llm_engine import LLMEngine
         from vllm.v1.metrics import stats
         from vllm.v1.metrics.loggers import StatLoggerBase
@@ -111,6 +115,12 @@ class VllmEngine:
             mm_processor_cache_gb=0,
             **({"limit_mm_per_prompt": {"image": 1}} if self._sees else {}),
         )
+        if vllm_start.METHOD not in os.environ:
+            why = vllm_start.against_fork(spec)
+            if why is not None:
+                log.info("vLLM's engine core is spawned, not forked: %s", why)
+            os.environ[vllm_start.METHOD] = "fork" if why is None else "spawn"
+        before = vllm_start.compiled(envs.VLLM_CACHE_ROOT)
         try:
             self._engine = LLMEngine.from_engine_args(arguments, stat_loggers=[Recorder])
         except (RuntimeError, ValueError) as error:
@@ -118,6 +128,12 @@ class VllmEngine:
                 f"engine vllm {vllm.__version__}: did not start with {spec.model} "
                 f"({' '.join(str(error).split())[:300]}); the lines above say why"
             ) from error
+        after = vllm_start.compiled(envs.VLLM_CACHE_ROOT)
+        keeps = not (settings.enforce_eager or envs.VLLM_DISABLE_COMPILE_CACHE)
+        self.start = EngineStart(
+            process=vllm_start.process(),
+            compile_cache=vllm_start.compile_cache(before, after) if keeps else None,
+        )
         if not hasattr(self._engine.output_processor, "request_states"):
             raise UserError(
                 f"engine vllm: found vLLM {vllm.__version__}, whose output processor has no request_states, which tell "

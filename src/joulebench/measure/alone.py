@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
+from weakref import WeakSet
 
 from joulebench.errors import UserError
 
@@ -20,6 +21,16 @@ LOCKS = Path("/tmp")
 """Not TMPDIR: two shells of one machine may differ in it, and must meet."""
 OTHER_NAMES = 10
 """So many names a lock may have, where another user has put something under the first of them."""
+
+_open: WeakSet[TextIO] = WeakSet()
+
+
+def _close_all() -> None:
+    for file in _open:
+        file.close()
+
+
+os.register_at_fork(after_in_child=_close_all)  # a forked engine core that outlives its holder must not hold a lock
 
 
 @contextmanager
@@ -51,6 +62,7 @@ def alone_in(folder: Path, patience_s: float = 60.0, every_s: float = 0.5) -> It
             f"{folder}: cannot be written ({error.strerror}), and a run's records go there; make it writable, or copy "
             "the project"
         ) from None
+    _open.add(held)
     with held as file:
         give_up_s = time.monotonic() + patience_s
         try:
@@ -137,6 +149,7 @@ def _file(device: str) -> TextIO:
         facts = os.fstat(file.fileno())
         if stat.S_ISREG(facts.st_mode) and facts.st_uid == os.getuid():
             os.utime(file.fileno())
+            _open.add(file)
             return file
         file.close()
         found = f"owned by user {facts.st_uid}"

@@ -25,6 +25,8 @@ TERMINATE_S = 5.0
 """Between SIGTERM and SIGKILL."""
 KILL_S = 60.0
 """For so long what SIGKILL does not end, as it waits in the kernel for a device, is waited for."""
+WATCHER = "end-with-parent"
+"""The name of the thread that watches the parent."""
 KEPT = "JOULEBENCH_KEPT_BY"
 """Who stayed behind already, for a child that has become another program."""
 
@@ -130,7 +132,7 @@ def end_with_parent(every_s: float = 0.5) -> None:
         time.sleep(30)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
+    threading.Thread(target=watch, name=WATCHER, daemon=True).start()
 
 
 def end_cleanly_on_sigterm() -> None:

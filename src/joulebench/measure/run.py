@@ -26,6 +26,7 @@ from joulebench.meters.machine import probe, require
 from joulebench.meters.sampling import Sampling
 from joulebench.records import (
     PROMPTS,
+    EngineStart,
     Model,
     Run,
     read_model,
@@ -80,6 +81,7 @@ def measure(spec: RunSpec, requests: Path, model: Path, folder: Path, anew: bool
                 started_utc=session.started_utc,
                 ended_utc=utc_now(),
                 durations_s=swept.durations_s if swept else None,
+                engine_start=swept.engine_start if swept else None,
                 points=points,
                 points_sha256=sums,
             )
@@ -95,9 +97,10 @@ def measure(spec: RunSpec, requests: Path, model: Path, folder: Path, anew: bool
 
 
 class _Swept(NamedTuple):
-    """What became of a sweep: seconds by part, device -> source of its energy, and why a point failed."""
+    """What became of a sweep: seconds by part, the start, device -> source of its energy, why a point failed."""
 
     durations_s: dict[str, float]
+    engine_start: EngineStart | None
     sources: dict[str, str | None]
     failure: UserError | None
 
@@ -111,6 +114,7 @@ def _sweep(session: Session, spec: RunSpec, prompts: pl.DataFrame, model: Path) 
     with Sampling.start(chosen.meters, session.folder) as sampling:
         clock = [time.monotonic()]
         with closing(engines.open_engine(spec, model)) as engine:
+            start: EngineStart | None = getattr(engine, "start", None)
             sweep = Sweep(spec, engine, engine.prepare(prompts), sampling)
             clock.append(time.monotonic())
             try:
@@ -120,7 +124,7 @@ def _sweep(session: Session, spec: RunSpec, prompts: pl.DataFrame, model: Path) 
             clock.append(time.monotonic())
         clock.append(time.monotonic())
     durations_s = dict(zip(PARTS, (round(b - a, 3) for a, b in pairwise(clock)), strict=True))
-    return _Swept(durations_s, sampling.sources, failure)
+    return _Swept(durations_s, start, sampling.sources, failure)
 
 
 def _prompts(spec: RunSpec, path: Path) -> pl.DataFrame:
