@@ -530,7 +530,7 @@ RUNS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "another batch size": (of_points(lambda them: them[1].update(max_batch_size=1)), f"points are 0-b8, 1-b1{SWEEP}"),
     "no batch size": (
         of_points(lambda them: them[1].update(max_batch_size=10**30)),
-        f"points are 0-b8, 1-b1{'0' * 30}",
+        "not a run record (1 validation error for Run points.1.max_batch_size",
     ),
     "a point after the end": (
         of_points(lambda them: them[0].update(status="overloaded")),

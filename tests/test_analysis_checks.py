@@ -322,9 +322,9 @@ def test_what_voids_stands_before_what_flags(tmp_path: Path) -> None:
     table = fired(found)
     assert table.schema == tables.CHECKS
     assert table.drop("source", "variant", "repeat").rows() == [
-        ("llm-chat", "example/one", 4, "other processes", "invalid", "processes", 3.0, 1.0),
-        ("llm-chat", "example/one", 4, "counter against power", "flagged", "counter_off_percent", *OFF, 3.0),
-        ("llm-chat", "example/one", 4, "short window", "flagged", "window_s", 7.5, 10.0),
+        ("llm-chat", "example/one", 4, "b4", "other processes", "invalid", "processes", 3.0, 1.0),
+        ("llm-chat", "example/one", 4, "b4", "counter against power", "flagged", "counter_off_percent", *OFF, 3.0),
+        ("llm-chat", "example/one", 4, "b4", "short window", "flagged", "window_s", 7.5, 10.0),
     ]
     assert table["source"].str.len_chars().min() > 20  # type: ignore[operator]
 

@@ -313,7 +313,7 @@ def test_overloaded_is_told_by_the_time_weighted_mean_of_running() -> None:
 
 def test_a_batch_that_no_request_waits_for_is_not_overloaded() -> None:
     rows = [(1.0, 1, 1, 5, 1, 1, 0), (2.0, 2, 0, 5, 2, 1, 0), (3.0, 1, 0, 0, 2, 0, 1)]
-    assert overloaded(steps(rows), 8) == (False, pytest.approx(1.5))
+    assert overloaded(steps(rows), 8) == (False, pytest.approx(4 / 3))
 
 
 def served(durations: list[float], tokens: list[int], first: list[int]) -> pl.DataFrame:

@@ -11,8 +11,8 @@ from joulebench.measure.progress import Display, load_of_others
 def test_the_line_says_how_far_a_point_is(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with Display("llm-chat one", 3) as display:
-        display.show(1, 8, Progress(finished=4, elapsed_s=2.0, share=0.25), 10.0)
-        display.show(1, 8, Progress(finished=4, elapsed_s=2.0, share=0.25), None, load_of_others(0.875, 0.125))
+        display.show(1, "B = 8", Progress(finished=4, elapsed_s=2.0, share=0.25), 10.0)
+        display.show(1, "B = 8", Progress(finished=4, elapsed_s=2.0, share=0.25), None, load_of_others(0.875, 0.125))
     assert caplog.messages == [
         "llm-chat one 2/3, B = 8: 4 done, 2.5 J/response, 6 s left",
         "llm-chat one 2/3, B = 8: 4 done, no energy source, 6 s left; other processes use 88 % of the processors; "

@@ -157,7 +157,8 @@ def _walk(schema: dict[str, Any], loc: tuple[Any, ...]) -> tuple[list[str], list
     nodes, allowed = [schema], sorted(schema.get("properties", {}))
     for step in loc:
         nodes = [_deref(schema, node) for node in nodes]
-        tagged = [node["discriminator"]["mapping"][step] for node in nodes if step in _mapping(node)]
+        unions = [one for node in nodes for one in (node, *_options(node))]  # a union that may be null lies in another
+        tagged = [_mapping(one)[step] for one in unions if step in _mapping(one)]
         if tagged:
             nodes = [{"$ref": reference} for reference in tagged]
             continue

@@ -166,7 +166,7 @@ class Point(Record):
     """
 
     point: int
-    max_batch_size: int
+    max_batch_size: Annotated[int, Field(gt=0, lt=2**31)]
     setting: Setting | None = None
     status: Status
     reason: str | None = None

@@ -61,7 +61,7 @@ class Sweep(Strict):
     )
     input_tokens: Count | Counts | None = Field(None, description="Text: prompts of exactly so many tokens.")
     output_tokens: Count | Counts | None = Field(None, description="Text: answers of exactly so many tokens.")
-    protocol: Annotated[Ending, Field(discriminator="kind")] | None = Field(
+    protocol: Annotated[Ending | None, Field(discriminator="kind")] = Field(
         None, description="When a point ends; at-once, poisson and gamma end with their last answer."
     )
     warmup_batches: NonNegativeInt = Field(1, description="Diffusion: whole batches before the window opens.")

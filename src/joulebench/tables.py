@@ -57,7 +57,7 @@ AT: dict[str, type[pl.DataType]] = {"max_batch_size": pl.Int64, "setting": pl.St
 AXES = COORDINATES
 """What the column `axis` names: the columns that a sweep may vary."""
 
-_SETTING: dict[str, type[pl.DataType]] = {
+SETTING: dict[str, type[pl.DataType]] = {
     "load": pl.String,
     "axis": pl.String,
     **AT,
@@ -84,7 +84,7 @@ _POINT: dict[str, type[pl.DataType]] = {
     "attention": pl.String,
     "gpus": pl.Int64,
     "tdp_w": pl.Float64,
-    **_SETTING,
+    **SETTING,
     "repeat": pl.Int64,
     "mean_batch_size": pl.Float64,
     "status": pl.String,

@@ -14,11 +14,14 @@ three repeats can be small by chance. With one repeat the interval is its own, a
 import polars as pl
 from scipy.special import stdtrit
 
+from joulebench import tables
 from joulebench.analysis.intervals import CONFIDENCE
 from joulebench.analysis.verdicts import FLAGGED
 
-POINT = ("task", "dataset", "model", "variant", "setting")
+POINT = ("task", "dataset", "model", "variant", *tables.SETTING)
 """What the repeats of one point have in common."""
+NAMED = ("task", "dataset", "model", "variant", *tables.AT)
+"""The same of tables that name a point's setting alone, as pareto.csv does."""
 NORMAL_QUANTILE = 1.96
 
 

@@ -3,8 +3,9 @@
 import polars as pl
 
 from joulebench.analysis.verdicts import trusted
+from joulebench.tables import AT
 
-POINT = ("task", "model", "variant", "max_batch_size", "repeat")
+POINT = ("task", "model", "variant", *AT, "repeat")
 """What tells the rows of points.csv, and of tables that have one row a row of it, apart."""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from joulebench.analysis.repeats import POINT
+from joulebench.analysis import repeats
 from joulebench.analysis.verdicts import VALID
 from joulebench.figures import captions, style, sweep
 from joulebench.figures import latency as frame
@@ -24,7 +24,7 @@ def draw(points: pl.DataFrame, pareto: pl.DataFrame, leaderboard: pl.DataFrame) 
     """
     shown = pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid()
     best = _steps(pareto)
-    beaten = sweep.pooled_points(points, shown).filter(shown).join(best, on=POINT, how="anti", nulls_equal=True)
+    beaten = sweep.pooled_points(points, shown).filter(shown).join(best, on=repeats.NAMED, how="anti", nulls_equal=True)
     pale = beaten.join(best, on=["task", "model"], how="semi").with_columns(energy="energy_per_response_j")
     panels = []
     for task in captions.tasks(points):

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from joulebench.analysis.repeats import POINT, pooled
+from joulebench.analysis.repeats import NAMED, POINT, pooled
 from joulebench.analysis.verdicts import FLAGGED, USABLE, trusted
 from joulebench.names import TASKS
 from joulebench.tables import BOUNDS, LATENCIES, QUANTILES, SIGNIFICANT_DIGITS
@@ -79,15 +79,15 @@ def _points(part: Mapping[str, pl.DataFrame], publish_flagged: bool, card_spread
 
     Pooled are the valid repeats; flagged ones where none is valid, and beside them where `publish_flagged` says so.
     """
-    key = [*POINT, "repeat"]
+    key = [name for name in (*NAMED, "repeat") if name in part["footprint"].columns]
     footprint = part["footprint"].rename({"reason": "footprint_reason"}).drop("energy_source")
     points = part["points"].join(footprint, on=key, how="left", nulls_equal=True, maintain_order="left")
     served = pl.col("status").is_in(USABLE) & pl.col("responses_per_s").is_not_null()
     valid = (served & trusted(publish_flagged=False)).fill_null(False)
     flagged = (served & FLAGGED).fill_null(False)
     usable = valid | (flagged & (pl.lit(publish_flagged) | ~valid.any().over(POINT)))
-    frontier = part["pareto"].group_by(POINT).agg(frontier=pl.col("latency_metric").unique().sort().str.join(" "))
-    rows = pooled(points, usable).join(frontier, on=POINT, how="left", nulls_equal=True, maintain_order="left")
+    frontier = part["pareto"].group_by(NAMED).agg(frontier=pl.col("latency_metric").unique().sort().str.join(" "))
+    rows = pooled(points, usable).join(frontier, on=NAMED, how="left", nulls_equal=True, maintain_order="left")
     return rows.with_columns(card_spread=pl.lit(card_spread))
 
 
