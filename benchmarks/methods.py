@@ -9,6 +9,7 @@ from simulated import Blocks, Floats, Recording
 from joulebench.analysis import intervals
 from joulebench.analysis.intervals import Estimate
 from joulebench.analysis.stopping import Stopping
+from joulebench.records import Start
 
 Figure = Callable[[Blocks, Recording], Estimate]
 Stop = Callable[[Blocks, Recording], int]
@@ -69,8 +70,8 @@ def at_once(figure: Figure, wanted: float) -> Stop:
     return stop
 
 
-def by_rule(use_prompts: bool, wanted: float, by_turnovers: bool = True) -> Stop:
-    rule = Stopping(wanted, 0.95, 10.0)
+def by_rule(use_prompts: bool, wanted: float, by_turnovers: bool = True, start: Start = "cold") -> Stop:
+    rule = Stopping(wanted, 0.95, 10.0, start)
 
     def stop(blocks: Blocks, run: Recording) -> int:
         for count in range(3, blocks.s.size):

@@ -1,9 +1,11 @@
-"""What measuring costs a vLLM engine: python benchmarks/perturbation.py OUT [TASK RUN] [BATCH REQUESTS PAIRS]
+"""What measuring costs a vLLM engine: python benchmarks/perturbation.py OUT [GROUP RUN] [BATCH REQUESTS PAIRS]
 
 One engine serves the same requests in turn as it is measured (closed loop, statistics, the sampler reading the
 counter) and bare (all requests at once, nothing of ours attached). Prints output tokens a second of each pair and
-their ratio; beside it, for each measured stretch, energy by Zeus's own window and by the sampled counter. Aim: a
-median ratio of at least 0.99, and energies within 0.5 %. Run where results/requests and results/models are made.
+their ratio; beside it, for each measured stretch, energy by Zeus's own window and by the sampled counter, and for both
+how many processors this process and the engine core's kept busy: near 1, that process is what limits. Aim: a median
+ratio of at least 0.99, and energies within 0.5 %. Run where results/requests and results/models are made. GROUP is a
+task of config.yaml's matrix for the h100, or one of its studies.
 """
 
 import json
@@ -11,10 +13,12 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import psutil
 
 from joulebench import config, meters
 from joulebench.analysis.energy import Drawn, headline
@@ -28,12 +32,12 @@ from joulebench.meters.sampling import Sampling
 from joulebench.plan import Plan
 from joulebench.records import ITERATIONS, PROMPTS, read_parquet, write_parquet
 from joulebench.setting import Setting
-from joulebench.sweeps import Fixed
+from joulebench.sweeps import Fixed, Sweep
 
 
 def main(
     out: Path,
-    task: str = "llm-chat",
+    group: str = "llm-chat",
     run: str = "meta-llama--Llama-3.1-8B-Instruct",
     batch: int = 256,
     requests: int = 1024,
@@ -42,9 +46,10 @@ def main(
     from zeus.monitor import ZeusMonitor
 
     plan = Plan(config.load("config.yaml"))
-    cell = plan.cell("h100", task, run)
+    cell = plan.cell("h100", group, run)
     spec = plan.spec(cell)
-    spec = spec.model_copy(update={"sweep": spec.sweep.model_copy(update={"batch_sizes": (batch,)})})
+    only = Sweep(batch_sizes=(batch,), protocol=Fixed(kind="fixed", requests=requests))
+    spec = spec.model_copy(update={"sweep": only})
     began = time.monotonic()
     engine = open_engine(spec, cell.model_folder)
     assert isinstance(engine, VllmEngine)
@@ -97,8 +102,21 @@ def main(
         engine.abort()
         return {"tokens_per_s": tokens / seconds}
 
+    own = psutil.Process()
+
+    def busy(one: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What `one` gives, and the processors that this process and the largest of its children kept busy."""
+        processes = [own, *own.children(recursive=True)]
+        before, began = {each: sum(each.cpu_times()[:2]) for each in processes}, time.monotonic()
+        given = one()
+        seconds = time.monotonic() - began
+        used = {each: (sum(each.cpu_times()[:2]) - before[each]) / seconds for each in processes if each.is_running()}
+        core = max((share for each, share in used.items() if each != own), default=0.0)
+        return given | {"own_processors": used[own], "core_processors": core}
+
     for pair in range(pairs):
-        parts = {name: one() for name, one in ((("measured", measured), ("bare", bare))[:: 1 if pair % 2 == 0 else -1])}
+        order = (("measured", measured), ("bare", bare))[:: 1 if pair % 2 == 0 else -1]
+        parts = {name: busy(one) for name, one in order}
         ratio = parts["measured"]["tokens_per_s"] / parts["bare"]["tokens_per_s"]
         rows.append({"pair": pair, "ratio": ratio, **parts})
         print(json.dumps(rows[-1]), flush=True)

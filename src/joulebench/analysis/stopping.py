@@ -6,7 +6,8 @@ fixed-width sequential confidence intervals; Glynn and Whitt 1992, The asymptoti
 for stochastic simulations), and is bad before (Singham and Schruben 2012, Finite-sample performance of absolute
 precision stopping rules). Three things keep the coverage here: intervals of few but honest degrees of freedom, a least
 number of blocks, and that one narrow look is not enough: the interval has to have stayed narrow while the window grew
-by half. benchmarks/interval_coverage.py says what that gives, and what stopping at the first narrow look would.
+(PATIENCE says by how much, and how many blocks are the least). benchmarks/interval_coverage.py and start_coverage.py say
+what that gives, and what stopping at the first narrow look would.
 """
 
 from dataclasses import dataclass
@@ -15,14 +16,25 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from joulebench.analysis import intervals
+from joulebench.records import Start
 
-FEWEST_BLOCKS = 15
-FEWEST_SECONDS = 15.0
-"""Whichever comes first, and 3 blocks at least: batches may be long, and few are then enough."""
 
-GROWTH = 1.5
+@dataclass(frozen=True)
+class Patience:
+    """How long a rule waits before it believes a narrow interval."""
+
+    blocks: int
+    seconds: float
+    """Whichever of the two comes first, and 3 blocks at least: batches may be long, and few are then enough."""
+    growth: float
+    """The interval has to have stayed narrow while the window grew so many times as long."""
+
+
+PATIENCE: dict[Start, Patience] = {"cold": Patience(15, 15.0, 1.5), "equilibrium": Patience(13, 13.0, 1.25)}
+"""By the start of the point: behind a cold one the requests still change what they are for a while."""
+
 LOOKS = 6
-"""The interval is looked at so often while the window grew so many times as long, the last time included."""
+"""The interval is looked at so often while the window grew, the last time included."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,7 @@ class Stopping:
     half_width: float
     confidence: float
     min_seconds: float
+    start: Start = "cold"
 
     def enough(
         self,
@@ -54,7 +67,8 @@ class Stopping:
         count, passed = energy.size, float(seconds.sum())
         if count < intervals.FEWEST_BLOCKS or passed < self.min_seconds:
             return False
-        if count < FEWEST_BLOCKS and passed < FEWEST_SECONDS:
+        patience = PATIENCE[self.start]
+        if count < patience.blocks and passed < patience.seconds:
             return False
         prompts = None if prompt_tokens is None else np.asarray(prompt_tokens, dtype=float)
         turned = np.full(count, np.inf) if turnovers is None else np.cumsum(np.asarray(turnovers, dtype=float))
@@ -73,5 +87,5 @@ class Stopping:
                 ).per_output_token
             return known.half_width <= self.half_width * known.value
 
-        first = max(intervals.FEWEST_BLOCKS, int(np.ceil(count / GROWTH)))
+        first = max(intervals.FEWEST_BLOCKS, int(np.ceil(count / patience.growth)))
         return all(narrow(blocks) for blocks in sorted({*np.linspace(first, count, LOOKS).astype(int)}, reverse=True))

@@ -8,7 +8,7 @@ from joulebench.analysis.intervals import FEWEST_BLOCKS
 from joulebench.analysis.stopping import Stopping
 from joulebench.measure.order import ENDLESS
 from joulebench.meters.following import Following
-from joulebench.records import EndedBy
+from joulebench.records import EndedBy, Start
 from joulebench.sweeps import Adaptive
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ class Precise:
         turnover: int,
         fewest: int,
         block_s: float,
+        start: Start = "cold",
     ) -> None:
         self.requests = ENDLESS
         self.share = 0.0
@@ -39,7 +40,7 @@ class Precise:
         self._protocol, self._prompt_per_output = protocol, prompt_per_output
         self._energy = energy if energy is not None and energy.measures else None
         self._turnover, self._fewest, self._block_s = turnover, fewest, block_s
-        self._stopping = Stopping(protocol.half_width, protocol.confidence, protocol.min_seconds)
+        self._stopping = Stopping(protocol.half_width, protocol.confidence, protocol.min_seconds, start)
         self._opened: float | None = None
         self._check_s = self._cut_s = 0.0
         self._outputs = self._prompts = 0

@@ -9,7 +9,7 @@ from joulebench.measure.adaptive import Precise
 from joulebench.measure.order import ENDLESS
 from joulebench.measure.sample import sample_tokens
 from joulebench.meters.following import Following
-from joulebench.records import EndedBy
+from joulebench.records import EndedBy, Start
 from joulebench.setting import Setting
 from joulebench.sweeps import Ending, Fixed, Timed
 
@@ -81,6 +81,7 @@ def text_end(
     setting: Setting,
     energy: Following | None,
     whole_batches: bool,
+    start: Start = "cold",
 ) -> End:
     """Of a point that serves the `prepared` requests; without a protocol it ends when its requests have finished.
 
@@ -97,7 +98,7 @@ def text_end(
         return Clocked(protocol.seconds, fewest)
     tokens = sample_tokens(prepared)
     mix = None if tokens is None else tokens.prompt_tokens / tokens.output_tokens
-    return Precise(protocol, energy, mix, turnover=batch, fewest=fewest, block_s=block_s)
+    return Precise(protocol, energy, mix, turnover=batch, fewest=fewest, block_s=block_s, start=start)
 
 
 def batches_end(protocol: Ending | None, batch: int, energy: Following | None) -> End:

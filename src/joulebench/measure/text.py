@@ -44,7 +44,7 @@ def serve(
     Where nothing is in flight and nothing is due the loop sleeps, and records that as an iteration that ran nothing.
     """
     batch = setting.max_batch_size
-    end = text_end(protocol, prepared, setting, energy, engine.whole_batches)
+    end = text_end(protocol, prepared, setting, energy, engine.whole_batches, start)
     queue = serving_order(len(prepared), end.requests, seed, repeat)
     wanted, finished, in_engine = end.requests, 0, 0
     outputs = prompts = 0
