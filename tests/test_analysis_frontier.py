@@ -25,7 +25,7 @@ def point(
         figures |= {"energy_per_response_low_j": joules - half_j, "energy_per_response_high_j": joules + half_j}
     if half_s and tpot is not None:
         figures |= {"tpot_p50_low_s": tpot - half_s, "tpot_p50_high_s": tpot + half_s}
-    return {**facts, "max_batch_size": batch, **figures, **more}
+    return {**facts, "axis": "max_batch_size", "max_batch_size": batch, **figures, **more}
 
 
 def table(*rows: dict[str, Any], targets: Any = None, **options: Any) -> pl.DataFrame:

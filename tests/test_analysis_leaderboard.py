@@ -14,7 +14,7 @@ TARGET = {"llm-chat": LatencyTarget(metric="tpot", quantile=50, at_most_s=0.2)}
 def point(model: str, batch: int, joules: float | None, tpot: float | None, **more: Any) -> dict[str, Any]:
     facts = {"task": "llm-chat", "status": "measured", "responses_per_s": 1.0, "verdict": "valid"}
     figures = {"energy_per_response_j": joules, "tpot_p50_s": tpot}
-    return {**facts, "model": model, "max_batch_size": batch, **figures, **more}
+    return {**facts, "model": model, "axis": "max_batch_size", "max_batch_size": batch, **figures, **more}
 
 
 def best(rows: list[dict[str, Any]], targets: Any = TARGET) -> list[tuple[Any, ...]]:

@@ -28,7 +28,7 @@ def point(batch: int, joules: float | None, tpot: float | None, half: float | No
     figures = {"energy_per_response_j": joules, "tpot_p50_s": tpot}
     if half is not None and joules is not None:
         figures |= {"energy_per_response_low_j": joules - half, "energy_per_response_high_j": joules + half}
-    return {**facts, "hardware": "h100", "max_batch_size": batch, **figures, **more}
+    return {**facts, "hardware": "h100", "axis": "max_batch_size", "max_batch_size": batch, **figures, **more}
 
 
 def both(batch: int, joules: float, ttft: float | None, tpot: float | None, **more: Any) -> Any:
@@ -234,3 +234,9 @@ def test_it_is_the_leaderboards_point_for_the_tasks_own_target(rows: list[Any]) 
         assert found["saves_against_least_latency_percent"] >= 0  # the quickest point is eligible too
     else:
         assert found["reason"]
+
+
+def test_points_of_arrivals_are_named_and_ordered_by_their_rate() -> None:
+    rate = {"axis": "rate_per_s", "load": "poisson", "requests": 100}
+    found = one(*(point(64, joules, 0.1, 1.0, **rate, rate_per_s=each) for each, joules in ((8.0, 5.0), (0.5, 5.0))))
+    assert (found["max_batch_size"], found["tied_with"]) == (64, "8 requests/s")

@@ -10,19 +10,35 @@ from joulebench.analysis.repeats import pooled
 from joulebench.analysis.verdicts import USABLE, trusted
 from joulebench.families import of
 from joulebench.services import LatencyTarget
+from joulebench.setting import in_words
+from joulebench.tables import AXES
 
 Row = Mapping[str, Any]
 
 
+def placed(points: pl.DataFrame) -> pl.DataFrame:
+    """`points` (tables.SETTING) with `axis_value`, of the coordinate that the sweep varies, and `at`: it in words.
+
+    `at` is `B = 8`, `4 requests/s`.
+    """
+    values = (pl.when(pl.col("axis") == axis).then(pl.col(axis).cast(pl.Float64)) for axis in AXES)
+    found = points.with_columns(axis_value=pl.coalesce(values))
+    words = (
+        None if value is None else in_words(axis, value)
+        for axis, value in found.select("axis", "axis_value").iter_rows()
+    )
+    return found.with_columns(at=pl.Series(list(words), dtype=pl.String))
+
+
 def choices(points: pl.DataFrame, publish_flagged: bool = False) -> pl.DataFrame:
-    """The repeats of each point of `points` (tables.POINTS) pooled (analysis.repeats), with `usable` beside them.
+    """The repeats of each point of `points` (tables.POINTS) pooled (analysis.repeats), `placed`, with `usable`.
 
     `usable`: the point has figures and its verdict is `valid`, with `publish_flagged` or flagged. Only such repeats
     are pooled. A point that has none stands as its first repeat.
     """
     served = pl.col("status").is_in(USABLE) & pl.col("responses_per_s").is_not_null()
     usable = (served & trusted(publish_flagged)).fill_null(False)
-    return pooled(points, usable).with_columns(usable=usable)
+    return placed(pooled(points, usable)).with_columns(usable=usable)
 
 
 def latency_column(task: str, target: LatencyTarget | None) -> str:
@@ -65,15 +81,17 @@ def tied(one: Row, other: Row, column: str, card_spread: float) -> bool:
     return Interval.of(one, column).spread(share).meets(Interval.of(other, column).spread(share))
 
 
-def order(row: Row) -> tuple[int, str]:
-    """Of points that are equally good, that of least `order` comes first: the smaller batch, then by the variant."""
-    return row["max_batch_size"], row["variant"] or ""
+def order(row: Row) -> tuple[float, str]:
+    """Of points that are equally good, that of least `order` comes first: the smaller batch, then by the variant.
+
+    Where the sweep varies another coordinate, the smaller value of that.
+    """
+    return row["axis_value"], row["variant"] or ""
 
 
 def named(row: Row, beside: Row | None = None) -> str:
     """A point in words: `B = 64`; with its variant where that is not `beside`'s: `B = 64 +fp8`, `B = 64 plain`."""
-    size = f"B = {row['max_batch_size']}"
-    variant = row["variant"]
+    at, variant = row["at"], row["variant"]
     if variant == (None if beside is None else beside["variant"]):
-        return size
-    return f"{size} +{variant}" if variant else f"{size} plain"
+        return str(at)
+    return f"{at} +{variant}" if variant else f"{at} plain"

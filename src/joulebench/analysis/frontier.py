@@ -54,7 +54,7 @@ def frontier(
         )
         for _, of_model in competing.group_by("model", maintain_order=True):
             parts.append(_table(_frontier(list(of_model.iter_rows(named=True)), card_spread)))
-    return pl.concat(parts).sort("task", "model", LATENCY, ENERGY, "max_batch_size", "variant")
+    return pl.concat(parts).sort("task", "model", maintain_order=True)
 
 
 def _frontier(rows: list[Row], card_spread: float) -> list[Row]:

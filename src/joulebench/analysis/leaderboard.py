@@ -31,7 +31,7 @@ def leaderboard(
     Equal energies share a rank; `tied_with` names the models of the task whose energy is not told
     apart from this one's, their intervals overlapping.
     """
-    order = ["max_batch_size", "variant"]
+    order = ["axis_value", "variant"]
     best = (
         _judged(choices(points, publish_flagged), targets)
         .with_columns(meets_latency_target=pl.when("usable").then(pl.col("meets_latency_target")))
