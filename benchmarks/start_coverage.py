@@ -24,9 +24,9 @@ def main(runs: int = 400) -> None:
     for batch in BATCHES:
         for start in ("cold", "equilibrium"):
             rows, opened_s = {name: Row() for name in METHODS}, []
-            for first in range(0, runs, CHUNK):
-                count = min(CHUNK, runs - first)
-                for run in simulate(batch, WINDOW_S, count, first, equilibrium=start == "equilibrium"):
+            for done in range(0, runs, CHUNK):
+                count = min(CHUNK, runs - done)
+                for run in simulate(batch, WINDOW_S, count, done, equilibrium=start == "equilibrium"):
                     at = run.turned_s if start == "cold" else run.opened_s
                     opened_s.append(at)
                     blocks = run.blocks(at, WINDOW_S)
@@ -45,8 +45,8 @@ def stopped(runs: int) -> None:
     )
     for batch in BATCHES:
         row = Row()
-        for start in range(0, runs, CHUNK):
-            for run in simulate(batch, LONGEST_S, min(CHUNK, runs - start), start, equilibrium=True):
+        for done in range(0, runs, CHUNK):
+            for run in simulate(batch, LONGEST_S, min(CHUNK, runs - done), done, equilibrium=True):
                 blocks = run.blocks(run.opened_s, LONGEST_S)
                 got = first(blocks, stop(blocks, run))
                 row.add(TIMED["adjusted"](got, run), float(got.s.sum()), run.true_j)

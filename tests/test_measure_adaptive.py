@@ -129,7 +129,7 @@ class Asked:
         self.enough_at = enough_at
         monkeypatch.setattr(adaptive, "Stopping", self._make)
 
-    def _make(self, half_width: float, confidence: float, min_seconds: float) -> "Asked":
+    def _make(self, half_width: float, confidence: float, min_seconds: float, start: str) -> "Asked":
         self.made.append((half_width, confidence, min_seconds))
         return self
 

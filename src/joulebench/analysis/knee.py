@@ -43,8 +43,9 @@ def knee(x: ArrayLike, y: ArrayLike) -> Knee | None:
     bound = least * (1 + float(fdtri(1, freedom, CONFIDENCE)) / freedom)
     if _squares(u, v, None) <= bound:
         return None
-    allowed = grid[sums <= bound]
-    found = np.exp([grid[int(sums.argmin())], allowed[0], allowed[-1]])
+    allowed = np.flatnonzero(sums <= bound)
+    low, high = max(0, allowed[0] - 1), min(GRID - 1, allowed[-1] + 1)  # a step further: the bound lies between two
+    found = np.exp([grid[int(sums.argmin())], grid[low], grid[high]])
     return Knee(*(float(one) for one in found))
 
 

@@ -6,8 +6,8 @@ fixed-width sequential confidence intervals; Glynn and Whitt 1992, The asymptoti
 for stochastic simulations), and is bad before (Singham and Schruben 2012, Finite-sample performance of absolute
 precision stopping rules). Three things keep the coverage here: intervals of few but honest degrees of freedom, a least
 number of blocks, and that one narrow look is not enough: the interval has to have stayed narrow while the window grew
-(PATIENCE says by how much, and how many blocks are the least). benchmarks/interval_coverage.py and start_coverage.py say
-what that gives, and what stopping at the first narrow look would.
+(PATIENCE says by how much, and how many blocks are the least). benchmarks/interval_coverage.py and start_coverage.py
+say what that gives, and what stopping at the first narrow look would.
 """
 
 from dataclasses import dataclass
