@@ -82,6 +82,7 @@ def example(**changes: object) -> pl.DataFrame:
                     "weights": "checkpoint",
                     "hardware": "h100",
                     "device": "NVIDIA H100 80GB HBM3",
+                    "axis": "max_batch_size",
                     "max_batch_size": batch,
                     "status": "overloaded" if (model, step) == (QWEN, 4) else "measured",
                     "energy_source": "nvml_counter",
@@ -252,7 +253,7 @@ def test_repeats_are_one_point_of_their_mean(tmp_path: Path) -> None:
     (curves,) = [
         rows for rows in drawn.values() if {row.get("run") for row in rows} >= {LLAMA, QWEN} and "energy" in rows[0]
     ]
-    first = [row["energy"] for row in curves if (row["run"], row["max_batch_size"]) == (LLAMA, 4)]
+    first = [row["energy"] for row in curves if (row["run"], row["axis_value"]) == (LLAMA, 4)]
     assert first == [pytest.approx(360 * 1.02)]  # the mean of 1, 1.02 and 1.04
     means = "Means of 3 repeats, each from a new start of the engine; their intervals hold what differs between them."
     assert means in tradeoff

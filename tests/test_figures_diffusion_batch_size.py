@@ -22,6 +22,7 @@ def point(
         "status": "measured",
         "verdict": "valid",
         "energy_source": "nvml_counter",
+        "axis": "max_batch_size",
         "max_batch_size": batch,
         "repeat": 1,
         "energy_per_response_j": energy_j,
@@ -64,7 +65,7 @@ def test_a_model_that_ran_out_of_memory_has_a_cross_where_it_stopped() -> None:
     for cell in chart["concat"][0]["hconcat"]:
         crosses = [layer for layer in cell["layer"] if str(layer["mark"].get("shape", "")).startswith("M")]
         [data] = [chart["datasets"][layer["data"]["name"]] for layer in crosses]
-        assert [(row["run"], row["max_batch_size"]) for row in data] == [(IMAGES, 4)]
+        assert [(row["run"], row["axis_value"]) for row in data] == [(IMAGES, 4)]
     assert "Crosses at the top" in json.dumps(chart["title"])
     # The axis goes as far as the cross.
     high = chart["concat"][1]["hconcat"][0]["layer"][0]["encoding"]["x"]["scale"]["domain"][1]

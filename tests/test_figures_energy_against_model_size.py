@@ -23,6 +23,7 @@ def best(model: str, billions: float | None, energy_j: float | None, **changes: 
         "status": "measured",
         "verdict": "valid",
         "energy_source": "nvml_counter",
+        "axis": "max_batch_size",
         "max_batch_size": 64,
         "energy_per_response_j": energy_j,
         "energy_per_output_token_j": each,

@@ -43,6 +43,7 @@ def point(model: str, batch: int, energy_j: float | None, **changes: object) -> 
         "status": "measured",
         "verdict": "valid",
         "energy_source": "nvml_counter",
+        "axis": "max_batch_size",
         "max_batch_size": batch,
         "repeat": 1,
         "gpus": 1,
@@ -136,7 +137,7 @@ def test_overloaded_points_are_hollow_and_memory_that_ran_out_is_a_cross_at_the_
         point(SMALL, 4, None, status="out_of_memory", verdict="invalid: out_of_memory: no"),
     )
     marks = [layer for layer in cell(chart, 0)["layer"] if layer["mark"]["type"] == "point"]
-    data = [[(row["run"], row["max_batch_size"]) for row in chart["datasets"][mark["data"]["name"]]] for mark in marks]
+    data = [[(row["run"], row["axis_value"]) for row in chart["datasets"][mark["data"]["name"]]] for mark in marks]
     assert data == [[(LARGE, 1), (LARGE, 2)], [(LARGE, 2)], [(LARGE, 4), (SMALL, 4)]]
     assert marks[1]["mark"]["color"] == "white"
     high = domain(chart, 0)[1]
@@ -156,7 +157,7 @@ def test_repeats_are_pooled_and_what_is_invalid_is_counted_and_not_drawn() -> No
         point(LARGE, 2, 50.0, verdict="invalid: clock step"),
         point(LARGE, 4, None, status="failed", verdict="invalid: failed: no"),
     )
-    assert [(row["max_batch_size"], row["value"]) for row in rows_of(chart, 0, "line")] == [(1, 3.0)]
+    assert [(row["axis_value"], row["value"]) for row in rows_of(chart, 0, "line")] == [(1, 3.0)]
     said = words(chart)
     assert "not drawn: 1 failed, 1 invalid" in said
     assert "Means of 2 repeats" in said

@@ -24,6 +24,7 @@ def row(hardware: str = "h100", joules: float | None = 20.0, **changes: Any) -> 
         "weights": "checkpoint",
         "hardware": hardware,
         "device": f"NVIDIA {hardware.upper()}",
+        "axis": "max_batch_size",
         "max_batch_size": 8,
         "status": "measured",
         "verdict": "valid",

@@ -19,6 +19,7 @@ def best(model: str, tokens: float | None, energy_j: float | None, task: str = "
         "status": "measured",
         "verdict": "valid",
         "energy_source": "nvml_counter",
+        "axis": "max_batch_size",
         "max_batch_size": 64,
         "energy_per_response_j": energy_j,
         "response_output_tokens": tokens,

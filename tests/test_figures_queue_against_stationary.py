@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from joulebench import figures, tables
-from joulebench.figures import render, sweep
+from joulebench.figures import render
 
 NAME = "queue_against_stationary"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -23,6 +23,7 @@ def point(**changes: Any) -> dict[str, Any]:
         "weights": "checkpoint",
         "hardware": "h100",
         "device": "NVIDIA H100",
+        "axis": "max_batch_size",
         "max_batch_size": 8,
         "repeat": 1,
         "status": "measured",
@@ -53,12 +54,12 @@ def rows(chart: Any, column: str) -> list[dict[str, Any]]:
 
 def test_the_ratio_and_the_interval_of_the_stationary_figure() -> None:
     chart = drawn(point(), point(max_batch_size=16, queue_energy_per_output_token_j=0.51))
-    lines = [row for row in rows(chart, "queue") if row["max_batch_size"] == 8]
+    lines = [row for row in rows(chart, "queue") if row["axis_value"] == 8]
     assert {round(row["ratio"], 9) for row in lines} == {0.9}
     # 0.45 over 0.55 and over 0.45.
     assert {round(row["low"], 9) for row in lines} == {round(0.45 / 0.55, 9)}
     assert {round(row["high"], 9) for row in lines} == {1.0}
-    assert {round(row["ratio"], 9) for row in rows(chart, "queue") if row["max_batch_size"] == 16} == {1.02}
+    assert {round(row["ratio"], 9) for row in rows(chart, "queue") if row["axis_value"] == 16} == {1.02}
 
 
 def test_repeats_are_pooled_and_a_flagged_one_is_left_out_where_another_is_valid(tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ def test_an_interval_that_holds_nothing_reaches_the_top() -> None:
 
 def test_points_of_one_batch_size_stand_beside_it(tmp_path: Path) -> None:
     chart = drawn(*(point(model=f"a/{name}", max_batch_size=size) for name in "xyz" for size in (8, 64)))
-    places = {row["run"]: row["place"] for row in rows(chart, "queue") if row["max_batch_size"] == 8}
+    places = {row["run"]: row["place"] for row in rows(chart, "queue") if row["axis_value"] == 8}
     assert places["a/x"] < places["a/y"] < places["a/z"]
     assert places["a/y"] == pytest.approx(8)
     assert {"8", "64", "a/x", "a/y", "a/z"} <= set(texts(chart, tmp_path))
@@ -105,7 +106,7 @@ def test_what_is_overloaded_or_missing_is_said(tmp_path: Path) -> None:
     gone = point(max_batch_size=64, status="out_of_memory", verdict="invalid: out_of_memory")
     nothing = {"energy_per_output_token_j": None, "energy_per_response_j": None}
     found = texts(drawn(point(), overloaded, short, gone | nothing), tmp_path)
-    assert sweep.OVERLOADED in found
+    assert "Hollow points: overloaded (memory, not the maximum, limits the batch)." in found
     assert "not drawn, without both windows' energy: 1 out_of_memory" in found
     assert "not drawn: 1 without a queue window, as after a start in equilibrium" in found
     found = texts(drawn(short), tmp_path)

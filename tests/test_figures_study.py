@@ -92,7 +92,7 @@ def test_a_closed_loop_is_its_figures_with_their_intervals_over_logarithmic_axes
     ]
     assert not data(chart, "line", **DASHED)
     [panel] = chart.to_dict()["concat"]
-    for axis, title in (("x", "Requests in flight, B"), ("y", "Energy per response (J)")):
+    for axis, title in (("x", "Maximum batch size"), ("y", "Energy per response (J)")):
         encoding = panel["layer"][0]["encoding"][axis]
         assert (encoding["scale"]["type"], encoding["title"]) == ("log", title)
 

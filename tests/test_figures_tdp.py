@@ -27,6 +27,7 @@ def point(power_w: float | None, batch: int = 8, **changes: Any) -> dict[str, An
         "device": "NVIDIA H100 80GB HBM3",
         "gpus": 1,
         "tdp_w": 700.0,
+        "axis": "max_batch_size",
         "max_batch_size": batch,
         "repeat": 1,
         "status": "measured",
@@ -52,7 +53,7 @@ def texts(name: str, points: pl.DataFrame, folder: Path) -> list[str]:
 
 def dots(name: str, points: pl.DataFrame, column: str) -> list[dict[str, Any]]:
     drawn = figures.draw(name, {"points": points}).to_dict()["datasets"]
-    return [row for rows in drawn.values() for row in rows if column in row and "max_batch_size" in row]
+    return [row for rows in drawn.values() for row in rows if column in row and "axis_value" in row]
 
 
 def shares(*rows: dict[str, Any]) -> list[float | None]:
@@ -84,7 +85,7 @@ def test_at_half_the_tdp_an_estimate_is_twice_the_measured_energy(tmp_path: Path
     assert {"2.00 at B = 8, 1.25 at B = 64", "a/b", "Energy at the TDP, times the measured energy"} <= set(
         texts("measured_against_tdp", points, tmp_path)
     )
-    found = [(row["max_batch_size"], row["times"]) for row in dots("measured_against_tdp", points, "times")]
+    found = [(row["axis_value"], row["times"]) for row in dots("measured_against_tdp", points, "times")]
     assert found == [(8, 2.0), (64, 1.25)]
     # 0.8 of the power is 1.25 times the ratio, and the other way round.
     drawn = figures.draw("measured_against_tdp", {"points": points}).to_dict()["datasets"]
@@ -146,15 +147,15 @@ def test_one_legend_for_all_tasks_and_one_title_of_the_axis(name: str, tmp_path:
 
 
 def test_batch_sizes_are_darker_the_larger_and_even_in_their_logarithm() -> None:
-    rows = table(*(point(350.0, batch) for batch in (1, 2, 4, 8, 16)))
-    colors = tdp.batch_color(rows, legend=True).to_dict()["scale"]
+    rows = tdp.shares(table(*(point(350.0, batch) for batch in (1, 2, 4, 8, 16))))
+    colors = tdp.value_color(rows, legend=True).to_dict()["scale"]
     assert colors["domain"] == [1, 2, 4, 8, 16]
     channels = [[int(color[start : start + 2], 16) for start in (1, 3, 5)] for color in colors["range"]]
     brightness = [0.299 * red + 0.587 * green + 0.114 * blue for red, green, blue in channels]
     assert brightness == sorted(brightness, reverse=True)
     assert len(set(brightness)) == 5
     assert colors["range"][2] == "#0072b2"
-    assert len(tdp.batch_color(rows.head(1), legend=True).to_dict()["scale"]["range"]) == 1
+    assert len(tdp.value_color(rows.head(1), legend=True).to_dict()["scale"]["range"]) == 1
 
 
 def test_dots_of_a_strip_lie_apart_inside_it_while_there_is_room() -> None:

@@ -28,7 +28,7 @@ def point(model: str, batch: int, joules: float | None, tpot: float | None, half
             figures |= {f"{name}_low_{unit}": value * (1 - half), f"{name}_high_{unit}": value * (1 + half)}
     facts = {"task": "llm-chat", "status": "measured", "verdict": "valid", "responses_per_s": 1.0, "hardware": "h100"}
     source = {"energy_source": "nvml_counter", "weights": "checkpoint"}
-    return {**facts, **source, "model": model, "max_batch_size": batch, **figures, **more}
+    return {**facts, **source, "model": model, "axis": "max_batch_size", "max_batch_size": batch, **figures, **more}
 
 
 TWO = [
@@ -114,7 +114,7 @@ def test_one_model_has_no_band(tmp_path: Path) -> None:
 def test_a_tie_is_a_diamond_and_no_step(tmp_path: Path) -> None:
     rows = [point("a", 8, 10.0, 0.010, 0.2), point("a", 16, 10.5, 0.011, 0.2), point("a", 32, 5.0, 0.030, 0.02)]
     (diamonds,) = [data for mark, data in layers(rows) if mark.get("shape") == "diamond"]
-    assert [row["max_batch_size"] for row in diamonds] == [16]
+    assert [row["at"] for row in diamonds] == ["B = 16"]
     ((_, steps),) = lines(rows)
     assert [row["energy"] for row in steps] == [10.0, 5.0, 5.0]
     assert any(DIAMONDS in line and "Thin lines: 95 % intervals." in line for line in texts(rows, tmp_path))

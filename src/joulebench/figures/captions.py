@@ -7,6 +7,7 @@ import polars as pl
 
 from joulebench.analysis.verdicts import USABLE
 from joulebench.names import TASKS
+from joulebench.setting import BATCHES, CLOSED_LOOP, COORDINATES, in_words
 
 ESTIMATE = "codecarbon_estimate"
 SOURCES = {
@@ -17,6 +18,10 @@ SOURCES = {
 }
 LINE_CHARACTERS = 112
 NO_SOURCE = "no energy source: energy not shown"
+
+CLOSED = (None, CLOSED_LOOP, BATCHES)
+"""The loads that keep a batch full."""
+LOADS = {CLOSED_LOOP: "closed loop", "at-once": "all at once", "poisson": "Poisson arrivals", "gamma": "gamma arrivals"}
 
 METRICS = {
     "ttft": "time to first token",
@@ -29,8 +34,8 @@ _TARGET = re.compile(r"(ttft|submission_ttft|tpot|itl|latency)_p(\d+)_s <= (\d+(
 
 
 def subtitle(rows: pl.DataFrame) -> list[str]:
-    """Lines for under a figure's title: the hardware and on how many of its cards, the energy sources, the dates,
-    whether weights are synthetic, and whether flagged points are shown.
+    """Lines for under a figure's title: the load where it is not a plain closed loop, the hardware and on how many of
+    its cards, the energy sources, the dates, whether weights are synthetic, and whether flagged points are shown.
 
     `rows` has the columns of tables.POINTS.
     """
@@ -40,7 +45,7 @@ def subtitle(rows: pl.DataFrame) -> list[str]:
     hardware = [
         (f"{device} ({key})" if device else str(key)) + _cards(found) for device, key, found in devices.iter_rows()
     ]
-    return lines([*hardware, *energy_sources(rows), *_dates(rows), *_weights(rows), *_flagged(rows)])
+    return lines([*_loads(rows), *hardware, *energy_sources(rows), *_dates(rows), *_weights(rows), *_flagged(rows)])
 
 
 def lines(parts: Sequence[str]) -> list[str]:
@@ -52,6 +57,17 @@ def lines(parts: Sequence[str]) -> list[str]:
         else:
             found.append(part)
     return found
+
+
+def load_words(load: str | None) -> str:
+    """`poisson` -> `Poisson arrivals`."""
+    load = load or CLOSED_LOOP
+    return LOADS.get(load, load)
+
+
+def over_batch_sizes(rows: pl.DataFrame) -> bool:
+    """Whether the sweep of any of `rows` varies the batch size."""
+    return bool((rows["axis"] == "max_batch_size").any())
 
 
 def tasks(rows: pl.DataFrame) -> list[str]:
@@ -143,6 +159,17 @@ def _cards(found: Sequence[str | None]) -> str:
     """`, 5 cards` where rows are of several: cards of one kind differ by a few percent."""
     cards = {card for joined in found if joined for card in re.split(r"\+|, ", joined)}
     return f", {len(cards)} cards" if len(cards) > 1 else ""
+
+
+def _loads(rows: pl.DataFrame) -> list[str]:
+    """The loads of `rows`, and the coordinates that no sweep of them varies; nothing of plain closed loops."""
+    loads, axes = rows["load"].unique(maintain_order=True).to_list(), set(rows["axis"])
+    given = {name: rows[name].unique() for name in COORDINATES if name not in axes}
+    same = [in_words(name, found[0]) for name, found in given.items() if len(found) == 1 and found[0] is not None]
+    same = [f"at most {words} in flight" if words.startswith("B") else words for words in same]
+    if not same and set(loads) <= set(CLOSED):
+        return []
+    return [f"load: {', '.join([' and '.join(map(load_words, loads)), *same])}"]
 
 
 def _dates(rows: pl.DataFrame) -> list[str]:

@@ -15,5 +15,5 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
         Metric("latency_p50", "s", "Median latency of a batch (s)", log=True),
     )
     none = "No task that makes images or videos is among the results: there are no batches of them to draw."
-    title = "Energy per image or video by batch size"
+    title = "Energy per image or video by {at}"
     return small_multiples.draw(points, DIFFUSION, metrics, Cell(400, 240), title, none)

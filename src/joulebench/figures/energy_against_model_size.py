@@ -6,6 +6,7 @@ import altair as alt
 import polars as pl
 
 from joulebench import families
+from joulebench.analysis.choices import placed
 from joulebench.figures import captions, scatter, style
 
 BILLION = 1e9
@@ -20,7 +21,7 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     """
     is_text = families.TEXT.rows
     bounds = {"y": "", "low": "_low", "high": "_high"}
-    rows = leaderboard.with_columns(
+    rows = placed(leaderboard).with_columns(
         run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
         group=pl.col("task").map_elements(_word, return_dtype=pl.String),
         x=pl.col("parameters") / BILLION,
@@ -56,7 +57,7 @@ def _several_sizes(drawn: pl.DataFrame) -> bool:
 
 def _detail(row: dict[str, object]) -> str:
     whole = f"{style.significant(float(str(row['energy_per_response_j'])))} J per {_word(str(row['task']))}"
-    return f"{whole}, B = {row['max_batch_size']}"
+    return f"{whole}, {row['at']}"
 
 
 def _panel(group: str, rows: pl.DataFrame) -> style.Panel:

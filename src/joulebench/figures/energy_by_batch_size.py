@@ -1,4 +1,4 @@
-"""Energy per output token against the batch size, beside throughput, power and inter-token latency."""
+"""Energy per output token against the batch size, or other setting, with throughput, power and inter-token latency."""
 
 import altair as alt
 import polars as pl
@@ -17,6 +17,6 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
         Metric("itl_p50", "s", "Inter-token latency, median (s)", log=True),
         Metric("itl_p99", "s", "Inter-token latency, p99 (s)", log=True),
     )
-    title = "Energy per output token by batch size, and what comes with it"
+    title = "Energy per output token by {at}, and what comes with it"
     none = "No text task is among the results: only answers of tokens have an energy per output token."
     return small_multiples.draw(points, TEXT, metrics, Cell(190, 190), title, none)

@@ -3,6 +3,7 @@
 import altair as alt
 import polars as pl
 
+from joulebench.analysis.choices import placed
 from joulebench.analysis.verdicts import USABLE
 from joulebench.figures import captions, style
 
@@ -31,7 +32,7 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
         for task in captions.tasks(rows)
     ]
     notes = ["Thin lines: 95 % intervals."] if rows["energy_per_response_low_j"].is_not_null().any() else []
-    notes += ["B: maximum batch size of the point."] if kinds else []
+    notes += ["B: maximum batch size of the point."] if kinds and captions.over_batch_sizes(rows) else []
     notes += ["TDP: thermal design power."] if AT_TDP in kinds else []
     subtitle = [*captions.subtitle(leaderboard), *([" ".join(notes)] if notes else []), *captions.repeats(leaderboard)]
     return style.figure("Energy per response, each model at its best point", subtitle, panels or [style.nothing()])
@@ -40,11 +41,15 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
 def _rows(leaderboard: pl.DataFrame) -> pl.DataFrame:
     missed = pl.col("meets_latency_target").not_().fill_null(False)
     kind = pl.when(captions.is_estimate()).then(pl.lit("estimated")).otherwise(pl.lit("measured"))
-    return leaderboard.with_columns(
-        run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
-        missed=missed,
-        kind=kind + pl.when(missed).then(pl.lit(MISSES)).otherwise(pl.lit("")),
-    ).sort("task", "energy_per_response_j", "run", nulls_last=True)
+    return (
+        placed(leaderboard)
+        .with_columns(
+            run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
+            missed=missed,
+            kind=kind + pl.when(missed).then(pl.lit(MISSES)).otherwise(pl.lit("")),
+        )
+        .sort("task", "energy_per_response_j", "run", nulls_last=True)
+    )
 
 
 def _label(row: dict[str, object]) -> str:
@@ -56,8 +61,8 @@ def _label(row: dict[str, object]) -> str:
         parts = ["no energy measured" if row["status"] in USABLE else f"no energy ({why})"]
         if _is_left_out(row):
             parts = [f"left out: {str(row['verdict']).partition(':')[0]}"]
-    if row["max_batch_size"] is not None:
-        parts.append(f"B = {row['max_batch_size']}")
+    if row["at"] is not None:
+        parts.append(str(row["at"]))
     if row["missed"]:
         parts.append("misses latency target")
     return ", ".join(parts)

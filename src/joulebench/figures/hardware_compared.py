@@ -5,6 +5,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from joulebench.analysis.choices import placed
 from joulebench.analysis.verdicts import USABLE
 from joulebench.figures import captions, style
 
@@ -17,7 +18,7 @@ PALE = 0.3
 def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     """Bars from `leaderboard` (tables.LEADERBOARD), the rows of all hardware."""
     hardware = sorted(set(leaderboard["hardware"].drop_nulls()))
-    rows = leaderboard.with_columns(
+    rows = placed(leaderboard).with_columns(
         run=pl.col("model").map_elements(style.wrapped, return_dtype=pl.String),
         missed=pl.col("meets_latency_target").not_().fill_null(False),
     )
@@ -28,9 +29,10 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
         panels = [style.message(alt.TitleParams(""), _nothing_shared(rows, hardware))]
     notes = []
     if shown["energy_per_response_j"].is_not_null().any():
+        of_b = " B: maximum batch size." if captions.over_batch_sizes(shown) else ""
         notes = [
-            "Each model at its best point on each piece of hardware, under the same latency target. "
-            "B: maximum batch size. x: times the least of the model's."
+            "Each model at its best point on each piece of hardware, under the same latency target."
+            f"{of_b} x: times the least of the model's."
         ]
         if shown["energy_per_response_low_j"].is_not_null().any():
             notes[0] += " Thin lines: 95 % intervals."
@@ -137,7 +139,7 @@ def _label(row: dict[str, Any]) -> str:
         parts.append(f"{style.significant(row['times'])} x")
     if row["variant"] is not None:
         parts.append(f"+{row['variant']}")
-    parts.append(f"B = {row['max_batch_size']}")
+    parts.append(row["at"])
     parts += ["estimated"] if captions.ESTIMATE in str(row["energy_source"]).split("+") else []
     parts += ["misses latency target"] if row["missed"] else []
     return ", ".join(parts)

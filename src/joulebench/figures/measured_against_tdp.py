@@ -1,9 +1,9 @@
-"""What an estimate from the TDP would be against what was measured: one row a run, a dot for each batch size."""
+"""What an estimate from the TDP would be against what was measured: one row a run, a dot for each point."""
 
 import altair as alt
 import polars as pl
 
-from joulebench.figures import captions, style, tdp
+from joulebench.figures import captions, style, sweep, tdp
 from joulebench.figures.axes import Axis, around, intervals
 
 ROW_PX, GAP_PX, EDGE_PX = 44, 6, 8
@@ -13,6 +13,7 @@ LABEL_X_PX = style.PANEL_PX + 10
 
 def draw(points: pl.DataFrame) -> alt.ConcatChart:
     """Dots from `points` (tables.POINTS), one panel a task; every panel has the same axis."""
+    points, left_out = sweep.along_one_axis(points)
     rows = tdp.shares(points).with_columns(
         times=_inverse("share"), low=_inverse("share_high"), high=_inverse("share_low")
     )
@@ -29,11 +30,12 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
     if with_dots:
         words = " Thin lines: 95 % intervals." if drawn["low"].is_not_null().any() else ""
         notes = [
-            "One row a model, its batch sizes (B) rising from top to bottom. "
+            f"One row a model, its {'batch sizes (B)' if captions.over_batch_sizes(drawn) else 'points'} rising from "
+            "top to bottom. "
             f"At the dashed line the device draws its TDP throughout.{words}"
         ]
     title = "Energy as estimated from the TDP, against the measured energy"
-    return style.figure(title, [*tdp.subtitle(points, rows), *notes], panels or [style.nothing()])
+    return style.figure(title, [*tdp.subtitle(points, rows), *left_out, *notes], panels or [style.nothing()])
 
 
 def _inverse(share: str) -> pl.Expr:
@@ -41,13 +43,11 @@ def _inverse(share: str) -> pl.Expr:
 
 
 def _panel(task: str, rows: pl.DataFrame, drawn: pl.DataFrame, legend: bool, axis_title: bool) -> style.Panel:
-    place = pl.int_range(pl.len()).over("run", order_by="max_batch_size") / (pl.len().over("run") - 1)
-    data = (
-        rows.filter(pl.col("times").is_not_null()).sort("max_batch_size", "run").with_columns(lane=place.fill_nan(0.5))
-    )
+    place = pl.int_range(pl.len()).over("run", order_by="axis_value") / (pl.len().over("run") - 1)
+    data = rows.filter(pl.col("times").is_not_null()).sort("axis_value", "run").with_columns(lane=place.fill_nan(0.5))
     runs = data.group_by("run").agg(
         most=pl.col("times").max(),
-        ends=pl.struct("times", "max_batch_size").sort_by("times", "max_batch_size", descending=True),
+        ends=pl.struct("times", "at").sort_by("times", "axis_value", descending=True),
     )
     runs = runs.sort("most", "run", descending=[True, False]).with_columns(
         label=pl.col("ends").map_elements(_label, return_dtype=pl.String)
@@ -60,12 +60,12 @@ def _panel(task: str, rows: pl.DataFrame, drawn: pl.DataFrame, legend: bool, axi
     lane = alt.YOffset("lane:Q", scale=alt.Scale(domain=[0, 1], range=[EDGE_PX, ROW_PX - EDGE_PX]))
     tooltip = [
         alt.Tooltip("run:N", title="model"),
-        alt.Tooltip("max_batch_size:Q", title="maximum batch size"),
+        alt.Tooltip("at:N", title="setting"),
         alt.Tooltip("times:Q", title="energy at the TDP / measured", format=".3~r"),
         alt.Tooltip("energy_per_response_j:Q", title="energy per response (J)", format=".3~r"),
         alt.Tooltip("tdp_estimate_j:Q", title="at the TDP (J)", format=".3~r"),
     ]
-    kept = ("run", "lane", "max_batch_size", "times", "energy_per_response_j", "tdp_estimate_j")
+    kept = ("run", "lane", "at", "axis_value", "times", "energy_per_response_j", "tdp_estimate_j")
     both = intervals(data, axis).select("run", "lane", "low", "high")
     bands = alt.Chart(runs.select("run", start=pl.lit(axis.low), end=pl.lit(axis.high)))
     at_tdp = alt.Chart(alt.InlineData(values=[{"times": 1}]))
@@ -77,7 +77,7 @@ def _panel(task: str, rows: pl.DataFrame, drawn: pl.DataFrame, legend: bool, axi
         ),
         at_tdp.mark_rule(strokeDash=[5, 4], color=style.MUTED).encode(alt.X("times:Q")),
         alt.Chart(both).mark_rule(color=style.INK, strokeWidth=1).encode(alt.X("low:Q"), y, alt.X2("high:Q"), lane),
-        dots.encode(x, y, tdp.batch_color(drawn, legend), lane, tooltip=tooltip),
+        dots.encode(x, y, tdp.value_color(drawn, legend), lane, tooltip=tooltip),
         labels.encode(y, alt.Text("label:N"), x=alt.value(LABEL_X_PX)),
     ]
     heading = alt.TitleParams(task)
@@ -87,9 +87,9 @@ def _panel(task: str, rows: pl.DataFrame, drawn: pl.DataFrame, legend: bool, axi
 
 
 def _label(points: pl.Series) -> str:
-    """`1.83 at B = 8, 1.05 at B = 1024`, of the (times, max_batch_size) of a run, the largest first."""
+    """`1.83 at B = 8, 1.05 at B = 1024`, of the (times, at) of a run, the largest first."""
     ends = [points[0], points[-1]] if len(points) > 1 else [points[0]]
-    return ", ".join(f"{end['times']:.2f} at B = {end['max_batch_size']}" for end in ends)
+    return ", ".join(f"{end['times']:.2f} at {end['at']}" for end in ends)
 
 
 def _axis(drawn: pl.DataFrame) -> Axis:

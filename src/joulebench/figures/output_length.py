@@ -9,6 +9,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from joulebench.analysis.choices import placed
 from joulebench.families import TEXT
 from joulebench.figures import captions, scatter, style
 
@@ -23,7 +24,7 @@ PARTS = {LENGTH: (style.ORANGE, -OFFSET_PX), ENERGY: (style.BLUE, OFFSET_PX)}
 def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     """Points and bars from the text tasks of `leaderboard` (tables.LEADERBOARD)."""
     of_text = leaderboard.filter(TEXT.rows)
-    rows = of_text.with_columns(
+    rows = placed(of_text).with_columns(
         run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
         x=pl.col("response_output_tokens"),
         y=pl.col("energy_per_response_j"),
@@ -52,7 +53,7 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
 
 
 def _detail(row: dict[str, Any]) -> str:
-    return f"{row['x']:.0f} tokens × {style.significant(row['each'])} J, B = {row['max_batch_size']}"
+    return f"{row['x']:.0f} tokens × {style.significant(row['each'])} J, {row['at']}"
 
 
 def _plane(rows: pl.DataFrame, drawn: pl.DataFrame) -> style.Panel:

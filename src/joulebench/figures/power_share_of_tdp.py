@@ -1,4 +1,4 @@
-"""The power that tasks draw as a share of the TDP: one strip a task, a dot for each model and batch size."""
+"""The power that tasks draw as a share of the TDP: one strip a task, a dot for each model and point of its sweep."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from joulebench.figures import captions, style, tdp
+from joulebench.figures import captions, style, sweep, tdp
 
 DIAMETER_PX = 8.5
 LEAST_PX, MOST_PX = 36, 140
@@ -16,6 +16,7 @@ PERCENT = "format(100 * datum.value, '.0f') + ' %'"
 
 def draw(points: pl.DataFrame) -> alt.ConcatChart:
     """Strips from `points` (tables.POINTS), all with the same axis."""
+    points, left_out = sweep.along_one_axis(points)
     rows = tdp.shares(points)
     drawn = rows.filter(pl.col("share").is_not_null())
     tasks = captions.tasks(rows)
@@ -30,14 +31,15 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
             panels.append(style.message(alt.TitleParams(task), tdp.nothing_to_draw(task, of_task)))
     notes = []
     if with_share:
-        notes = ["A dot: one model at one batch size (B). Dashed: the TDP. Upright line: the median of the dots."]
+        at = "batch size (B)" if captions.over_batch_sizes(drawn) else "setting"
+        notes = [f"A dot: one model at one {at}. Dashed: the TDP. Upright line: the median of the dots."]
     title = "Power drawn, as a share of the TDP, by task"
-    return style.figure(title, [*tdp.subtitle(points, rows), *notes], panels or [style.nothing()])
+    return style.figure(title, [*tdp.subtitle(points, rows), *left_out, *notes], panels or [style.nothing()])
 
 
 def _strip(task: str, rows: pl.DataFrame, drawn: pl.DataFrame, legend: bool, axis_title: bool) -> style.Panel:
     end = max(1.0, *drawn["share"]) * 1.02
-    data = rows.filter(pl.col("share").is_not_null()).sort("share", "run", "max_batch_size")
+    data = rows.filter(pl.col("share").is_not_null()).sort("share", "run", "axis_value")
     height, ys = _swarm([share / end * style.PANEL_PX for share in data["share"]])
     data = data.with_columns(y=pl.Series(ys, dtype=pl.Float64))
 
@@ -47,24 +49,22 @@ def _strip(task: str, rows: pl.DataFrame, drawn: pl.DataFrame, legend: bool, axi
     y = alt.Y("y:Q", title=None, scale=alt.Scale(domain=[0, height], nice=False), axis=None)
     tooltip = [
         alt.Tooltip("run:N", title="model"),
-        alt.Tooltip("max_batch_size:Q", title="maximum batch size"),
+        alt.Tooltip("at:N", title="setting"),
         alt.Tooltip("share:Q", title="power / TDP", format=".1%"),
         alt.Tooltip("power_w:Q", title="power (W)", format=".3~r"),
     ]
     median = float(np.median(data["share"]))
     marks = alt.Chart(alt.InlineData(values=[{"share": 1.0, "dash": "TDP"}, {"share": median, "dash": "median"}]))
     dashes = alt.StrokeDash("dash:N", scale=alt.Scale(domain=["TDP", "median"], range=[[5, 4], [1, 0]]), legend=None)
-    dots = alt.Chart(data.select("run", "max_batch_size", "share", "power_w", "y"))
+    dots = alt.Chart(data.select("run", "at", "axis_value", "share", "power_w", "y"))
     layers = [
         marks.mark_rule(color=style.MUTED, strokeWidth=1.3).encode(alt.X("share:Q"), dashes),
         dots.mark_circle(size=tdp.DOT_PX, opacity=1, stroke="white", strokeWidth=0.8).encode(
-            x, y, tdp.batch_color(drawn, legend), tooltip=tooltip
+            x, y, tdp.value_color(drawn, legend), tooltip=tooltip
         ),
     ]
     ends = {"lowest": data.row(0, named=True), "highest": data.row(-1, named=True)} if len(data) > 1 else {}
-    words = [
-        f"{which} {100 * one['share']:.0f} %: {one['name']}, B = {one['max_batch_size']}" for which, one in ends.items()
-    ]
+    words = [f"{which} {100 * one['share']:.0f} %: {one['name']}, {one['at']}" for which, one in ends.items()]
     subtitle = captions.lines([f"median {100 * median:.0f} %", *words, *tdp.left_out(rows)])
     heading = alt.TitleParams(task, subtitle=subtitle)
     return alt.layer(*layers, title=heading).properties(width=style.PANEL_PX, height=height)

@@ -4,6 +4,7 @@ import altair as alt
 import polars as pl
 
 from joulebench.figures import captions, style
+from joulebench.tables import AT
 
 WIDTH_PX, POWER_PX, RUNNING_PX = 900, 300, 110
 HEADROOM = 1.08
@@ -30,14 +31,15 @@ def draw(trace: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
     title = "Power of one point over its time"
     if trace.is_empty():
         return style.figure(title, captions.subtitle(leaderboard), _nothing(leaderboard))
-    task, model, batch = trace.select("task", "model", "max_batch_size").row(0)
+    task, model, batch, setting = trace.select("task", "model", *AT).row(0)
     trace = trace.with_columns(run=captions.run_name())
     about = leaderboard.filter((pl.col("task") == task) & (pl.col("model") == model))
     source = trace["energy_source"][0]
     between = BETWEEN.get(source, "two updates of the energy counter")
     about_steps = f"Each step: the mean between {between}, or over several where there are many."
     subtitle = [*captions.subtitle(about), f"{about_steps} Unshaded: before and after the load."]
-    lines = [f"{task}, maximum batch size {batch:,}: the first in rank", *_means(trace)]
+    more = "" if setting in (None, f"b{batch}") else f" (setting {setting})"
+    lines = [f"{task}, maximum batch size {batch:,}{more}: the first in rank", *_means(trace)]
     head = alt.TitleParams(style.wrapped(trace["run"][0]).split("\n"), subtitle=lines)
     panels = [_power(trace, source == captions.ESTIMATE, head), _running(trace, batch)]
     chart: alt.ConcatChart = style.figure(title, subtitle, panels).resolve_scale(

@@ -5,6 +5,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from joulebench.analysis.choices import placed
 from joulebench.families import TEXT
 from joulebench.figures import captions, style
 
@@ -20,7 +21,7 @@ PARTS = {PROMPT: style.SKY, OUTPUT: style.BLUE, BOTH: style.TDP_GREY}
 
 def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     """Stacked bars from the text tasks of `leaderboard` (tables.LEADERBOARD)."""
-    rows = _rows(leaderboard.filter(TEXT.rows))
+    rows = _rows(placed(leaderboard.filter(TEXT.rows)))
     panels = [_panel(task, rows.filter(pl.col("task") == task)) for task in captions.tasks(rows)]
     if not panels and not leaderboard.is_empty():
         text = (
@@ -31,8 +32,8 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     if rows["told"].any():
         notes = [
             "Told apart by regression over the seconds of the window: some hold more prompt tokens than others.",
-            "Thin lines: 95 % intervals, of each part at its end; a part whose interval reaches 0 is not drawn as one. "
-            "B: maximum batch size.",
+            "Thin lines: 95 % intervals, of each part at its end; a part whose interval reaches 0 is not drawn as one."
+            + (" B: maximum batch size." if captions.over_batch_sizes(rows) else ""),
         ]
     subtitle = [*captions.subtitle(rows), *notes, *captions.repeats(rows)]
     title = "Energy of the prompt and of the output, each model at its best point"
@@ -84,7 +85,7 @@ def _detail(row: dict[str, Any]) -> str:
     if row["told"]:
         prompt += f" at {style.significant(row['energy_per_prompt_token_j'])} J"
         output += f" at {style.significant(row['energy_per_decoded_token_j'])} J"
-    return f"{prompt}, {output}, B = {row['max_batch_size']}"
+    return f"{prompt}, {output}, {row['at']}"
 
 
 def _panel(task: str, rows: pl.DataFrame) -> style.Panel:

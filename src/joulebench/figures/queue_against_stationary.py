@@ -1,4 +1,4 @@
-"""Energy per output token of the queue window over that of the stationary one, by batch size: one line a run.
+"""Energy per output token of the queue window over that of the stationary one, along a sweep: one line a run.
 
 Both are plain ratios of what was drawn to what was served: the queue window has no adjusted one.
 """
@@ -17,7 +17,7 @@ WIDTH_PX, HEIGHT_PX = 440, 300
 SAME = 1.0
 MOST_TICKS = 9
 APART_PX, WIDEST_PX = 5.0, 30.0
-"""Between two runs' points of one batch size, and between the outermost ones."""
+"""Between two runs' points of one setting, and between the outermost ones."""
 MANY, FAINT = 12, 0.35
 """With more runs than that, the intervals are faint."""
 SPREAD = 0.1
@@ -29,7 +29,7 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
     queue, stationary = pl.col("queue_energy_per_output_token_j"), pl.col("plain_energy_per_output_token_j")
     least = pl.col("plain_energy_per_output_token_low_j")
     shown = stationary.is_not_null() & ~captions.is_invalid()
-    text = points.filter(TEXT.rows)
+    text, left_out = sweep.along_one_axis(points.filter(TEXT.rows))
     rows = (
         sweep.pooled_points(text, shown)
         .with_columns(
@@ -37,16 +37,16 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
             low=queue / pl.col("plain_energy_per_output_token_high_j"),
             high=pl.when(least > 0).then(queue / least).when(least <= 0).then(math.inf),
         )
-        .sort("task", "run", "max_batch_size")
+        .sort("task", "run", "axis_value")
     )
     panels = [_panel(task, rows.filter(pl.col("task") == task)) for task in captions.tasks(rows)]
     if not panels and not points.is_empty():
         why = "No text task is among the results: only a text task has a queue window beside its stationary one."
         panels = [style.message(alt.TitleParams(""), why)]
-    notes = []
+    notes = [*left_out]
     drawn = rows.filter(pl.col("ratio").is_not_null())
     if not drawn.is_empty():
-        notes = [
+        notes += [
             "Queue window: from the full batch to the last waiting request, as others publish it. "
             "Stationary window: the same without its first turnover.",
             "Below 1 the queue window makes a response look cheaper than it is in the long run.",
@@ -54,9 +54,10 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
         if drawn["low"].is_not_null().any():
             notes.append(
                 "Thin lines: the 95 % interval of the stationary figure, the queue window's taken as given; cut at the "
-                "panel's edge where it is very wide. Points of one batch size stand side by side."
+                "panel's edge where it is very wide. Points of one "
+                f"{'batch size' if captions.over_batch_sizes(drawn) else 'setting'} stand side by side."
             )
-        notes += [sweep.OVERLOADED] if (drawn["status"] == "overloaded").any() else []
+        notes += [f"Hollow points: {sweep.overloaded(drawn)}."] if (drawn["status"] == "overloaded").any() else []
         notes += captions.repeats(rows)
     subtitle = [*captions.subtitle(text), *notes]
     title = "Energy of the queue window against the stationary window"
@@ -72,24 +73,26 @@ def _panel(task: str, rows: pl.DataFrame) -> style.Panel:
     left = left.filter(~_no_queue())
     lines = [] if without.is_empty() else [f"not drawn: {without.height} {_STARTED}"]
     lines += [] if left.is_empty() else [f"not drawn, without both windows' energy: {captions.why_not(left)}"]
-    sizes = sorted(set(drawn["max_batch_size"]))
-    x_axis = Axis.over([float(size) for size in sizes], WIDTH_PX, log=True)
+    values = sorted(set(drawn["axis_value"]))
+    x_axis = Axis.over(values, WIDTH_PX, log=True)
     y_axis = _ratio_axis(drawn)
-    x = alt.X("place:Q", title="Maximum batch size", scale=x_axis.scale, axis=alt.Axis(values=sizes, labelFlush=False))
+    across = alt.Axis(values=values, labelFlush=False)
+    x = alt.X("place:Q", title=sweep.axis_title(drawn), scale=x_axis.scale, axis=across)
     ticks = alt.Axis(values=style.linear_ticks(y_axis.low, y_axis.high, MOST_TICKS), format=style.NUMBER_FORMAT)
     y = alt.Y("ratio:Q", title="Queue window over stationary window", scale=y_axis.scale, axis=ticks)
     look = sweep.channels(drawn, COLUMNS)
     color, _, dash = look
     tooltip = [
         alt.Tooltip("run:N", title="model"),
-        alt.Tooltip("max_batch_size:Q", title="maximum batch size"),
+        alt.Tooltip("at:N", title="setting"),
         alt.Tooltip("ratio:Q", title="queue over stationary", format=".3f"),
         alt.Tooltip("queue:Q", title="queue window (J per output token)", format=".3~r"),
         alt.Tooltip("stationary:Q", title="stationary window (J per output token)", format=".3~r"),
     ]
     data = drawn.select(
         "run",
-        "max_batch_size",
+        "at",
+        "axis_value",
         _places(drawn, x_axis),
         "ratio",
         pl.col("low", "high").clip(y_axis.low, y_axis.high),
@@ -101,7 +104,7 @@ def _panel(task: str, rows: pl.DataFrame) -> style.Panel:
     rules = alt.Chart(intervals).mark_rule(strokeWidth=1, strokeOpacity=1 if drawn["run"].n_unique() <= MANY else FAINT)
     layers = [
         *_same(y),
-        alt.Chart(data).mark_line(strokeWidth=1.5).encode(x, y, color, dash, alt.Order("max_batch_size:Q")),
+        alt.Chart(data).mark_line(strokeWidth=1.5).encode(x, y, color, dash, alt.Order("axis_value:Q")),
         rules.encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color),
         *sweep.dots(data, x, y, look, tooltip),
     ]
@@ -119,11 +122,11 @@ def _ratio_axis(drawn: pl.DataFrame) -> Axis:
 
 
 def _places(drawn: pl.DataFrame, axis: Axis) -> pl.Series:
-    """Where on the axis the rows stand: beside their batch size, each run at its own distance from it."""
+    """Where on the axis the rows stand: beside their setting, each run at its own distance from it."""
     runs = sorted(set(drawn["run"]))
     apart_px = min(APART_PX, WIDEST_PX / len(runs))
     shifts = {run: (place - (len(runs) - 1) / 2) * apart_px for place, run in enumerate(runs)}
-    found = [axis.value(axis.px(size) + shifts[run]) for run, size in drawn.select("run", "max_batch_size").iter_rows()]
+    found = [axis.value(axis.px(at) + shifts[run]) for run, at in drawn.select("run", "axis_value").iter_rows()]
     return pl.Series("place", found, dtype=pl.Float64)
 
 

@@ -216,7 +216,7 @@ def guides_between(x: Axis, y: Axis, ratios: Sequence[float]) -> list[float]:
 def notes(drawn: pl.DataFrame) -> list[str]:
     """What the subtitle of a figure says of the points of its panels."""
     words = ["Thin lines: 95 % intervals."] if drawn["low"].is_not_null().any() else []
-    words += ["B: maximum batch size of the point."] if len(drawn) else []
+    words += ["B: maximum batch size of the point."] if captions.over_batch_sizes(drawn) else []
     words += [HOLLOW] if drawn["hollow"].any() else []
     return [" ".join(words)] if words else []
 

@@ -1,4 +1,4 @@
-"""Metrics against the batch size as small multiples: one row a task, one column a metric, one colour a model."""
+"""Metrics against what a sweep varies as small multiples: one row a task, one column a metric, one colour a model."""
 
 import math
 from collections.abc import Sequence
@@ -51,13 +51,17 @@ def draw(
 ) -> alt.ConcatChart:
     """The grid of the rows of `points` (tables.POINTS) of `family`, or `none` in words where there are none.
 
-    The repeats of a point are pooled, without those that are invalid.
+    `title` says `by {at}`. The repeats of a point are pooled, without those that are invalid.
     """
     shown = pl.col("status").is_in(USABLE) & ~captions.is_invalid()
-    of_family = points.filter(family.rows)
-    pooled = sweep.pooled_points(of_family, shown).with_columns(shown=shown).sort("task", "run", "max_batch_size")
-    sizes = _batch_axis(pooled, cell)
-    rows = [_row(task, pooled.filter(pl.col("task") == task), metrics, cell, sizes) for task in captions.tasks(pooled)]
+    of_family, left_out = sweep.along_one_axis(points.filter(family.rows))
+    pooled = sweep.pooled_points(of_family, shown).with_columns(shown=shown).sort("task", "run", "axis_value")
+    at = "batch size" if pooled.is_empty() or captions.over_batch_sizes(pooled) else "setting"
+    rows = []
+    for task in captions.tasks(pooled):
+        of_task = pooled.filter(pl.col("task") == task)
+        alike = pooled.filter(pl.col("axis") == of_task["axis"][0])
+        rows.append(_row(task, of_task, metrics, cell, _sweep_axis(alike, cell)))
     if not rows:
         rows = [style.nothing() if points.is_empty() else style.message(alt.TitleParams(""), none)]
     drawn = pl.concat([metric.of(pooled.filter("shown")) for metric in metrics])
@@ -65,27 +69,28 @@ def draw(
     if drawn["low"].is_not_null().any():
         notes.append("Thin lines: 95 % intervals.")
     if (drawn["status"] == "overloaded").any():
-        notes.append(sweep.OVERLOADED)
+        notes.append(f"Hollow points: {sweep.overloaded(drawn)}.")
     if (pooled["status"] == "out_of_memory").any():
-        notes.append("Crosses at the top: the batch size at which a model ran out of memory, and so stopped.")
-    subtitle = [*captions.subtitle(of_family), *([" ".join(notes)] if notes else []), *captions.repeats(drawn)]
-    return style.figure(title, subtitle, rows)
+        notes.append(f"Crosses at the top: the {at} at which a model ran out of memory, and so stopped.")
+    words = [" ".join(notes)] if notes else []
+    subtitle = [*captions.subtitle(of_family), *left_out, *words, *captions.repeats(drawn)]
+    return style.figure(title.format(at=at), subtitle, rows)
 
 
-def _batch_axis(rows: pl.DataFrame, cell: Cell) -> Axis:
-    sizes = rows["max_batch_size"].drop_nulls().to_list() or [1]
-    return Axis(min(sizes) / math.sqrt(2), max(sizes) * math.sqrt(2), cell.width_px, True)
+def _sweep_axis(rows: pl.DataFrame, cell: Cell) -> Axis:
+    values = rows["axis_value"].drop_nulls().to_list() or [1]
+    return Axis(min(values) / math.sqrt(2), max(values) * math.sqrt(2), cell.width_px, True)
 
 
-def _batch_sizes(axis: Axis) -> alt.X:
+def _across(axis: Axis, title: str) -> alt.X:
     """The powers of two as grid lines; as labels so many of them as there is room for, the last one first."""
     powers = [2**k for k in range(math.ceil(math.log2(axis.low)), math.floor(math.log2(axis.high)) + 1)]
     room = axis.length_px / math.log2(axis.high / axis.low)
     every = math.ceil((style.text_px(str(powers[-1]), style.LABEL_PX) + 8) / room)
     labelled = powers[::-1][::every]
     return alt.X(
-        "max_batch_size:Q",
-        title="Maximum batch size",
+        "axis_value:Q",
+        title=title,
         scale=alt.Scale(type="log", base=2, domain=[axis.low, axis.high], nice=False),
         axis=alt.Axis(
             values=powers,
@@ -96,7 +101,7 @@ def _batch_sizes(axis: Axis) -> alt.X:
     )
 
 
-def _row(task: str, rows: pl.DataFrame, metrics: Sequence[Metric], cell: Cell, sizes: Axis) -> style.Panel:
+def _row(task: str, rows: pl.DataFrame, metrics: Sequence[Metric], cell: Cell, along: Axis) -> style.Panel:
     drawn = rows.filter("shown")
     lines = []
     if not any(metric.unit == "j" and len(metric.of(drawn)) for metric in metrics):
@@ -112,7 +117,7 @@ def _row(task: str, rows: pl.DataFrame, metrics: Sequence[Metric], cell: Cell, s
     named = pl.concat([drawn, stopped])
     widest = max(style.text_px(line, style.LABEL_PX) for run in named["run"] for line in run.split("\n"))
     look = sweep.channels(named, max(1, int(width // (widest + 40))))
-    x = _batch_sizes(sizes)
+    x = _across(along, sweep.axis_title(rows))
     cells = []
     for metric in metrics:
         alike = [other.of(drawn) for other in metrics if other.unit == metric.unit]
@@ -154,14 +159,14 @@ def _cell(
     color, _, dash = look
     tooltip = [
         alt.Tooltip("run:N", title="model"),
-        alt.Tooltip("max_batch_size:Q", title="maximum batch size"),
+        alt.Tooltip("at:N", title="setting"),
         alt.Tooltip("value:Q", title=words, format=".3~r"),
         alt.Tooltip("status:N", title="status"),
     ]
-    data = data.select("run", "max_batch_size", "value", "low", "high", "status")
+    data = data.select("run", "at", "axis_value", "value", "low", "high", "status")
     layers = [
         *(_level(tdp, f"TDP {style.significant(tdp)} W", y) if tdp else []),
-        alt.Chart(data).mark_line(strokeWidth=1.5).encode(x, y, color, dash, alt.Order("max_batch_size:Q")),
+        alt.Chart(data).mark_line(strokeWidth=1.5).encode(x, y, color, dash, alt.Order("axis_value:Q")),
         alt.Chart(intervals(data, axis)).mark_rule(strokeWidth=1).encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color),
         *sweep.dots(data, x, y, look, tooltip),
         *_crosses(stopped, axis, x, y, color),
@@ -185,14 +190,14 @@ def _level(value: float, label: str, y: alt.Y) -> list[alt.Chart]:
 
 
 def _crosses(stopped: pl.DataFrame, axis: Axis, x: alt.X, y: alt.Y, color: alt.Color) -> list[alt.Chart]:
-    """A cross at the top for each run that ran out of memory, those at one batch size below each other."""
+    """A cross at the top for each run that ran out of memory, those at one setting below each other."""
     if stopped.is_empty():
         return []
-    place = pl.int_range(pl.len()).over("max_batch_size")
+    place = pl.int_range(pl.len()).over("axis_value")
     most = stopped.select(place.max()).item() + 1
     apart = min(CROSS_PX + 3, (axis.length_px - CROSS_PX) / most)
     heights = [axis.value(axis.length_px - CROSS_PX / 2 - apart * k) for k in stopped.select(place).to_series()]
-    data = stopped.select("run", "max_batch_size", "status", value=pl.Series(heights, dtype=pl.Float64))
+    data = stopped.select("run", "axis_value", "status", value=pl.Series(heights, dtype=pl.Float64))
     mark = alt.Chart(data).mark_point(shape=CROSS, size=CROSS_PX**2, strokeWidth=2, filled=False, opacity=1)
     tooltip = [alt.Tooltip("run:N", title="model"), alt.Tooltip("status:N", title="status")]
     return [mark.encode(x, y, color, tooltip=tooltip)]

@@ -11,19 +11,10 @@ from joulebench import families
 from joulebench.figures import captions, style, sweep
 from joulebench.figures.axes import Axis, around, intervals
 from joulebench.figures.small_multiples import CROSS
-from joulebench.setting import BATCHES, CLOSED_LOOP, COORDINATES, in_words
 
 WIDTH_PX, HEIGHT_PX, KNEE_PX, SHARE_PX, GAP_PX = 720, 380, 17, 90, 40
 PALE = 0.35
 MARKED = ("low", "high", "status", "opacity")
-AXES = {
-    "max_batch_size": "Requests in flight, B",
-    "requests": "Requests at once, N",
-    "rate_per_s": "Requests per second",
-    "input_tokens": "Input tokens",
-    "output_tokens": "Output tokens",
-}
-LOADS = {CLOSED_LOOP: "closed loop", "at-once": "all at once", "poisson": "Poisson arrivals", "gamma": "gamma arrivals"}
 UNSPLIT = "no steady part"
 PARTS = {"ramp": style.ORANGE, "steady part": "#cfe9dc", "drain": style.BLUE, UNSPLIT: "white"}
 """A part of a point -> its colour, from the bottom of a bar."""
@@ -43,7 +34,7 @@ def draw(table: pl.DataFrame, name: str, asks: str) -> alt.ConcatChart:
     rows = _rows(table)
     shown = ((pl.col("energy_per_response_j") > 0) & (pl.col("x") > 0)).fill_null(False)
     drawn, left = rows.filter(shown), rows.filter(~shown)
-    about = [*words, *captions.lines([*_load(rows), *captions.subtitle(rows)])]
+    about = [*words, *captions.subtitle(rows)]
     task = rows["task"][0]
     if drawn.is_empty():
         text = f"{captions.no_energy(task, rows)}: there is no curve to draw."
@@ -64,7 +55,6 @@ def _rows(table: pl.DataFrame) -> pl.DataFrame:
     figure: a whole has none of its own.
     """
     energy = pl.col("study_energy_per_response_j")
-    value = pl.coalesce(pl.when(pl.col("axis") == axis).then(pl.col(axis).cast(pl.Float64)) for axis in COORDINATES)
     stationary = pl.col("whole_energy_per_response_j").is_null()
     given = table.with_columns(
         pl.when(stationary).then(f"energy_per_response_{end}_j").alias(f"energy_per_response_{end}_j")
@@ -73,20 +63,11 @@ def _rows(table: pl.DataFrame) -> pl.DataFrame:
     pooled = sweep.pooled_points(given, pl.col("energy_per_response_j").is_not_null())
     most = pl.col("energy_per_response_j").max().over("model")
     return pooled.with_columns(
-        x=value,
+        x="axis_value",
         low="energy_per_response_low_j",
         high="energy_per_response_high_j",
         opacity=pl.when(pl.col("verdict").str.contains("^(flagged|invalid)")).then(PALE).otherwise(1.0),
     ).sort(-most, "model", "run", "x", nulls_last=True)
-
-
-def _load(rows: pl.DataFrame) -> list[str]:
-    """The load, and the coordinates that are the same throughout."""
-    load, axis = rows.select("load", "axis").row(0)
-    given = {name: rows[name].unique() for name in COORDINATES if name != axis}
-    same = [in_words(name, found[0]) for name, found in given.items() if len(found) == 1 and found[0] is not None]
-    same = [f"at most {words} in flight" if words.startswith("B") else words for words in same]
-    return [f"load: {', '.join([LOADS.get(load, load or CLOSED_LOOP), *same])}"]
 
 
 def _notes(drawn: pl.DataFrame) -> list[str]:
@@ -101,9 +82,7 @@ def _notes(drawn: pl.DataFrame) -> list[str]:
     if drawn["knee"].is_not_null().any():
         notes.append("Ticks and bars: each knee and its 95 % interval.")
     if (drawn["status"] == "overloaded").any():
-        queued = drawn["load"][0] not in (None, CLOSED_LOOP, BATCHES)
-        why = "requests come faster than they are served" if queued else "memory, not the maximum, limits the batch"
-        notes.append(f"Crosses: overloaded ({why}).")
+        notes.append(f"Crosses: {sweep.overloaded(drawn)}.")
     if (drawn["opacity"] == PALE).any():
         notes.append("Pale: a check flagged the point or voids it.")
     return textwrap.wrap(" ".join(notes), captions.LINE_CHARACTERS)
@@ -137,13 +116,13 @@ def _curves(drawn: pl.DataFrame, title: alt.TitleParams) -> style.Panel:
     y = alt.Y("energy:Q", title=words, scale=y_axis.scale, axis=y_axis.axis)
     color, shape = look = _look(drawn)
     knees = _knees(drawn)
-    titled = alt.X("x:Q", title=AXES[drawn["axis"][0]], scale=x_axis.scale, axis=x_axis.axis)
+    titled = alt.X("x:Q", title=sweep.axis_title(drawn), scale=x_axis.scale, axis=x_axis.axis)
     ticks = alt.Axis(values=x_axis.ticks, labels=False)
     x = titled if knees.is_empty() else alt.X("x:Q", title=None, scale=x_axis.scale, axis=ticks)
     opacity = alt.Opacity("opacity:Q", scale=None, legend=None)
     tooltip = [
         alt.Tooltip("run:N", title="model"),
-        alt.Tooltip("x:Q", title=AXES[drawn["axis"][0]], format=style.NUMBER_FORMAT),
+        alt.Tooltip("x:Q", title=sweep.axis_title(drawn), format=style.NUMBER_FORMAT),
         alt.Tooltip("energy:Q", title=words, format=".3~r"),
         alt.Tooltip("status:N", title="status"),
     ]
@@ -226,7 +205,7 @@ def _shares(split: pl.DataFrame) -> style.Panel:
     bars = mark.encode(x, y, fill, alt.Order("order:Q"), tooltip=tooltip)
     header = alt.Header(title=None, labelExpr=style.LINES, labelAnchor="start", labelFontWeight="bold", labelLimit=0)
     facet = alt.Facet("run:N", sort=runs, header=header)
-    by, spacing = AXES[split["axis"][0]], alt.RowColnumber(row=20, column=8)
+    by, spacing = sweep.axis_title(split), alt.RowColnumber(row=20, column=8)
     title = f"Parts of what a point drew, by {by[:1].lower()}{by[1:]}"
     rows: alt.FacetChart = bars.facet(facet, columns=2, spacing=spacing, title=title)
     rows = rows.resolve_axis(x="independent", y="independent")

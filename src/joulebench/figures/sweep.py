@@ -1,27 +1,74 @@
-"""What figures of whole sweeps share: which points they show, and how they tell runs apart."""
+"""What figures of whole sweeps share: which points they show, along which axis, and how they tell runs apart."""
 
 import altair as alt
 import polars as pl
 
+from joulebench.analysis.choices import placed
 from joulebench.analysis.repeats import POINT, pooled
 from joulebench.analysis.verdicts import VALID
 from joulebench.figures import captions, style
 
 POINT_PX = 60  # an area, as Vega counts point sizes
-OVERLOADED = "Hollow points: overloaded (memory, not the maximum, limits the batch)."
+AXES = {
+    "max_batch_size": "Maximum batch size",
+    "requests": "Requests at once",
+    "rate_per_s": "Requests per second",
+    "input_tokens": "Input tokens",
+    "output_tokens": "Output tokens",
+}
+"""What a sweep varies -> the title of its axis."""
 
 Channels = tuple[alt.Color, alt.Shape, alt.StrokeDash]
 
 
 def pooled_points(points: pl.DataFrame, shown: pl.Expr) -> pl.DataFrame:
-    """One row a point of `points` (tables.POINTS) and its `run`, as a legend names it.
+    """One row a point of `points` (tables.POINTS), as choices.placed, with its `run` as a legend names it.
 
     Of the repeats that are `shown` the valid ones are pooled, or those that are flagged where none is valid.
     """
     valid = shown & (pl.col("verdict") == VALID).fill_null(False)
-    return pooled(points, valid | shown & ~valid.any().over(POINT)).with_columns(
+    return placed(pooled(points, valid | shown & ~valid.any().over(POINT))).with_columns(
         run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String)
     )
+
+
+def along_one_axis(points: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """The points (tables.POINTS) of each task that one axis can hold, and lines of subtitle on those that it cannot.
+
+    Of several loads and axes of a task these are a closed loop, or batches, over the batch size; else the first.
+    """
+    kept, lines = [points.clear()], []
+    for of_task in points.partition_by("task", maintain_order=True):
+        first, *others = sorted(of_task.partition_by("load", "axis", maintain_order=True), key=_unusual)
+        kept.append(first)
+        for other in others:
+            task, load, axis = other.select("task", "load", "axis").row(0)
+            count = other.select(POINT).n_unique()
+            lines.append(f"not drawn: {count} of {task} ({captions.load_words(load)}, by {AXES[axis].lower()})")
+    return pl.concat(kept), captions.lines(lines)
+
+
+def _unusual(part: pl.DataFrame) -> tuple[bool, int]:
+    return part["load"][0] not in captions.CLOSED, [*AXES].index(part["axis"][0])
+
+
+def axis_title(rows: pl.DataFrame) -> str:
+    """That of an axis, or a legend, of the `axis_value` of `rows`."""
+    return " or ".join(AXES[axis] for axis in rows["axis"].unique(maintain_order=True))
+
+
+def number() -> pl.Expr:
+    """What stands beside a point where no axis tells its setting: `8` for a batch size, else `4 requests/s`."""
+    return pl.col("at").str.strip_prefix("B = ")
+
+
+def overloaded(rows: pl.DataFrame) -> str:
+    """What it is that those of `rows` are which are overloaded."""
+    loads = rows.filter(pl.col("status") == "overloaded")["load"]
+    queued = [load not in captions.CLOSED for load in loads.unique(maintain_order=True)]
+    why = {"memory, not the maximum, limits the batch": not all(queued)}
+    why["requests come faster than they are served"] = any(queued)
+    return f"overloaded ({' or '.join(words for words, is_so in why.items() if is_so)})"
 
 
 def channels(rows: pl.DataFrame, columns: int) -> Channels:

@@ -1,4 +1,4 @@
-"""What figures of the thermal design power share: the points that have a share of it, the colours of batch sizes."""
+"""What figures of the thermal design power share: the points that have a share of it, the colours of settings."""
 
 import math
 
@@ -8,7 +8,7 @@ import polars as pl
 from joulebench.figures import captions, style, sweep
 
 _COLORS = ((0xA9, 0xD8, 0xF5), (0x00, 0x72, 0xB2), (0x1E, 0x10, 0x3C))
-"""Of the least batch size, the middle one and the largest."""
+"""Of the least batch size, or other value of an axis, the middle one and the largest."""
 DOT_PX = 70
 """The area of a point."""
 
@@ -29,7 +29,7 @@ def shares(points: pl.DataFrame) -> pl.DataFrame:
             **{f"share{bound}": pl.col(f"power{bound}_w") / tdp_w for bound in ("", "_low", "_high")},
             name=captions.run_name(),
         )
-        .sort("task", "run", "max_batch_size")
+        .sort("task", "run", "axis_value")
     )
 
 
@@ -65,22 +65,22 @@ def nothing_to_draw(task: str, rows: pl.DataFrame) -> str:
     return f"No TDP is known of what served {task}."
 
 
-def batch_color(rows: pl.DataFrame, legend: bool) -> alt.Color:
-    """The colour of `max_batch_size`, darker for larger, even in its logarithm; one scale for all `rows`."""
-    sizes = rows["max_batch_size"].drop_nulls().unique().sort().to_list()
+def value_color(rows: pl.DataFrame, legend: bool) -> alt.Color:
+    """The colour of `axis_value`, darker for larger, even in its logarithm; one scale for all `rows`."""
+    sizes = rows["axis_value"].drop_nulls().unique().sort().to_list()
     doublings = math.log2(sizes[-1] / sizes[0]) or 1.0
     colors = [_between(math.log2(size / sizes[0]) / doublings) for size in sizes]
     shown = alt.Legend(
         orient="top",
         direction="horizontal",
         columns=12,
-        title="Maximum batch size",
+        title=sweep.axis_title(rows),
         titleOrient="left",
         titleFontWeight="normal",
         offset=14,
     )
     scale = alt.Scale(domain=sizes, range=colors)
-    return alt.Color("max_batch_size:O", scale=scale, legend=shown if legend else None)
+    return alt.Color("axis_value:O", scale=scale, legend=shown if legend else None)
 
 
 def _between(share: float) -> str:

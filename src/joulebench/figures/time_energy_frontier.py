@@ -7,6 +7,7 @@ import altair as alt
 import polars as pl
 
 from joulebench.analysis import repeats
+from joulebench.analysis.choices import placed
 from joulebench.analysis.verdicts import VALID
 from joulebench.figures import captions, style, sweep
 from joulebench.figures import latency as frame
@@ -23,7 +24,8 @@ def draw(points: pl.DataFrame, pareto: pl.DataFrame, leaderboard: pl.DataFrame) 
     The latency targets come from `leaderboard` (tables.LEADERBOARD).
     """
     shown = pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid()
-    best = _steps(pareto)
+    known = placed(points).select(*repeats.NAMED, "load", "axis", "axis_value", "at").unique()
+    best = _steps(pareto.join(known, on=repeats.NAMED, how="left", nulls_equal=True))
     beaten = sweep.pooled_points(points, shown).filter(shown).join(best, on=repeats.NAMED, how="anti", nulls_equal=True)
     pale = beaten.join(best, on=["task", "model"], how="semi").with_columns(energy="energy_per_response_j")
     panels = []
@@ -46,7 +48,7 @@ def _steps(pareto: pl.DataFrame) -> pl.DataFrame:
         return before.is_null() | (energy < before)
 
     return (
-        pareto.sort("task", "latency_s", "energy_per_response_j", "model", "max_batch_size", "variant")
+        pareto.sort("task", "latency_s", "energy_per_response_j", "model", "axis_value", "variant")
         .with_columns(lowest=unbeaten("task"), step=unbeaten("task", "model"))
         .with_columns(energy=energy, low="energy_per_response_low_j", high="energy_per_response_high_j")
         .rename({"latency_s": "latency"})
@@ -63,13 +65,13 @@ def _notes(pale: pl.DataFrame, best: pl.DataFrame) -> list[str]:
             "Grey band: the least of all models, whose answers are not equally good.": several,
         },
         {
-            "Numbers at the points: maximum batch size.": True,
+            "Numbers at the points: maximum batch size.": captions.over_batch_sizes(best),
             "Thin lines: 95 % intervals.": best["low"].is_not_null().any(),
             "Diamonds: beaten by the estimates alone, not told apart by the intervals.": not best["step"].all(),
         },
         {
             "Pale points: beaten by another of the same model, or left out by a check.": not pale.is_empty(),
-            sweep.OVERLOADED: (best["status"] == "overloaded").any(),
+            f"Hollow points: {sweep.overloaded(best)}.": (best["status"] == "overloaded").any(),
         },
     ]
     notes = [" ".join(text for text, said in line.items() if said) for line in lines]
@@ -85,7 +87,7 @@ def _panel(task: str, points: pl.DataFrame, pale: pl.DataFrame, best: pl.DataFra
         title = alt.TitleParams(task, subtitle=lines)
         return style.message(title, f"{missing}: there is no frontier to draw.").properties(width=frame.WIDTH_PX)
     column = best["latency_metric"][0]
-    pale = pale.select("model", "variant", "max_batch_size", "energy", latency=column).drop_nulls("latency")
+    pale = pale.select("model", "variant", "at", "energy", latency=column).drop_nulls("latency")
     latencies = [*best["latency"], *pale["latency"]]
     limit, lines = frame.target(target, column, latencies)
     if without := points["model"].n_unique() - best["model"].n_unique():
@@ -139,7 +141,7 @@ def _tip() -> pl.Expr:
 def _tooltip() -> list[alt.Tooltip]:
     return [
         alt.Tooltip("run:N", title="model"),
-        alt.Tooltip("max_batch_size:Q", title="maximum batch size"),
+        alt.Tooltip("at:N", title="setting"),
         alt.Tooltip("energy:Q", title="energy per response (J)", format=".3~r"),
         alt.Tooltip("latency:Q", title="latency (s)", format=".3~r"),
     ]
@@ -185,7 +187,7 @@ def _dots(best: pl.DataFrame, x: alt.X, y: alt.Y, color: alt.Color) -> list[alt.
         (named & ~pl.col("step"), {"size": size * 1.8, "shape": "diamond"}),
         (named & (pl.col("status") == "overloaded"), {"size": size / 2.5, "color": "white"}),
     ]
-    data = best.select("group", "run", "max_batch_size", "latency", "energy", "status", "step", "named")
+    data = best.select("group", "run", "at", "latency", "energy", "status", "step", "named")
     layers = []
     for where, look in kinds:
         points = alt.Chart(data.filter(where)).mark_point(filled=True, opacity=1, **look)
@@ -195,14 +197,14 @@ def _dots(best: pl.DataFrame, x: alt.X, y: alt.Y, color: alt.Color) -> list[alt.
 
 
 def _labels(best: pl.DataFrame, x_axis: Axis, y_axis: Axis, limit: float | None) -> alt.Chart:
-    """The batch size, and the variant, beside each point that has room for it; the lowest frontier's first.
+    """The setting, and the variant, beside each point that has room for it; the lowest frontier's first.
 
     Where models are too many to be named, the lowest frontier's alone.
     """
     variant = pl.when(pl.col("variant").is_not_null()).then(pl.format(" +{}", "variant")).otherwise(pl.lit(""))
     labelled = best.filter("named" if best["named"].all() else "lowest")
     points = labelled.sort("lowest", "step", "group", "latency", descending=[True, True, False, False])
-    points = points.with_columns(label=pl.col("max_batch_size").cast(pl.String) + variant)
+    points = points.with_columns(label=sweep.number() + variant)
     stairs = [model.select("latency", "energy").rows() for model in best.filter("step").partition_by("model")]
     lines = []
     for steps in stairs:

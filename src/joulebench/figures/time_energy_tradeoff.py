@@ -1,4 +1,4 @@
-"""Energy per response against latency over a run's batch sizes: one line a run, one panel a task."""
+"""Energy per response against latency over a run's sweep: one line a run, one panel a task."""
 
 import altair as alt
 import polars as pl
@@ -16,6 +16,7 @@ def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
 
     The repeats of a point are pooled: the valid ones, or those that are flagged where none is valid.
     """
+    points, left_out = sweep.along_one_axis(points)
     shown = pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid()
     rows = (
         sweep.pooled_points(points, shown)
@@ -25,18 +26,19 @@ def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
             low=pl.col("energy_per_response_low_j"),
             high=pl.col("energy_per_response_high_j"),
         )
-        .sort("task", "run", "max_batch_size")
+        .sort("task", "run", "axis_value")
     )
     panels = []
     for task in captions.tasks(rows):
         targets = leaderboard.filter(pl.col("task") == task)["latency_target"].drop_nulls().unique()
         panels.append(_panel(task, rows.filter(pl.col("task") == task), targets[0] if len(targets) == 1 else None))
-    notes = []
+    notes = [*left_out]
     if rows["energy"].is_not_null().any():
-        intervals = " Thin lines: 95 % intervals." if rows["low"].is_not_null().any() else ""
-        notes.append(f"Numbers at the points: maximum batch size.{intervals}")
+        said = ["Numbers at the points: maximum batch size."] if captions.over_batch_sizes(rows) else []
+        said += ["Thin lines: 95 % intervals."] if rows["low"].is_not_null().any() else []
+        notes += [" ".join(said)] if said else []
         if (rows["status"] == "overloaded").any():
-            notes.append(sweep.OVERLOADED)
+            notes.append(f"Hollow points: {sweep.overloaded(rows)}.")
         notes += captions.repeats(rows)
     subtitle = [*captions.subtitle(points), *notes]
     return style.figure("Energy per response against latency", subtitle, panels or [style.nothing()], frame.COLUMNS)
@@ -62,7 +64,7 @@ def _panel(task: str, rows: pl.DataFrame, target: str | None) -> style.Panel:
     layers = [
         *frame.target_rule(limit, x),
         *_curves(drawn, x, y, y_axis),
-        _batch_sizes(drawn, x_axis, y_axis, limit),
+        _settings(drawn, x_axis, y_axis, limit),
     ]
     title = alt.TitleParams(task, subtitle=lines, offset=12)
     return alt.layer(*layers, title=title).properties(width=frame.WIDTH_PX, height=frame.HEIGHT_PX)
@@ -74,28 +76,28 @@ def _curves(drawn: pl.DataFrame, x: alt.X, y: alt.Y, y_axis: Axis) -> list[alt.C
     color, _, dash = look
     tooltip = [
         alt.Tooltip("run:N", title="model"),
-        alt.Tooltip("max_batch_size:Q", title="maximum batch size"),
+        alt.Tooltip("at:N", title="setting"),
         alt.Tooltip("energy:Q", title="energy per response (J)", format=".3~r"),
         alt.Tooltip("latency:Q", title="latency (s)", format=".3~r"),
         alt.Tooltip("status:N", title="status"),
     ]
 
-    data = drawn.select("run", "max_batch_size", "latency", "energy", "low", "high", "status")
+    data = drawn.select("run", "at", "axis_value", "latency", "energy", "low", "high", "status")
     lines = alt.Chart(data).mark_line(strokeWidth=1.5)
     bars = alt.Chart(intervals(data, y_axis)).mark_rule(strokeWidth=1)
     return [
-        lines.encode(x, y, color, dash, alt.Order("max_batch_size:Q")),
+        lines.encode(x, y, color, dash, alt.Order("axis_value:Q")),
         bars.encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color),
         *sweep.dots(data, x, y, look, tooltip),
     ]
 
 
-def _batch_sizes(drawn: pl.DataFrame, x_axis: Axis, y_axis: Axis, limit: float | None) -> alt.Chart:
-    """The batch size beside each point that has room for it; the ends of the lines choose first."""
-    size = pl.col("max_batch_size")
-    at_end = (size == size.min().over("run")) | (size == size.max().over("run"))
-    points = drawn.with_columns(at_end=at_end).sort("at_end", "run", "max_batch_size", descending=[True, False, False])
-    points = points.with_columns(label=pl.col("max_batch_size").cast(pl.String))
+def _settings(drawn: pl.DataFrame, x_axis: Axis, y_axis: Axis, limit: float | None) -> alt.Chart:
+    """The setting beside each point that has room for it; the ends of the lines choose first."""
+    value = pl.col("axis_value")
+    at_end = (value == value.min().over("run")) | (value == value.max().over("run"))
+    points = drawn.with_columns(at_end=at_end, label=sweep.number())
+    points = points.sort("at_end", "run", "axis_value", descending=[True, False, False])
     lines = [run.select("latency", "energy").rows() for run in drawn.partition_by("run")]
     bars = intervals(drawn, y_axis).select("latency", "low", "high").rows()
     lines += [[(latency, low), (latency, high)] for latency, low, high in bars]
