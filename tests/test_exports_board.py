@@ -21,16 +21,37 @@ def test_the_readme_is_in_step() -> None:
 def test_a_row_by_hand() -> None:
     rows = [
         {
-            **{"task": "text-to-image", "model": "a/b", "variant": "fp8", "rank": 1, "max_batch_size": 4},
+            **{
+                "task": "text-to-image",
+                "model": "a/b",
+                "variant": "fp8",
+                "rank": 1,
+                "axis": "max_batch_size",
+                "max_batch_size": 4,
+            },
             **{"energy_per_response_j": 6923.4, "energy_per_response_low_j": 6892.1},
             **{"energy_per_response_high_j": 6954.7, "latency_p50_s": 0.456, "power_w": 1640.4},
         },
         {
-            **{"task": "llm-chat", "model": "c/d", "rank": 2, "max_batch_size": 64, "power_w": 99.6},
+            **{
+                "task": "llm-chat",
+                "model": "c/d",
+                "rank": 2,
+                "axis": "max_batch_size",
+                "max_batch_size": 64,
+                "power_w": 99.6,
+            },
             **{"energy_per_response_j": 5.2034, "energy_per_response_low_j": 5.1997},
             **{"energy_per_response_high_j": 5.2071, "net_energy_per_response_j": 4.0, "tpot_p50_s": 0.0316},
         },
-        {"task": "llm-chat", "model": "e/f", "rank": 1, "max_batch_size": 8, "energy_per_response_j": 0.05671},
+        {
+            "task": "llm-chat",
+            "model": "e/f",
+            "rank": 1,
+            "axis": "max_batch_size",
+            "max_batch_size": 8,
+            "energy_per_response_j": 0.05671,
+        },
         {"task": "llm-chat", "model": "not/ranked", "max_batch_size": 8},
     ]
     schema = tables.LEADERBOARD

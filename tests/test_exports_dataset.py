@@ -33,6 +33,7 @@ def point(batch: int, **changes: object) -> dict[str, object]:
         "engine": "vllm",
         "parameters": 8_030_261_248,
         "tdp_w": 700.0,
+        "axis": "max_batch_size",
         "max_batch_size": batch,
         "repeat": 1,
         "status": "measured",

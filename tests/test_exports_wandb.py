@@ -66,6 +66,8 @@ def row(task: str, model: str, variant: str | None, batch: int, **changes: objec
         "weights": "synthetic",
         "hardware": "h100",
         "device": GPU["name"],
+        "load": "closed-loop",
+        "axis": "max_batch_size",
         "max_batch_size": batch,
         "repeat": 1,
         "status": "measured",
@@ -197,7 +199,7 @@ def test_a_run_has_its_spec_as_config(logged: Path) -> None:
     assert (config["power_limit_w"], config["driver"]) == (700.0, "580.1")
     assert config["started_utc"] == "2025-11-02T08:00:00Z"
     assert (run.display_name, run.run_group, run.job_type) == ("llm-chat owner--name", "llm-chat", "h100")
-    assert list(run.tags) == ["h100", "llm-chat", "synthetic weights"]
+    assert list(run.tags) == ["h100", "llm-chat", "synthetic weights", "closed-loop"]
 
 
 def test_each_point_that_may_be_published_is_a_step(logged: Path) -> None:

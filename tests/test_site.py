@@ -34,6 +34,9 @@ def points(models: list[str], batches: int = 4, **changes: object) -> pl.DataFra
                 "engine": "vllm",
                 "dtype": "bfloat16",
                 "gpus": 1,
+                "load": "closed-loop",
+                "axis": "max_batch_size",
+                "setting": f"b{2**step}",
                 "max_batch_size": 2**step,
                 "repeat": 1,
                 "status": "measured",
@@ -175,7 +178,7 @@ def test_repeats_are_pooled_and_a_flagged_one_is_not_beside_valid_ones() -> None
 
 def test_the_frontier_and_the_footprint_are_at_their_points() -> None:
     made = whole(points(["a/b"], batches=2))
-    keys = {"task": "llm-chat", "model": "a/b", "hardware": "h100", "max_batch_size": 2}
+    keys = {"task": "llm-chat", "model": "a/b", "hardware": "h100", "max_batch_size": 2, "setting": "b2"}
     pareto = [
         dict.fromkeys(tables.PARETO) | keys | {"latency_metric": metric} for metric in ("tpot_p50_s", "itl_p99_s")
     ]

@@ -46,7 +46,8 @@ def point(model: str, batch: int, joules: float | None, tpot_s: float, **more: o
         **dict.fromkeys(tables.POINTS),
         **{"task": "llm-chat", "model": model, "parameters": 8 * 10**9, "weights": "checkpoint", "hardware": "h100"},
         **{"device": "NVIDIA H100 80GB HBM3", "engine": "vllm", "dtype": "bfloat16", "gpus": 1, "repeat": 1},
-        **{"max_batch_size": batch, "status": "measured", "verdict": "valid", "measured_on": "2026-11-02"},
+        **{"load": "closed-loop", "axis": "max_batch_size", "max_batch_size": batch, "setting": f"b{batch}"},
+        **{"status": "measured", "verdict": "valid", "measured_on": "2026-11-02"},
         **{"energy_source": None if joules is None else "nvml_counter", "responses_per_s": batch / 4, "tdp_w": 700.0},
         **{"window_s": 20.0, "window_responses": 100},
     }
@@ -187,6 +188,20 @@ def published() -> dict[str, dict[str, pl.DataFrame]]:
     return {"h100": frames}
 
 
+def arrivals() -> dict[str, dict[str, pl.DataFrame]]:
+    """Gemma in a closed loop, Llama under Poisson arrivals of 1, 4 and 16 requests a second."""
+    rates: dict[str, object] = {"load": "poisson", "axis": "rate_per_s", "requests": 500}
+    rows = [
+        point(LLAMA, 256, 90.0 - 20 * k, 0.01 * 1.7**k, **rates, rate_per_s=4.0**k, setting=f"r{4**k}-n500-b256")
+        for k in range(3)
+    ]
+    made = whole([*sweep(GEMMA, 40.0, 0.004), *rows])
+    best = {name: rows[-1][name] for name in tables.RECOMMENDATIONS if name in rows[-1]}
+    found = {**dict.fromkeys(tables.RECOMMENDATIONS), **best, "service": "a-service"}
+    made["recommendations"] = pl.DataFrame([found], schema=tables.RECOMMENDATIONS)
+    return {"h100": made}
+
+
 PAGES: dict[str, Callable[[], dict[str, dict[str, pl.DataFrame]]]] = {
     "few": few,
     "many": many,
@@ -195,6 +210,7 @@ PAGES: dict[str, Callable[[], dict[str, dict[str, pl.DataFrame]]]] = {
     "without_energy": without_energy,
     "estimated": estimated,
     "published": published,
+    "arrivals": arrivals,
 }
 
 
@@ -291,7 +307,7 @@ class Page:
         """The mark of a point in the chart."""
         return self.js(
             "return [...document.querySelectorAll('.series')].find((one) => one.dataset.group === arguments[0])"
-            ".querySelector(`[data-batch='${arguments[1]}'] :last-child`)",
+            ".querySelector(`[data-setting='b${arguments[1]}'] :last-child`)",
             group,
             batch,
         )
@@ -514,8 +530,8 @@ def test_pointing_at_a_row_marks_its_line(page: Page) -> None:
 
 def test_what_is_off_the_frontier_of_its_model_is_faint(page: Page) -> None:
     page.open("few")
-    faint = "return [...document.querySelectorAll('.off-frontier')].map((one) => one.dataset.batch)"
-    assert page.js(faint) == ["32"] * 5, "no point of B 32 is in pareto.csv; the flagged model's are not judged"
+    faint = "return [...document.querySelectorAll('.off-frontier')].map((one) => one.dataset.setting)"
+    assert page.js(faint) == ["b32"] * 5, "no point of B 32 is in pareto.csv; the flagged model's are not judged"
     assert page.texts("#chart-note")[0].endswith("Faint: off its model’s frontier.")
     page.choose("quantile", "99")
     assert page.js(faint) == [], "the frontier is one of the median"
@@ -794,3 +810,18 @@ def test_paper_has_the_tables_and_not_the_controls(page: Page) -> None:
     assert page.js("return getComputedStyle(document.querySelector('#scroll')).maxHeight") == "none"
     assert page.js(LUMINANCE, ["h1", "color"], ["body", "backgroundColor"]) > 10
     page.media()
+
+
+def test_a_point_of_arrivals_is_named_by_their_rate(page: Page) -> None:
+    page.open("arrivals")
+    assert (page.cells("Load"), page.cells("B")) == (["closed-loop", "poisson"], ["512", "256"])
+    assert "16 requests/s" in page.texts(".leaderboard small")
+    numbers = page.texts(".batches text")
+    assert {"8", "512", "1 requests/s", "16 requests/s"} <= set(numbers)
+    assert page.texts("#chart-note")[0].startswith("Lines join a model’s settings.")
+    assert "16\xa0requests/s" in page.texts(".recommendations td")
+
+
+def test_a_page_of_closed_loops_has_no_column_of_loads(page: Page) -> None:
+    page.open("few")
+    assert "Load" not in page.texts(".leaderboard thead .dt-column-title")

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from joulebench import tables
+from joulebench.analysis.choices import placed
 from joulebench.families import TEXT, of
 from joulebench.names import TASKS
 
@@ -18,10 +19,13 @@ _HEADER = (
 
 
 def markdown(leaderboard: pl.DataFrame) -> str:
-    """A Markdown table of the ranked rows of `leaderboard` (tables.LEADERBOARD), by task and rank."""
+    """A Markdown table of the ranked rows of `leaderboard` (tables.LEADERBOARD), by task and rank.
+
+    Under B stands the setting of a point whose sweep varies something else: `4 requests/s`.
+    """
     order = {task: place for place, task in enumerate(TASKS)}
     ranked = sorted(
-        leaderboard.filter(pl.col("rank").is_not_null()).iter_rows(named=True),
+        placed(leaderboard).filter(pl.col("rank").is_not_null()).iter_rows(named=True),
         key=lambda row: (order[row["task"]], row["rank"]),
     )
     return "\n".join([*_HEADER, *map(_row, ranked)]) + "\n"
@@ -37,7 +41,7 @@ def _row(row: dict[str, Any]) -> str:
     model = row["model"] + ("" if row["variant"] is None else f"+{row['variant']}")
     cells = (
         *(row["task"], model, _number(joules), interval, "not known" if net is None else _number(net)),
-        *(str(row["max_batch_size"]), _latency(row), f"{row['power_w']:,.0f}"),
+        *(row["at"].removeprefix("B = "), _latency(row), f"{row['power_w']:,.0f}"),
     )
     return f"| {' | '.join(cells)} |"
 

@@ -26,7 +26,7 @@ points = load_dataset("owner/name", "points", split="train")
 
 ABOUT = {
     "leaderboard": "one row a task and model: its best point under the task's latency target",
-    "points": "one row a batch size and repeat: energy, power, throughput and latency with 95 % intervals",
+    "points": "one row a setting and repeat: energy, power, throughput and latency with 95 % intervals",
     "pareto": "the points that no other of the same task and model beats in both energy and latency",
     "recommendations": "the least energy under the latency targets of services, and what it saves",
     "footprint": "carbon and cost per response, as the config that made it says",
@@ -59,7 +59,8 @@ def text(
         ),
         _LOADING,
         "## How each number is made",
-        "A closed loop keeps B requests in flight, or batches of B images or videos follow each other. The figures are "
+        "A closed loop keeps B requests in flight, batches of B images or videos follow each other, or requests come "
+        "as the point's `load` says, all at once or at a rate. The figures of a closed loop and of batches are "
         "of the stationary window, after one full turnover of requests, or of whole batches after a warm-up. Energy is "
         "from the source that `energy_source` names, read by a process beside the engine; what was not measured is "
         "null. Words and formulas: [docs/design.md](docs/design.md). The checks behind each `verdict`: "

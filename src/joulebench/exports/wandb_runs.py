@@ -26,7 +26,10 @@ PROJECT = "joulebench"
 ID_CHARACTERS = 128
 """As many as a run's id may have."""
 
-_SAID_OF_RUN = {"task", "model", "variant", "parameters", "weights", "hardware", "device", "engine", "dtype", "repeat"}
+_SAID_OF_RUN = {
+    *("task", "model", "variant", "parameters", "weights", "hardware", "device", "engine", "dtype", "repeat"),
+    *("load", "axis"),
+}
 """Columns of points.csv that are the same at each point of a run: in its config, not in its steps."""
 
 _log = logging.getLogger(__name__)
@@ -46,9 +49,10 @@ def write(folder: Path, runs: Sequence[Path], points: pl.DataFrame, publish_flag
     """Fill `folder`, whole or not at all; what was there is removed.
 
     A W&B run for each run folder that has rows in `points` (tables.POINTS), and runs.json, which says which is which. A
-    step a point, in the order in which they were measured, with every column that is not null. Flagged points are steps
-    with `publish_flagged` alone, invalid figures never: `points_not_published` counts them. Raises UserError where W&B
-    is not installed or fails, RecordError where a run.json is missing or damaged.
+    step a point, in the order in which they were measured, with every column that is not null; W&B draws them over what
+    the sweep varies. Flagged points are steps with `publish_flagged` alone, invalid figures never:
+    `points_not_published` counts them. Raises UserError where W&B is not installed or fails, RecordError where a
+    run.json is missing or damaged.
     """
     try:
         import wandb
@@ -85,7 +89,7 @@ def _log_run(run: Run, name: str, rows: pl.DataFrame, publish_flagged: bool, mod
 
     first = rows.row(0, named=True)
     kept = rows.filter(publishable(publish_flagged))
-    tags = [first["hardware"], first["task"], f"{first['weights']} weights"]
+    tags = [first["hardware"], first["task"], f"{first['weights']} weights", first["load"]]
     if any("estimate" in source for source in rows["energy_source"].drop_nulls()):
         tags.append("estimated energy")
     identity = _id(run, f"{first['hardware']}-{first['task']}-{name}")
@@ -103,7 +107,7 @@ def _log_run(run: Run, name: str, rows: pl.DataFrame, publish_flagged: bool, mod
         settings=_settings(mode),
     )
     with session:
-        session.define_metric("*", step_metric="max_batch_size")
+        session.define_metric("*", step_metric=first["axis"])
         for step, row in enumerate(kept.iter_rows(named=True)):
             said = {column: found for column, found in row.items() if found is not None and column not in _SAID_OF_RUN}
             session.log(said, step=step)

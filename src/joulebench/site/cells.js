@@ -2,7 +2,18 @@
 
 import { isFlagged, latencyColumn } from "./choose.js";
 import { html, modelName, svg } from "./dom.js";
-import { DASH, figureOf, isEstimate, METRICS, parameters, PER_RESPONSES, pointName, significant } from "./format.js";
+import {
+  DASH,
+  figureOf,
+  isEstimate,
+  isOfBatchSizes,
+  METRICS,
+  otherLoad,
+  parameters,
+  PER_RESPONSES,
+  pointName,
+  significant,
+} from "./format.js";
 
 const BAR_PX = 110;
 
@@ -120,6 +131,7 @@ export function columnsFor(rows, state, unit, width, severalHardware) {
   const estimated = measured.length > 0 && measured.every((row) => isEstimate(row.point)) ? ", estimated" : "";
   const currency = points.find((point) => point.currency !== null)?.currency;
   const latency = latencyColumn(state).replace(/_s$/, "");
+  const batch = (row) => (row.usable ? row.point.max_batch_size : null);
   const text = { type: "text" };
   const faster = { first: "desc" };
   const found = [
@@ -171,11 +183,22 @@ export function columnsFor(rows, state, unit, width, severalHardware) {
       (row) => engineCell(row.point),
       text,
     ),
+    ...(points.some(otherLoad)
+      ? [
+          column(
+            "load",
+            "Load",
+            (row) => (row.usable ? row.point.load : null),
+            (row) => (row.usable ? loadCell(row.point) : null),
+            text,
+          ),
+        ]
+      : []),
     column(
       "batch",
       "B",
-      (row) => (row.usable ? row.point.max_batch_size : null),
-      (row) => (row.usable ? number(String(row.point.max_batch_size)) : null),
+      batch,
+      (row) => (row.usable ? number(String(batch(row))) : null),
     ),
   );
   if (has("energy_per_output_token_j"))
@@ -199,6 +222,11 @@ export function columnsFor(rows, state, unit, width, severalHardware) {
 
 function hardwareCell(point) {
   return html("span", { title: point.device }, `${point.hardware}${point.gpus > 1 ? ` ×${point.gpus}` : ""}`);
+}
+
+function loadCell(point) {
+  const at = isOfBatchSizes(point) ? null : html("small", {}, point.at);
+  return html("span", { class: "figure-cell left", title: point.setting }, point.load, at);
 }
 
 function engineCell(point) {

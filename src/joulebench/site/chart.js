@@ -150,7 +150,7 @@ function frame(width, points, rows, colours, state, unit, shown) {
   const variants = new Map();
   for (const list of series.values()) {
     const placed = list
-      .sort((a, b) => a.max_batch_size - b.max_batch_size)
+      .sort((a, b) => a.axis_value - b.axis_value)
       .map((point) => ({
         point,
         x: axes.x.px(point[column] * unit.factor),

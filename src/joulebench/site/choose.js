@@ -55,7 +55,7 @@ function better(a, b) {
     Number(b.meets) - Number(a.meets) ||
     ascending(a.meets ? a.point.energy_per_response_j : null, b.meets ? b.point.energy_per_response_j : null) ||
     (a.meets ? ascending(b.point.responses_per_s, a.point.responses_per_s) : ascending(a.waited, b.waited)) ||
-    a.point.max_batch_size - b.point.max_batch_size ||
+    a.point.axis_value - b.point.axis_value ||
     ascending(a.point.variant ?? "", b.point.variant ?? "")
   );
 }

@@ -7,6 +7,7 @@ import {
   DASH,
   figureOf,
   METRICS,
+  otherLoad,
   PER_RESPONSES,
   parameters,
   percent,
@@ -62,6 +63,7 @@ function lines(rows, unit, state) {
     plainLine("Weights", "weights", String),
     plainLine("Engine", "engine", (name, point) => [name, point.dtype].filter(Boolean).join(", ")),
     line("Best point", ({ point }) => pointName(point)),
+    line("Load", ({ point }) => (otherLoad(point) ? `${point.load} (${point.setting})` : null)),
     line("Meets the latency target", (row) => (state.target === null ? null : row.meets ? "yes" : "no")),
     line("Energy per response (J)", (row) => {
       if (row.energy === null) return null;

@@ -22,7 +22,8 @@ const LATENCIES = Object.keys(METRICS).flatMap((metric) =>
 export const POINT_COLUMNS = [
   ...["task", "hardware", "device", "model", "variant", "parameters", "weights", "engine", "dtype", "gpus", "tdp_w"],
   ...["card", "card_spread", "estimate"],
-  ...["max_batch_size", "mean_batch_size", "repeats", "status", "reason", "verdict", "energy_source", "measured_on"],
+  ...["load", "axis", "setting", "max_batch_size", "mean_batch_size", "repeats"],
+  ...["status", "reason", "verdict", "energy_source", "measured_on"],
   ...intervals("energy_per_response", "j"),
   ...intervals("energy_per_output_token", "j"),
   ...intervals("energy_with_pue_per_response", "j"),
@@ -37,6 +38,8 @@ export const POINT_COLUMNS = [
   ...["pue", "carbon_g_per_kwh", "carbon_source", "currency"],
   ...["electricity_cost_per_response", "gpu_cost_per_response", "cost_per_response", "footprint_reason", "frontier"],
 ];
+/** What the points of one line have in common. */
+const SERIES = ["hardware", "model", "variant", "engine", "dtype", "gpus", "load", "axis"];
 const RECOMMENDATION_COLUMNS = [
   ...[
     "service",
@@ -47,7 +50,7 @@ const RECOMMENDATION_COLUMNS = [
     "hardware",
     "engine",
     "gpus",
-    "max_batch_size",
+    "at",
     "verdict",
   ],
   ...intervals("energy_per_response", "j"),
@@ -69,7 +72,7 @@ export function readDocument(text) {
     ...point,
     group: groupOf(point),
     frontier: (point.frontier ?? "").split(" ").filter(Boolean),
-    series: JSON.stringify([point.hardware, point.model, point.variant, point.engine, point.dtype, point.gpus]),
+    series: JSON.stringify(SERIES.map((name) => point[name])),
   }));
   for (const list of Map.groupBy(points, (point) => JSON.stringify([point.task, point.group])).values()) {
     const judged = new Set(list.flatMap((point) => point.frontier));

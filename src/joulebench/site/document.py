@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from joulebench.analysis.choices import placed
 from joulebench.analysis.repeats import NAMED, POINT, pooled
 from joulebench.analysis.verdicts import FLAGGED, USABLE, trusted
 from joulebench.names import TASKS
@@ -35,7 +36,8 @@ _FOOTPRINT = (
 _SHOWN = (
     *("task", "hardware", "device", "model", "variant", "parameters", "weights", "engine", "dtype", "gpus", "tdp_w"),
     *("card", "card_spread", "estimate"),
-    *("max_batch_size", "mean_batch_size", "repeats", "status", "reason", "verdict", "energy_source", "measured_on"),
+    *("load", "axis", "axis_value", "at", "setting", "max_batch_size", "mean_batch_size", "repeats"),
+    *("status", "reason", "verdict", "energy_source", "measured_on"),
     *(f"{name}{bound}_{unit}" for name, unit in _INTERVALS for bound in BOUNDS),
     *("net_energy_per_response_j", "loaded_idle_power_w", "tdp_estimate_j", "between_run_sd_j"),
     *("response_prompt_tokens", "response_output_tokens"),
@@ -59,14 +61,14 @@ def document(
     ]
     points = pl.concat(shown) if parts else pl.DataFrame({"task": []})
     leaderboards = [part["leaderboard"] for part in parts]
-    recommendations = [part["recommendations"] for part in parts]
+    recommendations = [_recommendations(part) for part in parts]
     found = set(points["task"])
     return {
         "tasks": [*(task for task in TASKS if task in found), *sorted(found.difference(TASKS))],
         "targets": _targets(pl.concat(leaderboards)) if parts else {},
         "publish_flagged": publish_flagged,
         "services": dict(services),
-        "points": _table(points.sort("task", "hardware", "model", "variant", "max_batch_size")) if parts else _EMPTY,
+        "points": _table(points.sort("task", "hardware", "model", "variant", "axis_value")) if parts else _EMPTY,
         "recommendations": _table(pl.concat(recommendations)) if parts else _EMPTY,
     }
 
@@ -75,7 +77,7 @@ _EMPTY: dict[str, Any] = {"columns": [], "rows": []}
 
 
 def _points(part: Mapping[str, pl.DataFrame], publish_flagged: bool, card_spread: float) -> pl.DataFrame:
-    """One row a point of one hardware: its repeats pooled, with its footprint and the frontiers that it is on.
+    """One row a point of one hardware: its repeats pooled and placed, with its footprint and its frontiers.
 
     Pooled are the valid repeats; flagged ones where none is valid, and beside them where `publish_flagged` says so.
     """
@@ -88,7 +90,13 @@ def _points(part: Mapping[str, pl.DataFrame], publish_flagged: bool, card_spread
     usable = valid | (flagged & (pl.lit(publish_flagged) | ~valid.any().over(POINT)))
     frontier = part["pareto"].group_by(NAMED).agg(frontier=pl.col("latency_metric").unique().sort().str.join(" "))
     rows = pooled(points, usable).join(frontier, on=NAMED, how="left", nulls_equal=True, maintain_order="left")
-    return rows.with_columns(card_spread=pl.lit(card_spread))
+    return placed(rows).with_columns(card_spread=pl.lit(card_spread))
+
+
+def _recommendations(part: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Those of one hardware, with their points in words (choices.placed)."""
+    points = placed(part["points"]).select(*NAMED, "at").unique()
+    return part["recommendations"].join(points, on=NAMED, how="left", nulls_equal=True, maintain_order="left")
 
 
 def _targets(leaderboard: pl.DataFrame) -> dict[str, Any]:

@@ -97,9 +97,24 @@ export function isEstimate(point) {
   return (point.energy_source ?? "").split("+").includes("codecarbon_estimate");
 }
 
-/** The point's batch size and variant: "B 64, fp8". */
+/** The point's setting and variant: "B 64, fp8", "4 requests/s". */
 export function pointName(point) {
-  return [`B\u00a0${point.max_batch_size}`, point.variant].filter(Boolean).join(", ");
+  return [point.at.replace(/ = | /g, "\u00a0"), point.variant].filter(Boolean).join(", ");
+}
+
+/** Whether the batch size is what the point's sweep varies. */
+export function isOfBatchSizes(point) {
+  return point.at.startsWith("B = ");
+}
+
+/** What stands beside a point in the chart: "64" for a batch size, else "4 requests/s". */
+export function pointNumber(point) {
+  return isOfBatchSizes(point) ? String(point.axis_value) : point.at;
+}
+
+/** The load where it is neither a closed loop nor batches: "poisson"; else null. */
+export function otherLoad(point) {
+  return ["closed-loop", "batches"].includes(point.load) ? null : point.load;
 }
 
 export function percent(share) {

@@ -7,7 +7,7 @@ import { fill, makeControls, makeTheme } from "./controls.js";
 import { download, pointsCsv, rowsCsv } from "./csv.js";
 import { readDocument, unique } from "./data.js";
 import { byId, html } from "./dom.js";
-import { durationUnit, durationWords, isEstimate, plural, quantileWords, sourceWords } from "./format.js";
+import { durationUnit, durationWords, isEstimate, isOfBatchSizes, plural, quantileWords, sourceWords } from "./format.js";
 import { recommendationsTable, servicesOf } from "./recommend.js";
 import { fromHash, initialState, toHash } from "./state.js";
 import { makeTable } from "./table.js";
@@ -160,7 +160,7 @@ function showLegend(drawn, colours) {
 
 function chartNote(drawn, rows) {
   if (drawn.length === 0) return "";
-  const words = ["Lines join a model’s batch sizes."];
+  const words = [`Lines join a model’s ${drawn.every(isOfBatchSizes) ? "batch sizes" : "settings"}.`];
   if (rows.some((row) => row.energy !== null)) words.push("Ringed: its best point.");
   if (drawn.some((point) => point.energy_per_response_low_j !== null)) words.push("Thin lines: 95 % intervals.");
   if (drawn.some((point) => point.status === "overloaded")) words.push("Hollow: overloaded.");

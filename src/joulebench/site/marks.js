@@ -1,7 +1,8 @@
-/** The marks of one series: its line over the batch sizes, the intervals, the points and their batch sizes. */
+/** The marks of one series: its line over its sweep, the intervals, the points and their batch sizes or other settings. */
 
 import { isFlagged, isOffFrontier } from "./choose.js";
 import { svg } from "./dom.js";
+import { pointNumber } from "./format.js";
 
 const RADIUS = 3.6;
 const DASHES = [null, "6 3", "2 3", "8 3 2 3"];
@@ -20,7 +21,7 @@ function pointMark({ point, x, y }, chosen, column) {
   if (point.status === "overloaded") names.push("overloaded");
   if (isOffFrontier(point, column)) names.push("off-frontier");
   const ring = chosen === point ? svg("circle", { cx: x, cy: y, r: RADIUS + 4, class: "ring" }) : null;
-  return svg("g", { class: names.join(" "), "data-batch": point.max_batch_size }, ring, shape);
+  return svg("g", { class: names.join(" "), "data-setting": point.setting }, ring, shape);
 }
 
 /** Thin lines of the 95 % intervals, kept inside the panel. */
@@ -40,7 +41,7 @@ function intervalMarks({ point, x, y }, column, axes, factor) {
   return marks;
 }
 
-/** `placed`: {point, x, y} by rising batch size. `look`: {colour, variant, classes, chosen, column, factor}. */
+/** `placed`: {point, x, y} by rising setting. `look`: {colour, variant, classes, chosen, column, factor}. */
 export function seriesMark(placed, axes, look) {
   const path = placed.map(({ x, y }, place) => `${place ? "L" : "M"}${x.toFixed(1)},${y.toFixed(1)}`).join("");
   const names = ["series", look.colour === null ? "plain" : `c${look.colour}`, ...look.classes];
@@ -53,7 +54,7 @@ export function seriesMark(placed, axes, look) {
     svg(
       "g",
       { class: "batches", "aria-hidden": "true" },
-      ...placed.map(({ point, x, y }) => svg("text", { x, y: y - 9 }, String(point.max_batch_size))),
+      ...placed.map(({ point, x, y }) => svg("text", { x, y: y - 9 }, pointNumber(point))),
     ),
   );
 }

@@ -55,7 +55,7 @@ function row(one) {
     html("span", { class: "name" }, ...modelName(one.model), html("small", {}, one.hardware)),
   );
   const open = one.undecided === null ? null : html("small", { class: "why" }, `undecided: ${one.undecided}`);
-  if (one.max_batch_size === null) {
+  if (one.at === null) {
     return html(
       "tr",
       {},
