@@ -81,6 +81,7 @@ def wanted(folder: Path, iterations: pl.DataFrame, energy: list[dict[str, Any]],
     """A run folder whose second point, B = 2, has these records."""
     spec = RunSpec.model_validate(SPEC | changes)
     place = folder / "points" / records.point_folder(1, "b2")
+    records.write_parquet(pl.DataFrame(schema=records.REQUESTS), place / "requests.parquet")
     records.write_parquet(iterations, place / "iterations.parquet")
     records.write_parquet(pl.DataFrame(energy, schema=records.ENERGY), place / "energy.parquet")
     ended = [
