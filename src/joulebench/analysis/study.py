@@ -12,6 +12,7 @@ import polars as pl
 
 from joulebench import tables
 from joulebench.analysis import windows
+from joulebench.analysis.choices import placed
 from joulebench.analysis.energy import Drawn, headline
 from joulebench.analysis.keyed import KEY, whole_sum
 from joulebench.analysis.knee import knee
@@ -19,6 +20,7 @@ from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import USABLE
 from joulebench.families import TEXT
+from joulebench.families import of as family
 from joulebench.loads import LOADS
 from joulebench.loads.base import SIZES, WHOLE
 from joulebench.records import read_run
@@ -46,14 +48,14 @@ def study(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _parts(wanted: Sequence[WantedRun]) -> pl.DataFrame:
-    """WHERE, and seconds and J of each part of each usable point, with output tokens of the whole and the middle."""
+    """WHERE, and seconds and J of each part of each usable point of text, with its output tokens, whole and steady."""
     places: list[tuple[object, ...]] = []
     sizes: list[tuple[object, ...]] = []
     folders: dict[int, Path] = {}
     for one in wanted:
         run = read_run(one.folder)
         for point in run.points:
-            if run.spec_hash == one.spec.hash and point.status in USABLE:
+            if run.spec_hash == one.spec.hash and point.status in USABLE and family(one.spec.task) is TEXT:
                 key = len(places)
                 folders[key] = one.folder / "points" / point.folder
                 places.append((key, one.spec.model, one.spec.variant, one.spec.repeat, point.at.label))
@@ -121,10 +123,9 @@ _PARTS = (
 def _with_knees(found: pl.DataFrame) -> pl.DataFrame:
     """`found` with the knee of each model's energy over what varies: knee, knee_low, knee_high."""
     rows = []
-    value = pl.coalesce(pl.when(pl.col("axis") == name).then(pl.col(name).cast(pl.Float64)) for name in tables.AXES)
-    told = found.with_columns(x=value).filter(pl.col("study_energy_per_response_j") > 0)
+    told = placed(found).filter(pl.col("study_energy_per_response_j") > 0)
     for (model, variant), of in told.group_by("model", "variant", maintain_order=True):
-        if (one := knee(of["x"], of["study_energy_per_response_j"])) is not None:
+        if (one := knee(of["axis_value"], of["study_energy_per_response_j"])) is not None:
             rows.append((model, variant, one.value, one.low, one.high))
     names = {"model": pl.String, "variant": pl.String, **dict.fromkeys(("knee", "knee_low", "knee_high"), pl.Float64)}
     knees = pl.DataFrame(rows, schema=names, orient="row")
