@@ -217,9 +217,7 @@ def test_the_first_repeat_that_the_tables_took_is_traced(tmp_path: Path) -> None
     taken = WantedRun(other.folder, other.spec.model_copy(update={"dtype": "float16"}), None)
     table = trace(board(), [third, taken, second])
     assert table["power_w"][0] == pytest.approx(100)
-    with pytest.raises(
-        RecordError, match=r"llm-chat example/one: no run of the config holds its point b2.*forcerun"
-    ):
+    with pytest.raises(RecordError, match=r"llm-chat example/one: no run of the config holds its point b2.*forcerun"):
         trace(board(), [taken])
 
 

@@ -115,11 +115,9 @@ class VllmEngine:
             mm_processor_cache_gb=0,
             **({"limit_mm_per_prompt": {"image": 1}} if self._sees else {}),
         )
-        if vllm_start.METHOD not in os.environ:
-            why = vllm_start.against_fork(spec)
-            if why is not None:
-                log.info("vLLM's engine core is spawned, not forked: %s", why)
-            os.environ[vllm_start.METHOD] = "fork" if why is None else "spawn"
+        if os.environ.setdefault(vllm_start.METHOD, "spawn") == "fork" and (why := vllm_start.against_fork(spec)):
+            log.warning("vLLM's engine core is spawned, not forked: %s", why)
+            os.environ[vllm_start.METHOD] = "spawn"
         before = vllm_start.compiled(envs.VLLM_CACHE_ROOT)
         try:
             self._engine = LLMEngine.from_engine_args(arguments, stat_loggers=[Recorder])
