@@ -348,7 +348,7 @@ def test_a_clone_without_a_gpu_gives_the_published_tables_byte_for_byte(tmp_path
     assert not re.search(r"rule (measure|probe|sample|prepare)", planned.stdout)
     published = {path: path.read_bytes() for path in sorted((tmp_path / "results").rglob("*.[cs][sv][vg]"))}
     assert {path.suffix for path in published} == {".csv", ".svg"}
-    assert {path.parent.name for path in published} == {"h100", "h200", "figures"}
+    assert {path.parent.name for path in published} == {"h100", "h200", "figures", "studies"}
     for path in published:
         path.unlink()
     done = call(tmp_path, snakemake, "--cores", "all", *(str(path.relative_to(tmp_path)) for path in published))
