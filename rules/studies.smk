@@ -1,7 +1,15 @@
 # The config's studies: each a table and a figure of its own, asked for by name.
 
 
+from snakemake.exceptions import WorkflowError
+
+
 def studied(wildcards):
+    if wildcards.study not in PLAN.config.studies.get(wildcards.hardware, {}):
+        named = ", ".join(PLAN.config.studies.get(wildcards.hardware, {})) or "none"
+        raise WorkflowError(
+            f"no study '{wildcards.study}' for {wildcards.hardware} in the config, which has {named}"
+        )
     return [str(cell.record) for cell in PLAN.studied(wildcards.hardware, wildcards.study)]
 
 

@@ -192,6 +192,14 @@ def test_the_knee_of_a_broken_line() -> None:
     assert rough.high / rough.low > found.high / found.low
 
 
+def test_points_that_a_check_voids_are_no_part_of_the_knee(tmp_path: Path) -> None:
+    """The counters of these points are far off their power readings, which voids nearly all of the seven: no knee."""
+    table, _ = study([measured(tmp_path, spec((1, 2, 3, 4, 6, 8, 12)))])
+    assert table["verdict"].str.starts_with("invalid: counter against power").sum() >= 5
+    assert table["study_energy_per_response_j"].is_not_null().all()
+    assert table["knee"].is_null().all()
+
+
 def test_one_line_has_no_knee() -> None:
     x = np.array([1, 2, 4, 8, 16, 32, 64])
     noise = 1 + 0.01 * np.array([1, -1, 1, -1, 1, -1, 1])

@@ -211,3 +211,23 @@ def test_spec_goes_through_json_unchanged(raw: dict[str, Any]) -> None:
     assert again == spec
     assert again.hash == spec.hash
     assert (spec.run, spec.dtype) == ("joulebench--llama-9m+bf16", "bfloat16")
+
+
+def test_the_requests_of_a_study_are_never_anothers() -> None:
+    """A study `b` on `cpu`, and hardware `cpu-b`: each has its own sample, by its own name."""
+    made = config.load(PROJECT / "config" / "tiny.yaml").model_dump(mode="json")
+    matrix, sweep = made["matrix"]["cpu"]["llm-chat"], {"batch_sizes": [1], "protocol": {"kind": "timed", "seconds": 1}}
+    made["hardware"]["cpu-b"] = made["hardware"]["cpu"]
+    made["matrix"]["cpu-b"] = {"llm-chat": matrix | {"sample": {"requests": 6, "seed": 9}}}
+    study = matrix | {"task": "llm-chat", "asks": "what it is", "sweep": sweep, "sample": {"requests": 4, "seed": 1}}
+    made["studies"] = {"cpu": {"b": study}}
+    read = config.parse(made)
+    names = {read.requests_of("cpu-b", "llm-chat"), read.requests_of("cpu", "b"), read.requests_of("cpu", "llm-chat")}
+    assert {name: read.requests[name][1].requests for name in names} == {
+        "llm-chat.cpu-b": 6,
+        "llm-chat.cpu.b": 4,
+        "llm-chat": 8,
+    }
+    made["studies"]["cpu-b"] = {"b": study | {"task": "text-to-image", "models": ["joulebench/sd-5m"]}}
+    with pytest.raises(ConfigError, match=r"studies\.cpu-b\.b: of diffusion, elsewhere of text; rename one"):
+        config.parse(made)

@@ -152,7 +152,7 @@ def test_where_arrivals_end_before_the_warm_up_there_is_no_window(monkeypatch: p
 def test_a_queue_that_grows_is_overloaded_and_ends_no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two at a time, of three steps: two in 3 s, and one comes every second."""
     _, requests, iterations, _ = served(monkeypatch, stationary(1.0, 2))
-    waiting = iterations.filter(pl.col("end_s") <= requests["submitted_s"].max())["waiting"][-1]
+    waiting = (requests["finished_s"] > requests["submitted_s"].max()).sum() - 2  # type: ignore[operator]
     assert waiting > 20
     why = LOADS["poisson"].overloaded(iterations, requests, 2, 0)
     assert why == f"{waiting} of 100 requests waiting when the last one came: the queue grows"
@@ -192,6 +192,26 @@ def test_the_gaps_have_the_mean_and_the_variance_of_their_distribution(burstines
     gaps = np.diff(times)
     assert gaps.mean() == pytest.approx(0.2, rel=0.02)
     assert gaps.var() == pytest.approx(0.04 / burstiness, rel=0.04)
+
+
+@pytest.mark.parametrize(("requests", "burstiness"), [(2, 1.0), (24, 0.3), (500, 1.0)])
+def test_few_arrivals_come_at_their_rate_too(requests: int, burstiness: float) -> None:
+    """The gaps between N arrivals at 4 a second take (N - 1) / 4 s in all."""
+    times = Gaps(requests, 4.0, burstiness, [0]).due(float("inf"), 0)
+    assert times[-1] == pytest.approx((requests - 1) / 4)
+    twice = Gaps(requests, 8.0, burstiness, [0]).due(float("inf"), 0)
+    assert list(twice) == pytest.approx([time_s / 2 for time_s in times])
+
+
+def test_where_all_came_before_the_first_step_its_queue_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten at once but for microseconds, two at a time: eight wait; the drained end of the point is no answer."""
+    setting = Setting(load="poisson", requests=10, rate_per_s=100_000.0, max_batch_size=2, axis="rate_per_s")
+    _, requests, iterations, _ = served(monkeypatch, setting)
+    assert iterations["waiting"][-1] == 0
+    why = LOADS["poisson"].overloaded(iterations, requests, 2, 0)
+    assert why is not None
+    assert "of 10 requests waiting" in why
+    assert LOADS["poisson"].overloaded(iterations, requests, 6, 0) is None
 
 
 def test_the_same_arrivals_each_time_and_others_in_another_repeat() -> None:
@@ -279,6 +299,9 @@ def test_settings_by_name() -> None:
 
 
 def test_a_point_of_before_is_a_closed_loop_at_its_batch_size() -> None:
+    told = {"point": 3, "status": "measured", "started_utc": "2026-01-01T00:00:00Z", "duration_s": 1.0}
+    with pytest.raises(ValueError, match="max_batch_size is 8, its setting's 4"):
+        Point.model_validate(told | {"max_batch_size": 8, "setting": {"max_batch_size": 4}})
     point = Point(point=3, max_batch_size=8, status="measured", started_utc="2026-01-01T00:00:00Z", duration_s=1.0)
     assert (point.at, point.folder) == (Setting(max_batch_size=8), "03-b8")
 
@@ -316,7 +339,7 @@ def test_pictures_are_made_in_batches_and_prompts_with_images_are_not_cut() -> N
         }
 
     at_once = {"load": "at-once", "requests": [1, 2], "max_batch_size": 1}
-    with pytest.raises(ConfigError, match="text-to-image is made in batches; give batch_sizes alone"):
+    with pytest.raises(ConfigError, match="text-to-image is made in batches; give batch_sizes and protocol alone"):
         parse(config_of("text-to-image", at_once))
     media = {"dataset": {"name": "llava", "source": {"kind": "packaged"}, "media": {"kind": "packaged"}}}
     lengths = {"max_batch_size": 1, "input_tokens": [8, 16], "protocol": {"kind": "timed", "seconds": 1}}

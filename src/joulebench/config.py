@@ -282,6 +282,12 @@ class Config(Strict):
                     if (engine := self.variants[variant].engine) is not None:
                         known(engine, self.engines, f"variants.{variant}.engine", "engine")
                 self._fits(task, entry, model, where)
+        words: dict[str, str] = {}
+        for hardware, studies in self.studies.items():
+            for name, study in studies.items():
+                family = of(study.task).name
+                if words.setdefault(name, family) != family:
+                    raise ValueError(f"studies.{hardware}.{name}: of {family}, elsewhere of {words[name]}; rename one")
         runs = sum(len(entry.models) * (entry.repeats or self.repeats) for _, _, entry in self.entries())
         if runs > MOST_RUNS:
             raise ValueError(f"matrix: {runs:,} runs with their repeats, expected at most {MOST_RUNS:,}")
@@ -346,13 +352,21 @@ class Config(Strict):
     def _fits(self, task: TaskName, entry: Entry, model: str, where: str) -> None:
         facts, length = self.models[model], entry.output_length or self.tasks[task].output_length
         sweep = entry.sweep or self.tasks[task].sweep
-        if not of(task).has_tokens and (sweep.load != CLOSED_LOOP or sweep.axis != "max_batch_size"):
-            raise ValueError(f"{where}.sweep: {task} is made in batches; give batch_sizes alone")
+        lengths = sweep.input_tokens, sweep.output_tokens
+        as_text = sweep.load != CLOSED_LOOP or sweep.start != "cold" or not sweep.batch_sizes or any(lengths)
+        if not of(task).has_tokens and as_text:
+            raise ValueError(f"{where}.sweep: {task} is made in batches; give batch_sizes and protocol alone")
         if task in IMAGE_TASKS and any(one.input_tokens for one in sweep.settings):
             raise ValueError(f"{where}.sweep.input_tokens: a prompt of {task} holds an image; leave it out")
         if of(task).has_tokens and length is None:
             raise ValueError(f"tasks.{task}.output_length: missing; a text task needs kind and tokens")
-        if of(task).has_tokens and facts.weights == "synthetic" and length and length.kind == "natural":
+        if (
+            of(task).has_tokens
+            and facts.weights == "synthetic"
+            and length
+            and length.kind == "natural"
+            and not lengths[1]
+        ):
             raise ValueError(
                 f"{where}.models: '{model}' has synthetic weights, which never end an answer by themselves; "
                 f"set tasks.{task}.output_length.kind to reference or fixed"
@@ -364,8 +378,8 @@ class Config(Strict):
 
 
 def _own_requests(hardware: str, task: str, group: str) -> str:
-    """The name of requests that are an entry's own: `task.hardware`, a study's `task.hardware-study`."""
-    return f"{task}.{hardware}" if group == task else f"{task}.{hardware}-{group}"
+    """The name of requests that are an entry's own: `task.hardware`, a study's `task.hardware.study`."""
+    return f"{task}.{hardware}" if group == task else f"{task}.{hardware}.{group}"
 
 
 def _images_fit(task: str, dataset: Dataset | None, where: str) -> None:

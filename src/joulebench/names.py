@@ -55,9 +55,11 @@ def _run_name(value: str) -> str:
 
 
 def _requests_name(value: str) -> str:
-    task, _, hardware = value.partition(".")
-    if task not in TASKS or ("." in value and not re.fullmatch(_HARDWARE, hardware)):
-        raise ValueError("expected a task, or 'task.hardware' where that hardware has a dataset of its own")
+    task, *places = value.split(".")
+    if task not in TASKS or len(places) > 2 or not all(re.fullmatch(_HARDWARE, place) for place in places):
+        raise ValueError(
+            "expected a task, or 'task.hardware' where that hardware has a dataset of its own, or 'task.hardware.study'"
+        )
     return value
 
 

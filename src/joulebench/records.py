@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from joulebench.errors import UserError, in_one_line
 from joulebench.files import REMEDY, require_file, sha256, whole_file, write_text
@@ -180,6 +180,12 @@ class Point(Record):
     spec_hash: str | None = None
     requests_sha256: str | None = None
     device: str | None = None
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "Point":
+        if self.setting is not None and self.setting.max_batch_size != self.max_batch_size:
+            raise ValueError(f"max_batch_size is {self.max_batch_size}, its setting's {self.setting.max_batch_size}")
+        return self
 
     @property
     def at(self) -> Setting:

@@ -18,7 +18,7 @@ from joulebench.analysis.keyed import KEY, whole_sum
 from joulebench.analysis.knee import knee
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import Recorded
-from joulebench.analysis.verdicts import USABLE
+from joulebench.analysis.verdicts import USABLE, fired
 from joulebench.families import TEXT
 from joulebench.families import of as family
 from joulebench.loads import LOADS
@@ -121,9 +121,14 @@ _PARTS = (
 
 
 def _with_knees(found: pl.DataFrame) -> pl.DataFrame:
-    """`found` with the knee of each model's energy over what varies: knee, knee_low, knee_high."""
+    """`found` with the knee of each model's energy over what varies: knee, knee_low, knee_high.
+
+    Of the points that no check voids; one without a stationary window has its whole all the same.
+    """
     rows = []
+    void = fired(found.select(tables.POINTS.names())).filter(pl.col("severity") == "invalid")
     told = placed(found).filter(pl.col("study_energy_per_response_j") > 0)
+    told = told.join(void, on=WHERE, how="anti", nulls_equal=True)
     for (model, variant), of in told.group_by("model", "variant", maintain_order=True):
         if (one := knee(of["axis_value"], of["study_energy_per_response_j"])) is not None:
             rows.append((model, variant, one.value, one.low, one.high))

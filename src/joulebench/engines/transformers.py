@@ -78,7 +78,9 @@ class TransformersEngine:
             ),
         )
         self._processor: Any = self._manager._create_batch_processor()
-        self.longest = settings.num_blocks * settings.block_size
+        self._capacity = settings.num_blocks * settings.block_size
+        positions = getattr(own.get_text_config(), "max_position_embeddings", None)
+        self.longest = min(self._capacity, positions or self._capacity)
         self._blocks = settings.num_blocks
         self._prompt_left: dict[int, int] = {}
         self._produced: dict[int, int] = {}
@@ -93,10 +95,10 @@ class TransformersEngine:
             ids = encode(prompt)
             one = prompts.prepared(ids, ids, self._length, reference, self._tokenizer)
             most = one.max_output_tokens
-            if len(ids) + most > self.longest:
+            if len(ids) + most > self._capacity:
                 raise UserError(
                     f"engine transformers: a request of {len(ids)} + {most} tokens does not fit the cache of "
-                    f"{self.longest}; raise num_blocks in engines.*.settings or lower output_length.tokens"
+                    f"{self._capacity}; raise num_blocks in engines.*.settings or lower output_length.tokens"
                 )
             made.append(one)
         return made

@@ -1,7 +1,9 @@
 """Arrivals at a rate, with gaps of a gamma distribution; with the shape 1, its burstiness, a Poisson process.
 
-The gaps have the mean 1 / rate and the variance 1 / (burstiness rate^2): under 1 requests come in bursts, above 1 more
-evenly (`burstiness` as in vLLM's own serving benchmark). Who has come when B are in flight waits.
+The gaps have the mean 1 / rate and the variance 1 / (burstiness rate^2): under 1 requests come in bursts, above 1
+more evenly (`burstiness` as in vLLM's own serving benchmark). Drawn ones are stretched so that their mean is 1 / rate
+exactly, as that benchmark does too: few gaps would else miss the rate by much. The same seed gives the same arrivals at
+every rate, only faster, so that points differ by the rate alone. Who has come when B are in flight waits.
 
 The window is stationary: it opens WARMUP mean latencies after the first arrival, when those that came into an empty
 engine have gone, and closes with the last arrival, after which the batch empties.
@@ -21,8 +23,9 @@ STREAM = 0x61727276
 WARMUP = 3.0
 """Mean latencies: of exponential service times, 1 - e^-3 = 95 % of those in service at the end came after the start."""
 
-MOST_WAITING = 0.05
-"""Of all requests: where more wait when the last one comes, the queue grew, and would have gone on."""
+MOST_WAITING, ALWAYS_ALLOWED = 0.05, 5
+"""Of all requests, and how many in any case: where more wait when the last one comes, the queue grew, and would have
+gone on."""
 
 
 class Gaps:
@@ -33,6 +36,8 @@ class Gaps:
     def __init__(self, requests: int, rate_per_s: float, burstiness: float, seed: Sequence[int]) -> None:
         gaps = np.random.default_rng(list(seed)).gamma(burstiness, 1 / (rate_per_s * burstiness), requests)
         gaps[0] = 0.0
+        if requests > 1:
+            gaps *= (requests - 1) / (rate_per_s * gaps.sum())
         self._times = np.cumsum(gaps).tolist()
         self._given = 0
 
@@ -103,7 +108,8 @@ class Gamma:
         """See loads.base.Load: more than MOST_WAITING wait when the last one comes."""
         last_s = requests["submitted_s"].max()
         until = iterations.filter(pl.col("end_s") <= last_s)
-        waiting = int((until if until.height else iterations)["waiting"].tail(1).sum())
-        if waiting <= max(1.0, MOST_WAITING * requests.height):
+        unfinished = requests.filter(pl.col("finished_s").is_null() | (pl.col("finished_s") > last_s)).height
+        waiting = max(int(until["waiting"].tail(1).sum()), unfinished - batch)
+        if waiting <= max(ALWAYS_ALLOWED, MOST_WAITING * requests.height):
             return None
         return f"{waiting} of {requests.height} requests waiting when the last one came: the queue grows"

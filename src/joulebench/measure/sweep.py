@@ -52,6 +52,8 @@ class Sweep:
         """
         settings = self._spec.sweep.settings
         if self._is_text:
+            for setting in settings:  # what cannot be held is told before anything is measured
+                of_setting(cast(TextEngine, self._engine), self._prepared, setting)
             warm_up(cast(TextEngine, self._engine), self._prepared)
         self._loaded_idle_power_w = loaded_idle_power_w(self._sampling)
         with Display(f"{self._spec.task} {self._spec.run}", len(settings)) as display:
