@@ -11,6 +11,7 @@ from joulebench.analysis import checks, conditions
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.verdicts import fired
+from joulebench.names import TASKS
 from joulebench.spec import RunSpec
 
 PROJECT = Path(__file__).parents[1]
@@ -590,6 +591,7 @@ def test_the_published_records_of_the_h100_pass_every_check() -> None:
         WantedRun(folder, RunSpec.model_validate(records.read_run(folder).spec), None)
         for folder in folders
         if "@" not in folder.name
+        and folder.parent.name in TASKS  # a study's short points are flagged, as they should be
     ]
     table, left_out = points(wanted)
     assert left_out.is_empty()
