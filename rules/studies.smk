@@ -10,7 +10,9 @@ def studied(wildcards):
         raise WorkflowError(
             f"no study '{wildcards.study}' for {wildcards.hardware} in the config, which has {named}"
         )
-    return [str(cell.record) for cell in PLAN.studied(wildcards.hardware, wildcards.study)]
+    return [
+        str(cell.record) for cell in PLAN.studied(wildcards.hardware, wildcards.study)
+    ]
 
 
 rule study:

@@ -13,10 +13,10 @@ over. `snakemake --cores all results/h100/figures/energy_per_response.svg` makes
 _AFTER = """
 ## Of a study
 
-`results/{hardware}/figures/study_{study}` is drawn of `studies/{study}.csv` ([studies](studies.md)): the energy of a response
-over what the study varies, a line a model, with each knee and its interval below; the whole of a point as a full line, its
-steady part alone as a dashed one; and which share of a point's energy its ramp, its steady part and its drain took. Pale
-points were flagged or voided by a check.
+`results/{hardware}/figures/study_{study}` is drawn of `studies/{study}.csv` ([studies](studies.md)): the energy of a
+response over what the study varies, a line a model, with each knee and its interval below; the whole of a point as a
+full line, its steady part alone as a dashed one; and which share of a point's energy its ramp, its steady part and its
+drain took. Pale points were flagged or voided by a check.
 
 ## Snakemake's own report
 
