@@ -3,7 +3,7 @@
 A spawned core imports vLLM a second time. A forked one has of its parent what was imported, and none of its threads: a
 lock that one of them held stays locked, and CUDA does not work where the parent has initialised it. So a core is forked
 only where the parent has done nothing but import. Polars' own threads are there all the same; the core never calls it.
-It starts 12 s earlier, and its slowest steps came out slower (docs/measurements.md): so it is not the default.
+Its slowest steps came out slower than a spawned one's (docs/measurements.md): so it is not the default.
 """
 
 import ctypes
