@@ -1,18 +1,15 @@
 # The config's studies: each a table and a figure of its own, asked for by name.
-
-
 from snakemake.exceptions import WorkflowError
+
+from joulebench.errors import UserError
 
 
 def studied(wildcards):
-    if wildcards.study not in PLAN.config.studies.get(wildcards.hardware, {}):
-        named = ", ".join(PLAN.config.studies.get(wildcards.hardware, {})) or "none"
-        raise WorkflowError(
-            f"no study '{wildcards.study}' for {wildcards.hardware} in the config, which has {named}"
-        )
-    return [
-        str(cell.record) for cell in PLAN.studied(wildcards.hardware, wildcards.study)
-    ]
+    try:
+        cells = PLAN.studied(wildcards.hardware, wildcards.study)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    return [str(cell.record) for cell in cells]
 
 
 rule study:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from test_analysis_checks import spec as example
 
 from joulebench import records, tables
 from joulebench.analysis.knee import knee
@@ -20,30 +21,8 @@ TIMES = "2026-01-01T00:00:00Z"
 
 
 def spec(requests: tuple[int, ...]) -> RunSpec:
-    return RunSpec.model_validate(
-        {
-            "hardware": "h100",
-            "device": "cuda",
-            "reports_as": "H100",
-            "task": "llm-chat",
-            "model": "example/one",
-            "variant": None,
-            "weights": "checkpoint",
-            "revision": "0" * 40,
-            "trust_remote_code": False,
-            "architecture": None,
-            "weights_seed": None,
-            "tokenizer": None,
-            "dtype": "bfloat16",
-            "generation": None,
-            "engine": "vllm",
-            "engine_settings": {},
-            "dataset": {"name": "synthetic", "source": {"kind": "packaged"}},
-            "sample": {"requests": 4, "seed": 0},
-            "output_length": {"kind": "reference", "tokens": 2},
-            "sweep": {"load": "at-once", "requests": requests, "max_batch_size": CAP},
-        }
-    )
+    sweep = {"load": "at-once", "requests": requests, "max_batch_size": CAP}
+    return example(sample={"requests": 4}, output_length={"kind": "reference", "tokens": 2}, sweep=sweep)
 
 
 def filled(rows: list[dict[str, object]], schema: pl.Schema) -> pl.DataFrame:

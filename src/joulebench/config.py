@@ -281,7 +281,7 @@ class Config(Strict):
                     known(variant, self.variants, f"{where}.models", "variant")
                     if (engine := self.variants[variant].engine) is not None:
                         known(engine, self.engines, f"variants.{variant}.engine", "engine")
-                self._fits(task, entry, model, where)
+                self._fits(hardware, group, model)
         words: dict[str, str] = {}
         for hardware, studies in self.studies.items():
             for name, study in studies.items():
@@ -349,9 +349,9 @@ class Config(Strict):
         variant = self.variants.get(run.partition("+")[2], Variant())
         return self.engines[variant.engine or self.entry(hardware, group).engine]
 
-    def _fits(self, task: TaskName, entry: Entry, model: str, where: str) -> None:
-        facts, length = self.models[model], entry.output_length or self.tasks[task].output_length
-        sweep = entry.sweep or self.tasks[task].sweep
+    def _fits(self, hardware: str, group: str, model: str) -> None:
+        task, where, facts = self.task_of(hardware, group), self.where(hardware, group), self.models[model]
+        length, sweep = self.length_of(hardware, group), self.entry(hardware, group).sweep or self.tasks[task].sweep
         lengths = sweep.input_tokens, sweep.output_tokens
         as_text = sweep.load != CLOSED_LOOP or sweep.start != "cold" or not sweep.batch_sizes or any(lengths)
         if not of(task).has_tokens and as_text:

@@ -45,6 +45,7 @@ Ending = Fixed | Timed | Adaptive
 
 LoadName = Annotated[str, AfterValidator(lambda name: load(name) and name), Field(json_schema_extra={"enum": [*LOADS]})]
 Requests = Annotated[int, Field(gt=0, le=1_000_000)]
+Volumes = Annotated[tuple[Requests, ...], Field(min_length=1)]
 Counts = Annotated[tuple[Count, ...], Field(min_length=1)]
 Rates = Annotated[tuple[Rate, ...], Field(min_length=1)]
 
@@ -55,9 +56,7 @@ class Sweep(Strict):
     batch_sizes: tuple[Count, ...] = Field((), description="Maximum batch sizes, where these are what varies.")
     load: LoadName = Field(CLOSED_LOOP, description="Text: who is submitted when.")
     max_batch_size: Count | None = Field(None, description="So many in flight at most, where something else varies.")
-    requests: Requests | tuple[Requests, ...] | None = Field(
-        None, description="So many in all: at-once, poisson, gamma."
-    )
+    requests: Requests | Volumes | None = Field(None, description="So many in all: at-once, poisson, gamma.")
     rate_per_s: Rate | Rates | None = Field(None, description="Of arrivals: poisson, gamma.")
     burstiness: Burstiness | None = Field(
         None, description="gamma: the shape of the gaps; 1 is poisson, less is bursts."

@@ -9,7 +9,6 @@ import polars as pl
 
 from joulebench.errors import UserError
 from joulebench.files import write_text
-from joulebench.setting import COORDINATES
 
 SIGNIFICANT_DIGITS = 6
 QUANTILES = (50, 90, 95, 99)
@@ -53,9 +52,6 @@ _CONDITIONS: dict[str, type[pl.DataType]] = {
 
 AT: dict[str, type[pl.DataType]] = {"max_batch_size": pl.Int64, "setting": pl.String}
 """Which point of its run a row is of."""
-
-AXES = COORDINATES
-"""What the column `axis` names: the columns that a sweep may vary."""
 
 SETTING: dict[str, type[pl.DataType]] = {
     "load": pl.String,

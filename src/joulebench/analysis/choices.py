@@ -10,8 +10,7 @@ from joulebench.analysis.repeats import pooled
 from joulebench.analysis.verdicts import USABLE, trusted
 from joulebench.families import of
 from joulebench.services import LatencyTarget
-from joulebench.setting import in_words
-from joulebench.tables import AXES
+from joulebench.setting import COORDINATES, in_words
 
 Row = Mapping[str, Any]
 
@@ -21,7 +20,7 @@ def placed(points: pl.DataFrame) -> pl.DataFrame:
 
     `at` is `B = 8`, `4 requests/s`.
     """
-    values = (pl.when(pl.col("axis") == axis).then(pl.col(axis).cast(pl.Float64)) for axis in AXES)
+    values = (pl.when(pl.col("axis") == axis).then(pl.col(axis).cast(pl.Float64)) for axis in COORDINATES)
     found = points.with_columns(axis_value=pl.coalesce(values))
     words = (
         None if value is None else in_words(axis, value)

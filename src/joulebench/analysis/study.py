@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from joulebench import tables
+from joulebench import families, tables
 from joulebench.analysis import windows
 from joulebench.analysis.choices import placed
 from joulebench.analysis.energy import Drawn, headline
@@ -19,8 +19,6 @@ from joulebench.analysis.knee import knee
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import USABLE, fired
-from joulebench.families import TEXT
-from joulebench.families import of as family
 from joulebench.loads import LOADS
 from joulebench.loads.base import SIZES, WHOLE
 from joulebench.records import read_run
@@ -55,7 +53,11 @@ def _parts(wanted: Sequence[WantedRun]) -> pl.DataFrame:
     for one in wanted:
         run = read_run(one.folder)
         for point in run.points:
-            if run.spec_hash == one.spec.hash and point.status in USABLE and family(one.spec.task) is TEXT:
+            if (
+                run.spec_hash == one.spec.hash
+                and point.status in USABLE
+                and families.of(one.spec.task) is families.TEXT
+            ):
                 key = len(places)
                 folders[key] = one.folder / "points" / point.folder
                 places.append((key, one.spec.model, one.spec.variant, one.spec.repeat, point.at.label))
@@ -64,7 +66,7 @@ def _parts(wanted: Sequence[WantedRun]) -> pl.DataFrame:
     named = pl.DataFrame(places, schema=schema, orient="row")
     if not folders:
         return named.drop("key").with_columns(pl.lit(None, pl.Float64).alias(name) for name in _PARTS)
-    recorded = Recorded.read(folders, TEXT)
+    recorded = Recorded.read(folders, families.TEXT)
     size = pl.DataFrame(sizes, schema=SIZES, orient="row")
     iterations = recorded.iterations
     found = windows.text_windows(iterations.lazy(), size.lazy(), recorded.requests.lazy()).collect()

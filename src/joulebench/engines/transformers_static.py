@@ -124,7 +124,6 @@ class TransformersStaticEngine:
         Raises UserError for a request without an image that can be read, or longer than the model's positions.
         """
         assert self._length is not None
-        room = self.longest
         made = []
         columns = requests.select("request", "prompt", "reference", "image")
         for request, prompt, reference, image in columns.iter_rows():
@@ -132,10 +131,10 @@ class TransformersStaticEngine:
             tokens = int(inputs["input_ids"].shape[1])
             one = prompts.prepared(inputs, inputs["input_ids"][0].tolist(), self._length, reference, self._tokenizer)
             most = one.max_output_tokens
-            if room is not None and tokens + most > room:
+            if self.longest is not None and tokens + most > self.longest:
                 raise UserError(
                     f"engine transformers-static: a request of {tokens} + {most} tokens is longer than the model's "
-                    f"{room}; lower output_length.tokens, or filter the dataset"
+                    f"{self.longest}; lower output_length.tokens, or filter the dataset"
                 )
             made.append(one)
         return made

@@ -59,7 +59,8 @@ def axis_title(rows: pl.DataFrame) -> str:
 
 def number() -> pl.Expr:
     """What stands beside a point where no axis tells its setting: `8` for a batch size, else `4 requests/s`."""
-    return pl.col("at").str.strip_prefix("B = ")
+    of_batches = pl.col("axis") == "max_batch_size"
+    return pl.when(of_batches).then(pl.col("axis_value").cast(pl.Int64).cast(pl.String)).otherwise("at")
 
 
 def overloaded(rows: pl.DataFrame) -> str:

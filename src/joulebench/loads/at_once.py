@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from joulebench.loads.base import WHOLE, WINDOWS
+from joulebench.loads.stretch import full_batch
 from joulebench.setting import Setting
 
 
@@ -42,25 +43,22 @@ class AtOnce:
 
     def windows(self, iterations: pl.LazyFrame, sizes: pl.LazyFrame, requests: pl.LazyFrame) -> pl.LazyFrame:
         """See loads.base.Load."""
-        end, filled = pl.col("end_s"), pl.min_horizontal(pl.col("max_batch_size").first(), pl.col("running").max())
         found = (
             iterations.join(sizes, on="key", how="left", maintain_order="left")
             .group_by("key", maintain_order=True)
-            .agg(
-                filled_s=end.filter(pl.col("running") >= filled).first(),
-                queue_end_s=end.filter(pl.col("waiting") > 0).last(),
-                end_s=end.last(),
-                filled=filled.cast(pl.Int64),
-            )
+            .agg(**full_batch(), last_s=pl.col("end_s").last())
         )
-        queue = pl.when(pl.col("queue_end_s") > pl.col("filled_s")).then("filled_s")
+        known = pl.col("last_s").is_not_null()
         return (
             sizes.select("key")
             .join(found, on="key", how="left", maintain_order="left")
             .with_columns(
-                queue_start_s=queue,
-                start_s=pl.when(pl.col("end_s").is_not_null()).then(0.0),
-                no_window=pl.when(pl.col("end_s").is_null()).then(pl.lit("no window: no iterations were recorded")),
+                pl.col("filled").cast(pl.Int64),
+                queue_start_s=pl.when(pl.col("waited_s") > pl.col("filled_s")).then("filled_s"),
+                queue_end_s="waited_s",
+                start_s=pl.when(known).then(0.0),
+                end_s="last_s",
+                no_window=pl.when(~known).then(pl.lit("no window: no iterations were recorded")),
                 window=pl.lit(WHOLE),
             )
             .select(*WINDOWS)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from joulebench.loads.base import SIZES, STATIONARY, WINDOWS
-from joulebench.loads.stretch import inside, with_durations
+from joulebench.loads.stretch import full_batch, inside, with_durations
 from joulebench.setting import CLOSED_LOOP, Setting
 
 FILLED = 0.95
@@ -90,16 +90,14 @@ class ClosedLoop:
 
 
 def _windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
-    end, filled = pl.col("end_s"), pl.min_horizontal(pl.col("max_batch_size").first(), pl.col("running").max())
+    full, finished = full_batch(), pl.col("finished").cast(pl.Int64)
     found = (
         iterations.join(sizes, on="key", how="left", maintain_order="left")
         .group_by("key", maintain_order=True)
         .agg(
-            filled_s=end.filter(pl.col("running") >= filled).first(),
-            waited_s=end.filter(pl.col("waiting") > 0).last(),
-            turned_s=end.filter(pl.col("finished").cast(pl.Int64).cum_sum() >= filled).first(),
-            finished=pl.col("finished").cast(pl.Int64).sum(),
-            filled=filled,
+            **full,
+            turned_s=pl.col("end_s").filter(finished.cum_sum() >= full["filled"]).first(),
+            finished=finished.sum(),
         )
         .join(_openings(iterations, sizes), on="key", how="left", maintain_order="left")
         .with_columns(turned_s=pl.when(pl.col("begun") > 0).then("opened_s").otherwise("turned_s"))

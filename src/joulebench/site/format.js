@@ -104,7 +104,7 @@ export function pointName(point) {
 
 /** Whether the batch size is what the point's sweep varies. */
 export function isOfBatchSizes(point) {
-  return point.at.startsWith("B = ");
+  return point.axis === "max_batch_size";
 }
 
 /** What stands beside a point in the chart: "64" for a batch size, else "4 requests/s". */
