@@ -53,15 +53,15 @@ def blocks_of(
 
     `begun`: how many of its requests were begun in the middle.
     """
-    iterations = pl.read_parquet(folder / "iterations.parquet").with_columns(key=pl.lit(0, KEY)).lazy()
-    found = windows.text_windows(iterations, windows.one_size(batch, begun)).collect()
+    iterations = pl.read_parquet(folder / "iterations.parquet").with_columns(key=pl.lit(0, KEY))
+    lasted = with_durations(iterations.lazy()).collect()
+    found = windows.text_windows(iterations.lazy(), windows.one_size(batch, begun)).collect()
     opened_s, fills = float(found["start_s"].item()), found["filled"].item()
-    served = inside(with_durations(iterations), found.lazy())
-    turned = (served.select("end_s", turned=pl.col("finished").cum_sum() / fills)).collect()
+    turned = inside(lasted, found).select("end_s", turned=pl.col("finished").cum_sum() / fills)
     passed = [turned.filter(pl.col("turned") >= turn)["end_s"].head(1).to_list() for turn in (first, last)]
     start_s, end_s = passed[0][0] if first else opened_s, passed[1][0] if passed[1] else found["end_s"].item()
     found = found.with_columns(start_s=pl.lit(start_s), end_s=pl.lit(end_s))
-    cut = windows.blocks(inside(with_durations(iterations), found.lazy())).collect()
+    cut = windows.blocks(inside(lasted, found))
     ends = pl.DataFrame(
         {"key": [0] * (cut.height + 1), "at_s": [start_s, *cut["end_s"]]}, schema_overrides={"key": KEY}
     )

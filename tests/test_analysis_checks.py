@@ -161,8 +161,10 @@ BROKEN: dict[str, dict[str, Any]] = {
     # 26 polls of 1,275.
     "flagged: thermal throttling (2.04 %, at most 1 %)": {"energy": between(10, 10.501).alias("throttled")},
     "invalid: thermal throttling (20 %, at most 10 %)": {"energy": between(10, 15.09).alias("throttled")},
-    # 1 degree a second over 25.5 s; the means of the first and the last tenth lie 0.9 of it apart.
-    "flagged: temperature rise (22.9 °C, at most 15 °C)": {"energy": (40 + pl.col("time_s")).alias("temperature_c")},
+    # 2 degrees a second over 25.5 s; the means of the first and the last tenth lie 0.9 of it apart.
+    "flagged: temperature rise (45.9 °C, at most 15 °C)": {
+        "energy": (40 + 2 * pl.col("time_s")).alias("temperature_c")
+    },
     "flagged: counter against power (5.26 %, at most 3 %)": {"energy": pl.lit(380.0).alias("power_w")},
     "invalid: counter against power (25 %, at most 10 %)": {"energy": pl.lit(320.0).alias("power_w")},
     "invalid: requests failed (1, at most 0)": {

@@ -62,7 +62,7 @@ def test_on_the_h100(point: int, batch: int, start_fires: bool) -> None:
     found = windows.text_windows(rows, windows.one_size(batch)).collect()
     fires = []
     for start in ("queue_start_s", "start_s"):
-        cut = windows.blocks(inside(with_durations(rows), found.lazy(), start)).collect()
+        cut = windows.blocks(inside(with_durations(rows).collect(), found, start))
         ends = pl.DataFrame({"key": 0, "at_s": [found[start].item(), *cut["end_s"]]}, schema_overrides={"key": KEY})
         energy = Drawn(headline(read_energy({0: folder / "energy.parquet"}))).energy_j(ends, "at_s").to_numpy()
         fires.append(drift.geweke(np.diff(energy), cut["output_tokens"]) > drift.LIMIT)

@@ -96,12 +96,12 @@ def test_energies_of_two_halves_add_up_and_none_is_negative(data: st.DataObject,
 @given(load=loads(), fraction=st.floats(0, 1))
 @settings(deadline=None, max_examples=60)
 def test_tokens_of_two_halves_add_up(load: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], fraction: float) -> None:
-    rows = with_durations(load[0].with_columns(key=pl.lit(0, KEY)).lazy())
+    rows = with_durations(load[0].with_columns(key=pl.lit(0, KEY)).lazy()).collect()
     last = float(load[0]["end_s"][-1])
 
     def tokens(start: float, end: float) -> int:
-        bounds = pl.LazyFrame({"key": [0], "start_s": [start], "end_s": [end]}).cast({"key": KEY})
-        return int(inside(rows, bounds).collect()["output_tokens"].sum())
+        bounds = pl.DataFrame({"key": [0], "start_s": [start], "end_s": [end]}).cast({"key": KEY})
+        return int(inside(rows, bounds)["output_tokens"].sum())
 
     assert tokens(0.0, fraction * last) + tokens(fraction * last, last) == load[0]["output_tokens"].sum()
 
@@ -109,12 +109,12 @@ def test_tokens_of_two_halves_add_up(load: tuple[pl.DataFrame, pl.DataFrame, pl.
 @given(load=loads(), batch=st.integers(1, 4))
 @settings(deadline=None, max_examples=60)
 def test_blocks_hold_the_window_exactly_once(load: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], batch: int) -> None:
-    rows = with_durations(load[0].with_columns(key=pl.lit(0, KEY)).lazy())
-    found = windows.text_windows(rows, windows.one_size(batch)).collect()
+    rows = with_durations(load[0].with_columns(key=pl.lit(0, KEY)).lazy()).collect()
+    found = windows.text_windows(rows.lazy(), windows.one_size(batch)).collect()
     start, end = found.select("start_s", "end_s").row(0)
-    served = inside(rows, found.lazy())
-    blocks = windows.blocks(served).collect()
-    assert blocks["output_tokens"].sum() == served.collect()["output_tokens"].sum()
+    served = inside(rows, found)
+    blocks = windows.blocks(served)
+    assert blocks["output_tokens"].sum() == served["output_tokens"].sum()
     if start is not None:
         assert blocks["end_s"][-1] == end
         assert blocks["duration_s"].sum() == pytest.approx(end - start)

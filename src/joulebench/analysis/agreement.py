@@ -11,7 +11,19 @@ from collections.abc import Sequence
 import polars as pl
 
 from joulebench.analysis.recorded import Recorded
-from joulebench.analysis.rows import ANSWER, BATCH, DONE, ITERATION, POLL, REQUEST, SAME, Rule, numbered, said
+from joulebench.analysis.rows import (
+    ANSWER,
+    BATCH,
+    DEVICE_NAME,
+    DONE,
+    ITERATION,
+    POLL,
+    REQUEST,
+    SAME,
+    Rule,
+    numbered,
+    said,
+)
 from joulebench.files import REMEDY, RecordError
 
 ROUNDED_S = 1e-5
@@ -78,7 +90,7 @@ def _energy(recorded: Recorded, known: pl.DataFrame) -> None:
 
 def _rows(recorded: Recorded, file: str, frame: pl.DataFrame, rules: Sequence[Rule]) -> None:
     """Raises RecordError for the first of `rules` that a row of `frame` (with key) breaks."""
-    broken = [rule.broken.fill_null(False).any().alias(str(place)) for place, rule in enumerate(rules)]
+    broken = [rule.broken.any().alias(str(place)) for place, rule in enumerate(rules)]
     for rule, any_broken in zip(rules, frame.lazy().select(broken).collect().row(0), strict=True):
         if any_broken:
             rows = frame.select("key", broken=rule.broken, found=rule.found).filter("broken")
@@ -304,6 +316,7 @@ _IN_ITS_BATCH = Rule(
 
 _DEVICE = (
     Rule(pl.col("device").is_null(), pl.lit("no rows"), "the sampler's readings"),
+    DEVICE_NAME,
     Rule(
         pl.col("read").is_null() | pl.col("named").is_null(),
         pl.when(pl.col("read").is_null()).then(said("no rows of {}", "device")).otherwise(said("rows of {}", "device")),

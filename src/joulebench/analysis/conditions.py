@@ -12,9 +12,10 @@ import numpy as np
 import polars as pl
 
 from joulebench.analysis.drift import geweke
-from joulebench.analysis.energy import headline
-from joulebench.analysis.keyed import KEY, by_key, whole_sum
+from joulebench.analysis.energy import headline, longest_gaps_s
+from joulebench.analysis.keyed import KEY, by_key
 from joulebench.checked import checked
+from joulebench.loads.stretch import inside
 from joulebench.records import Machine, Run
 from joulebench.yaml_files import read_yaml
 
@@ -35,38 +36,34 @@ def of_energy(energy: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
     too. counter_updates: polls at which a counter had moved, of the device that has the fewest. Null where the
     records do not say. The longest time between two updates of a counter is energy.Drawn's to tell.
     """
-    bounds = windows.lazy().drop_nulls().select("key", w0="start_s", w1="end_s")
     read = headline(energy).select("key", *_POLL)
-    devices = [read.filter(pl.col("device") == device) for device in sorted(read["device"].unique())]
-    polls = pl.concat([_after(one.lazy()) for one in devices or [read]]).join(bounds, on="key", maintain_order="left")
+    devices = [read.filter(pl.col("device") == device) for device in sorted(read["device"].unique())] or [read]
+    polled = [inside(_moved(one), windows, at="time_s") for one in devices]
     time, w0, w1 = pl.col("time_s"), pl.col("w0"), pl.col("w1")
-    inside = polls.filter((time > w0) & (time <= w1))
     edge, temperature = EDGE * (w1 - w0), pl.col("temperature_c")
-    means = inside.group_by("key").agg(
-        throttled_share=pl.col("throttled").mean(),
-        power_capped_share=pl.col("power_capped").mean(),
-        processes=pl.col("processes").max(),
-        temperature_start_c=temperature.filter(time <= w0 + edge).mean(),
-        temperature_end_c=temperature.filter(time > w1 - edge).mean(),
-        clock_mean_mhz=pl.col("clock_mhz").mean(),
-        clock_min_mhz=pl.col("clock_mhz").min(),
+    means = (
+        pl.concat(polled)
+        .group_by("key", maintain_order=True)
+        .agg(
+            throttled_share=pl.col("throttled").mean(),
+            power_capped_share=pl.col("power_capped").mean(),
+            processes=pl.col("processes").max(),
+            temperature_start_c=temperature.filter(time <= w0 + edge).mean(),
+            temperature_end_c=temperature.filter(time > w1 - edge).mean(),
+            clock_mean_mhz=pl.col("clock_mhz").mean(),
+            clock_min_mhz=pl.col("clock_mhz").min(),
+        )
     )
-    gaps = polls.filter((time > w0) & (pl.col("before_s") < w1)).group_by("key")
-    updates = inside.group_by("key", "device").agg(pl.col("moved").sum()).group_by("key")
-    return (
-        means.join(gaps.agg(poll_gap_s=(time - pl.col("before_s")).max()), on="key", how="left")
-        .join(updates.agg(counter_updates=pl.col("moved").min().cast(pl.Int64)), on="key", how="left")
-        .collect()
-    )
+    moves = pl.concat(one.group_by("key").agg(counter_updates=pl.col("moved").sum().cast(pl.Int64)) for one in polled)
+    updates = moves.group_by("key").agg(pl.col("counter_updates").min())
+    gaps = longest_gaps_s(devices, windows, "poll_gap_s")
+    return means.join(gaps, on="key", how="left").join(updates, on="key", how="left")
 
 
-def _after(polls: pl.LazyFrame) -> pl.LazyFrame:
-    """The polls of one device with before_s, when it was polled before, and whether its counter had moved since."""
+def _moved(polls: pl.DataFrame) -> pl.DataFrame:
+    """The polls of one device with `moved`: whether its counter had moved since the one before."""
     same = pl.col("key") == pl.col("key").shift()
-    return polls.with_columns(
-        before_s=pl.when(same).then(pl.col("time_s").shift()),
-        moved=pl.when(same).then(pl.col("energy_j") != pl.col("energy_j").shift()),
-    )
+    return polls.with_columns(moved=pl.when(same).then(pl.col("energy_j") != pl.col("energy_j").shift()))
 
 
 def of_processors(energy: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
@@ -90,14 +87,6 @@ def of_processors(energy: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
 
 _BUSY = ("others_busy_s", "stolen_s")
 _SHARES = pl.Schema({"key": KEY(), "others_share": pl.Float64(), "stolen_share": pl.Float64()})
-
-
-def of_iterations(iterations: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
-    """`preemptions` of text points in their windows (key, start_s, end_s), by key; null where one is not known."""
-    bounds = windows.lazy().drop_nulls().select("key", w0="start_s", w1="end_s")
-    steps = iterations.lazy().select("key", "end_s", "preempted").join(bounds, on="key")
-    inside = steps.filter((pl.col("end_s") > pl.col("w0")) & (pl.col("end_s") <= pl.col("w1")))
-    return inside.group_by("key").agg(whole_sum("preempted").cast(pl.Int64).alias("preemptions")).collect()
 
 
 def of_requests(requests: pl.DataFrame) -> pl.DataFrame:

@@ -6,11 +6,11 @@ only, and taken as linear between two of them, not between two polls. Nothing is
 Which devices count together is told by joulebench.headline: `headline` and `host` pick their polls.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
-from joulebench.analysis.keyed import KEY, whole_sum
+from joulebench.analysis.keyed import KEY, by_key, whole_sum
 from joulebench.headline import Counted, counted
 
 
@@ -61,17 +61,7 @@ class Drawn:
 
         `windows`: key, start_s, end_s. The times that straddle a window's ends count too.
         """
-        bounds = windows.lazy().select("key", w0="start_s", w1="end_s").drop_nulls()
-        gaps = [
-            moved.lazy()
-            .select("key", "time_s", before_s=pl.when(~_first()).then(pl.col("time_s").shift()))
-            .join(bounds, on="key")
-            .filter((pl.col("time_s") > pl.col("w0")) & (pl.col("before_s") < pl.col("w1")))
-            .select("key", update_gap_s=pl.col("time_s") - pl.col("before_s"))
-            for moved in self._updates.values()
-        ]
-        empty = pl.LazyFrame(schema={"key": KEY, "update_gap_s": pl.Float64})
-        return pl.concat([empty, *gaps]).group_by("key").agg(pl.col("update_gap_s").max()).collect()
+        return longest_gaps_s(self._updates.values(), windows, "update_gap_s")
 
     def integrated_power_j(self, times: pl.DataFrame, column: str) -> pl.Series:
         """The same from `power_w`: its integral since the first poll, null outside of the polls."""
@@ -92,6 +82,24 @@ def updates(polls: pl.DataFrame) -> pl.DataFrame:
         .select("key", "time_s", "energy_j", "reset")
         .collect()
     )
+
+
+def longest_gaps_s(devices: Iterable[pl.DataFrame], windows: pl.DataFrame, name: str) -> pl.DataFrame:
+    """key and `name`: the longest time between two rows of one device, those that straddle a window's ends too.
+
+    `devices`: key and time_s, both rising; `windows`: key, start_s, end_s. No row where there are no two.
+    """
+    bounds = {key: (w0, w1) for key, w0, w1 in windows.select("key", "start_s", "end_s").drop_nulls().iter_rows()}
+    longest_s: dict[int, float] = {}
+    for times in devices:
+        for key, of in by_key(times, ("time_s",)):
+            if key not in bounds:
+                continue
+            (w0, w1), before, after = bounds[key], of["time_s"][:-1], of["time_s"][1:]
+            gaps_s = (after - before)[(after > w0) & (before < w1)]
+            if gaps_s.size:
+                longest_s[key] = max(longest_s.get(key, 0.0), float(gaps_s.max()))
+    return pl.DataFrame(list(longest_s.items()), schema={"key": KEY, name: pl.Float64}, orient="row")
 
 
 def energy_at(updates: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:

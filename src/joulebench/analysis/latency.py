@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from joulebench.analysis.keyed import KEY, by_key
-from joulebench.loads.stretch import inside
+from joulebench.loads.stretch import beside, inside
 from joulebench.tables import BOUNDS, QUANTILES
 
 SECTIONS = 5
@@ -50,7 +50,7 @@ def batch_latency(batches: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
 
     `batches`: records.BATCHES with key; `windows`: key, start_s, end_s.
     """
-    rows = inside(batches.lazy().filter(~pl.col("warmup")), windows.lazy()).collect()
+    rows = inside(batches.filter(~pl.col("warmup")), windows)
     value = pl.col("end_s") - pl.col("start_s")
     return _quantiles(rows.select("key", _section("end_s"), value=value, weight="outputs"), "latency")
 
@@ -72,8 +72,8 @@ def request_latency(requests: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFra
     whole, first, done = pl.col("begun_output_tokens").is_null(), pl.col("first_output_s"), pl.col("finished_s")
     opened = whole & (first > pl.col("w0")) & (first <= pl.col("w1"))
     ended = whole & (pl.col("status") == "finished") & (done > pl.col("w0")) & (done <= pl.col("w1"))
-    placed = requests.lazy().select("key", *_TIMED).join(bounds.lazy(), on="key", maintain_order="left")
-    rows = placed.filter(opened | ended).join(_cleared(requests), on="key", how="left", maintain_order="left")
+    placed = beside(requests.lazy().select("key", *_TIMED), bounds.lazy())
+    rows = beside(placed.filter(opened | ended), _cleared(requests))
     rest_s, tokens = pl.max_horizontal("w0", "cleared_s"), pl.col("output_tokens")
     samples = {
         "ttft": (first - pl.col("admitted_s"), opened, _section("first_output_s")),
@@ -150,10 +150,15 @@ def _sectioned(section: Floats, value: Floats, weight: Floats | None) -> tuple[F
         order = np.argsort(value)
         section, value, weight = section[order], value[order], weight[order]
     figure = _reached(value, weight)
-    parts = [section == number for number in range(SECTIONS)]
-    known = min(np.count_nonzero(part) for part in parts) * (100 - _Q) >= 100
+    number = section.astype(np.int8)
+    sizes = np.bincount(number, minlength=SECTIONS)
+    known = sizes.min() * (100 - _Q) >= 100
     if not known.any():
         return figure, unknown
+    order = np.argsort(number, kind="stable")
+    value, weight = value[order], None if weight is None else weight[order]
+    ends = np.cumsum(sizes)
+    parts = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
     found = np.array([_reached(value[part], None if weight is None else weight[part]) for part in parts])
     squares = np.square(found - figure).sum(axis=0)
     return figure, np.where(known, _T * np.sqrt(squares / (SECTIONS * (SECTIONS - 1))), np.nan)

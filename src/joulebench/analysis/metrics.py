@@ -13,6 +13,8 @@ responses per s, exactly: all of them are of one window. The adjusted ones are o
 only by chance. The intervals per response, of energy and of throughput, take L as given, which it is.
 """
 
+from collections.abc import Callable, Iterator
+
 import polars as pl
 
 from joulebench.analysis import latency, lengths, windows
@@ -57,7 +59,7 @@ _DIFFUSION_RATIOS: dict[Figure, tuple[str, str]] = {
 }
 
 
-_COUNTED = ("prompt_tokens", "output_tokens", "first_tokens", "finished")
+_COUNTED = ("prompt_tokens", "output_tokens", "first_tokens", "finished", "preempted")
 """What each iteration did, of which the figures of text are made."""
 
 
@@ -77,21 +79,23 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
     )
     found = windows.text_windows(iterations.lazy(), placed.select(*LOAD_SIZES), requests.lazy()).collect()
     steps = iterations.lazy().select("key", "end_s", "running", *_COUNTED)
-    served = inside(with_durations(steps), found.lazy()).collect()
+    served = inside(with_durations(steps).collect(), found)
     whole = found.filter(pl.col("window") == WHOLE)["key"].to_list()
-    blocks = windows.blocks(served.lazy(), whole).collect()
+    blocks = windows.blocks(served, whole)
     blocks = blocks.with_columns(total_tokens=pl.col("output_tokens") + pl.col("prompt_tokens"))
     summed = ("output_tokens", "finished", "running_s", "duration_s")
     sums = blocks.group_by("key").agg(whole_sum(name) for name in summed)
-    opened = served.group_by("key", maintain_order=True).agg(whole_sum("first_tokens").cast(pl.Int64))
+    counts = served.group_by("key", maintain_order=True).agg(
+        whole_sum("first_tokens").cast(pl.Int64), preemptions=whole_sum("preempted").cast(pl.Int64)
+    )
     table, drawn = _with_energy(found, blocks, recorded.energy)
     sample = lengths.sample_lengths(requests.lazy(), sizes.lazy()).collect()
     mix = pl.col("sample_prompt_tokens") / pl.col("sample_output_tokens")
     mixes = sample.select("key", prompt_per_output=mix).join(found.select("key", "filled"), on="key")
     parts = [
         sums,
-        opened,
-        windows.queue_tokens(iterations.lazy(), found.lazy()).collect(),
+        counts,
+        windows.queue_tokens(iterations, found),
         latency.inter_token_latency(served),
         latency.request_latency(requests, found),
         lengths.mean_lengths(requests.lazy()).collect(),
@@ -185,16 +189,18 @@ def _with_energy(found: pl.DataFrame, blocks: pl.DataFrame, energy: pl.DataFrame
     meters, beside = Drawn(headline(energy)), Drawn(host(energy))
     if "queue_start_s" not in found.columns:
         found = found.with_columns(pl.lit(None, pl.Float64).alias(name) for name in windows.QUEUE)
-    start_j, end_j = meters.energy_j(found, "start_s"), meters.energy_j(found, "end_s")
-    queue_end_j = end_j if _same_ends(found) else meters.energy_j(found, "queue_end_s")
-    integrated_j = meters.integrated_power_j(found, "end_s") - meters.integrated_power_j(found, "start_s")
+    start_j, end_j, queue_start_j, queue_end_j = _at_each(
+        meters.energy_j, found, "start_s", "end_s", "queue_start_s", "queue_end_s"
+    )
+    integrated_start_j, integrated_end_j = _at_each(meters.integrated_power_j, found, "start_s", "end_s")
+    host_start_j, host_end_j = _at_each(beside.energy_j, found, "start_s", "end_s")
     table = found.with_columns(
         window_s=pl.col("end_s") - pl.col("start_s"),
         counter_start_j=start_j,
         energy_j=end_j - start_j,
-        queue_energy_j=queue_end_j - meters.energy_j(found, "queue_start_s"),
-        host_energy_j=beside.energy_j(found, "end_s") - beside.energy_j(found, "start_s"),
-        integrated_j=integrated_j,
+        queue_energy_j=queue_end_j - queue_start_j,
+        host_energy_j=host_end_j - host_start_j,
+        integrated_j=integrated_end_j - integrated_start_j,
     )
     hosts = beside.points().select("key", host_energy_source="energy_source")
     for part in (meters.points(), meters.update_gaps_s(found), hosts):
@@ -210,11 +216,13 @@ def _with_energy(found: pl.DataFrame, blocks: pl.DataFrame, energy: pl.DataFrame
     return table.drop("no_window", "counter_start_j", "integrated_j"), drawn
 
 
-def _same_ends(found: pl.DataFrame) -> bool:
-    """Whether each queue window ends with the one that counts, as those of closed loops do."""
-    return bool(
-        found.select((pl.col("queue_end_s").is_null() | (pl.col("queue_end_s") == pl.col("end_s"))).all()).item()
-    )
+def _at_each(
+    meter: Callable[[pl.DataFrame, str], pl.Series], found: pl.DataFrame, *columns: str
+) -> Iterator[pl.Series]:
+    """What `meter` says at the times of each of the `columns` of `found`; it is asked once."""
+    stacked = pl.concat([found.select("key", at_s=column) for column in columns])
+    values = meter(stacked, "at_s")
+    return (values.slice(place * found.height, found.height) for place in range(len(columns)))
 
 
 def _risen(column: str, start: str) -> pl.Expr:

@@ -201,8 +201,7 @@ def _figures(facts: pl.DataFrame) -> pl.DataFrame:
         recorded = Recorded.read(_folders(text), TEXT)
         agreement.require_text(recorded, text.select(agreement.KNOWN))
         figures = metrics.text(recorded, text.select(metrics.SIZES.names()))
-        preempted = conditions.of_iterations(recorded.iterations, _windows(figures))
-        parts.append(_with_conditions(figures, recorded).join(preempted, on="key", how="left", maintain_order="left"))
+        parts.append(_with_conditions(figures, recorded))
     if diffusion.height:
         recorded = Recorded.read(_folders(diffusion), DIFFUSION)
         agreement.require_diffusion(recorded, diffusion.select(agreement.KNOWN))

@@ -150,13 +150,10 @@ ANSWER = (
     ),
 )
 
+DEVICE_NAME = Rule(~pl.col("device").str.contains(f"^({DEVICE})$"), said("energy of a device '{}'", "device"), DEVICES)
+
 POLL = (
     Rule(pl.col("device").is_null(), pl.lit("device is null"), "a device's name"),
-    Rule(
-        ~pl.col("device").str.contains(f"^({DEVICE})$"),
-        said("energy of a device '{}'", "device"),
-        DEVICES,
-    ),
     Rule(
         ~pl.col("time_s").is_finite() | pl.col("time_s").is_null(),
         said("time_s is {}", "time_s"),

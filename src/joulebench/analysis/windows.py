@@ -12,7 +12,7 @@ import polars as pl
 from joulebench.analysis.keyed import whole_sum
 from joulebench.loads import LOADS
 from joulebench.loads.base import SIZES, WINDOWS
-from joulebench.loads.stretch import inside
+from joulebench.loads.stretch import beside, inside
 from joulebench.setting import CLOSED_LOOP
 
 QUEUE = ("queue_start_s", "queue_end_s")
@@ -54,16 +54,15 @@ def one_size(batch: int, begun: int = 0, load: str = CLOSED_LOOP) -> pl.LazyFram
     return pl.LazyFrame(of, schema=SIZES)
 
 
-def queue_tokens(iterations: pl.LazyFrame, windows: pl.LazyFrame) -> pl.LazyFrame:
+def queue_tokens(iterations: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
     """key, queue_output_tokens."""
-    return (
-        inside(iterations.select("key", "end_s", pl.col("output_tokens").cast(pl.Int64)), windows, *QUEUE)
-        .group_by("key", maintain_order=True)
-        .agg(queue_output_tokens=whole_sum("output_tokens"))
+    tokens = inside(iterations.select("key", "end_s", "output_tokens"), windows, *QUEUE)
+    return tokens.group_by("key", maintain_order=True).agg(
+        queue_output_tokens=whole_sum("output_tokens").cast(pl.Int64)
     )
 
 
-def blocks(served: pl.LazyFrame, whole: Sequence[int] = ()) -> pl.LazyFrame:
+def blocks(served: pl.DataFrame, whole: Sequence[int] = ()) -> pl.DataFrame:
     """Cut the rows inside windows (with w0, w1) at iteration ends into blocks, of which intervals are told.
 
     Blocks are of about 1 s; in windows under 10 s, of a tenth of the window, but never under 0.25 s. What is
@@ -83,14 +82,15 @@ def blocks(served: pl.LazyFrame, whole: Sequence[int] = ()) -> pl.LazyFrame:
     batch = emptied.cast(pl.Int32).cum_sum().shift(1, fill_value=0).over("key")
     together = _together(served)
     if not together.is_empty():
-        served = served.join(together.lazy(), on="key", how="left", maintain_order="left")
+        served = beside(served.lazy(), together.lazy()).collect()
         block = (
             pl.when(pl.col("batches").is_null()).then(block).otherwise(pl.min_horizontal(batch, pl.col("batches") - 1))
         )
     if whole:
         block = pl.when(pl.col("key").is_in(list(whole))).then(0).otherwise(block)
     return (
-        served.select(
+        served.lazy()
+        .select(
             "key",
             "end_s",
             "duration_s",
@@ -103,10 +103,11 @@ def blocks(served: pl.LazyFrame, whole: Sequence[int] = ()) -> pl.LazyFrame:
             pl.col("end_s").last(),
             *(whole_sum(name) for name in ("output_tokens", "prompt_tokens", "finished", "running_s", "duration_s")),
         )
+        .collect()
     )
 
 
-def _together(served: pl.LazyFrame) -> pl.DataFrame:
+def _together(served: pl.DataFrame) -> pl.DataFrame:
     """key, batches: the keys in which all requests of a batch finish together, and how many batches each has."""
     ends, running = pl.col("finished") > 0, pl.col("running")
     emptied = ends & (pl.col("finished") == running)
@@ -114,7 +115,7 @@ def _together(served: pl.LazyFrame) -> pl.DataFrame:
     found = served.group_by("key").agg(
         together=steady & emptied.any() & (emptied == ends).all(), batches=emptied.sum().cast(pl.Int32)
     )
-    return found.filter("together").drop("together").collect()
+    return found.filter("together").drop("together")
 
 
 def batch_windows(batches: pl.LazyFrame, keys: pl.LazyFrame) -> pl.LazyFrame:

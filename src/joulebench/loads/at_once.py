@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from joulebench.loads.base import WHOLE, WINDOWS
-from joulebench.loads.stretch import full_batch
+from joulebench.loads.stretch import beside, full_batch
 from joulebench.setting import Setting
 
 
@@ -44,7 +44,7 @@ class AtOnce:
     def windows(self, iterations: pl.LazyFrame, sizes: pl.LazyFrame, requests: pl.LazyFrame) -> pl.LazyFrame:
         """See loads.base.Load."""
         found = (
-            iterations.join(sizes, on="key", how="left", maintain_order="left")
+            beside(iterations, sizes.select("key", "max_batch_size"))
             .group_by("key", maintain_order=True)
             .agg(**full_batch(), last_s=pl.col("end_s").last())
         )

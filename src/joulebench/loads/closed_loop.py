@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from joulebench.loads.base import SIZES, STATIONARY, WINDOWS
-from joulebench.loads.stretch import full_batch, inside, with_durations
+from joulebench.loads.stretch import beside, full_batch, inside, with_durations
 from joulebench.setting import CLOSED_LOOP, Setting
 
 FILLED = 0.95
@@ -92,7 +92,7 @@ class ClosedLoop:
 def _windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
     full, finished = full_batch(), pl.col("finished").cast(pl.Int64)
     found = (
-        iterations.join(sizes, on="key", how="left", maintain_order="left")
+        beside(iterations, sizes.select("key", "max_batch_size"))
         .group_by("key", maintain_order=True)
         .agg(
             **full,
@@ -176,8 +176,8 @@ def overloaded(iterations: pl.DataFrame, batch: int, begun: int = 0) -> tuple[bo
     windows = _windows(rows, pl.LazyFrame(of, schema=SIZES)).collect()
     start = "start_s" if begun else "queue_start_s"
     queue = windows[start].item() is not None
-    timed = with_durations(rows)
-    served = inside(timed, windows.lazy(), start) if queue else timed
+    timed = with_durations(rows).collect()
+    served = inside(timed, windows, start) if queue else timed
     weighted = (pl.col("running") * pl.col("duration_s")).sum() / pl.col("duration_s").sum()
-    mean = float(served.select(weighted).collect().item())
+    mean = float(served.select(weighted).item())
     return queue and mean < FILLED * batch, mean

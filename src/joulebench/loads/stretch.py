@@ -1,6 +1,12 @@
 """Stretches of a point's iterations: how long each took, when the batch was full, rows inside bounds."""
 
+import numpy as np
 import polars as pl
+
+
+def beside(rows: pl.LazyFrame, known: pl.LazyFrame) -> pl.LazyFrame:
+    """`rows` (key, in rising order) with what is `known` of their keys, one row each; null where nothing is."""
+    return rows.join(known, on="key", how="left", maintain_order="left").with_columns(pl.col("key").set_sorted())
 
 
 def with_durations(iterations: pl.LazyFrame) -> pl.LazyFrame:
@@ -23,9 +29,16 @@ def full_batch() -> dict[str, pl.Expr]:
     }
 
 
-def inside(rows: pl.LazyFrame, windows: pl.LazyFrame, start: str = "start_s", end: str = "end_s") -> pl.LazyFrame:
-    """The rows (key, end_s) of the windows (key, `start`, `end`), with the columns w0 and w1 added."""
-    bounds = windows.filter(pl.col(start).is_not_null()).select("key", w0=start, w1=end)
-    return rows.join(bounds, on="key", how="left", maintain_order="left").filter(
-        (pl.col("end_s") > pl.col("w0")) & (pl.col("end_s") <= pl.col("w1"))
-    )
+def inside(
+    rows: pl.DataFrame, windows: pl.DataFrame, start: str = "start_s", end: str = "end_s", at: str = "end_s"
+) -> pl.DataFrame:
+    """The rows whose time `at` lies in their key's window (`start`, `end`], with its bounds as columns w0 and w1.
+
+    `rows`: key, in rising order, and `at`; `windows`: one row a key that has one, null bounds where it has no window.
+    """
+    bounds = windows.lazy().select("key", w0=start, w1=end)
+    keys = rows["key"].rle().struct.unnest()
+    found = keys.lazy().join(bounds, left_on="value", right_on="key", how="left", maintain_order="left").collect()
+    w0, w1 = (pl.Series(name, np.repeat(found[name].to_numpy(), found["len"].to_numpy())) for name in ("w0", "w1"))
+    within = (pl.col(at) > pl.col("w0")) & (pl.col(at) <= pl.col("w1"))
+    return rows.with_columns(w0, w1).filter(within)
