@@ -231,3 +231,20 @@ def test_the_requests_of_a_study_are_never_anothers() -> None:
     made["studies"]["cpu-b"] = {"b": study | {"task": "text-to-image", "models": ["joulebench/sd-5m"]}}
     with pytest.raises(ConfigError, match=r"studies\.cpu-b\.b: of diffusion, elsewhere of text; rename one"):
         config.parse(made)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ([0], "rate_per_s.0: found 0; input should be greater than or equal to 0.001"),
+        ([], "rate_per_s: found []; list should have at least 1 item after validation, not 0"),
+        ([1, "x"], "rate_per_s.1: found 'x'; input should be a valid number, unable to parse string as a number"),
+        ("x", "rate_per_s: found 'x'; input should be a valid number, unable to parse string as a number"),
+        (0, "rate_per_s: found 0; input should be greater than or equal to 0.001"),
+    ],
+)
+def test_what_may_be_a_number_or_a_list_is_told_in_one_line(raw: dict[str, Any], value: object, said: str) -> None:
+    raw["studies"]["cpu"]["arrival-rate"]["sweep"]["rate_per_s"] = value
+    with pytest.raises(ConfigError) as error:
+        config.parse(raw, "config")
+    assert str(error.value) == f"config: studies.cpu.arrival-rate.sweep.{said}"

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -88,8 +88,8 @@ def checked(model: type[M], raw: Any, name: str) -> M:
     try:
         made = model.model_validate(raw)
     except ValidationError as error:
-        lines = [printable(f"{name}: {_explain(model, one)}")[:MOST_LETTERS] for one in error.errors()]
-        raise ConfigError("\n".join(lines)) from None
+        said = [_explain(model, one) for one in _meant(model, error.errors())]
+        raise ConfigError("\n".join(printable(f"{name}: {one}")[:MOST_LETTERS] for one in said)) from None
     if lines := [
         f"{name}: {where}: found {str(value).lower()}; expected a number"
         for where, value in _counted(raw, made.model_dump())
@@ -120,6 +120,20 @@ def nearest(word: str, names: Iterable[str]) -> str:
     return f"; known are {', '.join(known)}" if known else ""
 
 
+def _meant(model: type[BaseModel], errors: Sequence[Any]) -> Iterator[Any]:
+    """One error a key: of a value that may be of several kinds (a number or a list) there is one a kind.
+
+    The kind that was meant is the one that got furthest: into the list, or beyond the question of its type.
+    """
+    schema = model.model_json_schema()
+    by_key: dict[tuple[str, ...], list[Any]] = {}
+    for error in errors:
+        by_key.setdefault(tuple(_walk(schema, error["loc"])[0]), []).append(error)
+    for keys, of in by_key.items():
+        if not any(other[: len(keys)] == keys for other in by_key if len(other) > len(keys)):
+            yield next((one for one in of if not one["type"].endswith("_type")), of[0])
+
+
 def _explain(model: type[BaseModel], error: Any) -> str:
     keys, allowed, nodes = _walk(model.model_json_schema(), error["loc"])
     where = ".".join(keys)
@@ -140,7 +154,7 @@ def _explain(model: type[BaseModel], error: Any) -> str:
         return message
     if isinstance(error["input"], dict):
         return f"{where}: {message}"
-    message = message[0].lower() + message[1:]
+    message = (message[0].lower() + message[1:]).replace("tuple", "list")
     return f"{where}: found {_shown(error['input'])}; {message}"
 
 
@@ -165,7 +179,7 @@ def _walk(schema: dict[str, Any], loc: tuple[Any, ...]) -> tuple[list[str], list
         if any(step == option.get("$ref", "").rsplit("/", 1)[-1] for node in nodes for option in _options(node)):
             nodes = [{"$ref": f"#/$defs/{step}"}]
             continue
-        if isinstance(step, str) and ("[" in step or step in ("str", "dict")):
+        if isinstance(step, str) and ("[" in step or step in ("str", "dict") or step.startswith("constrained-")):
             continue
         keys.append(str(step))
         allowed = sorted({key for node in _leaves(schema, nodes) for key in node.get("properties", {})})
