@@ -12,7 +12,7 @@ PIP := "$(BIN)/python" -m pip install --disable-pip-version-check --quiet -c env
 export PYTHONPATH := $(CURDIR)/src
 
 # A config that Snakemake itself could not read would be its traceback.
-CHECKED = $(if $(CONFIG),@"$(BIN)/python" -m joulebench.yaml_files '$(CONFIG)')
+CHECKED = $(if $(CONFIG),@"$(BIN)/python" -m joulebench.inputs.yaml_files '$(CONFIG)')
 
 .PHONY: leaderboard report test lint format schema clean env-vllm cluster publish wandb
 
@@ -40,7 +40,7 @@ format: $(VENV)/.ready-dev
 	"$(BIN)/snakefmt" Snakefile rules
 
 schema: $(VENV)/.ready-cpu
-	"$(BIN)/python" -m joulebench.config > config/schema.json
+	"$(BIN)/python" -m joulebench.config.schema > config/schema.json
 
 env-vllm: .venv-vllm/.ready
 

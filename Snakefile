@@ -7,8 +7,8 @@ from pathlib import Path
 
 from joulebench.errors import UserError
 from joulebench.plan import plan
-from joulebench.resolved import hand_over
-from joulebench.yaml_files import read_yaml
+from joulebench.config.resolved import hand_over
+from joulebench.inputs.yaml_files import read_yaml
 
 if not Path("workflow", "scripts").is_dir():
     print(

@@ -9,7 +9,7 @@ from simulated import Blocks, Floats, Recording
 from joulebench.analysis import intervals
 from joulebench.analysis.intervals import Estimate
 from joulebench.analysis.stopping import Stopping
-from joulebench.records import Start
+from joulebench.records.models import Start
 
 Figure = Callable[[Blocks, Recording], Estimate]
 Stop = Callable[[Blocks, Recording], int]

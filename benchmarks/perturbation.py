@@ -23,16 +23,17 @@ import psutil
 from joulebench import config, meters
 from joulebench.analysis.energy import Drawn, headline
 from joulebench.analysis.recorded import read_energy
+from joulebench.config.sweeps import Fixed, Sweep
 from joulebench.engines import open_engine
 from joulebench.engines.vllm import VllmEngine
+from joulebench.loads.setting import Setting
 from joulebench.measure.load import Load
 from joulebench.measure.order import serving_order
 from joulebench.measure.text import serve, warm_up
 from joulebench.meters.sampling import Sampling
 from joulebench.plan import Plan
-from joulebench.records import ITERATIONS, PROMPTS, read_parquet, write_parquet
-from joulebench.setting import Setting
-from joulebench.sweeps import Fixed, Sweep
+from joulebench.records.files import read_parquet, write_parquet
+from joulebench.records.schemas import ITERATIONS, PROMPTS
 
 
 def main(

@@ -17,10 +17,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from joulebench import records
 from joulebench.analysis.points import WantedRun, points
-from joulebench.config import OutputLength
-from joulebench.spec import RunSpec
+from joulebench.config.spec import RunSpec
+from joulebench.config.tasks import OutputLength
+from joulebench.records.files import sha256s, write_json
+from joulebench.records.models import Machine, Point, Run, point_folder
+from joulebench.records.schemas import ENERGY, ITERATIONS, REQUESTS
 
 BATCHES = (8, 16, 32, 64, 128, 256, 512)
 ITERATIONS_PER_POINT = 7143
@@ -95,13 +97,13 @@ def generate(root: Path, run: int, wanted: RunSpec, iterations: int = ITERATIONS
     folder = root / wanted.run
     ended = []
     for index, batch in enumerate(wanted.sweep.batch_sizes):
-        place = folder / "points" / records.point_folder(index, f"b{batch}")
+        place = folder / "points" / point_folder(index, f"b{batch}")
         place.mkdir(parents=True)
         frames = _point(rng, index, batch, iterations, sample)
         for name, frame in frames.items():
             frame.write_parquet(place / f"{name}.parquet", compression="zstd", statistics=False)
         ended.append(
-            records.Point(
+            Point(
                 point=index,
                 max_batch_size=batch,
                 status="measured",
@@ -109,17 +111,17 @@ def generate(root: Path, run: int, wanted: RunSpec, iterations: int = ITERATIONS
                 duration_s=round(frames["iterations"]["end_s"][-1], 6),
             )
         )
-        records.write_json(ended[-1], place / "point.json")
+        write_json(ended[-1], place / "point.json")
     places = sorted((folder / "points").iterdir())
-    records.write_json(
-        records.Run(
+    write_json(
+        Run(
             spec=wanted.model_dump(mode="json"),
             spec_hash=wanted.hash,
             parameters=8_000_000_000,
             model_files_sha256={},
             requests_sha256="0" * 64,
             versions={},
-            machine=records.Machine(
+            machine=Machine(
                 host="example",
                 cpu="example",
                 cores=2,
@@ -133,7 +135,7 @@ def generate(root: Path, run: int, wanted: RunSpec, iterations: int = ITERATIONS
             started_utc="2026-01-01T00:00:00Z",
             ended_utc="2026-01-01T01:00:00Z",
             points=ended,
-            points_sha256={place.name: records.sha256s(place) for place in places},
+            points_sha256={place.name: sha256s(place) for place in places},
         ),
         folder / "run.json",
     )
@@ -195,7 +197,7 @@ def _point(
     )
     told = pl.col("output_tokens", "admitted_s", "first_output_s", "finished_s")
     status = pl.when("done").then(pl.lit("finished")).otherwise(pl.lit("aborted"))
-    requests = served.with_columns(pl.when("done").then(told), status=status).select(records.REQUESTS.names())
+    requests = served.with_columns(pl.when("done").then(told), status=status).select(REQUESTS.names())
     polled = np.arange(-1, end[-1] + 1, 0.02) + rng.uniform(0, 0.001)
     power = (400 + 0.6 * batch) * rng.normal(1, 0.01, polled.size)
     drawn = np.cumsum(power) * 0.02
@@ -216,7 +218,7 @@ def _point(
         "stolen_s": seldom,
     }
     made = {"iterations": pl.DataFrame(iterations), "requests": requests, "energy": pl.DataFrame(energy)}
-    schemas = {"iterations": records.ITERATIONS, "requests": records.REQUESTS, "energy": records.ENERGY}
+    schemas = {"iterations": ITERATIONS, "requests": REQUESTS, "energy": ENERGY}
     return {name: frame.cast(dict(schemas[name])) for name, frame in made.items()}  # type: ignore[arg-type]
 
 

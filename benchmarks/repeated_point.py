@@ -17,7 +17,9 @@ from joulebench.measure.sweep import Sweep
 from joulebench.meters.machine import probe
 from joulebench.meters.sampling import Sampling
 from joulebench.plan import Plan
-from joulebench.records import PROMPTS, Run, read_parquet, read_point, write_json
+from joulebench.records.files import read_parquet, read_point, write_json
+from joulebench.records.models import Run
+from joulebench.records.schemas import PROMPTS
 
 
 def main(

@@ -27,8 +27,8 @@ from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import read_energy
 from joulebench.analysis.stopping import Stopping
 from joulebench.loads.stretch import inside, with_durations
-from joulebench.records import REQUESTS as REQUESTS_SCHEMA
-from joulebench.records import read_parquet, read_point
+from joulebench.records.files import read_parquet, read_point
+from joulebench.records.schemas import REQUESTS as REQUESTS_SCHEMA
 
 RUNS = Path(__file__).parents[1] / "results" / "h100" / "runs" / "llm-chat"
 BATCHES = (8, 16, 32, 64, 128, 256, 512)

@@ -12,7 +12,8 @@ from pathlib import Path
 from seconds_to_precision import blocks_of
 
 from joulebench.analysis.intervals import Estimate, adjusted
-from joulebench.records import Point, read_run
+from joulebench.records.files import read_run
+from joulebench.records.models import Point
 
 RUN = Path("runs/llm-chat/meta-llama--Llama-3.1-8B-Instruct")
 MORE_TURNOVERS = 2.0

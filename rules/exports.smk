@@ -1,5 +1,5 @@
 from joulebench.exports import dataset
-from joulebench.tables import TABLES
+from joulebench.tables.schemas import TABLES
 
 
 def tables_of_all(wildcards):

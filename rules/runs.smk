@@ -1,6 +1,6 @@
 # The only stage that needs the hardware. `shell:` and `ancient`, so that neither a fresh clone nor an edited
 # script measures again; the tables hold each run's spec against the config instead.
-from joulebench.runtime import runtime_min
+from joulebench.plan.time_limit import runtime_min
 
 
 def is_cpu(wildcards):

@@ -13,10 +13,12 @@ import points as made_up  # benchmarks/points.py: the records of a closed loop
 import polars as pl
 import pytest
 
-from joulebench import records
 from joulebench.analysis.points import WantedRun, points
-from joulebench.records import RecordError
-from joulebench.spec import RunSpec
+from joulebench.config.spec import RunSpec
+from joulebench.files import RecordError
+from joulebench.records.files import read_run, sha256s
+from joulebench.records.models import point_folder
+from joulebench.records.schemas import POINT_FILES
 
 PUBLISHED = Path(__file__).parents[1] / "results" / "h100" / "runs"
 TEXT, DIFFUSION = "llm-chat/made-up", "text-to-image/stabilityai--stable-diffusion-2-1"
@@ -46,7 +48,7 @@ def edited(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
 
 def copied(whole: dict[str, Path], name: str, folder: Path) -> WantedRun:
     shutil.copytree(whole[name], folder / "run")
-    return WantedRun(folder / "run", RunSpec.model_validate(records.read_run(whole[name]).spec), None)
+    return WantedRun(folder / "run", RunSpec.model_validate(read_run(whole[name]).spec), None)
 
 
 def refusal(wanted: WantedRun) -> str:
@@ -591,7 +593,7 @@ def test_a_spec_that_lacks_what_was_added_later_gives_its_hash_still(whole: dict
     assert points([run])[0].height == 2
 
 
-@pytest.mark.parametrize("file", records.POINT_FILES)
+@pytest.mark.parametrize("file", POINT_FILES)
 def test_a_file_that_is_not_what_was_measured(tmp_path: Path, file: str) -> None:
     folder = made_up.generate(tmp_path, 1, made_up.spec(1, (8,)), iterations=1000)
     run = WantedRun(folder, made_up.spec(1, (8,)), None)
@@ -641,9 +643,9 @@ def told(folder: Path, edit: Callable[[int, dict[str, Any]], None]) -> str | Non
     record = json.loads((folder / "run.json").read_text())
     for index, point in enumerate(record["points"]):
         edit(index, point)
-        place = folder / "points" / records.point_folder(point["point"], f"b{point['max_batch_size']}")
+        place = folder / "points" / point_folder(point["point"], f"b{point['max_batch_size']}")
         (place / "point.json").write_text(json.dumps(point))
-        record["points_sha256"][place.name] = records.sha256s(place)
+        record["points_sha256"][place.name] = sha256s(place)
     (folder / "run.json").write_text(json.dumps(record))
     spec = RunSpec.model_validate(record["spec"])
     return refused(WantedRun(folder, spec, None))

@@ -6,13 +6,17 @@ from typing import Any
 import polars as pl
 import pytest
 
-from joulebench import records, tables
+from joulebench import records
 from joulebench.analysis import checks, conditions
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.verdicts import fired
+from joulebench.config.spec import RunSpec
 from joulebench.names import TASKS
-from joulebench.spec import RunSpec
+from joulebench.records.files import read_run, write_json, write_parquet
+from joulebench.records.models import Machine, Point, Run, point_folder
+from joulebench.records.schemas import ENERGY, ITERATIONS, REQUESTS
+from joulebench.tables.schemas import CHECKS, POINTS
 
 PROJECT = Path(__file__).parents[1]
 STEP_S, BATCH, LENGTH = 0.05, 4, 10
@@ -83,21 +87,21 @@ def recording(seconds: float = 26.0, update_s: float = 0.1, poll_s: float = 0.02
         pl.lit(None).alias("stolen_s"),
     )
     return {
-        "iterations": iterations.select(pl.col(name).cast(dtype) for name, dtype in records.ITERATIONS.items()),
-        "requests": pl.DataFrame(served, schema=records.REQUESTS, orient="row"),
-        "energy": energy.select(pl.col(name).cast(dtype) for name, dtype in records.ENERGY.items()),
+        "iterations": iterations.select(pl.col(name).cast(dtype) for name, dtype in ITERATIONS.items()),
+        "requests": pl.DataFrame(served, schema=REQUESTS, orient="row"),
+        "energy": energy.select(pl.col(name).cast(dtype) for name, dtype in ENERGY.items()),
     }
 
 
-def machine(*devices: dict[str, Any]) -> records.Machine:
+def machine(*devices: dict[str, Any]) -> Machine:
     known = {"host": "h", "cpu": "c", "cores": 1, "memory_mb": 1, "device": "An H100", "tdp_w": None}
-    return records.Machine.model_validate(
+    return Machine.model_validate(
         {**known, "devices": list(devices), "tdp_source": None, "energy_sources": {"gpu:0": "nvml_counter"}}
     )
 
 
-def run_of(wanted: RunSpec, *ended: records.Point, used: records.Machine | None = None) -> records.Run:
-    return records.Run(
+def run_of(wanted: RunSpec, *ended: Point, used: Machine | None = None) -> Run:
+    return Run(
         spec=wanted.model_dump(mode="json"),
         spec_hash=wanted.hash,
         parameters=1000,
@@ -111,21 +115,21 @@ def run_of(wanted: RunSpec, *ended: records.Point, used: records.Machine | None 
     )
 
 
-def point(**changes: Any) -> records.Point:
+def point(**changes: Any) -> Point:
     facts = {"point": 0, "max_batch_size": BATCH, "status": "measured", "duration_s": 26.0}
-    return records.Point.model_validate({**facts, "started_utc": "2026-03-04T05:06:30Z", **changes})
+    return Point.model_validate({**facts, "started_utc": "2026-03-04T05:06:30Z", **changes})
 
 
 def row_of(folder: Path, recorded: dict[str, pl.DataFrame], wanted: RunSpec | None = None, **more: Any) -> pl.DataFrame:
     """points.csv of a run of one point."""
     wanted = wanted or spec()
     probed, used = more.pop("probed", None), more.pop("used", None)
-    place = folder / "points" / records.point_folder(0, f"b{BATCH}")
+    place = folder / "points" / point_folder(0, f"b{BATCH}")
     for name, frame in recorded.items():
-        records.write_parquet(frame, place / f"{name}.parquet")
+        write_parquet(frame, place / f"{name}.parquet")
     lasted = {"duration_s": recorded["iterations"]["end_s"][-1]} if recorded else {}
     ended = point(**lasted, **more)
-    records.write_json(ended, place / "point.json")
+    write_json(ended, place / "point.json")
     used = used or machine({"uuid": "GPU-1"})
     if recorded:
         sources = dict(recorded["energy"].select("device", "source").iter_rows())
@@ -134,7 +138,7 @@ def row_of(folder: Path, recorded: dict[str, pl.DataFrame], wanted: RunSpec | No
     if ended.sample_tokens or ended.loaded_idle_power_w:  # written together with the checksums
         files = {file.name: records.sha256(file) for file in place.iterdir()}
         run = run.model_copy(update={"points_sha256": {place.name: files}})
-    records.write_json(run, folder / "run.json")
+    write_json(run, folder / "run.json")
     return points([WantedRun(folder, wanted, None, probed)])[0]
 
 
@@ -323,7 +327,7 @@ def test_what_voids_stands_before_what_flags(tmp_path: Path) -> None:
         "flagged: counter against power (5.26 %, at most 3 %); short window (7.5 s, at least 10 s)"
     )
     table = fired(found)
-    assert table.schema == tables.CHECKS
+    assert table.schema == CHECKS
     assert table.drop("source", "variant", "repeat").rows() == [
         ("llm-chat", "example/one", 4, "b4", "other processes", "invalid", "processes", 3.0, 1.0),
         ("llm-chat", "example/one", 4, "b4", "counter against power", "flagged", "counter_off_percent", *OFF, 3.0),
@@ -340,7 +344,7 @@ def estimated(seconds: float, others_share: float = 0.01, stolen_share: float = 
     recorded = recording(seconds, update_s=0.25, poll_s=0.25)
     unknown = ("temperature_c", "clock_mhz", "throttled", "power_capped", "processes")
     energy = recorded["energy"].with_columns(
-        *(pl.lit(None, records.ENERGY[name]).alias(name) for name in unknown),
+        *(pl.lit(None, ENERGY[name]).alias(name) for name in unknown),
         device=pl.lit("host"),
         source=pl.lit("codecarbon_estimate"),
         **{
@@ -456,7 +460,7 @@ def test_what_has_no_figures_is_invalid_for_its_reason(tmp_path: Path) -> None:
     assert fired(pl.concat([failed, found])).is_empty()
 
 
-def at(second: int, duration_s: float) -> records.Point:
+def at(second: int, duration_s: float) -> Point:
     return point(started_utc=f"2026-03-04T05:06:{second:02d}Z", duration_s=duration_s)
 
 
@@ -549,7 +553,7 @@ def test_a_card_is_named_by_the_start_of_its_uuid() -> None:
 def board(rows: list[tuple[str, int, float, str]], publish_flagged: bool) -> list[tuple[Any, ...]]:
     facts = {"task": "llm-chat", "status": "measured", "responses_per_s": 1.0}
     names = ("model", "max_batch_size", "energy_per_response_j", "verdict")
-    frame = pl.DataFrame([{**facts, **dict(zip(names, row, strict=True))} for row in rows], schema=tables.POINTS)
+    frame = pl.DataFrame([{**facts, **dict(zip(names, row, strict=True))} for row in rows], schema=POINTS)
     best = leaderboard(frame, {}, publish_flagged)
     return best.select("rank", "model", "max_batch_size", "energy_per_response_j", "verdict", "reason").rows()
 
@@ -590,7 +594,7 @@ def test_the_published_records_of_the_h100_pass_every_check() -> None:
     """But a first point on a cold card, and bursts of images that the power readings do not follow (3.14 % apart)."""
     folders = sorted(path.parent for path in (PROJECT / "results" / "h100" / "runs").glob("*/*/run.json"))
     wanted = [
-        WantedRun(folder, RunSpec.model_validate(records.read_run(folder).spec), None)
+        WantedRun(folder, RunSpec.model_validate(read_run(folder).spec), None)
         for folder in folders
         if "@" not in folder.name and folder.parent.name in TASKS  # a study's short points are flagged
     ]

@@ -12,10 +12,11 @@ from methods import TIMED, adjusted_by_length, at_once, by_rule, first
 from served import times
 from simulated import Recording, simulate
 
-from joulebench import records
 from joulebench.analysis import drift, intervals, metrics
 from joulebench.analysis.recorded import Recorded
 from joulebench.families import TEXT
+from joulebench.records.files import write_parquet
+from joulebench.records.schemas import ENERGY, ITERATIONS, REQUESTS
 
 RUNS = 200
 
@@ -106,15 +107,15 @@ def test_a_recording_is_cut_as_the_records_of_a_real_one_are(tmp_path: Path) -> 
         device=pl.lit("gpu:0"), source=pl.lit("nvml_counter")
     )
     energy = energy.with_columns(
-        pl.lit(None, dtype).alias(name) for name, dtype in records.ENERGY.items() if name not in energy.columns
+        pl.lit(None, dtype).alias(name) for name, dtype in ENERGY.items() if name not in energy.columns
     )
     tables = {
-        "iterations": pl.DataFrame(iterations).select(pl.col(n).cast(t) for n, t in records.ITERATIONS.items()),
-        "requests": pl.DataFrame(schema=records.REQUESTS),
-        "energy": energy.select(records.ENERGY.names()),
+        "iterations": pl.DataFrame(iterations).select(pl.col(n).cast(t) for n, t in ITERATIONS.items()),
+        "requests": pl.DataFrame(schema=REQUESTS),
+        "energy": energy.select(ENERGY.names()),
     }
     for name, rows in tables.items():
-        records.write_parquet(rows, tmp_path / f"{name}.parquet")
+        write_parquet(rows, tmp_path / f"{name}.parquet")
     sizes = pl.DataFrame(
         [{"key": 0, "load": "closed-loop"} | {"max_batch_size": 64, "run": "0", "sampled": 500}], schema=metrics.SIZES
     )

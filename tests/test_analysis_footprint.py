@@ -7,11 +7,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from joulebench.analysis.footprint import footprint, read_carbon
+from joulebench.analysis.costs import footprint, read_carbon
+from joulebench.config.footprint import CarbonReading, Footprint
 from joulebench.errors import UserError
-from joulebench.footprint import CarbonReading, Footprint
-from joulebench.records import write_json
-from joulebench.tables import FOOTPRINT, POINTS, read_csv, write_csv
+from joulebench.records.files import write_json
+from joulebench.tables.files import read_csv, write_csv
+from joulebench.tables.schemas import FOOTPRINT, POINTS
 
 GRID = CarbonReading(asked=None, g_per_kwh=400.0, source="a grid")
 UNKNOWN = CarbonReading(asked=None, reason="Electricity Maps: it answered 401 Unauthorized")

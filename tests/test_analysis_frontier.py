@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from joulebench import tables
 from joulebench.analysis.frontier import frontier
-from joulebench.services import LatencyTarget
+from joulebench.config.services import LatencyTarget
+from joulebench.tables.schemas import PARETO, POINTS
 
 TARGETS: dict[Any, Any] = {"llm-chat": LatencyTarget(metric="tpot", quantile=50, at_most_s=0.2)}
 
@@ -29,8 +29,8 @@ def point(
 
 
 def table(*rows: dict[str, Any], targets: Any = None, **options: Any) -> pl.DataFrame:
-    found = frontier(pl.DataFrame(rows, schema=tables.POINTS), TARGETS if targets is None else targets, **options)
-    assert found.schema == tables.PARETO
+    found = frontier(pl.DataFrame(rows, schema=POINTS), TARGETS if targets is None else targets, **options)
+    assert found.schema == PARETO
     return found
 
 

@@ -8,14 +8,17 @@ from typing import Any
 import polars as pl
 import pytest
 
-from joulebench import records, tables
 from joulebench.analysis import lengths
 from joulebench.analysis.energy import energy_at, updates
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.latency import inter_token_latency
 from joulebench.analysis.points import WantedRun, points
+from joulebench.config.spec import RunSpec
 from joulebench.loads.closed_loop import overloaded
-from joulebench.spec import RunSpec
+from joulebench.records.files import write_json, write_parquet
+from joulebench.records.models import Machine, Point, Run, point_folder
+from joulebench.records.schemas import BATCHES, ENERGY, ITERATIONS, REQUESTS
+from joulebench.tables.schemas import POINTS
 
 SPEC: dict[str, Any] = {
     **dict.fromkeys(("reports_as", "variant", "architecture", "weights_seed", "tokenizer", "generation")),
@@ -93,11 +96,11 @@ def frame(rows: Any, schema: pl.Schema) -> pl.DataFrame:
 
 def steps(rows: list[tuple[float, int, int, int, int, int, int]] = STEPS) -> pl.DataFrame:
     full = [(0, i, *row, 0, 0.5) for i, row in enumerate(rows)]
-    return frame(full, records.ITERATIONS)
+    return frame(full, ITERATIONS)
 
 
 def asked() -> pl.DataFrame:
-    return frame([(0, i, *row, None, None) for i, row in enumerate(ASKED)], records.REQUESTS)
+    return frame([(0, i, *row, None, None) for i, row in enumerate(ASKED)], REQUESTS)
 
 
 def write(folder: Path, spec: RunSpec, loads: Mapping[int, Mapping[str, pl.DataFrame]], **changes: Any) -> WantedRun:
@@ -105,15 +108,15 @@ def write(folder: Path, spec: RunSpec, loads: Mapping[int, Mapping[str, pl.DataF
     spec = spec.model_copy(update={"sweep": spec.sweep.model_copy(update={"batch_sizes": tuple(loads)})})
     ended = []
     for point, (batch, tables_of_point) in enumerate(loads.items()):
-        place = folder / "points" / records.point_folder(point, f"b{batch}")
+        place = folder / "points" / point_folder(point, f"b{batch}")
         for name, rows in tables_of_point.items():
             of_point = rows.with_columns(point=pl.lit(point, pl.Int32)) if "point" in rows.columns else rows
-            records.write_parquet(of_point, place / f"{name}.parquet")
+            write_parquet(of_point, place / f"{name}.parquet")
         known = {"point": point, "max_batch_size": batch, "status": "measured", "started_utc": "2026-03-04T05:06:07Z"}
         lasted_s = tables_of_point["iterations"]["end_s"][-1]
-        ended.append(records.Point.model_validate({**known, "duration_s": lasted_s}))
-        records.write_json(ended[-1], place / "point.json")
-    machine = records.Machine(
+        ended.append(Point.model_validate({**known, "duration_s": lasted_s}))
+        write_json(ended[-1], place / "point.json")
+    machine = Machine(
         host="h",
         cpu="c",
         cores=1,
@@ -124,7 +127,7 @@ def write(folder: Path, spec: RunSpec, loads: Mapping[int, Mapping[str, pl.DataF
         tdp_source=None,
         energy_sources=dict(next(iter(loads.values()))["energy"].select("device", "source").iter_rows()),
     )
-    run = records.Run(
+    run = Run(
         spec=spec.model_dump(mode="json"),
         spec_hash=spec.hash,
         parameters=123,
@@ -136,13 +139,13 @@ def write(folder: Path, spec: RunSpec, loads: Mapping[int, Mapping[str, pl.DataF
         ended_utc="2026-03-04T05:07:07Z",
         points=ended,
     )
-    records.write_json(run.model_copy(update=changes), folder / "run.json")
+    write_json(run.model_copy(update=changes), folder / "run.json")
     return WantedRun(folder, spec, None)
 
 
 @pytest.fixture
 def text_row(tmp_path: Path) -> dict[str, Any]:
-    energy = frame(polls(), records.ENERGY)
+    energy = frame(polls(), ENERGY)
     wanted = write(tmp_path, TEXT, {2: {"iterations": steps(), "requests": asked(), "energy": energy}})
     table, left_out = points([wanted])
     assert left_out.is_empty()
@@ -243,12 +246,12 @@ def test_facts_of_a_point(text_row: dict[str, Any]) -> None:
     }
     assert text_row["peak_memory_mb"] == 5010.0
     assert text_row["energy_source"] == "nvml_counter"
-    assert list(text_row) == tables.POINTS.names()
+    assert list(text_row) == POINTS.names()
 
 
 def test_points_do_not_mix(tmp_path: Path) -> None:
     # The same load in a second run, on two devices that each draw what the one drew.
-    one = frame(polls(), records.ENERGY)
+    one = frame(polls(), ENERGY)
     other = one.with_columns(device=pl.lit("gpu:1"))
     host = one.with_columns(device=pl.lit("host"), source=pl.lit("codecarbon_estimate"))
     two = pl.concat([one, other, host]).sort("time_s", maintain_order=True)
@@ -280,14 +283,14 @@ def test_diffusion(tmp_path: Path) -> None:
         device=pl.lit("gpu:0"), source=pl.lit("nvml_counter")
     )
     energy = energy.with_columns(
-        pl.lit(None, dtype).alias(name) for name, dtype in records.ENERGY.items() if name not in energy.columns
-    ).select(records.ENERGY.names())
+        pl.lit(None, dtype).alias(name) for name, dtype in ENERGY.items() if name not in energy.columns
+    ).select(ENERGY.names())
     times = [(start, start, end, end) for _, _, start, end, outputs, *_ in batches for _ in range(outputs)]
     requests = frame(
         [(0, i, None, None, *of, "finished", None, None) for i, of in enumerate(times)],
-        records.REQUESTS,
+        REQUESTS,
     )
-    loads = {4: {"iterations": frame(batches, records.BATCHES), "requests": requests, "energy": energy}}
+    loads = {4: {"iterations": frame(batches, BATCHES), "requests": requests, "energy": energy}}
     row = points([write(tmp_path, DIFFUSION, loads)])[0].row(0, named=True)
     # 200 J at 2 s, 1300 J at 9 s; 18 outputs in 7 s.
     assert row["energy_per_response_j"] == pytest.approx(1100 / 18)
@@ -349,8 +352,8 @@ def test_a_point_that_was_cut_off_does_not_lose_its_long_answers() -> None:
         (0, 1, 20, 3, 0.0, 0.0, 1.0, 3.0, "finished", 3, None),
         (0, 2, 60, None, 0.0, 0.0, 1.0, None, "aborted", 10, None),
     ]
-    known = lengths.mean_lengths(frame(rows, records.REQUESTS).lazy().with_columns(key=0)).collect()
+    known = lengths.mean_lengths(frame(rows, REQUESTS).lazy().with_columns(key=0)).collect()
     assert known.row(0, named=True) == {"key": 0, "mean_prompt_tokens": 30.0, "mean_output_tokens": 5.0}
-    stops_by_itself = frame([(*row[:-2], None, None) for row in rows], records.REQUESTS)
+    stops_by_itself = frame([(*row[:-2], None, None) for row in rows], REQUESTS)
     known = lengths.mean_lengths(stops_by_itself.lazy().with_columns(key=0)).collect()
     assert known.row(0, named=True) == {"key": 0, "mean_prompt_tokens": 15.0, "mean_output_tokens": 2.5}

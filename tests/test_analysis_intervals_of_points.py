@@ -10,12 +10,14 @@ import pytest
 from scipy.signal import lfilter
 from scipy.special import ndtr
 
-from joulebench import records, tables
 from joulebench.analysis import lengths, metrics
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.latency import batch_latency, request_latency
 from joulebench.analysis.recorded import Recorded
 from joulebench.families import DIFFUSION, TEXT
+from joulebench.records.files import write_parquet
+from joulebench.records.schemas import BATCHES, ENERGY, ITERATIONS, REQUESTS
+from joulebench.tables.schemas import BOUNDS, LATENCIES, LEADERBOARD, POINTS
 
 T_OF_4 = 2.776445  # t(0.975) of 4 degrees of freedom, from a table
 
@@ -30,7 +32,7 @@ def waits(first_s: list[float], waited_s: list[float]) -> pl.DataFrame:
         (0, i, 9, None, first - waited, first - waited, first, None, "aborted", 9, None)
         for i, (first, waited) in enumerate(zip(first_s, waited_s, strict=True))
     ]
-    return pl.DataFrame(rows, schema=records.REQUESTS, orient="row").with_columns(key=pl.lit(0, KEY))
+    return pl.DataFrame(rows, schema=REQUESTS, orient="row").with_columns(key=pl.lit(0, KEY))
 
 
 def test_the_interval_of_a_quantile_is_that_of_five_sections() -> None:
@@ -54,7 +56,7 @@ def test_a_section_in_which_nothing_ended_leaves_no_interval() -> None:
 def batches(rows: list[tuple[float, int]]) -> pl.DataFrame:
     """Batches of (duration, outputs), one ending at every second."""
     full = [(0, i, i + 1 - duration, i + 1.0, outputs, 20, False) for i, (duration, outputs) in enumerate(rows)]
-    return pl.DataFrame(full, schema=records.BATCHES, orient="row").with_columns(key=pl.lit(0, KEY))
+    return pl.DataFrame(full, schema=BATCHES, orient="row").with_columns(key=pl.lit(0, KEY))
 
 
 def test_sections_are_weighted_as_the_whole_is() -> None:
@@ -107,12 +109,12 @@ def row(tmp_path: Path) -> dict[str, Any]:
     drawn = np.cumsum([0.0, *(DECODED_J * 8 + PROMPT_J * prompt for prompt in prompts)])
     energy = [("gpu:0", "nvml_counter", float(i), float(joules), 5.0, *(None,) * 8) for i, joules in enumerate(drawn)]
     frames = {
-        "iterations": pl.DataFrame(steps, schema=records.ITERATIONS, orient="row"),
-        "requests": pl.DataFrame(requests, schema=records.REQUESTS, orient="row"),
-        "energy": pl.DataFrame(energy, schema=records.ENERGY, orient="row"),
+        "iterations": pl.DataFrame(steps, schema=ITERATIONS, orient="row"),
+        "requests": pl.DataFrame(requests, schema=REQUESTS, orient="row"),
+        "energy": pl.DataFrame(energy, schema=ENERGY, orient="row"),
     }
     for name, frame in frames.items():
-        records.write_parquet(frame, tmp_path / f"{name}.parquet")
+        write_parquet(frame, tmp_path / f"{name}.parquet")
     sizes = pl.DataFrame(
         [{"key": 0, "load": "closed-loop"} | {"max_batch_size": 2, "run": "a", "sampled": 2}], schema=metrics.SIZES
     )
@@ -127,7 +129,7 @@ def test_energy_of_prompt_and_decoded_tokens_is_told_apart(row: dict[str, Any]) 
         "energy_per_response": 10 * DECODED_J + 20 * PROMPT_J,  # the two sampled: 40 prompt tokens, 20 asked
     }
     for name, joules in expected.items():
-        assert [row[f"{name}{bound}_j"] for bound in tables.BOUNDS] == pytest.approx([joules] * 3)
+        assert [row[f"{name}{bound}_j"] for bound in BOUNDS] == pytest.approx([joules] * 3)
     assert row["estimate"] == "adjusted"
     # The window's own mix is another.
     assert row["plain_energy_per_output_token_j"] != pytest.approx(expected["energy_per_output_token"], rel=0.01)
@@ -140,13 +142,13 @@ def test_three_batches_are_enough_for_an_interval(tmp_path: Path, count: int, kn
     # Four outputs and 100 J in every second, so that nothing varies.
     rows = batches([(1.0, 4)] * count).drop("key")
     joules = [("gpu:0", "nvml_counter", float(i), 100.0 * i, 100.0, *(None,) * 8) for i in range(count + 1)]
-    records.write_parquet(rows, tmp_path / "iterations.parquet")
-    records.write_parquet(pl.DataFrame(joules, schema=records.ENERGY, orient="row"), tmp_path / "energy.parquet")
-    records.write_parquet(pl.DataFrame(schema=records.REQUESTS), tmp_path / "requests.parquet")
+    write_parquet(rows, tmp_path / "iterations.parquet")
+    write_parquet(pl.DataFrame(joules, schema=ENERGY, orient="row"), tmp_path / "energy.parquet")
+    write_parquet(pl.DataFrame(schema=REQUESTS), tmp_path / "requests.parquet")
     recorded = Recorded.read({0: tmp_path}, DIFFUSION)
     row = metrics.diffusion(recorded, pl.DataFrame({"key": [0]}).cast({"key": KEY})).row(0, named=True)
     for name, unit, value in (("energy_per_response", "j", 25.0), ("power", "w", 100.0), ("responses", "per_s", 4.0)):
-        figure, low, high = (row[f"{name}{bound}_{unit}"] for bound in tables.BOUNDS)
+        figure, low, high = (row[f"{name}{bound}_{unit}"] for bound in BOUNDS)
         assert figure == pytest.approx(value)
         assert (low, high) == ((pytest.approx(value), pytest.approx(value)) if known else (None, None))
 
@@ -187,9 +189,7 @@ def test_answers_that_end_by_themselves_have_no_known_mix() -> None:
 
 
 def test_the_leaderboard_leaves_the_intervals_of_latencies_to_the_points() -> None:
-    kept = [name for name in tables.LEADERBOARD if name.startswith(tables.LATENCIES) and "_p" in name]
-    assert kept == [f"{name}_p{q}_s" for name in tables.LATENCIES for q in (50, 90, 95, 99)]
-    assert {f"{name}_p{q}_{end}_s" for name in tables.LATENCIES for q in (50, 99) for end in ("low", "high")} <= set(
-        tables.POINTS
-    )
-    assert {"power_low_w", "output_tokens_high_per_s", "energy_per_prompt_token_low_j"} <= set(tables.LEADERBOARD)
+    kept = [name for name in LEADERBOARD if name.startswith(LATENCIES) and "_p" in name]
+    assert kept == [f"{name}_p{q}_s" for name in LATENCIES for q in (50, 90, 95, 99)]
+    assert {f"{name}_p{q}_{end}_s" for name in LATENCIES for q in (50, 99) for end in ("low", "high")} <= set(POINTS)
+    assert {"power_low_w", "output_tokens_high_per_s", "energy_per_prompt_token_low_j"} <= set(LEADERBOARD)

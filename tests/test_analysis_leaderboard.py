@@ -4,9 +4,9 @@ from typing import Any
 
 import polars as pl
 
-from joulebench import tables
 from joulebench.analysis.leaderboard import leaderboard
-from joulebench.services import LatencyTarget
+from joulebench.config.services import LatencyTarget
+from joulebench.tables.schemas import LEADERBOARD, POINTS
 
 TARGET = {"llm-chat": LatencyTarget(metric="tpot", quantile=50, at_most_s=0.2)}
 
@@ -18,8 +18,8 @@ def point(model: str, batch: int, joules: float | None, tpot: float | None, **mo
 
 
 def best(rows: list[dict[str, Any]], targets: Any = TARGET) -> list[tuple[Any, ...]]:
-    table = leaderboard(pl.DataFrame(rows, schema=tables.POINTS), targets)
-    assert table.schema == tables.LEADERBOARD
+    table = leaderboard(pl.DataFrame(rows, schema=POINTS), targets)
+    assert table.schema == LEADERBOARD
     return table.select("rank", "meets_latency_target", "model", "max_batch_size", "variant").rows()
 
 
@@ -37,7 +37,7 @@ def test_least_energy_that_meets_the_target() -> None:
 
 
 def test_target_as_text() -> None:
-    table = leaderboard(pl.DataFrame([point("a", 1, 9.0, 0.1)], schema=tables.POINTS), TARGET)
+    table = leaderboard(pl.DataFrame([point("a", 1, 9.0, 0.1)], schema=POINTS), TARGET)
     assert table["latency_target"].to_list() == ["tpot_p50_s <= 0.2"]
 
 
@@ -65,7 +65,7 @@ def test_a_model_that_failed_keeps_a_row() -> None:
         point("a", 2, None, None, status="failed", responses_per_s=None, reason="second"),
         point("a", 1, None, None, status="out_of_memory", responses_per_s=None, reason="first"),
     ]
-    table = leaderboard(pl.DataFrame(rows, schema=tables.POINTS), TARGET)
+    table = leaderboard(pl.DataFrame(rows, schema=POINTS), TARGET)
     assert table.select("rank", "meets_latency_target", "reason").rows() == [(None, None, "first")]
 
 

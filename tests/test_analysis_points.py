@@ -6,14 +6,19 @@ from typing import Any
 import polars as pl
 import pytest
 
-from joulebench import records, tables
 from joulebench.analysis import metrics
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import NO_ENERGY
+from joulebench.config.spec import RunSpec
 from joulebench.families import TEXT
-from joulebench.spec import RunSpec
+from joulebench.files import RecordError
+from joulebench.records.files import write_json, write_parquet
+from joulebench.records.models import Machine, Point, Run, point_folder
+from joulebench.records.schemas import ENERGY, ITERATIONS, REQUESTS
+from joulebench.tables.files import read_csv, write_csv
+from joulebench.tables.schemas import LEFT_OUT, POINTS
 
 
 def spec(model: str = "example/one", **changes: Any) -> RunSpec:
@@ -46,8 +51,8 @@ def energy(first_s: float = -1.0, last_s: float = 12.0, **columns: Any) -> pl.Da
         device=pl.lit("cpu:0"), source=pl.lit("rapl"), energy_j=pl.col("time_s") * 50 + 1000, power_w=pl.lit(50.0)
     )
     rows = rows.with_columns(**columns)
-    absent = [pl.lit(None).alias(name) for name in records.ENERGY if name not in rows.columns]
-    return rows.with_columns(*absent).select(pl.col(name).cast(dtype) for name, dtype in records.ENERGY.items())
+    absent = [pl.lit(None).alias(name) for name in ENERGY if name not in rows.columns]
+    return rows.with_columns(*absent).select(pl.col(name).cast(dtype) for name, dtype in ENERGY.items())
 
 
 def write(
@@ -55,21 +60,21 @@ def write(
 ) -> WantedRun:
     """A run of one point, B = 1: ten iterations of 1 s, two tokens each, a request finishing at every second."""
     facts = {"point": 0, "max_batch_size": 1, "status": "measured", "started_utc": "", "duration_s": 10.0, **point}
-    ended = records.Point.model_validate(facts)
-    place = folder / "points" / records.point_folder(0, "b1")
+    ended = Point.model_validate(facts)
+    place = folder / "points" / point_folder(0, "b1")
     steps = [(0, i, i + 1.0, 1, waiting if i < 9 else 0, 5, 2, (i + 1) % 2, i % 2, 0, 0.1) for i in range(10)]
     served = [(0, i, 10, 4, 0.0, 2.0 * i, 2.0 * i + 1, 2.0 * i + 2, "finished", None, None) for i in range(5)]
     meters = energy() if meters is None else meters
     if ended.status in ("measured", "overloaded"):
         frames = {
-            "iterations": pl.DataFrame(steps, schema=records.ITERATIONS, orient="row"),
-            "requests": pl.DataFrame(served, schema=records.REQUESTS, orient="row"),
+            "iterations": pl.DataFrame(steps, schema=ITERATIONS, orient="row"),
+            "requests": pl.DataFrame(served, schema=REQUESTS, orient="row"),
             "energy": meters,
         }
         for name, frame in frames.items():
-            records.write_parquet(frame, place / f"{name}.parquet")
-    records.write_json(ended, place / "point.json")
-    machine = records.Machine(
+            write_parquet(frame, place / f"{name}.parquet")
+    write_json(ended, place / "point.json")
+    machine = Machine(
         host="h",
         cpu="c",
         cores=1,
@@ -80,7 +85,7 @@ def write(
         tdp_source="a table",
         energy_sources=dict(meters.select("device", "source").iter_rows()),
     )
-    run = records.Run(
+    run = Run(
         spec=wanted.model_dump(mode="json"),
         spec_hash=wanted.hash,
         parameters=1000,
@@ -92,7 +97,7 @@ def write(
         ended_utc="2026-03-04T05:07:07Z",
         points=[ended],
     )
-    records.write_json(run, folder / "run.json")
+    write_json(run, folder / "run.json")
     return WantedRun(folder, wanted, None)
 
 
@@ -101,7 +106,7 @@ def row(wanted: WantedRun) -> dict[str, Any]:
 
 
 def energy_columns() -> list[str]:
-    named = [name for name in tables.POINTS if "energy_per" in name]
+    named = [name for name in POINTS if "energy_per" in name]
     return [*named, "power_w", "integrated_power_ratio"]
 
 
@@ -124,24 +129,24 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     healthy, wanted = write(tmp_path / "a", spec("example/a")), write(tmp_path / "b", spec("example/b"))
     file = tmp_path / "b" / "points" / "00-b1" / f"{name}.parquet"
     file.write_bytes(file.read_bytes()[:-20])
-    with pytest.raises(records.RecordError) as caught:
+    with pytest.raises(RecordError) as caught:
         points([healthy, wanted])
     assert str(caught.value).startswith(f"{file}: not a readable Parquet file")
     assert "\n" not in str(caught.value)
     file.unlink()
-    with pytest.raises(records.RecordError) as caught:
+    with pytest.raises(RecordError) as caught:
         points([healthy, wanted])
     assert str(caught.value).startswith(f"{file}: no such file")
 
 
 def test_a_missing_run_json_is_named(tmp_path: Path) -> None:
-    with pytest.raises(records.RecordError, match=r"run\.json: no such file"):
+    with pytest.raises(RecordError, match=r"run\.json: no such file"):
         points([WantedRun(tmp_path, spec(), None)])
 
 
 def test_times_that_go_back_are_named(tmp_path: Path) -> None:
     wanted = write(tmp_path, spec(), energy().reverse())
-    with pytest.raises(records.RecordError, match=r"energy\.parquet: time_s is null or goes back"):
+    with pytest.raises(RecordError, match=r"energy\.parquet: time_s is null or goes back"):
         points([wanted])
 
 
@@ -149,7 +154,7 @@ def test_a_column_typed_otherwise_is_read(tmp_path: Path) -> None:
     wanted = write(tmp_path, spec())
     file = tmp_path / "points" / "00-b1" / "iterations.parquet"
     expected = row(wanted)
-    records.write_parquet(pl.read_parquet(file).with_columns(pl.col("running").cast(pl.Int64)), file)
+    write_parquet(pl.read_parquet(file).with_columns(pl.col("running").cast(pl.Int64)), file)
     assert row(wanted) == expected
 
 
@@ -164,7 +169,7 @@ def test_another_spec_is_left_out_and_named(tmp_path: Path) -> None:
 
 def test_nothing_wanted_is_an_empty_table() -> None:
     table, left_out = points([])
-    assert (table.schema, table.height, left_out.schema) == (tables.POINTS, 0, tables.LEFT_OUT)
+    assert (table.schema, table.height, left_out.schema) == (POINTS, 0, LEFT_OUT)
 
 
 def test_what_nothing_measures_is_null(tmp_path: Path) -> None:
@@ -275,9 +280,7 @@ def test_a_counter_that_stood_still_is_read_between_its_updates(tmp_path: Path) 
 
 def test_no_stationary_window_is_said_and_nothing_put_in_its_place(tmp_path: Path) -> None:
     found = row(write(tmp_path, spec(), waiting=0))
-    figures = [
-        name for name in tables.POINTS if name.endswith(("_j", "_s", "_w")) and not name.startswith(("mean", "tdp_w"))
-    ]
+    figures = [name for name in POINTS if name.endswith(("_j", "_s", "_w")) and not name.startswith(("mean", "tdp_w"))]
     assert [found[name] for name in figures] == [None] * len(figures)
     assert found["window"] is None
     assert found["reason"] == "no stationary window: no request waited once the batch had filled"
@@ -287,7 +290,7 @@ def test_no_stationary_window_is_said_and_nothing_put_in_its_place(tmp_path: Pat
 def test_a_point_that_failed_has_a_row(tmp_path: Path, status: str) -> None:
     found = row(write(tmp_path, spec(), status=status, reason="no room for the batch"))
     assert (found["status"], found["reason"], found["max_batch_size"]) == (status, "no room for the batch", 1)
-    figures = [name for name, dtype in tables.POINTS.items() if dtype == pl.Float64 and name != "tdp_w"]
+    figures = [name for name, dtype in POINTS.items() if dtype == pl.Float64 and name != "tdp_w"]
     assert [found[name] for name in figures] == [None] * len(figures)
 
 
@@ -295,8 +298,8 @@ def test_an_unknown_weight_gives_no_quantile(tmp_path: Path) -> None:
     wanted = write(tmp_path, spec())
     file = tmp_path / "points" / "00-b1" / "iterations.parquet"
     lost = pl.when(pl.col("iteration") != 5).then(pl.col("first_tokens", "prompt_tokens"))
-    records.write_parquet(pl.read_parquet(file).with_columns(lost), file)
-    with pytest.raises(records.RecordError, match="first_tokens is null"):
+    write_parquet(pl.read_parquet(file).with_columns(lost), file)
+    with pytest.raises(RecordError, match="first_tokens is null"):
         row(wanted)
     sizes = pl.DataFrame([(0, "closed-loop", 1, "a", 8, None, None)], schema=metrics.SIZES, orient="row")
     found = metrics.text(Recorded.read({0: file.parent}, TEXT), sizes).row(0, named=True)
@@ -309,7 +312,7 @@ def test_same_records_same_bytes(tmp_path: Path) -> None:
     wanted = [write(tmp_path / str(i), spec(model)) for i, model in enumerate(models)]
     written = []
     for order in (wanted, wanted, wanted[::-1]):
-        tables.write_csv(points(order)[0], tables.POINTS, tmp_path / "points.csv")
+        write_csv(points(order)[0], POINTS, tmp_path / "points.csv")
         written.append((tmp_path / "points.csv").read_bytes())
     assert written[0] == written[1] == written[2]
-    assert tables.read_csv(tmp_path / "points.csv", tables.POINTS)["model"].to_list() == sorted(models)
+    assert read_csv(tmp_path / "points.csv", POINTS)["model"].to_list() == sorted(models)

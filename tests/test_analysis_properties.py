@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from joulebench import records
 from joulebench.analysis import metrics, windows
 from joulebench.analysis.energy import energy_at, integrated_power_at, updates
 from joulebench.analysis.intervals import ratio as ratio_of
@@ -16,6 +15,8 @@ from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import Recorded
 from joulebench.families import TEXT
 from joulebench.loads.stretch import inside, with_durations
+from joulebench.records.files import write_parquet
+from joulebench.records.schemas import ENERGY, ITERATIONS, REQUESTS
 
 counts, durations = st.integers(0, 4), st.floats(0.001, 3.0)
 
@@ -28,10 +29,10 @@ def loads(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     for index, (duration, running, waiting, tokens, finished) in enumerate(steps):
         end += duration
         rows.append((0, index, end, running, waiting, 3 * tokens, 1 + tokens, tokens, finished, 0, 0.0))
-    iterations = pl.DataFrame(rows, schema=records.ITERATIONS, orient="row")
+    iterations = pl.DataFrame(rows, schema=ITERATIONS, orient="row")
     lengths = draw(st.lists(st.integers(1, 50), min_size=1, max_size=5))
     served = [(0, i, 7, length, 0.0, 0.0, 0.5 * end, end, "finished", None, None) for i, length in enumerate(lengths)]
-    requests = pl.DataFrame(served, schema=records.REQUESTS, orient="row")
+    requests = pl.DataFrame(served, schema=REQUESTS, orient="row")
     return iterations, requests, draw(counters(end))
 
 
@@ -45,12 +46,12 @@ def counters(draw: st.DrawFn, end: float) -> pl.DataFrame:
         # The first and the last poll bring news, so that the whole point lies within the updates.
         total += rise + (1.0 if index in (0, count - 1) else 0.0)
         rows.append(("gpu:0", "nvml_counter", -1 + 0.5 * index, total, 2 * rise, *(None,) * 8))
-    return pl.DataFrame(rows, schema=records.ENERGY, orient="row")
+    return pl.DataFrame(rows, schema=ENERGY, orient="row")
 
 
 def figures(folder: Path, load: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], batch: int) -> dict[str, float]:
     for name, rows in zip(("iterations", "requests", "energy"), load, strict=True):
-        records.write_parquet(rows, folder / f"{name}.parquet")
+        write_parquet(rows, folder / f"{name}.parquet")
     sizes = pl.DataFrame(
         [{"key": 0, "load": "closed-loop"} | {"max_batch_size": batch, "run": "a", "sampled": 3}], schema=metrics.SIZES
     )

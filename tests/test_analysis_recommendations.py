@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from joulebench import tables
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.recommendations import recommendations
-from joulebench.services import LatencyTarget, Service
+from joulebench.config.services import LatencyTarget, Service
+from joulebench.tables.schemas import POINTS, RECOMMENDATIONS
 
 TPOT = LatencyTarget(metric="tpot", quantile=50, at_most_s=0.2)
 TARGETS: dict[Any, Any] = {"llm-chat": TPOT}
@@ -37,9 +37,9 @@ def both(batch: int, joules: float, ttft: float | None, tpot: float | None, **mo
 
 
 def advice(*rows: Any, targets: Any = None, services: Any = None, **options: Any) -> list[dict[str, Any]]:
-    points = pl.DataFrame(rows, schema=tables.POINTS)
+    points = pl.DataFrame(rows, schema=POINTS)
     found = recommendations(points, TARGETS if targets is None else targets, services or {}, **options)
-    assert found.schema == tables.RECOMMENDATIONS
+    assert found.schema == RECOMMENDATIONS
     return found.to_dicts()
 
 
@@ -223,7 +223,7 @@ sweeps = st.lists(
 @settings(deadline=None, max_examples=40)
 @given(sweeps)
 def test_it_is_the_leaderboards_point_for_the_tasks_own_target(rows: list[Any]) -> None:
-    best = leaderboard(pl.DataFrame(rows, schema=tables.POINTS), TARGETS).row(0, named=True)
+    best = leaderboard(pl.DataFrame(rows, schema=POINTS), TARGETS).row(0, named=True)
     found = one(*rows)
     assert (found["max_batch_size"] is not None) == best["meets_latency_target"]
     if best["meets_latency_target"]:

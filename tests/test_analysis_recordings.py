@@ -5,10 +5,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from joulebench import records
 from joulebench.analysis import metrics
 from joulebench.analysis.recorded import Recorded
 from joulebench.families import TEXT
+from joulebench.records.files import write_parquet
+from joulebench.records.models import point_folder
+from joulebench.records.schemas import ENERGY, ITERATIONS, REQUESTS
 
 SHARED = Path(__file__).parents[2] / "shared" / "recordings"
 ONCE, SWEEP = SHARED / "h100-llama-3.1-8b-shape", SHARED / "h100-llama-3.1-8b-shape-sweep"
@@ -41,15 +43,15 @@ def fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
 
 
 def write_point(run: Path, point: int, batch: int, **frames: pl.DataFrame) -> None:
-    place = run / "points" / records.point_folder(point, f"b{batch}")
-    schemas = {"iterations": records.ITERATIONS, "requests": records.REQUESTS, "energy": records.ENERGY}
+    place = run / "points" / point_folder(point, f"b{batch}")
+    schemas = {"iterations": ITERATIONS, "requests": REQUESTS, "energy": ENERGY}
     for name, schema in schemas.items():
-        records.write_parquet(fitted(frames[name], schema), place / f"{name}.parquet")
+        write_parquet(fitted(frames[name], schema), place / f"{name}.parquet")
 
 
 def figures(run: Path, batches: list[int]) -> pl.DataFrame:
     """The figures of the points alone: the recordings are older than the records, and lack what belongs with them."""
-    folders = {i: run / "points" / records.point_folder(i, f"b{batch}") for i, batch in enumerate(batches)}
+    folders = {i: run / "points" / point_folder(i, f"b{batch}") for i, batch in enumerate(batches)}
     known = [(i, "closed-loop", batch, "run", 768, None, None) for i, batch in enumerate(batches)]
     sizes = pl.DataFrame(known, schema=metrics.SIZES, orient="row")
     found = metrics.text(Recorded.read(folders, TEXT), sizes)

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from joulebench import tables
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.repeats import pooled
+from joulebench.tables.schemas import LEADERBOARD, POINTS
 
 HAS_ENERGY = pl.col("energy_per_response_j").is_not_null()
 # t(0.975) of one, two and three degrees of freedom, from a printed table.
@@ -29,7 +29,7 @@ def point(repeat: int, joules: float | None, half: float | None, **more: Any) ->
 
 
 def pool(*rows: dict[str, Any]) -> list[dict[str, Any]]:
-    return pooled(pl.DataFrame(rows, schema=tables.POINTS), HAS_ENERGY).to_dicts()
+    return pooled(pl.DataFrame(rows, schema=POINTS), HAS_ENERGY).to_dicts()
 
 
 def test_one_repeat_keeps_what_it_has() -> None:
@@ -113,8 +113,8 @@ def test_points_of_other_batch_sizes_variants_models_and_tasks_stay_apart() -> N
 def test_the_best_point_is_that_of_the_pooled_figures() -> None:
     # At 8 one lucky repeat draws 1 J, on average it is 6 J; at 16 it is 5 J.
     rows = [point(1, 1.0, None), point(2, 11.0, None), *(point(k, 5.0, None, max_batch_size=16) for k in (1, 2))]
-    best = leaderboard(pl.DataFrame(rows, schema=tables.POINTS), {})
-    assert best.schema == tables.LEADERBOARD
+    best = leaderboard(pl.DataFrame(rows, schema=POINTS), {})
+    assert best.schema == LEADERBOARD
     assert best.select("max_batch_size", "energy_per_response_j", "repeats").rows() == [(16, 5.0, 2)]
 
 
@@ -130,8 +130,8 @@ def test_the_pooled_interval_holds_the_truth_where_that_of_one_run_does_not(repe
         "energy_per_response_low_j": seen.ravel() - 1.96,
         "energy_per_response_high_j": seen.ravel() + 1.96,
     }
-    rest = [pl.lit(None, dtype).alias(name) for name, dtype in tables.POINTS.items() if name not in columns]
-    points = pl.DataFrame(columns).with_columns(rest).select(tables.POINTS.names())
+    rest = [pl.lit(None, dtype).alias(name) for name, dtype in POINTS.items() if name not in columns]
+    points = pl.DataFrame(columns).with_columns(rest).select(POINTS.names())
     low, high = (pooled(points, HAS_ENERGY)[f"energy_per_response_{end}_j"].to_numpy() for end in ("low", "high"))
     assert 0.95 - 0.01 < ((low <= 100) & (high >= 100)).mean() < 0.995
     own = (abs(seen[:, 0] - 100) <= 1.96).mean()

@@ -7,14 +7,16 @@ import polars as pl
 import pytest
 from test_analysis_checks import spec as example
 
-from joulebench import records, tables
 from joulebench.analysis.knee import knee
 from joulebench.analysis.points import WantedRun
 from joulebench.analysis.study import study
+from joulebench.config.spec import RunSpec
 from joulebench.files import sha256
-from joulebench.records import Machine, Point, Run, SampleTokens
-from joulebench.setting import Setting
-from joulebench.spec import RunSpec
+from joulebench.loads.setting import Setting
+from joulebench.records.files import write_json, write_parquet
+from joulebench.records.models import Machine, Point, Run, SampleTokens
+from joulebench.records.schemas import ENERGY, ITERATIONS, POINT_FILES, REQUESTS
+from joulebench.tables.schemas import STUDY
 
 CAP = 2
 TIMES = "2026-01-01T00:00:00Z"
@@ -78,11 +80,11 @@ def write_point(folder: Path, run: RunSpec, index: int, count: int) -> tuple[Poi
     )
     place = folder / "points" / point.folder
     place.mkdir(parents=True)
-    records.write_parquet(filled(requests, records.REQUESTS), place / "requests.parquet")
-    records.write_parquet(filled(steps, records.ITERATIONS), place / "iterations.parquet")
-    records.write_parquet(filled(energy, records.ENERGY), place / "energy.parquet")
-    records.write_json(point, place / "point.json")
-    return point, {name: sha256(place / name) for name in records.POINT_FILES}
+    write_parquet(filled(requests, REQUESTS), place / "requests.parquet")
+    write_parquet(filled(steps, ITERATIONS), place / "iterations.parquet")
+    write_parquet(filled(energy, ENERGY), place / "energy.parquet")
+    write_json(point, place / "point.json")
+    return point, {name: sha256(place / name) for name in POINT_FILES}
 
 
 def measured(folder: Path, run: RunSpec) -> WantedRun:
@@ -111,7 +113,7 @@ def measured(folder: Path, run: RunSpec) -> WantedRun:
         points=[point for point, _ in found],
         points_sha256={point.folder: sums for point, sums in found},
     )
-    records.write_json(record, folder / "run.json")
+    write_json(record, folder / "run.json")
     return WantedRun(folder, run, 700.0)
 
 
@@ -119,7 +121,7 @@ def test_the_whole_of_a_point_and_its_parts(tmp_path: Path) -> None:
     """Five requests, two at a time: 2 + 2 + 1, six steps of 1 s, 4 x 100 + 2 x 60 J."""
     table, left_out = study([measured(tmp_path, spec((1, 5)))])
     assert left_out.is_empty()
-    assert table.schema == tables.STUDY
+    assert table.schema == STUDY
     one, five = table.iter_rows(named=True)
     assert (five["load"], five["axis"], five["setting"], five["requests"]) == ("at-once", "requests", "n5-b2", 5)
     assert (five["window"], five["window_s"], five["whole_s"]) == ("whole", 6.0, 6.0)

@@ -7,14 +7,18 @@ from typing import Any
 import polars as pl
 import pytest
 
-from joulebench import records, tables
 from joulebench.analysis import trace as tracing
 from joulebench.analysis.points import WantedRun
 from joulebench.analysis.trace import chosen, trace
-from joulebench.config import read_yaml
+from joulebench.config.spec import RunSpec
+from joulebench.files import RecordError
+from joulebench.inputs.yaml_files import read_yaml
 from joulebench.plan import plan
-from joulebench.records import RecordError
-from joulebench.spec import RunSpec
+from joulebench.records.files import write_json, write_parquet
+from joulebench.records.models import Machine, Point, Run, point_folder
+from joulebench.records.schemas import BATCHES, ENERGY, ITERATIONS, REQUESTS
+from joulebench.tables.files import read_csv
+from joulebench.tables.schemas import LEADERBOARD, TRACE
 
 PROJECT = Path(__file__).parents[1]
 SPEC: dict[str, Any] = {
@@ -74,23 +78,21 @@ def polls(device: str = "gpu:0", share: float = 1.0, until_s: float = 8.5) -> li
 
 def steps(rows: Sequence[tuple[float, int, int, int]] = STEPS) -> pl.DataFrame:
     full = [(1, i, end, run, wait, 0, 2, 0, done, 0, 0.5) for i, (end, run, wait, done) in enumerate(rows)]
-    return pl.DataFrame(full, schema=records.ITERATIONS, orient="row")
+    return pl.DataFrame(full, schema=ITERATIONS, orient="row")
 
 
 def wanted(folder: Path, iterations: pl.DataFrame, energy: list[dict[str, Any]], **changes: Any) -> WantedRun:
     """A run folder whose second point, B = 2, has these records."""
     spec = RunSpec.model_validate(SPEC | changes)
-    place = folder / "points" / records.point_folder(1, "b2")
-    records.write_parquet(pl.DataFrame(schema=records.REQUESTS), place / "requests.parquet")
-    records.write_parquet(iterations, place / "iterations.parquet")
-    records.write_parquet(pl.DataFrame(energy, schema=records.ENERGY), place / "energy.parquet")
+    place = folder / "points" / point_folder(1, "b2")
+    write_parquet(pl.DataFrame(schema=REQUESTS), place / "requests.parquet")
+    write_parquet(iterations, place / "iterations.parquet")
+    write_parquet(pl.DataFrame(energy, schema=ENERGY), place / "energy.parquet")
     ended = [
-        records.Point(
-            point=i, max_batch_size=i + 1, status="measured", started_utc="2026-03-04T05:06:07Z", duration_s=9
-        )
+        Point(point=i, max_batch_size=i + 1, status="measured", started_utc="2026-03-04T05:06:07Z", duration_s=9)
         for i in range(2)
     ]
-    machine = records.Machine(
+    machine = Machine(
         host="h",
         cpu="c",
         cores=1,
@@ -101,7 +103,7 @@ def wanted(folder: Path, iterations: pl.DataFrame, energy: list[dict[str, Any]],
         tdp_source=None,
         energy_sources={},
     )
-    run = records.Run(
+    run = Run(
         spec=spec.model_dump(mode="json"),
         spec_hash=spec.hash,
         parameters=123,
@@ -113,13 +115,13 @@ def wanted(folder: Path, iterations: pl.DataFrame, energy: list[dict[str, Any]],
         ended_utc="2026-03-04T05:07:07Z",
         points=ended,
     )
-    records.write_json(run, folder / "run.json")
+    write_json(run, folder / "run.json")
     return WantedRun(folder, spec, None)
 
 
 def board(*rows: dict[str, Any]) -> pl.DataFrame:
     first: dict[str, Any] = {
-        **dict.fromkeys(tables.LEADERBOARD),
+        **dict.fromkeys(LEADERBOARD),
         "rank": 1,
         "task": "llm-chat",
         "model": "example/one",
@@ -128,7 +130,7 @@ def board(*rows: dict[str, Any]) -> pl.DataFrame:
         "max_batch_size": 2,
         "setting": "b2",
     }
-    return pl.DataFrame([first | row for row in rows or ({},)], schema=tables.LEADERBOARD, orient="row")
+    return pl.DataFrame([first | row for row in rows or ({},)], schema=LEADERBOARD, orient="row")
 
 
 def rows_of(table: pl.DataFrame) -> list[tuple[Any, ...]]:
@@ -137,7 +139,7 @@ def rows_of(table: pl.DataFrame) -> list[tuple[Any, ...]]:
 
 def test_stretches_lie_between_updates_and_are_cut_where_a_window_ends(tmp_path: Path) -> None:
     table = trace(board(), [wanted(tmp_path, steps(), polls())])
-    assert table.schema == tables.TRACE
+    assert table.schema == TRACE
     for found, expected in zip(rows_of(table), EXPECTED, strict=True):
         assert found[:3] == pytest.approx(expected[:3])
         assert found[3:] == expected[3:]
@@ -177,7 +179,7 @@ def test_without_a_turnover_the_queue_window_is_whole(tmp_path: Path) -> None:
 
 def test_batches_of_diffusion(tmp_path: Path) -> None:
     batches = [(1, 0, 0.5, 3.0, 2, 20, True), (1, 1, 3.5, 6.0, 2, 20, False), (1, 2, 6.0, 8.0, 2, 20, False)]
-    iterations = pl.DataFrame(batches, schema=records.BATCHES, orient="row")
+    iterations = pl.DataFrame(batches, schema=BATCHES, orient="row")
     one = wanted(tmp_path, iterations, polls(), task="text-to-image", output_length=None)
     table = trace(board({"task": "text-to-image"}), [one])
     bounds = table.group_by("window", maintain_order=True).agg(pl.col("start_s").min(), pl.col("end_s").max())
@@ -207,7 +209,7 @@ def test_where_nothing_is_ranked_the_table_is_empty(tmp_path: Path) -> None:
     for leaderboard in (board({"rank": None}), board().clear()):
         table = trace(leaderboard, [one])
         assert table.is_empty()
-        assert table.schema == tables.TRACE
+        assert table.schema == TRACE
 
 
 def test_the_first_repeat_that_the_tables_took_is_traced(tmp_path: Path) -> None:
@@ -223,7 +225,7 @@ def test_the_first_repeat_that_the_tables_took_is_traced(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("task", ["llm-chat", "llm-code", "text-to-image", "text-to-video"])
 def test_on_the_h100_the_mean_of_a_window_is_the_power_in_points_csv(task: str) -> None:
-    leaderboard = tables.read_csv(PROJECT / "results/h100/leaderboard.csv", tables.LEADERBOARD)
+    leaderboard = read_csv(PROJECT / "results/h100/leaderboard.csv", LEADERBOARD)
     row = leaderboard.filter((pl.col("task") == task) & (pl.col("rank") == 1))
     measured = plan(read_yaml(PROJECT / "config.yaml", "config"))
     runs = [WantedRun(PROJECT / cell.folder, measured.spec(cell), None) for cell in measured.cells("h100")]

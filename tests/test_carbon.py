@@ -18,10 +18,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from joulebench.carbon import country, electricity_maps, reading
-from joulebench.checked import ConfigError, checked
-from joulebench.footprint import CarbonNow, CarbonNumber, CarbonOfCountry, CarbonReading, Footprint
-from joulebench.journal import journal
-from joulebench.records import write_json
+from joulebench.config.footprint import CarbonNow, CarbonNumber, CarbonOfCountry, CarbonReading, Footprint
+from joulebench.inputs.checked import ConfigError, checked
+from joulebench.logs import journal
+from joulebench.records.files import write_json
 
 PROJECT = Path(__file__).parents[1]
 TOKEN = "Sesame-0pen-7391"
@@ -416,7 +416,7 @@ def test_codecarbons_own_table_is_read_without_starting_codecarbon() -> None:
     installed = metadata.distribution("codecarbon")
     row = json.loads(Path(str(installed.locate_file(country.TABLE))).read_text())["FRA"]
     program = (
-        "import sys; from joulebench.carbon import reading; from joulebench.footprint import CarbonOfCountry; "
+        "import sys; from joulebench.carbon import reading; from joulebench.config.footprint import CarbonOfCountry; "
         "print(reading(CarbonOfCountry(kind='country', iso='FRA')).model_dump_json()); "
         "sys.exit('codecarbon' in sys.modules)"
     )

@@ -2,22 +2,23 @@
 
 import pytest
 
-from joulebench import columns, tables
+from joulebench.tables import columns
+from joulebench.tables.schemas import TABLES
 
 
-@pytest.mark.parametrize("table", tables.TABLES)
+@pytest.mark.parametrize("table", TABLES)
 def test_every_column_of_every_table_is_described_in_a_sentence(table: str) -> None:
     described = columns.of_table(table)
-    assert list(described) == list(tables.TABLES[table])
+    assert list(described) == list(TABLES[table])
     for name, column in described.items():
         assert column.meaning.endswith("."), name
         assert "—" not in column.meaning
 
 
 def test_no_description_is_left_over() -> None:
-    named = {name for schema in tables.TABLES.values() for name in schema}
+    named = {name for schema in TABLES.values() for name in schema}
     assert set(columns._MEANINGS) <= named
-    assert all(name in tables.TABLES[table] for table, name in columns._OF_ONE_TABLE)
+    assert all(name in TABLES[table] for table, name in columns._OF_ONE_TABLE)
 
 
 @pytest.mark.parametrize(

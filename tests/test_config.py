@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from joulebench import config
-from joulebench.checked import ConfigError
+from joulebench.config.schema import json_schema
+from joulebench.config.spec import RunSpec, run_spec
+from joulebench.inputs.checked import ConfigError
 from joulebench.plan import plan
-from joulebench.spec import RunSpec, run_spec
 
 PROJECT = Path(__file__).parents[1]
 
@@ -39,7 +40,7 @@ def test_the_projects_own_configs_are_valid(raw: dict[str, Any]) -> None:
 
 
 def test_schema_for_editors_is_in_step() -> None:
-    assert (PROJECT / "config" / "schema.json").read_text() == config.json_schema(), "run `make schema`"
+    assert (PROJECT / "config" / "schema.json").read_text() == json_schema(), "run `make schema`"
 
 
 def test_unknown_key_gets_the_nearest_known_one(raw: dict[str, Any]) -> None:

@@ -9,16 +9,18 @@ from typing import Any
 import polars as pl
 import pytest
 
-from joulebench import config, datasets, records
+from joulebench import datasets
+from joulebench.config.tasks import Dataset, Sample
 from joulebench.errors import UserError
+from joulebench.records.files import write_parquet
 
 ORIGINAL = Path(__file__).parents[2] / "shared" / "datasets" / "humanevalplus" / "HumanEvalPlus.jsonl.gz"
 
 
 def take(path: Path | None, count: int, seed: int = 0) -> datasets.Sampled:
     source: Any = {"kind": "packaged"} if path is None else {"kind": "local", "path": str(path)}
-    dataset = config.Dataset.model_validate({"name": "humanevalplus", "source": source})
-    return datasets.sample(dataset, config.Sample(requests=count, seed=seed))
+    dataset = Dataset.model_validate({"name": "humanevalplus", "source": source})
+    return datasets.sample(dataset, Sample(requests=count, seed=seed))
 
 
 def problem(number: int = 0, **changes: Any) -> dict[str, Any]:
@@ -42,7 +44,7 @@ def test_the_original_file(tmp_path: Path) -> None:
         assert prompt == problems[source_id]["prompt"]
         assert reference == problems[source_id]["canonical_solution"]
     for name in ("a", "b"):
-        records.write_parquet(take(ORIGINAL, 50, seed=3).requests, tmp_path / name)
+        write_parquet(take(ORIGINAL, 50, seed=3).requests, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert not take(ORIGINAL, 50, seed=4).requests.equals(take(ORIGINAL, 50, seed=3).requests)
 

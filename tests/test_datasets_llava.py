@@ -13,15 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from joulebench import config, datasets, records
-from joulebench.checked import ConfigError
+from joulebench import datasets
+from joulebench.config.tasks import Dataset, LocalFile, Packaged, Sample
 from joulebench.datasets import llava
 from joulebench.errors import UserError
+from joulebench.inputs.checked import ConfigError
+from joulebench.records.files import read_parquet, write_parquet
+from joulebench.records.schemas import PROMPTS
 
 SHARED = Path(__file__).parents[2] / "shared" / "datasets" / "llava-instruct"
 REAL = SHARED / "llava_instruct_150k.subset150_with_images.json"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason=f"no {REAL}")
-PACKAGED = config.Packaged(kind="packaged")
+PACKAGED = Packaged(kind="packaged")
 
 
 def turn(speaker: str, text: object) -> dict[str, object]:
@@ -35,13 +38,13 @@ def talk(prompt: object, answer: object = "A cat.", **fields: object) -> dict[st
 GOOD = talk("<image>\nWhat is it?")
 
 
-def local(path: Path) -> config.LocalFile:
-    return config.LocalFile(kind="local", path=str(path))
+def local(path: Path) -> LocalFile:
+    return LocalFile(kind="local", path=str(path))
 
 
-def dataset(path: Path, media: Path | None = None, **filters: Any) -> config.Dataset:
+def dataset(path: Path, media: Path | None = None, **filters: Any) -> Dataset:
     images = None if media is None else local(media)
-    return config.Dataset(name="llava", source=local(path), media=images, filters=filters)
+    return Dataset(name="llava", source=local(path), media=images, filters=filters)
 
 
 def write(folder: Path, content: object) -> Path:
@@ -51,7 +54,7 @@ def write(folder: Path, content: object) -> Path:
 
 
 def sampled(folder: Path, rows: Sequence[object], requests: int, media: Path | None = None) -> datasets.Sampled:
-    return datasets.sample(dataset(write(folder, rows), media), config.Sample(requests=requests))
+    return datasets.sample(dataset(write(folder, rows), media), Sample(requests=requests))
 
 
 def jpeg(shade: int) -> bytes:
@@ -63,7 +66,7 @@ def jpeg(shade: int) -> bytes:
 @pytest.mark.parametrize("prompt", ["<image>\nWhat is it?", "What is it?\n<image>", " <image> What is it? "])
 def test_the_mark_is_taken_off_wherever_it_stands(tmp_path: Path, prompt: str) -> None:
     taken = sampled(tmp_path, [talk(prompt, " A cat.\n")], 1)
-    assert taken.requests.schema == records.PROMPTS
+    assert taken.requests.schema == PROMPTS
     assert taken.requests.rows() == [(0, "t", "What is it?", " A cat.\n", None)]
 
 
@@ -128,7 +131,7 @@ def test_a_bad_file_is_an_error_of_one_line(tmp_path: Path, content: str, says: 
     path = tmp_path / "llava_instruct_150k.json"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match=says) as error:
-        datasets.sample(dataset(tmp_path), config.Sample(requests=1))
+        datasets.sample(dataset(tmp_path), Sample(requests=1))
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -176,17 +179,17 @@ def test_a_row_whose_image_cannot_be_used_is_counted_and_the_next_one_taken(tmp_
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
-    packaged = config.Dataset(name="llava", source=PACKAGED, media=PACKAGED)
+    packaged = Dataset(name="llava", source=PACKAGED, media=PACKAGED)
     for name, seed in (("a", 68), ("b", 68), ("c", 1)):
-        datasets.write(packaged, config.Sample(requests=12, seed=seed), tmp_path / f"{name}.parquet")
+        datasets.write(packaged, Sample(requests=12, seed=seed), tmp_path / f"{name}.parquet")
     table, facts = ({name: (tmp_path / f"{name}{end}").read_bytes() for name in "abc"} for end in (".parquet", ".json"))
     assert table["a"] == table["b"] != table["c"]
     assert facts["a"] == facts["b"] != facts["c"]
 
 
 def test_the_packaged_sample_is_usable_whole_with_its_images() -> None:
-    packaged = config.Dataset(name="llava", source=PACKAGED, media=PACKAGED)
-    taken = datasets.sample(packaged, config.Sample(requests=24))
+    packaged = Dataset(name="llava", source=PACKAGED, media=PACKAGED)
+    taken = datasets.sample(packaged, Sample(requests=24))
     assert (taken.rows, taken.unusable, taken.looked_at) == (24, {}, 24)
     assert taken.origin["media"] == "packaged"
     pictures = [Image.open(io.BytesIO(content)) for content in taken.requests["image"]]
@@ -204,7 +207,7 @@ def test_the_real_file_with_its_images(tmp_path: Path) -> None:
     first = [row["conversations"][0]["value"] for row in rows]
     assert sum(text.endswith("\n<image>") for text in first) == 78
     assert sum(text.startswith("<image>\n") for text in first) == 72
-    taken = datasets.sample(dataset(SHARED, SHARED / "train2017"), config.Sample(requests=150, seed=68))
+    taken = datasets.sample(dataset(SHARED, SHARED / "train2017"), Sample(requests=150, seed=68))
     assert (taken.rows, taken.unusable, taken.looked_at) == (150, {}, 150)
     assert taken.requests["image"].n_unique() == 148
     expected = {
@@ -214,5 +217,5 @@ def test_the_real_file_with_its_images(tmp_path: Path) -> None:
     assert set(taken.requests.select("source_id", "prompt", "reference").iter_rows()) == expected
     for source_id, image in taken.requests.select("source_id", "image").head(10).iter_rows():
         assert image == (SHARED / "train2017" / f"{source_id}.jpg").read_bytes()
-    records.write_parquet(taken.requests, tmp_path / "a.parquet")
-    assert records.read_parquet(tmp_path / "a.parquet", records.PROMPTS).equals(taken.requests)
+    write_parquet(taken.requests, tmp_path / "a.parquet")
+    assert read_parquet(tmp_path / "a.parquet", PROMPTS).equals(taken.requests)

@@ -15,19 +15,19 @@ import pytest
 from huggingface_hub import errors
 from PIL import Image
 
-from joulebench import config
+from joulebench.config.tasks import HubFile, HubFolder, LocalFile, Packaged
 from joulebench.datasets import media
 from joulebench.datasets.media import UnusableError, first_frame, picture
 from joulebench.errors import UserError
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
-FOLDER = config.HubFolder(kind="hub-folder", repo="some/images", revision=REVISION, folder="train2017")
-ARCHIVE = config.HubFile(kind="hub", repo="some/images", revision=REVISION, file="zip/train2017.zip")
+FOLDER = HubFolder(kind="hub-folder", repo="some/images", revision=REVISION, folder="train2017")
+ARCHIVE = HubFile(kind="hub", repo="some/images", revision=REVISION, file="zip/train2017.zip")
 LEADS_OUT = ["../a.jpg", "x/../../a.jpg", "/etc/passwd", "..", "", ".", "..\\a.jpg", "C:\\a.jpg", "a\0.jpg"]
 
 
-def local(path: Path) -> config.LocalFile:
-    return config.LocalFile(kind="local", path=str(path))
+def local(path: Path) -> LocalFile:
+    return LocalFile(kind="local", path=str(path))
 
 
 def saved(mode: str, form: str, **options: Any) -> bytes:
@@ -69,7 +69,7 @@ def test_a_name_never_leads_out_of_its_folder_archive_or_repository(
     (tmp_path / "a.jpg").write_bytes(b"outside")
     (tmp_path / "images").mkdir()
     archive = zipped(tmp_path / "images.zip", {"../a.jpg": b"climbs", "x/a.jpg": b"inside"})
-    for source in (local(tmp_path / "images"), local(archive), FOLDER, config.Packaged(kind="packaged")):
+    for source in (local(tmp_path / "images"), local(archive), FOLDER, Packaged(kind="packaged")):
         with pytest.raises(UnusableError, match="image name leads out of its folder"):
             read_one(source, name)
 
@@ -177,8 +177,8 @@ def test_an_archive_of_the_hub_is_fetched_once(tmp_path: Path, monkeypatch: pyte
     [
         (FOLDER, f"some/images train2017 at {REVISION}"),
         (ARCHIVE, f"some/images zip/train2017.zip at {REVISION}"),
-        (config.LocalFile(kind="local", path="/home/somebody/train2017"), "train2017"),
-        (config.Packaged(kind="packaged"), "packaged"),
+        (LocalFile(kind="local", path="/home/somebody/train2017"), "train2017"),
+        (Packaged(kind="packaged"), "packaged"),
     ],
 )
 def test_the_origin_names_no_path_of_this_machine(source: media.Source, says: str) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import datasets as hugging_face  # type: ignore[import-untyped]
 import pytest
 
-from joulebench import config, datasets, records
-from joulebench.checked import ConfigError
+from joulebench import datasets
+from joulebench.config.tasks import Dataset, LocalFile, Packaged, Sample
 from joulebench.errors import UserError
+from joulebench.inputs.checked import ConfigError
+from joulebench.records.schemas import PROMPTS
 
 REAL = Path(__file__).parents[2] / "shared" / "datasets" / "partiprompts" / "PartiPrompts.tsv"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason=f"no {REAL}")
@@ -18,14 +20,14 @@ HEADER = "Prompt\tCategory\tChallenge\tNote\n"
 THREE = f"{HEADER}a cat\tAnimals\tBasic\t\na red cup\tArtifacts\tSimple Detail\tnote\ntwo cats\tAnimals\tQuantity\t\n"
 
 
-def dataset(path: Path, **filters: Any) -> config.Dataset:
-    return config.Dataset(name="partiprompts", source=config.LocalFile(kind="local", path=str(path)), filters=filters)
+def dataset(path: Path, **filters: Any) -> Dataset:
+    return Dataset(name="partiprompts", source=LocalFile(kind="local", path=str(path)), filters=filters)
 
 
 def sampled(folder: Path, text: str, requests: int, **filters: Any) -> datasets.Sampled:
     path = folder / "PartiPrompts.tsv"
     path.write_text(text, encoding="utf-8", newline="")
-    return datasets.sample(dataset(path, **filters), config.Sample(requests=requests))
+    return datasets.sample(dataset(path, **filters), Sample(requests=requests))
 
 
 def by_id(taken: datasets.Sampled) -> dict[str, str]:
@@ -35,7 +37,7 @@ def by_id(taken: datasets.Sampled) -> dict[str, str]:
 @pytest.mark.parametrize("text", [THREE, THREE.replace("\n", "\r\n"), "\ufeff" + THREE, THREE.removesuffix("\n")])
 def test_rows_become_requests_without_a_reference(tmp_path: Path, text: str) -> None:
     taken = sampled(tmp_path, text, 3)
-    assert taken.requests.schema == records.PROMPTS
+    assert taken.requests.schema == PROMPTS
     assert by_id(taken) == {
         "partiprompts-0000": "a cat",
         "partiprompts-0001": "a red cup",
@@ -105,9 +107,7 @@ def test_a_bad_file_is_an_error_of_one_line(tmp_path: Path, text: str, filters: 
 
 
 def test_the_packaged_sample_is_usable_whole() -> None:
-    taken = datasets.sample(
-        config.Dataset(name="partiprompts", source=config.Packaged(kind="packaged")), config.Sample(requests=40)
-    )
+    taken = datasets.sample(Dataset(name="partiprompts", source=Packaged(kind="packaged")), Sample(requests=40))
     assert (taken.rows, taken.usable, taken.unusable) == (40, 40, {})
     assert taken.requests["prompt"].n_unique() == 40
 
@@ -115,7 +115,7 @@ def test_the_packaged_sample_is_usable_whole() -> None:
 @needs_real
 def test_the_real_file_in_the_order_of_ml_energy(tmp_path: Path) -> None:
     theirs = hugging_face.Dataset.from_csv(str(REAL), sep="\t", cache_dir=str(tmp_path)).shuffle(seed=0)
-    taken = datasets.sample(dataset(REAL), config.Sample(requests=1632))
+    taken = datasets.sample(dataset(REAL), Sample(requests=1632))
     assert (taken.rows, taken.usable, taken.unusable) == (1632, 1632, {})
     different = [pair for pair in zip(taken.requests["prompt"], theirs["Prompt"], strict=True) if pair[0] != pair[1]]
     [(ours, read_with_quoting)] = different
@@ -129,7 +129,7 @@ def test_the_real_file_is_counted_as_an_independent_count_has_it() -> None:
     animals = [line for line in lines if line[1] == "Animals"]
     kept = [line[0] for line in animals if line[2] in ("Basic", "Quantity")]
     taken = datasets.sample(
-        dataset(REAL, categories=["Animals"], challenges=["Basic", "Quantity"]), config.Sample(requests=len(kept))
+        dataset(REAL, categories=["Animals"], challenges=["Basic", "Quantity"]), Sample(requests=len(kept))
     )
     assert sorted(taken.requests["prompt"]) == sorted(kept)
     assert taken.unusable == {

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from joulebench import config, datasets, records
-from joulebench.checked import ConfigError
+from joulebench import datasets
+from joulebench.config.tasks import Dataset, Packaged, Sample
+from joulebench.inputs.checked import ConfigError
+from joulebench.records.files import read_parquet
+from joulebench.records.schemas import PROMPTS
 
 MODULE = '''
 """Riddles: one question and its answer a line, with a tab between them."""
 
-from joulebench.checked import Strict
+from joulebench.inputs.checked import Strict
 from joulebench.datasets.sampling import Row, Rows
 
 PACKAGED = "riddles.tsv"
@@ -45,13 +48,13 @@ def test_a_dataset_is_added_by_one_module_and_one_line(tmp_path: Path, monkeypat
     lines = ["What has keys but no locks?\tA piano.", "No answer here", "What is it that has teeth?\tA comb.", "x" * 99]
     (tmp_path / "data" / "riddles_v1.tsv").write_text("\n".join([*lines, "y" * 40 + "\ty"]), encoding="utf-8")
     source = {"kind": "local", "path": str(tmp_path / "data")}
-    said = config.Dataset.model_validate({"name": "riddles", "source": source, "filters": {"longest": 30}})
+    said = Dataset.model_validate({"name": "riddles", "source": source, "filters": {"longest": 30}})
 
     table = tmp_path / "results" / "requests" / "llm-chat.parquet"
     table.parent.mkdir(parents=True)
-    taken = datasets.write(said, config.Sample(requests=2, seed=4), table)
+    taken = datasets.write(said, Sample(requests=2, seed=4), table)
 
-    requests = records.read_parquet(table, records.PROMPTS)
+    requests = read_parquet(table, PROMPTS)
     assert requests.equals(taken.requests)
     assert sorted(requests.select("source_id", "prompt", "reference", "image").iter_rows()) == [
         ("riddles-0", "What has keys but no locks?", "A piano.", None),
@@ -64,8 +67,8 @@ def test_a_dataset_is_added_by_one_module_and_one_line(tmp_path: Path, monkeypat
 
 
 def test_media_of_a_dataset_that_names_none_is_an_error() -> None:
-    packaged = config.Packaged(kind="packaged")
+    packaged = Packaged(kind="packaged")
     with pytest.raises(
         ConfigError, match=r"dataset\.media: the rows of sharegpt name no images or videos; leave it out"
     ):
-        datasets.sample(config.Dataset(name="sharegpt", source=packaged, media=packaged), config.Sample(requests=1))
+        datasets.sample(Dataset(name="sharegpt", source=packaged, media=packaged), Sample(requests=1))

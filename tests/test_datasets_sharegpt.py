@@ -12,10 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from joulebench import config, datasets, records
-from joulebench.checked import ConfigError
+from joulebench import datasets
+from joulebench.config.tasks import Dataset, LocalFile, Packaged, Sample
 from joulebench.datasets import sharegpt
 from joulebench.errors import UserError
+from joulebench.inputs.checked import ConfigError
+from joulebench.records.files import read_parquet, write_parquet
+from joulebench.records.schemas import PROMPTS
 
 SHARED = Path(__file__).parents[2] / "shared" / "datasets"
 REAL = SHARED / "sharegpt" / "ShareGPT_V3_unfiltered_cleaned_split.subset998.json"
@@ -35,8 +38,8 @@ def talk(prompt: object, answer: object, **fields: object) -> dict[str, Any]:
 GOOD = talk("one two three four", "five six seven eight")
 
 
-def dataset(path: Path, **filters: Any) -> config.Dataset:
-    return config.Dataset(name="sharegpt", source=config.LocalFile(kind="local", path=str(path)), filters=filters)
+def dataset(path: Path, **filters: Any) -> Dataset:
+    return Dataset(name="sharegpt", source=LocalFile(kind="local", path=str(path)), filters=filters)
 
 
 def write(folder: Path, content: object) -> Path:
@@ -46,7 +49,7 @@ def write(folder: Path, content: object) -> Path:
 
 
 def sampled(folder: Path, rows: list[object], requests: int, seed: int = 0, **filters: Any) -> datasets.Sampled:
-    return datasets.sample(dataset(write(folder, rows), **filters), config.Sample(requests=requests, seed=seed))
+    return datasets.sample(dataset(write(folder, rows), **filters), Sample(requests=requests, seed=seed))
 
 
 def test_a_row_becomes_a_request_with_its_first_two_turns(tmp_path: Path) -> None:
@@ -55,7 +58,7 @@ def test_a_row_becomes_a_request_with_its_first_two_turns(tmp_path: Path) -> Non
         "conversations": [turn("human", " Hi, you there?\n"), turn("gpt", "Yes, I am."), turn("x", 3)],
     }
     taken = sampled(tmp_path, [row], 1)
-    assert taken.requests.schema == records.PROMPTS
+    assert taken.requests.schema == PROMPTS
     assert taken.requests.rows() == [(0, "abc_7", " Hi, you there?\n", "Yes, I am.", None)]
     assert (taken.rows, taken.usable, taken.unusable) == (1, 1, {})
 
@@ -164,12 +167,12 @@ def test_more_requests_of_the_same_seed_begin_with_the_fewer(tmp_path: Path) -> 
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
-    packaged = config.Dataset(name="sharegpt", source=config.Packaged(kind="packaged"))
+    packaged = Dataset(name="sharegpt", source=Packaged(kind="packaged"))
     for name in ("a", "b"):
-        taken = datasets.sample(packaged, config.Sample(requests=30, seed=5))
-        records.write_parquet(taken.requests, tmp_path / name)
+        taken = datasets.sample(packaged, Sample(requests=30, seed=5))
+        write_parquet(taken.requests, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert records.read_parquet(tmp_path / "a", records.PROMPTS).equals(taken.requests)
+    assert read_parquet(tmp_path / "a", PROMPTS).equals(taken.requests)
 
 
 def test_too_few_usable_rows_is_an_error_with_the_numbers(tmp_path: Path) -> None:
@@ -203,7 +206,7 @@ def test_a_bad_file_is_an_error_of_one_line(tmp_path: Path, content: str, says: 
     path = tmp_path / "file.json"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match=re.escape(says)) as error:
-        datasets.sample(dataset(path), config.Sample(requests=1))
+        datasets.sample(dataset(path), Sample(requests=1))
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -212,7 +215,7 @@ def test_a_truncated_file_is_named_with_its_place_and_the_remedy(tmp_path: Path)
     path = tmp_path / "file.json"
     path.write_text('[{"id": "a", "conversations": [', encoding="utf-8")
     with pytest.raises(UserError, match=r"character 31 of 31 .*delete it and fetch it again"):
-        datasets.sample(dataset(path), config.Sample(requests=1))
+        datasets.sample(dataset(path), Sample(requests=1))
 
 
 @pytest.mark.parametrize(
@@ -271,9 +274,7 @@ def test_a_tokenizer_file_that_is_missing_or_none_is_an_error(tmp_path: Path) ->
 
 
 def test_the_packaged_sample_has_usable_and_refused_rows() -> None:
-    taken = datasets.sample(
-        config.Dataset(name="sharegpt", source=config.Packaged(kind="packaged")), config.Sample(requests=40)
-    )
+    taken = datasets.sample(Dataset(name="sharegpt", source=Packaged(kind="packaged")), Sample(requests=40))
     assert taken.usable >= 40
     assert taken.unusable == {"answer shorter than 4 tokens": 1, "fewer than 2 turns": 1}
     assert taken.origin["kind"] == "packaged"
@@ -301,7 +302,7 @@ def test_the_real_file_is_counted_as_an_independent_count_has_it() -> None:
         return "usable"
 
     counts = Counter(expected(row) for row in json.loads(content))
-    taken = datasets.sample(dataset(REAL), config.Sample(requests=500))
+    taken = datasets.sample(dataset(REAL), Sample(requests=500))
     assert taken.rows == 998
     assert counts.pop("usable") == taken.usable
     assert taken.unusable == dict(counts)
@@ -318,5 +319,5 @@ def test_the_real_file_under_a_real_tokenizer() -> None:
     pairs = [row["conversations"][:2] for row in json.loads(REAL.read_bytes())]
     pairs = [pair for pair in pairs if [one["from"] for one in pair] == ["human", "gpt"]]
     lengths = [[len(tokenizer.encode(one["value"])) for one in pair] for pair in pairs]
-    taken = datasets.sample(dataset(REAL, tokenizer=str(NEOX)), config.Sample(requests=10))
+    taken = datasets.sample(dataset(REAL, tokenizer=str(NEOX)), Sample(requests=10))
     assert taken.usable == sum(all(4 <= length <= 800 for length in pair) for pair in lengths)

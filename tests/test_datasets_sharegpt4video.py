@@ -16,25 +16,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from joulebench import config, datasets, records
-from joulebench.checked import ConfigError
+from joulebench import datasets
+from joulebench.config.tasks import Dataset, LocalFile, Packaged, Sample
 from joulebench.datasets import sharegpt4video
 from joulebench.errors import UserError
+from joulebench.inputs.checked import ConfigError
+from joulebench.records.schemas import PROMPTS
 
 SHARED = Path(__file__).parents[2] / "shared" / "datasets" / "sharegpt4video"
 REAL = SHARED / "sharegpt4video_100.json"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason=f"no {REAL}")
-PACKAGED = config.Packaged(kind="packaged")
+PACKAGED = Packaged(kind="packaged")
 SHARD = "panda_videos_1.zip"
 
 
-def local(path: Path) -> config.LocalFile:
-    return config.LocalFile(kind="local", path=str(path))
+def local(path: Path) -> LocalFile:
+    return LocalFile(kind="local", path=str(path))
 
 
-def dataset(path: Path, media: Path | None = None, **filters: Any) -> config.Dataset:
+def dataset(path: Path, media: Path | None = None, **filters: Any) -> Dataset:
     videos = None if media is None else local(media)
-    return config.Dataset(name="sharegpt4video", source=local(path), media=videos, filters=filters)
+    return Dataset(name="sharegpt4video", source=local(path), media=videos, filters=filters)
 
 
 def captioned(name: object, caption: object = "A film.", **fields: Any) -> dict[str, Any]:
@@ -49,12 +51,12 @@ def write(folder: Path, rows: Sequence[Any], name: str = "sharegpt4video_40k.jso
 
 
 def sampled(path: Path, requests: int, media: Path | None = None, **filters: Any) -> datasets.Sampled:
-    return datasets.sample(dataset(path, media, **filters), config.Sample(requests=requests))
+    return datasets.sample(dataset(path, media, **filters), Sample(requests=requests))
 
 
 def test_a_line_becomes_a_request_with_the_caption_of_the_whole_video(tmp_path: Path) -> None:
     taken = sampled(write(tmp_path, [captioned("a", " A cat.\n\nThen a dog. ")]), 1)
-    assert taken.requests.schema == records.PROMPTS
+    assert taken.requests.schema == PROMPTS
     assert taken.requests.rows() == [(0, "a", " A cat.\n\nThen a dog. ", None, None)]
 
 
@@ -208,23 +210,23 @@ def test_a_row_whose_video_is_missing_or_broken_is_counted_and_the_next_one_take
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
-    packaged = config.Dataset(name="sharegpt4video", source=PACKAGED, media=PACKAGED)
+    packaged = Dataset(name="sharegpt4video", source=PACKAGED, media=PACKAGED)
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        datasets.write(packaged, config.Sample(requests=12, seed=seed), tmp_path / f"{name}.parquet")
+        datasets.write(packaged, Sample(requests=12, seed=seed), tmp_path / f"{name}.parquet")
     table, facts = ({name: (tmp_path / f"{name}{end}").read_bytes() for name in "abc"} for end in (".parquet", ".json"))
     assert table["a"] == table["b"] != table["c"]
     assert facts["a"] == facts["b"] != facts["c"]
 
 
 def test_the_packaged_sample_is_usable_whole_with_its_videos() -> None:
-    packaged = config.Dataset(name="sharegpt4video", source=PACKAGED, media=PACKAGED)
-    taken = datasets.sample(packaged, config.Sample(requests=24))
+    packaged = Dataset(name="sharegpt4video", source=PACKAGED, media=PACKAGED)
+    taken = datasets.sample(packaged, Sample(requests=24))
     assert (taken.rows, taken.unusable, taken.looked_at) == (24, {}, 24)
     assert {Image.open(io.BytesIO(content)).size for content in taken.requests["image"]} == {(160, 96)}
     assert taken.requests["image"].n_unique() == taken.requests["prompt"].n_unique() == 24
     words = [len(caption.split()) for caption in taken.requests["prompt"]]
     assert 60 <= min(words) <= max(words) <= 150
-    alone = datasets.sample(packaged.model_copy(update={"media": None}), config.Sample(requests=24))
+    alone = datasets.sample(packaged.model_copy(update={"media": None}), Sample(requests=24))
     assert alone.requests["image"].null_count() == 24
     assert alone.requests.drop("image").equals(taken.requests.drop("image"))
 

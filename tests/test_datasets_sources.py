@@ -9,22 +9,23 @@ import huggingface_hub
 import pytest
 from huggingface_hub import errors
 
-from joulebench import config, datasets
-from joulebench.checked import ConfigError
+from joulebench import datasets
+from joulebench.config.tasks import Dataset, HubFile, LocalFile, Packaged, Sample
 from joulebench.datasets import sources
 from joulebench.errors import UserError
+from joulebench.inputs.checked import ConfigError
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
-HUB = config.HubFile(kind="hub", repo="some/prompts", revision=REVISION, file="in/Prompts.tsv")
+HUB = HubFile(kind="hub", repo="some/prompts", revision=REVISION, file="in/Prompts.tsv")
 TABLE = "Prompt\tCategory\na cat\tAnimals\na dog\tAnimals\n"
 
 
-def local(path: Path) -> config.LocalFile:
-    return config.LocalFile(kind="local", path=str(path))
+def local(path: Path) -> LocalFile:
+    return LocalFile(kind="local", path=str(path))
 
 
-def parti(source: sources.Source) -> config.Dataset:
-    return config.Dataset(name="partiprompts", source=source)
+def parti(source: sources.Source) -> Dataset:
+    return Dataset(name="partiprompts", source=source)
 
 
 def answer(status: int) -> httpx.Response:
@@ -40,7 +41,7 @@ def test_a_hub_file_is_asked_for_by_its_revision(tmp_path: Path, monkeypatch: py
         return str(tmp_path / "blob")
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    taken = datasets.sample(parti(HUB), config.Sample(requests=2))
+    taken = datasets.sample(parti(HUB), Sample(requests=2))
     assert asked == [("some/prompts", "in/Prompts.tsv", "dataset", REVISION)]
     sha256 = hashlib.sha256(TABLE.encode()).hexdigest()
     assert taken.origin == {
@@ -104,7 +105,7 @@ def test_the_hub_s_cache_is_enough_without_a_network(tmp_path: Path, monkeypatch
 
 def test_a_local_file_is_taken_under_any_name(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text(TABLE, encoding="utf-8")
-    taken = datasets.sample(parti(local(tmp_path / "mine.txt")), config.Sample(requests=1))
+    taken = datasets.sample(parti(local(tmp_path / "mine.txt")), Sample(requests=1))
     assert taken.origin == {
         "kind": "local",
         "file": "mine.txt",
@@ -125,7 +126,7 @@ def test_a_folder_is_searched_for_the_usual_name(tmp_path: Path) -> None:
 
 def test_a_folder_without_the_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a folder without PartiPrompts\*.tsv; set dataset.source.path"):
-        datasets.sample(parti(local(tmp_path)), config.Sample(requests=1))
+        datasets.sample(parti(local(tmp_path)), Sample(requests=1))
 
 
 def test_the_home_folder_may_be_written_as_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,33 +150,33 @@ def test_a_file_without_text_is_an_error_of_one_line(tmp_path: Path, name: str, 
     path = tmp_path / "file"
     path.write_bytes(content)
     with pytest.raises(UserError, match=says) as error:
-        datasets.sample(config.Dataset(name=name, source=local(path)), config.Sample(requests=1))
+        datasets.sample(Dataset(name=name, source=local(path)), Sample(requests=1))
     assert str(error.value).startswith(f"{path}: ")
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"gone.tsv: no such file; check dataset.source"):
-        datasets.sample(parti(local(tmp_path / "gone.tsv")), config.Sample(requests=1))
+        datasets.sample(parti(local(tmp_path / "gone.tsv")), Sample(requests=1))
 
 
 def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="could not be read"):
-        datasets.sample(parti(local(tmp_path / "file" / "under")), config.Sample(requests=1))
+        datasets.sample(parti(local(tmp_path / "file" / "under")), Sample(requests=1))
 
 
 @pytest.mark.parametrize("name", sorted(datasets.DATASETS))
 def test_every_dataset_has_a_packaged_sample_and_default_filters(name: str) -> None:
     module = import_module(datasets.DATASETS[name])
-    packaged = config.Packaged(kind="packaged")
+    packaged = Packaged(kind="packaged")
     assert sources.fetch(packaged, module.PACKAGED, module.USUAL).is_file()
-    assert datasets.filters(config.Dataset(name=name, source=packaged)) == module.Filters()
+    assert datasets.filters(Dataset(name=name, source=packaged)) == module.Filters()
 
 
 def test_an_unknown_dataset_is_an_error_with_the_nearest_name() -> None:
-    unknown = config.Dataset(name="share-gpt", source=config.Packaged(kind="packaged"))
+    unknown = Dataset(name="share-gpt", source=Packaged(kind="packaged"))
     with pytest.raises(ConfigError, match=r"dataset.name: found 'share-gpt'.*did you mean 'sharegpt'\?"):
         datasets.filters(unknown)
     with pytest.raises(ConfigError, match="did you mean 'sharegpt'"):
-        datasets.sample(unknown, config.Sample(requests=1))
+        datasets.sample(unknown, Sample(requests=1))

@@ -14,14 +14,17 @@ import yaml
 from PIL import Image
 
 from joulebench import config, models
+from joulebench.config.spec import RunSpec, run_spec
+from joulebench.config.whole import Config
 from joulebench.engines import open_engine
 from joulebench.engines.base import Prepared
 from joulebench.engines.diffusers import DiffusersEngine, fitted
 from joulebench.engines.pictures import picture
 from joulebench.errors import UserError
 from joulebench.measure.run import measure
-from joulebench.records import BATCHES, PROMPTS, REQUESTS, Requests, read_parquet, read_run, write_json, write_parquet
-from joulebench.spec import RunSpec, run_spec
+from joulebench.records.files import read_parquet, read_run, write_json, write_parquet
+from joulebench.records.models import Requests
+from joulebench.records.schemas import BATCHES, PROMPTS, REQUESTS
 
 PROJECT = Path(__file__).parents[1]
 MODEL = "joulebench/tiny"
@@ -178,7 +181,7 @@ ONE_AT_A_TIME = {"wan-i2v"}
 NEEDS_FTFY = {"wan-i2v"}
 
 
-def config_of(task: str, shape: dict[str, Any], generation: dict[str, Any], batch_sizes: list[int]) -> config.Config:
+def config_of(task: str, shape: dict[str, Any], generation: dict[str, Any], batch_sizes: list[int]) -> Config:
     """The tiny config with one model of `shape` for `task` alone."""
     raw = yaml.safe_load((PROJECT / "config" / "tiny.yaml").read_text())
     dataset = {"name": "sharegpt4video", "source": {"kind": "packaged"}}

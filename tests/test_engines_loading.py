@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from joulebench import config, models
+from joulebench.config.spec import RunSpec, run_spec
 from joulebench.engines import loading
 from joulebench.errors import UserError
-from joulebench.records import Model
-from joulebench.spec import RunSpec, run_spec
+from joulebench.records.models import Model
 
 PROJECT = Path(__file__).parents[1]
 TEXTS = [f"a red bicycle number {number} rolls down the street" for number in range(40)]

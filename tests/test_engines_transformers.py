@@ -7,10 +7,12 @@ import polars as pl
 import pytest
 
 from joulebench import config, models
+from joulebench.config.models import Synthetic
+from joulebench.config.spec import RunSpec, run_spec
+from joulebench.config.tasks import OutputLength
 from joulebench.engines import open_engine
 from joulebench.engines.base import TextEngine
-from joulebench.records import PROMPTS
-from joulebench.spec import RunSpec, run_spec
+from joulebench.records.schemas import PROMPTS
 
 PROJECT = Path(__file__).parents[1]
 TEXTS = ["def area(side):", "def volume(side, height):", "print('three')", "x = [1, 2, 3]"] * 10
@@ -22,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     architecture = str(PROJECT / "config" / "models" / "llama-1m.yaml")
     tokenizer = {"kind": "trained", "train_on": "llm-chat", "vocabulary": 300}
     facts = {"weights": "synthetic", "architecture": architecture, "tokenizer": tokenizer, "dtype": "float32"}
-    models.prepare("a/b", config.Synthetic.model_validate(facts), TEXTS, made)
+    models.prepare("a/b", Synthetic.model_validate(facts), TEXTS, made)
     return made
 
 
@@ -50,7 +52,7 @@ def serve(engine: TextEngine, count: int) -> tuple[dict[int, int], int]:
 
 
 def test_answers_get_the_length_that_was_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    length = config.OutputLength(kind="fixed", tokens=7)
+    length = OutputLength(kind="fixed", tokens=7)
     engine = open_engine(spec(monkeypatch, output_length=length), folder)
     prepared = engine.prepare(prompts("one", "two and more words", "three"))
     for number, one in enumerate(prepared):
@@ -75,7 +77,7 @@ def test_a_completion_prompt_has_no_chat_template(folder: Path, monkeypatch: pyt
 def test_a_stop_string_ends_an_answer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers import AutoTokenizer
 
-    natural = config.OutputLength(kind="natural", tokens=40)
+    natural = OutputLength(kind="natural", tokens=40)
     free = open_engine(spec(monkeypatch, output_length=natural, prompt_form="completion"), folder)
     said: list[int] = []
     free.submit(0, free.prepare(prompts("x = [1, 2"))[0])  # type: ignore[union-attr]

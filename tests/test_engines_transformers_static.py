@@ -14,18 +14,21 @@ import torch
 import transformers
 from PIL import Image
 
-from joulebench import config, models, sweeps
+from joulebench import config, models
+from joulebench.config import sweeps
+from joulebench.config.models import Synthetic
+from joulebench.config.spec import RunSpec, run_spec
+from joulebench.config.tasks import OutputLength
 from joulebench.engines import open_engine
 from joulebench.engines.base import Step
 from joulebench.engines.loading import language_model
 from joulebench.engines.transformers_static import TransformersStaticEngine
 from joulebench.errors import UserError
 from joulebench.loads.closed_loop import overloaded
+from joulebench.loads.setting import Setting
 from joulebench.measure.load import Load
 from joulebench.measure.text import serve
-from joulebench.records import ITERATIONS, PROMPTS
-from joulebench.setting import Setting
-from joulebench.spec import RunSpec, run_spec
+from joulebench.records.schemas import ITERATIONS, PROMPTS
 
 PROJECT = Path(__file__).parents[1]
 TEXTS = ["def area(side):", "def volume(side, height):", "What is in this picture?", "x = [1, 2, 3]"] * 10
@@ -37,7 +40,7 @@ def build(name: str, folder: Path) -> Path:
     tokenizer = {"kind": "trained", "train_on": "llm-chat", "vocabulary": 300}
     architecture = str(PROJECT / "config" / "models" / f"{name}.yaml")
     facts = {"weights": "synthetic", "architecture": architecture, "tokenizer": tokenizer, "dtype": "float32"}
-    models.prepare("a/b", config.Synthetic.model_validate(facts), TEXTS, folder)
+    models.prepare("a/b", Synthetic.model_validate(facts), TEXTS, folder)
     kind = transformers.AutoModelForImageTextToText if "llava" in name else transformers.AutoModelForCausalLM
     made = language_model(kind, spec().model_copy(update={"weights": "synthetic"}), folder)
     with torch.no_grad():
@@ -60,7 +63,7 @@ def seeing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def spec(**changes: Any) -> RunSpec:
     made = run_spec(config.load(PROJECT / "config" / "tiny.yaml"), "cpu", "llm-chat", "joulebench/llama-1m")
-    length = config.OutputLength(kind="reference", tokens=40)
+    length = OutputLength(kind="reference", tokens=40)
     return made.model_copy(
         update={
             "weights": "checkpoint",
@@ -146,7 +149,7 @@ def test_prefill_and_decode_are_iterations_of_their_own(language: Path) -> None:
 
 
 def test_padding_changes_no_answer(language: Path) -> None:
-    engine = opened(language, output_length=config.OutputLength(kind="fixed", tokens=12))
+    engine = opened(language, output_length=OutputLength(kind="fixed", tokens=12))
     requests = prompts(("one", ""), ("def volume(side, height): and many more words", ""), ("x = [1, 2, 3]", ""))
     assert answers(engine, requests, together=True) == answers(engine, requests, together=False)
     engine.close()
@@ -166,7 +169,7 @@ def test_an_image_is_tokens_of_the_prompt(seeing: Path) -> None:
 
 
 def test_what_is_shown_changes_the_answer(seeing: Path) -> None:
-    engine = opened(seeing, task="vlm-chat", output_length=config.OutputLength(kind="fixed", tokens=1))
+    engine = opened(seeing, task="vlm-chat", output_length=OutputLength(kind="fixed", tokens=1))
     noise = Image.effect_noise((112, 112), 90).convert("RGB")
     file = io.BytesIO()
     noise.save(file, format="PNG")
@@ -195,7 +198,7 @@ def test_a_request_without_an_image_that_can_be_read(seeing: Path, image: bytes 
 
 
 def test_an_answer_ends_by_itself_at_an_end_token(language: Path) -> None:
-    natural = config.OutputLength(kind="natural", tokens=12)
+    natural = OutputLength(kind="natural", tokens=12)
     engine = opened(language, output_length=natural)
     requests = prompts(("one", ""), ("def volume(side):", ""))
     engine._ends = frozenset()
@@ -214,7 +217,7 @@ def test_the_checkpoint_s_sampling_and_penalties_do_not_count(language: Path, tm
     file = tmp_path / "m" / "generation_config.json"
     wilful = {"do_sample": True, "temperature": 5.0, "repetition_penalty": 50.0, "max_length": 3}
     file.write_text(json.dumps(json.loads(file.read_text()) | wilful))
-    length = config.OutputLength(kind="fixed", tokens=12)
+    length = OutputLength(kind="fixed", tokens=12)
     plain, other = opened(language, output_length=length), opened(tmp_path / "m", output_length=length)
     requests = prompts(("one", ""), ("def volume(side):", ""))
     assert answers(plain, requests, together=True) == answers(other, requests, together=True)
@@ -223,21 +226,21 @@ def test_the_checkpoint_s_sampling_and_penalties_do_not_count(language: Path, tm
 
 
 def test_serving_says_nothing(seeing: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    engine = opened(seeing, task="vlm-chat", output_length=config.OutputLength(kind="fixed", tokens=3))
+    engine = opened(seeing, task="vlm-chat", output_length=OutputLength(kind="fixed", tokens=3))
     answers(engine, prompts(("one", ""), ("two words", ""), image=picture()), together=True)
     engine.close()
     assert tuple(capfd.readouterr()) == ("", "")
 
 
 def test_a_request_longer_than_the_model(language: Path) -> None:
-    engine = opened(language, output_length=config.OutputLength(kind="fixed", tokens=2048))
+    engine = opened(language, output_length=OutputLength(kind="fixed", tokens=2048))
     with pytest.raises(UserError, match=r"\d+ \+ 2048 tokens is longer than the model's 2048; lower"):
         engine.prepare(prompts(("one", "")))
     engine.close()
 
 
 def test_an_answer_ends_by_itself_at_a_stop_string(language: Path) -> None:
-    free = opened(language, output_length=config.OutputLength(kind="natural", tokens=40), prompt_form="completion")
+    free = opened(language, output_length=OutputLength(kind="natural", tokens=40), prompt_form="completion")
     requests = prompts(("x = [1, 2", ""), ("def area(", ""))
     said = answers(free, requests, together=True)
     free.close()
@@ -251,7 +254,7 @@ def test_an_answer_ends_by_itself_at_a_stop_string(language: Path) -> None:
     }
     assert ends[0] <= 12
     held = opened(
-        language, output_length=config.OutputLength(kind="natural", tokens=40), prompt_form="completion", stop=(stop,)
+        language, output_length=OutputLength(kind="natural", tokens=40), prompt_form="completion", stop=(stop,)
     )
     for number, one in enumerate(held.prepare(requests)):
         held.submit(number, one)
@@ -262,7 +265,7 @@ def test_an_answer_ends_by_itself_at_a_stop_string(language: Path) -> None:
 
 
 def test_abort_in_the_middle_and_go_on(language: Path) -> None:
-    engine = opened(language, output_length=config.OutputLength(kind="fixed", tokens=9))
+    engine = opened(language, output_length=OutputLength(kind="fixed", tokens=9))
     (one,) = engine.prepare(prompts(("one", "")))
     engine.submit(0, one)
     engine.step()
@@ -279,7 +282,7 @@ def test_abort_in_the_middle_and_go_on(language: Path) -> None:
 def test_what_breaks_a_batch_is_raised_as_it_is_and_the_next_is_served(
     language: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = opened(language, output_length=config.OutputLength(kind="fixed", tokens=4))
+    engine = opened(language, output_length=OutputLength(kind="fixed", tokens=4))
     (one,) = engine.prepare(prompts(("one", "")))
     calls = []
     forward = engine._model.forward
@@ -305,7 +308,7 @@ def test_what_breaks_a_batch_is_raised_as_it_is_and_the_next_is_served(
 @pytest.mark.parametrize("count", [24, 21])
 def test_a_point_of_whole_batches(language: Path, count: int) -> None:
     """Four in flight, five tokens each: six batches of five iterations, the last smaller where the count wants it."""
-    engine = opened(language, output_length=config.OutputLength(kind="fixed", tokens=5))
+    engine = opened(language, output_length=OutputLength(kind="fixed", tokens=5))
     prepared = engine.prepare(prompts(("one", ""), ("two words", ""), ("three", "")))
     load = Load(0, ITERATIONS)
     serve(
@@ -320,7 +323,7 @@ def test_a_point_of_whole_batches(language: Path, count: int) -> None:
 
 
 def test_a_timed_point_ends_between_batches(language: Path) -> None:
-    engine = opened(language, output_length=config.OutputLength(kind="fixed", tokens=6))
+    engine = opened(language, output_length=OutputLength(kind="fixed", tokens=6))
     prepared = engine.prepare(prompts(("one", ""), ("two words", "")))
     load = Load(0, ITERATIONS)
     serve(

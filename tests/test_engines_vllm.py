@@ -20,14 +20,16 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from joulebench import config, sweeps
+from joulebench import config
+from joulebench.config import sweeps
+from joulebench.config.spec import run_spec
+from joulebench.config.tasks import OutputLength
 from joulebench.engines import vllm as ours
 from joulebench.engines import vllm_start
 from joulebench.engines.base import Times
 from joulebench.errors import UserError
 from joulebench.measure import process
-from joulebench.records import PROMPTS
-from joulebench.spec import run_spec
+from joulebench.records.schemas import PROMPTS
 
 PROJECT = Path(__file__).parents[1]
 STATISTICS: dict[str, Any] = {
@@ -227,7 +229,7 @@ def test_what_the_engine_is_opened_with(monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_answer_ends_by_itself_only_where_it_may(
     kind: str, tokens: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    length = config.OutputLength(kind=kind, tokens=9)  # type: ignore[arg-type]
+    length = OutputLength(kind=kind, tokens=9)  # type: ignore[arg-type]
     engine, core = opened(monkeypatch, output_length=length, stop=("\n\n",))
     for number, one in enumerate(engine.prepare(THREE)):
         engine.submit(number, one)

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import polars as pl
 
-from joulebench import tables
 from joulebench.exports import board
+from joulebench.tables.files import read_csv
+from joulebench.tables.schemas import LEADERBOARD
 
 PROJECT = Path(__file__).parents[1]
 
 
 def test_the_readme_is_in_step() -> None:
-    leaderboard = tables.read_csv(PROJECT / "results/h100/leaderboard.csv", tables.LEADERBOARD)
+    leaderboard = read_csv(PROJECT / "results/h100/leaderboard.csv", LEADERBOARD)
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     made = board.markdown(leaderboard)
     assert made.count("\n") > 8
@@ -54,7 +55,7 @@ def test_a_row_by_hand() -> None:
         },
         {"task": "llm-chat", "model": "not/ranked", "max_batch_size": 8},
     ]
-    schema = tables.LEADERBOARD
+    schema = LEADERBOARD
     frame = pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
     frame = frame.with_columns(pl.col("power_w").fill_null(1.0))
     assert board.markdown(frame).splitlines()[2:] == [

@@ -8,9 +8,10 @@ import pytest
 from huggingface_hub import DatasetCard
 from markdown_it import MarkdownIt
 
-from joulebench import tables
 from joulebench.errors import UserError
 from joulebench.exports import card, dataset
+from joulebench.tables.files import write_csv
+from joulebench.tables.schemas import TABLES
 
 DOCS = Path(__file__).parents[1] / "docs"
 HOSTILE = "me/<script>alert(1)</script>|[x](javascript:x)*_`~$&amp;\n# www.x.org @you"
@@ -50,9 +51,9 @@ def csvs(folder: Path, **rows: list[dict[str, object]]) -> dict[str, Path]:
     keys = ("task", "model", "variant", "max_batch_size", "repeat")
     rows.setdefault("footprint", [{key: one.get(key) for key in keys} for one in rows["points"]])
     for name in dataset.TABLES:
-        schema = tables.TABLES[name]
+        schema = TABLES[name]
         whole = [{column: one.get(column) for column in schema} for one in rows.get(name, [])]
-        tables.write_csv(pl.DataFrame(whole, schema=schema, orient="row"), schema, folder / f"{name}.csv")
+        write_csv(pl.DataFrame(whole, schema=schema, orient="row"), schema, folder / f"{name}.csv")
     return {name: folder / f"{name}.csv" for name in dataset.TABLES}
 
 
@@ -146,7 +147,7 @@ def test_datasets_loads_every_configuration_of_the_card(tmp_path: Path, monkeypa
     for table, count in rows.items():
         loaded = datasets.load_dataset(folder, table, split="train", cache_dir=str(tmp_path / "cache"))
         assert loaded.num_rows == count
-        assert loaded.column_names[0] == "hardware" or "hardware" in tables.TABLES[table]
+        assert loaded.column_names[0] == "hardware" or "hardware" in TABLES[table]
         assert set(loaded["hardware"]) == ({"b"} if table == "checks" else {"a", "b"})
     assert datasets.load_dataset(folder, split="train", cache_dir=str(tmp_path / "cache")).num_rows == 2
 

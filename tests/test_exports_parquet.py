@@ -7,9 +7,10 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from joulebench import tables
 from joulebench.errors import UserError
 from joulebench.exports.parquet import METADATA, convert
+from joulebench.tables.files import write_csv
+from joulebench.tables.schemas import POINTS, TABLES
 
 
 def row(table: str, number: int) -> dict[str, object]:
@@ -22,23 +23,23 @@ def row(table: str, number: int) -> dict[str, object]:
     }
     return {
         name: None if place % 4 == number % 4 else values[dtype.base_type()]
-        for place, (name, dtype) in enumerate(tables.TABLES[table].items())
+        for place, (name, dtype) in enumerate(TABLES[table].items())
     }
 
 
 def made(table: str, folder: Path, rows: int = 5) -> tuple[Path, pl.DataFrame]:
-    frame = pl.DataFrame([row(table, n) for n in range(rows)], schema=tables.TABLES[table], orient="row")
-    tables.write_csv(frame, tables.TABLES[table], folder / f"{table}.csv")
+    frame = pl.DataFrame([row(table, n) for n in range(rows)], schema=TABLES[table], orient="row")
+    write_csv(frame, TABLES[table], folder / f"{table}.csv")
     return folder / f"{table}.csv", frame
 
 
-@pytest.mark.parametrize("table", tables.TABLES)
+@pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("rows", [0, 5])
 def test_the_same_table_with_its_types(table: str, rows: int, tmp_path: Path) -> None:
     csv, frame = made(table, tmp_path, rows)
     convert(csv, tmp_path / "out.parquet")
     read = pl.read_parquet(tmp_path / "out.parquet")
-    assert read.schema == tables.TABLES[table]
+    assert read.schema == TABLES[table]
     assert read.equals(frame)
 
 
@@ -47,7 +48,7 @@ def test_any_reader_of_parquet_finds_what_the_columns_mean(tmp_path: Path) -> No
     file = pq.ParquetFile(tmp_path / "out.parquet")
     said = json.loads(file.metadata.metadata[METADATA.encode()])
     assert said["table"] == "points"
-    assert list(said["columns"]) == list(tables.POINTS)
+    assert list(said["columns"]) == list(POINTS)
     assert said["columns"]["power_w"]["unit"] == "W"
     assert file.metadata.row_group(0).column(0).compression == "ZSTD"
 

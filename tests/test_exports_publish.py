@@ -15,10 +15,11 @@ import polars as pl
 import pytest
 from huggingface_hub import HfApi
 
-from joulebench import tables
 from joulebench.errors import UserError
 from joulebench.exports import dataset
 from joulebench.exports.publish import check_repo, publish, uploads
+from joulebench.tables.files import write_csv
+from joulebench.tables.schemas import TABLES
 
 PROJECT = Path(__file__).parents[1]
 TOKEN = "hf_" + "x" * 34
@@ -37,14 +38,14 @@ def results(tmp_path: Path) -> Path:
     """results/ of one piece of hardware with a valid and a flagged point."""
     found = tmp_path / "results"
     for name in dataset.TABLES:
-        schema = tables.TABLES[name]
+        schema = TABLES[name]
         known = {"task": "llm-chat", "model": "owner/name", "hardware": "h100", "repeat": 1, "responses_per_s": 2.0}
         verdicts = {"points": ("valid", "flagged: wide interval"), "leaderboard": ("valid",), "footprint": ("", "")}
         rows = [
             {column: (known | {"verdict": verdict, "max_batch_size": batch}).get(column) for column in schema}
             for batch, verdict in enumerate(verdicts.get(name, ()), start=1)
         ]
-        tables.write_csv(pl.DataFrame(rows, schema=schema, orient="row"), schema, found / "h100" / f"{name}.csv")
+        write_csv(pl.DataFrame(rows, schema=schema, orient="row"), schema, found / "h100" / f"{name}.csv")
     make(found, publish_flagged=False)
     return found
 

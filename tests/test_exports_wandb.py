@@ -14,10 +14,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from joulebench import tables
 from joulebench.errors import UserError
 from joulebench.exports.wandb_runs import mode_of, write
-from joulebench.records import Machine, Point, Run, write_json
+from joulebench.records.files import write_json
+from joulebench.records.models import Machine, Point, Run
+from joulebench.tables import schemas
+from joulebench.tables.files import write_csv
 
 pytest.importorskip("wandb", reason="wandb is not installed: envs/wandb.txt")
 
@@ -59,7 +61,7 @@ def measured(folder: Path, task: str, model: str, variant: str | None) -> Path:
 
 
 def row(task: str, model: str, variant: str | None, batch: int, **changes: object) -> dict[str, object]:
-    return dict.fromkeys(tables.POINTS) | {
+    return dict.fromkeys(schemas.POINTS) | {
         "task": task,
         "model": model,
         "variant": variant,
@@ -133,13 +135,14 @@ def logged(tmp_path_factory: pytest.TempPathFactory, unasked: Counting) -> Path:
     for name in ("home", "tmp"):
         (place / name).mkdir()
     runs = [measured(place / "results/h100/runs", *one) for one in (*MODELS, ("llm-code", "not/in-the-table", None))]
-    tables.write_csv(pl.DataFrame(POINTS, schema=tables.POINTS), tables.POINTS, place / "points.csv")
+    write_csv(pl.DataFrame(POINTS, schema=schemas.POINTS), schemas.POINTS, place / "points.csv")
     words = [str(one.relative_to(place)) for one in runs]
     code = f"""if True:
         import os
         from pathlib import Path
         from joulebench.exports.wandb_runs import mode_of, write
-        from joulebench.tables import POINTS, read_csv
+        from joulebench.tables.files import read_csv
+        from joulebench.tables.schemas import POINTS
         points = read_csv(Path("points.csv"), POINTS)
         write(Path("results/h100/wandb"), [Path(one) for one in {words}], points, False, mode_of(os.environ))
     """
@@ -268,7 +271,7 @@ def test_no_network_is_asked_for(logged: Path, unasked: Counting) -> None:
 
 def test_logging_again_replaces_what_was(logged: Path, tmp_path: Path) -> None:
     run = measured(tmp_path / "runs", *MODELS[0])
-    points = pl.DataFrame(POINTS, schema=tables.POINTS)
+    points = pl.DataFrame(POINTS, schema=schemas.POINTS)
     before = dict(os.environ)
     names = []
     for publish_flagged in (False, True):
@@ -288,7 +291,7 @@ def test_a_service_that_refuses_is_one_line_without_the_key(
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     (tmp_path / "wandb").mkdir()
     (tmp_path / "wandb" / "before").touch()
-    points = pl.DataFrame(POINTS, schema=tables.POINTS)
+    points = pl.DataFrame(POINTS, schema=schemas.POINTS)
     with service() as server:
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
         with pytest.raises(UserError, match=r"Weights & Biases: .* error 401") as error:
@@ -303,7 +306,7 @@ def test_a_service_that_refuses_is_one_line_without_the_key(
 def test_without_the_package_it_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(UserError, match=r"not installed: make wandb, or pip install -r envs/wandb\.txt") as error:
-        write(tmp_path / "wandb", [], pl.DataFrame(schema=tables.POINTS), False, "offline")
+        write(tmp_path / "wandb", [], pl.DataFrame(schema=schemas.POINTS), False, "offline")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "wandb").exists()
 

@@ -13,13 +13,15 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from joulebench import figures, tables
+from joulebench import figures
 from joulebench.analysis.frontier import frontier
 from joulebench.analysis.repeats import pooled
 from joulebench.errors import UserError
 from joulebench.figures import captions, placement, render, style
 from joulebench.figures.axes import Axis
 from joulebench.figures.placement import Box, Mark
+from joulebench.tables.files import write_csv
+from joulebench.tables.schemas import LEADERBOARD, POINTS, TRACE
 
 LLAMA, QWEN, GEMMA = "meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen3-32B", "google/gemma-3-1b-it"
 MISTRAL, PHI = "mistralai/Mistral-Small-24B-Instruct-2501", "microsoft/phi-4"
@@ -74,7 +76,7 @@ def example(**changes: object) -> pl.DataFrame:
             joules, seconds = energy / 1.6**step, latency * 1.3**step
             rows.append(
                 {
-                    **dict.fromkeys(tables.POINTS),
+                    **dict.fromkeys(POINTS),
                     "task": task,
                     "model": model,
                     "variant": variant,
@@ -99,7 +101,7 @@ def example(**changes: object) -> pl.DataFrame:
                     **changes,
                 }
             )
-    return pl.DataFrame(rows, schema=tables.POINTS, orient="row")
+    return pl.DataFrame(rows, schema=POINTS, orient="row")
 
 
 def best(points: pl.DataFrame) -> pl.DataFrame:
@@ -110,7 +112,7 @@ def best(points: pl.DataFrame) -> pl.DataFrame:
         meets_latency_target=pl.col("model") != MISTRAL,
         latency_target=pl.col("task").replace_strict(TARGETS),
         tied_with=pl.lit(None, pl.String),
-    ).select(tables.LEADERBOARD.names())
+    ).select(LEADERBOARD.names())
 
 
 def traced(points: pl.DataFrame) -> pl.DataFrame:
@@ -123,7 +125,7 @@ def traced(points: pl.DataFrame) -> pl.DataFrame:
         for point in points.filter((pl.col("max_batch_size") == 2) & known).head(1).iter_rows(named=True)
         for stretch in stretches
     ]
-    return pl.DataFrame([{name: row[name] for name in tables.TRACE} for row in rows], schema=tables.TRACE)
+    return pl.DataFrame([{name: row[name] for name in TRACE} for row in rows], schema=TRACE)
 
 
 def without(points: pl.DataFrame, *stems: str) -> pl.DataFrame:
@@ -369,8 +371,8 @@ def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
-    tables.write_csv(example(), tables.POINTS, tmp_path / "points.csv")
-    tables.write_csv(best(example()), tables.LEADERBOARD, tmp_path / "leaderboard.csv")
+    write_csv(example(), POINTS, tmp_path / "points.csv")
+    write_csv(best(example()), LEADERBOARD, tmp_path / "leaderboard.csv")
     program = (
         "import sys; from pathlib import Path; from joulebench import figures, tables; "
         "from joulebench.figures import render; folder = Path(sys.argv[1]); "

@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from joulebench import tables
 from joulebench.figures import diffusion_batch_size
+from joulebench.tables.schemas import POINTS
 
 IMAGES, VIDEOS = "owner/images", "owner/videos"
 
@@ -15,7 +15,7 @@ def point(
     task: str, model: str, batch: int, energy_j: float | None, latency_s: float | None, **changes: object
 ) -> dict[str, object]:
     return {
-        **dict.fromkeys(tables.POINTS),
+        **dict.fromkeys(POINTS),
         "task": task,
         "model": model,
         "hardware": "h100",
@@ -32,7 +32,7 @@ def point(
 
 
 def drawn(*points: dict[str, object]) -> dict[str, Any]:
-    table = pl.DataFrame(points, schema=tables.POINTS, orient="row")
+    table = pl.DataFrame(points, schema=POINTS, orient="row")
     chart: dict[str, Any] = diffusion_batch_size.draw(table).to_dict()
     return chart
 

@@ -7,15 +7,15 @@ from typing import Any
 import polars as pl
 import pytest
 
-from joulebench import tables
 from joulebench.figures import energy_against_model_size
+from joulebench.tables.schemas import LEADERBOARD
 
 
 def best(model: str, billions: float | None, energy_j: float | None, **changes: object) -> dict[str, object]:
     """A best point with 200 output tokens."""
     each = None if energy_j is None else energy_j / 200
     return {
-        **dict.fromkeys(tables.LEADERBOARD),
+        **dict.fromkeys(LEADERBOARD),
         "task": "llm-chat",
         "model": model,
         "parameters": None if billions is None else round(billions * 1e9),
@@ -36,7 +36,7 @@ def best(model: str, billions: float | None, energy_j: float | None, **changes: 
 
 
 def drawn(*rows: dict[str, object]) -> dict[str, Any]:
-    table = pl.DataFrame(rows, schema=tables.LEADERBOARD, orient="row")
+    table = pl.DataFrame(rows, schema=LEADERBOARD, orient="row")
     chart: dict[str, Any] = energy_against_model_size.draw(table).to_dict()
     return chart
 

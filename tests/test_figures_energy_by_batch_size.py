@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from joulebench import tables
 from joulebench.figures import captions, energy_by_batch_size
+from joulebench.tables.schemas import POINTS
 
 SMALL, LARGE = "owner/small", "owner/large"
 TITLES = [
@@ -36,7 +36,7 @@ def point(model: str, batch: int, energy_j: float | None, **changes: object) -> 
         else {}
     )
     return {
-        **dict.fromkeys(tables.POINTS),
+        **dict.fromkeys(POINTS),
         "task": "llm-chat",
         "model": model,
         "hardware": "h100",
@@ -54,7 +54,7 @@ def point(model: str, batch: int, energy_j: float | None, **changes: object) -> 
 
 
 def drawn(*points: dict[str, object]) -> dict[str, Any]:
-    table = pl.DataFrame(points, schema=tables.POINTS, orient="row")
+    table = pl.DataFrame(points, schema=POINTS, orient="row")
     chart: dict[str, Any] = energy_by_batch_size.draw(table).to_dict()
     return chart
 

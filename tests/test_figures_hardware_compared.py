@@ -7,15 +7,16 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from joulebench import figures, tables
+from joulebench import figures
 from joulebench.figures import render
+from joulebench.tables.schemas import LEADERBOARD
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def row(hardware: str = "h100", joules: float | None = 20.0, **changes: Any) -> dict[str, Any]:
     return {
-        **dict.fromkeys(tables.LEADERBOARD),
+        **dict.fromkeys(LEADERBOARD),
         "rank": 1,
         "meets_latency_target": True,
         "latency_target": "tpot_p50_s <= 0.2",
@@ -38,7 +39,7 @@ def row(hardware: str = "h100", joules: float | None = 20.0, **changes: Any) -> 
 
 
 def drawn(*rows: dict[str, Any]) -> Any:
-    table = pl.DataFrame(rows, schema=tables.LEADERBOARD, orient="row")
+    table = pl.DataFrame(rows, schema=LEADERBOARD, orient="row")
     return figures.draw("hardware_compared", {"leaderboard": table})
 
 

@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from joulebench import figures, tables
+from joulebench import figures
 from joulebench.figures import render
+from joulebench.tables.schemas import LEADERBOARD, POINTS
 
 SVG = "{http://www.w3.org/2000/svg}"
 OF_SWEEPS = [
@@ -20,7 +21,7 @@ def point(value: float, axis: str = "max_batch_size", load: str = "closed-loop",
     """A point of a text task, served with 64 requests in flight where another axis than the batch size varies."""
     joules = 100 / value**0.5
     return {
-        **dict.fromkeys(tables.POINTS),
+        **dict.fromkeys(POINTS),
         **{"task": "llm-chat", "model": "a/b", "hardware": "h100", "device": "NVIDIA H100", "repeat": 1},
         **{"load": load, "axis": axis, "max_batch_size": 64, "status": "measured", "verdict": "valid"},
         **{"energy_source": "nvml_counter", "tdp_w": 700.0, "gpus": 1, "power_w": 300.0, "tdp_estimate_j": 2 * joules},
@@ -36,8 +37,8 @@ def arrivals(rate: float, **more: Any) -> dict[str, Any]:
 
 
 def texts(name: str, folder: Path, *rows: dict[str, Any]) -> list[str]:
-    points = pl.DataFrame(rows, schema=tables.POINTS, orient="row")
-    given = {"points": points, "leaderboard": pl.DataFrame(schema=tables.LEADERBOARD)}
+    points = pl.DataFrame(rows, schema=POINTS, orient="row")
+    given = {"points": points, "leaderboard": pl.DataFrame(schema=LEADERBOARD)}
     chart = figures.draw(name, {table: given[table] for table in figures.FIGURES[name].tables})
     render.save(chart, [folder / "figure.svg"])
     found = ElementTree.parse(folder / "figure.svg").iter(f"{SVG}text")

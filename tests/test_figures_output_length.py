@@ -6,13 +6,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from joulebench import tables
 from joulebench.figures import output_length
+from joulebench.tables.schemas import LEADERBOARD
 
 
 def best(model: str, tokens: float | None, energy_j: float | None, task: str = "llm-chat") -> dict[str, object]:
     return {
-        **dict.fromkeys(tables.LEADERBOARD),
+        **dict.fromkeys(LEADERBOARD),
         "task": task,
         "model": model,
         "hardware": "h100",
@@ -29,7 +29,7 @@ def best(model: str, tokens: float | None, energy_j: float | None, task: str = "
 
 
 def drawn(*rows: dict[str, object]) -> dict[str, Any]:
-    table = pl.DataFrame(rows, schema=tables.LEADERBOARD, orient="row")
+    table = pl.DataFrame(rows, schema=LEADERBOARD, orient="row")
     chart: dict[str, Any] = output_length.draw(table).to_dict()
     return chart
 

@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from joulebench import figures, tables
+from joulebench import figures
 from joulebench.figures import render
+from joulebench.tables.schemas import LEADERBOARD, TRACE
 
 SVG = "{http://www.w3.org/2000/svg}"
 # start_s, end_s, power_w, running, window
@@ -24,7 +25,7 @@ STRETCHES = [
 
 def trace(stretches: Any = STRETCHES, **changes: Any) -> pl.DataFrame:
     point = {
-        **dict.fromkeys(tables.TRACE),
+        **dict.fromkeys(TRACE),
         "task": "llm-chat",
         "model": "a/one",
         "hardware": "h100",
@@ -35,12 +36,12 @@ def trace(stretches: Any = STRETCHES, **changes: Any) -> pl.DataFrame:
     } | changes
     names = ("start_s", "end_s", "power_w", "running", "window")
     rows = [point | dict(zip(names, stretch, strict=True)) for stretch in stretches]
-    return pl.DataFrame(rows, schema=tables.TRACE, orient="row")
+    return pl.DataFrame(rows, schema=TRACE, orient="row")
 
 
 def board(**changes: Any) -> pl.DataFrame:
     row = {
-        **dict.fromkeys(tables.LEADERBOARD),
+        **dict.fromkeys(LEADERBOARD),
         "rank": 1,
         "task": "llm-chat",
         "model": "a/one",
@@ -53,7 +54,7 @@ def board(**changes: Any) -> pl.DataFrame:
         "energy_per_response_j": 10.0,
         "measured_on": "2026-11-21",
     } | changes
-    return pl.DataFrame([row], schema=tables.LEADERBOARD, orient="row")
+    return pl.DataFrame([row], schema=LEADERBOARD, orient="row")
 
 
 def texts(rows: pl.DataFrame, leaderboard: pl.DataFrame, folder: Path) -> list[str]:

@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from joulebench import figures, tables
+from joulebench import figures
 from joulebench.figures import render
+from joulebench.tables.schemas import POINTS
 
 NAME = "queue_against_stationary"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -17,7 +18,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 def point(**changes: Any) -> dict[str, Any]:
     """0.5 J a token in the stationary window, known to +-10 %, and 0.45 J in the queue window."""
     return {
-        **dict.fromkeys(tables.POINTS),
+        **dict.fromkeys(POINTS),
         "task": "llm-chat",
         "model": "a/one",
         "weights": "checkpoint",
@@ -39,7 +40,7 @@ def point(**changes: Any) -> dict[str, Any]:
 
 
 def drawn(*points: dict[str, Any]) -> Any:
-    return figures.draw(NAME, {"points": pl.DataFrame(points, schema=tables.POINTS, orient="row")})
+    return figures.draw(NAME, {"points": pl.DataFrame(points, schema=POINTS, orient="row")})
 
 
 def texts(chart: Any, folder: Path) -> list[str]:

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from joulebench import tables
 from joulebench.figures import render, small_multiples, study
+from joulebench.tables.schemas import STUDY
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "</script><script>alert(1)</script>"
@@ -18,7 +18,7 @@ KNEE = {"knee": 34.2, "knee_low": 21.4, "knee_high": 59.6}
 def loop(batch: int, energy_j: float | None, **changes: object) -> dict[str, object]:
     """A point of a closed loop, its energy known to +-10 %."""
     return {
-        **dict.fromkeys(tables.STUDY),
+        **dict.fromkeys(STUDY),
         "task": "llm-chat",
         "model": "a/one",
         "weights": "checkpoint",
@@ -61,7 +61,7 @@ def arrivals(rate: float, energy_j: float, steady_j: float | None, **changes: ob
 
 
 def drawn(*points: dict[str, object], name: str = "concurrency", asks: str = "what it costs") -> Any:
-    return study.draw(pl.DataFrame(points, schema=tables.STUDY, orient="row"), name, asks)
+    return study.draw(pl.DataFrame(points, schema=STUDY, orient="row"), name, asks)
 
 
 def texts(chart: Any, folder: Path) -> list[str]:

@@ -7,9 +7,10 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from joulebench import figures, tables
+from joulebench import figures
 from joulebench.figures import render, tdp
 from joulebench.figures.power_share_of_tdp import DIAMETER_PX, MOST_PX, _swarm
+from joulebench.tables.schemas import POINTS
 
 BOTH = ("power_share_of_tdp", "measured_against_tdp")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -19,7 +20,7 @@ def point(power_w: float | None, batch: int = 8, **changes: Any) -> dict[str, An
     """A point of a 700 W card: 100 J a response, and an interval of the power from 0.8 to 1.25 times it."""
     watts = power_w or 0.0
     return {
-        **dict.fromkeys(tables.POINTS),
+        **dict.fromkeys(POINTS),
         "task": "llm-chat",
         "model": "a/b",
         "weights": "checkpoint",
@@ -42,7 +43,7 @@ def point(power_w: float | None, batch: int = 8, **changes: Any) -> dict[str, An
 
 
 def table(*rows: dict[str, Any]) -> pl.DataFrame:
-    return pl.DataFrame(list(rows), schema=tables.POINTS, orient="row")
+    return pl.DataFrame(list(rows), schema=POINTS, orient="row")
 
 
 def texts(name: str, points: pl.DataFrame, folder: Path) -> list[str]:

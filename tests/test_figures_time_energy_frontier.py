@@ -7,11 +7,12 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from joulebench import figures, tables
+from joulebench import figures
 from joulebench.analysis.frontier import frontier
 from joulebench.analysis.leaderboard import leaderboard
-from joulebench.figures import latency, render
-from joulebench.services import LatencyTarget
+from joulebench.config.services import LatencyTarget
+from joulebench.figures import against_latency, render
+from joulebench.tables.schemas import POINTS
 
 SVG = "{http://www.w3.org/2000/svg}"
 TARGETS: dict[Any, Any] = {"llm-chat": LatencyTarget(metric="tpot", quantile=50, at_most_s=0.05)}
@@ -42,7 +43,7 @@ TWO = [
 
 
 def chart(rows: list[Any]) -> Any:
-    points = pl.DataFrame(rows, schema=tables.POINTS)
+    points = pl.DataFrame(rows, schema=POINTS)
     given = {"points": points, "pareto": frontier(points, TARGETS), "leaderboard": leaderboard(points, TARGETS)}
     return figures.draw("time_energy_frontier", given)
 
@@ -167,7 +168,7 @@ def test_an_empty_table(tmp_path: Path) -> None:
     ],
 )
 def test_the_axis_is_named_for_what_the_target_is_about(task: str, column: str, title: str) -> None:
-    assert latency.title(task, column) == title
+    assert against_latency.title(task, column) == title
 
 
 @pytest.mark.parametrize(
@@ -175,6 +176,6 @@ def test_the_axis_is_named_for_what_the_target_is_about(task: str, column: str, 
     [(0.2, 0.2, ""), (0.5, None, " (right of what is drawn)"), (0.001, None, " (left of what is drawn)")],
 )
 def test_a_target_out_of_reach_is_told_and_not_drawn(limit: float, seconds: float | None, words: str) -> None:
-    found = latency.target(f"tpot_p50_s <= {limit}", "tpot_p50_s", [0.01, 0.1])
+    found = against_latency.target(f"tpot_p50_s <= {limit}", "tpot_p50_s", [0.01, 0.1])
     assert found == (seconds, [f"latency target: median time per output token at most {limit} s{words}"])
-    assert latency.target(None, "tpot_p50_s", [0.01]) == (None, [])
+    assert against_latency.target(None, "tpot_p50_s", [0.01]) == (None, [])

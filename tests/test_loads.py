@@ -14,20 +14,21 @@ from test_measure_load import Clockwork, ignore, prompts
 
 from joulebench import loads
 from joulebench.analysis.windows import one_size, text_windows
-from joulebench.checked import ConfigError
-from joulebench.config import parse
+from joulebench.config.sweeps import Ending, Fixed, Sweep
+from joulebench.config.whole import parse
 from joulebench.engines.base import Prepared, Step
 from joulebench.errors import UserError
+from joulebench.inputs.checked import ConfigError
 from joulebench.loads import LOADS
 from joulebench.loads.base import WINDOWS
 from joulebench.loads.gamma import Gaps
+from joulebench.loads.setting import Setting
 from joulebench.measure import text
-from joulebench.measure.lengths import of_setting
 from joulebench.measure.load import Load
 from joulebench.measure.text import serve
-from joulebench.records import ITERATIONS, Point
-from joulebench.setting import Setting
-from joulebench.sweeps import Ending, Fixed, Sweep
+from joulebench.measure.to_length import of_setting
+from joulebench.records.models import Point
+from joulebench.records.schemas import ITERATIONS
 
 
 class World:

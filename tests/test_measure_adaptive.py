@@ -12,27 +12,29 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from joulebench import config, datasets, models, records
+from joulebench import config, datasets, models
 from joulebench.analysis.energy import Drawn, headline
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import read_energy
+from joulebench.config.spec import run_spec
+from joulebench.config.sweeps import Adaptive, Sweep
 from joulebench.engines.base import Prepared, Step, Times
+from joulebench.loads.setting import Setting
 from joulebench.measure import adaptive, diffusion, sweep, text
 from joulebench.measure.diffusion import batches
 from joulebench.measure.load import Load, Progress
 from joulebench.measure.run import measure
-from joulebench.measure.sample import sample_tokens
+from joulebench.measure.sample_tokens import sample_tokens
 from joulebench.measure.session import Session
 from joulebench.meters.base import COLUMNS
 from joulebench.meters.following import Following
 from joulebench.meters.sampling import Sampling
-from joulebench.records import BATCHES, ENERGY, ITERATIONS, SampleTokens
-from joulebench.setting import Setting
-from joulebench.spec import run_spec
-from joulebench.sweeps import Adaptive, Sweep
+from joulebench.records.files import read_parquet, read_point, write_parquet
+from joulebench.records.models import Machine, SampleTokens
+from joulebench.records.schemas import BATCHES, ENERGY, ITERATIONS
 
 PROJECT = Path(__file__).parents[1]
-MACHINE = records.Machine(
+MACHINE = Machine(
     host="h",
     cpu="c",
     cores=2,
@@ -370,7 +372,7 @@ def readings(seed: int, seconds: float) -> str:
 def in_the_tables(lines: str, times: Sequence[float], folder: Path) -> list[float | None]:
     """What the tables will say."""
     frame = pl.read_csv(lines.encode(), has_header=False, schema=ENERGY)
-    records.write_parquet(frame, folder / "energy.parquet")
+    write_parquet(frame, folder / "energy.parquet")
     asked = pl.DataFrame({"key": [0] * len(times), "at_s": times}, schema_overrides={"key": pl.UInt32})
     return Drawn(headline(read_energy({0: folder / "energy.parquet"}))).energy_j(asked, "at_s").to_list()
 
@@ -453,8 +455,8 @@ def test_it_costs_less_than_a_thousandth_of_the_time(tmp_path: Path) -> None:
     folder = PROJECT / "results/h100/runs/llm-chat/google--gemma-2-2b-it/points/00-b8"
     if not folder.exists():
         pytest.skip("the published records are not here")
-    polls = records.read_parquet(folder / "energy.parquet", ENERGY)
-    steps = records.read_parquet(folder / "iterations.parquet", ITERATIONS)
+    polls = read_parquet(folder / "energy.parquet", ENERGY)
+    steps = read_parquet(folder / "iterations.parquet", ITERATIONS)
     seconds = float(steps["end_s"][-1])
     portions: dict[int, list[str]] = {}
     rows: list[tuple[float, int, int, int]] = []
@@ -523,7 +525,7 @@ def test_a_sweep_hands_the_energy_on_and_says_how_each_point_ended(
         with Sampling.start(("none",), folder) as sampling:
             sweep.Sweep(spec, engine, prompts(), sampling).run(session)
         assert [(one.status, one.ended_by) for one in session.points()] == [("measured", "max_seconds")] * 2
-        assert records.read_point(session.place(1)).duration_s > 0.3
+        assert read_point(session.place(1)).duration_s > 0.3
 
 
 @pytest.mark.slow
@@ -539,7 +541,7 @@ def test_a_small_run_ends_when_it_knows_enough(tmp_path: Path, monkeypatch: pyte
     spec = spec.model_copy(update={"sweep": Sweep(batch_sizes=(2,), protocol=asked)})
     run = measure(spec, tmp_path / "asked.parquet", tmp_path / "model", tmp_path / "run")
     (point,) = run.points
-    assert point == records.read_point(tmp_path / "run" / "points" / "00-b2")
+    assert point == read_point(tmp_path / "run" / "points" / "00-b2")
     assert point.ended_by == "precision"
     assert 3.0 < point.duration_s < 60.0
     table, left_out = points([WantedRun(tmp_path / "run", spec, None)])

@@ -13,16 +13,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from joulebench.config.spec import RunSpec
 from joulebench.errors import UserError
-from joulebench.measure import alone
-from joulebench.measure.alone import alone_in
+from joulebench.measure import locks
+from joulebench.measure.locks import alone_in
 from joulebench.measure.run import measure
-from joulebench.spec import RunSpec
 
 HOLD = """
 import sys
 from pathlib import Path
-from joulebench.measure.alone import alone_in
+from joulebench.measure.locks import alone_in
 
 with alone_in(Path(sys.argv[1])):
     print("held", flush=True)
@@ -68,10 +68,10 @@ def test_a_killed_one_holds_nothing(tmp_path: Path) -> None:
 FORK = """
 import os, sys, time
 from pathlib import Path
-from joulebench.measure import alone
+from joulebench.measure import locks
 
-alone.LOCKS = Path(sys.argv[1])
-with alone.alone_in(Path(sys.argv[1])), alone.alone_on("a GPU"):
+locks.LOCKS = Path(sys.argv[1])
+with locks.alone_in(Path(sys.argv[1])), locks.alone_on("a GPU"):
     if (child := os.fork()) == 0:
         time.sleep(60)
         os._exit(0)
@@ -81,7 +81,7 @@ with alone.alone_in(Path(sys.argv[1])), alone.alone_on("a GPU"):
 
 
 def test_what_a_killed_one_has_forked_holds_nothing_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alone, "LOCKS", tmp_path)
+    monkeypatch.setattr(locks, "LOCKS", tmp_path)
     first = subprocess.Popen(
         [sys.executable, "-c", FORK, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -92,8 +92,8 @@ def test_what_a_killed_one_has_forked_holds_nothing_either(tmp_path: Path, monke
     first.kill()
     first.wait()
     try:
-        with alone_in(tmp_path, patience_s=0.1), alone._file("a GPU") as lock:
-            assert alone._held(lock)
+        with alone_in(tmp_path, patience_s=0.1), locks._file("a GPU") as lock:
+            assert locks._held(lock)
             assert core.is_running()
     finally:
         core.kill()

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from joulebench.measure import alone, devices
+from joulebench.config.spec import RunSpec
+from joulebench.measure import devices
+from joulebench.measure import locks as holding
+from joulebench.meters.gpus import Gpu
 from joulebench.meters.machine import MachineError
-from joulebench.meters.visible import Gpu
-from joulebench.spec import RunSpec
 
 pynvml: Any = pytest.importorskip("pynvml")
 
@@ -49,10 +50,11 @@ TAKE = """
 import json, logging, os, sys, time
 from pathlib import Path
 import polars as pl
-from joulebench.measure import alone, devices
-from joulebench.spec import RunSpec
+from joulebench.measure import devices
+from joulebench.measure import locks
+from joulebench.config.spec import RunSpec
 
-alone.LOCKS = Path(sys.argv[1])
+locks.LOCKS = Path(sys.argv[1])
 logging.basicConfig(format="%(message)s", level=logging.INFO)
 spec = RunSpec.model_construct(
     device="cuda", hardware="h100", model="m", variant=None, repeat=1, tensor_parallel=int(sys.argv[2])
@@ -63,11 +65,11 @@ gpus = devices.given(spec)
 HOLD = """
 import sys, time
 from pathlib import Path
-from joulebench.measure import alone
+from joulebench.measure import locks
 
-alone.LOCKS = Path(sys.argv[1])
+locks.LOCKS = Path(sys.argv[1])
 for _ in range(int(sys.argv[3])):
-    with alone.alone_on_some(["GPU-a", "GPU-b"], int(sys.argv[2]), every_s=0.001) as mine:
+    with locks.alone_on_some(["GPU-a", "GPU-b"], int(sys.argv[2]), every_s=0.001) as mine:
         print("held", flush=True)
         began = time.monotonic()
         time.sleep(float(sys.argv[4]))
@@ -132,21 +134,21 @@ def test_jobs_never_meet_on_a_device(locks: Path) -> None:
 
 
 def test_who_needs_more_than_is_free_waits_and_holds_nothing(locks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alone, "LOCKS", locks)
-    with alone.alone_on_some(["GPU-a", "GPU-b"], 1) as mine:
+    monkeypatch.setattr(holding, "LOCKS", locks)
+    with holding.alone_on_some(["GPU-a", "GPU-b"], 1) as mine:
         assert mine == ["GPU-a"]
         both = python(HOLD, locks, 2, 1, 0)
         time.sleep(0.3)
         assert both.poll() is None
-        with alone.alone_on_some(["GPU-a", "GPU-b"], 1) as other:
+        with holding.alone_on_some(["GPU-a", "GPU-b"], 1) as other:
             assert other == ["GPU-b"]
     assert [line.split()[0] for line in said(both).splitlines()] == ["held", "GPU-a", "GPU-b"]
 
 
 def test_one_process_at_a_time_chooses(locks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else two that want both GPUs may each take one of them, and give it back, again and again."""
-    monkeypatch.setattr(alone, "LOCKS", locks)
-    with alone.alone_on("choosing"):
+    monkeypatch.setattr(holding, "LOCKS", locks)
+    with holding.alone_on("choosing"):
         job = python(HOLD, locks, 2, 1, 0)
         time.sleep(0.3)
         assert job.poll() is None
@@ -157,12 +159,12 @@ def test_one_process_at_a_time_chooses(locks: Path, monkeypatch: pytest.MonkeyPa
 def test_a_killed_holder_holds_nothing(
     locks: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(alone, "LOCKS", locks)
+    monkeypatch.setattr(holding, "LOCKS", locks)
     holder = python(HOLD, locks, 2, 1, 60)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
     monkeypatch.setattr(time, "sleep", lambda _: (holder.kill(), holder.wait()))
-    with caplog.at_level(logging.INFO), alone.alone_on_some(["GPU-a", "GPU-b"], 1) as mine:
+    with caplog.at_level(logging.INFO), holding.alone_on_some(["GPU-a", "GPU-b"], 1) as mine:
         assert mine == ["GPU-a"]
     holder.kill()
     holder.communicate()
@@ -171,7 +173,7 @@ def test_a_killed_holder_holds_nothing(
 
 
 def test_a_cpu_is_one_device_and_no_gpu_is_looked_at(locks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alone, "LOCKS", locks)
+    monkeypatch.setattr(holding, "LOCKS", locks)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-1")
     cpu = RunSpec.model_construct(device="cpu", tensor_parallel=1)
     script = TAKE.replace('"cuda"', '"cpu"') + "with devices.taken(gpus, 1):\n    print(time.monotonic())"
@@ -272,7 +274,7 @@ def test_fewer_than_needed_in_the_machine_is_one_line_too(locks: Path, driver: d
 
 
 def test_the_last_process_of_the_run_before_is_waited_for(locks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alone, "LOCKS", locks)
+    monkeypatch.setattr(holding, "LOCKS", locks)
     left = [2, 1, 0]
     monkeypatch.setattr(devices.nvml, "facts", lambda: [{"compute_processes": left.pop(0)}])
     monkeypatch.setattr(time, "sleep", lambda _: None)

@@ -16,20 +16,22 @@ from joulebench import config, datasets, models
 from joulebench.analysis import latency, lengths, windows
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.points import WantedRun, points
-from joulebench.config import OutputLength
+from joulebench.config.spec import run_spec
+from joulebench.config.sweeps import Sweep, Timed
+from joulebench.config.tasks import OutputLength
 from joulebench.engines import prompts
 from joulebench.engines.base import Prepared
 from joulebench.errors import UserError
+from joulebench.files import RecordError
 from joulebench.loads import closed_loop
+from joulebench.loads.setting import Setting
 from joulebench.measure import text
 from joulebench.measure.equilibrium import begun, check, found
 from joulebench.measure.load import Load
 from joulebench.measure.run import measure
 from joulebench.measure.text import serve
-from joulebench.records import ITERATIONS, REQUESTS, RecordError, sha256s, write_json
-from joulebench.setting import Setting
-from joulebench.spec import run_spec
-from joulebench.sweeps import Sweep, Timed
+from joulebench.records.files import sha256s, write_json
+from joulebench.records.schemas import ITERATIONS, REQUESTS
 
 PROJECT = Path(__file__).parents[1]
 

@@ -7,15 +7,15 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
+from joulebench.config.sweeps import Fixed, Sweep, Timed
 from joulebench.engines.base import Prepared, Step, Times
+from joulebench.loads.setting import Setting
 from joulebench.measure import text
 from joulebench.measure.diffusion import batches
 from joulebench.measure.load import Load, Progress, Request
 from joulebench.measure.order import serving_order
 from joulebench.measure.text import serve
-from joulebench.records import BATCHES, ITERATIONS
-from joulebench.setting import Setting
-from joulebench.sweeps import Fixed, Sweep, Timed
+from joulebench.records.schemas import BATCHES, ITERATIONS
 
 
 class Clockwork:

@@ -6,14 +6,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from joulebench import config, sweeps
+from joulebench import config
+from joulebench.config import sweeps
+from joulebench.config.spec import RunSpec, run_spec
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.measure.order import serving_order
 from joulebench.measure.session import Session
 from joulebench.measure.sweep import Sweep
 from joulebench.meters.sampling import Sampling
-from joulebench.records import Machine
-from joulebench.spec import RunSpec, run_spec
+from joulebench.records.models import Machine
 
 PROJECT = Path(__file__).parents[1]
 MACHINE = Machine(

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from joulebench.measure import rest
-from joulebench.records import ENERGY
+from joulebench.records.schemas import ENERGY
 
 
 class World:

@@ -19,7 +19,8 @@ import yaml
 from joulebench import config, datasets, models
 from joulebench.analysis.points import WantedRun, points
 from joulebench.plan import Plan
-from joulebench.records import ITERATIONS, read_parquet
+from joulebench.records.files import read_parquet
+from joulebench.records.schemas import ITERATIONS
 
 PROJECT = Path(__file__).parents[1]
 SCRIPTS = PROJECT / "workflow" / "scripts"

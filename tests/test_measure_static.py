@@ -7,15 +7,20 @@ from typing import Any
 import polars as pl
 import pytest
 
-from joulebench import config, datasets, models, records, sweeps
+from joulebench import config, datasets, models
 from joulebench.analysis import metrics
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import Recorded
+from joulebench.config import sweeps
+from joulebench.config.spec import RunSpec, run_spec
+from joulebench.config.tasks import OutputLength
 from joulebench.engines import open_engine
 from joulebench.families import TEXT
 from joulebench.loads.closed_loop import overloaded
 from joulebench.measure.run import measure
-from joulebench.spec import RunSpec, run_spec
+from joulebench.records.files import read_parquet, read_run, write_parquet
+from joulebench.records.models import EngineStart
+from joulebench.records.schemas import ENERGY, ITERATIONS, REQUESTS
 
 PROJECT = Path(__file__).parents[1]
 BATCHES = 4
@@ -29,7 +34,7 @@ def steps(left: tuple[int, ...]) -> pl.DataFrame:
         rows.append((0, len(rows), at + 1.0, 2, waiting, 20, 2, 2, 0, 0, None))
         rows.append((0, len(rows), at + 1.5, 2, waiting, 0, 2, 0, 0, 0, None))
         rows.append((0, len(rows), at + 2.0, 2, waiting, 0, 1, 0, 2, 0, None))
-    return pl.DataFrame(rows, schema=records.ITERATIONS, orient="row")
+    return pl.DataFrame(rows, schema=ITERATIONS, orient="row")
 
 
 ENDED = ("finished", None, None)
@@ -41,7 +46,7 @@ def requests() -> pl.DataFrame:
         for batch in range(BATCHES)
         for place, tokens in enumerate((3, 2))
     ]
-    return pl.DataFrame(rows, schema=records.REQUESTS, orient="row")
+    return pl.DataFrame(rows, schema=REQUESTS, orient="row")
 
 
 def energy() -> pl.DataFrame:
@@ -51,14 +56,14 @@ def energy() -> pl.DataFrame:
         rows.append({"time_s": half / 2, "energy_j": drawn, "power_w": None})
         drawn += 50.0 if half % 4 in (0, 1) else 20.0
     named = pl.DataFrame(rows).with_columns(device=pl.lit("gpu:0"), source=pl.lit("nvml_counter"))
-    empty = [pl.lit(None, kind).alias(name) for name, kind in records.ENERGY.items() if name not in named.columns]
-    return named.with_columns(empty).select(pl.col(name).cast(kind) for name, kind in records.ENERGY.items())
+    empty = [pl.lit(None, kind).alias(name) for name, kind in ENERGY.items() if name not in named.columns]
+    return named.with_columns(empty).select(pl.col(name).cast(kind) for name, kind in ENERGY.items())
 
 
 def figures(folder: Path, iterations: pl.DataFrame) -> dict[str, Any]:
     tables = {"iterations": iterations, "requests": requests(), "energy": energy()}
     for name, table in tables.items():
-        records.write_parquet(table, folder / f"{name}.parquet")
+        write_parquet(table, folder / f"{name}.parquet")
     sizes = pl.DataFrame(
         [{"key": 0, "load": "closed-loop"} | {"max_batch_size": 2, "run": "0", "sampled": 8}], schema=metrics.SIZES
     )
@@ -103,8 +108,8 @@ def test_a_small_run_with_images_is_measured_whole(tmp_path: Path, monkeypatch: 
     models.prepare("joulebench/llava-5m", model, sampled.requests["prompt"].to_list(), tmp_path / "model")
     spec = run_spec(made, "cpu", "vlm-chat", "joulebench/llava-5m")
     sweep = sweeps.Sweep(batch_sizes=(1, 4), protocol=sweeps.Timed(kind="timed", seconds=0.5))
-    spec = spec.model_copy(update={"sweep": sweep, "output_length": config.OutputLength(kind="fixed", tokens=8)})
-    start = records.EngineStart(process="fork", compile_cache="cold")
+    spec = spec.model_copy(update={"sweep": sweep, "output_length": OutputLength(kind="fixed", tokens=8)})
+    start = EngineStart(process="fork", compile_cache="cold")
 
     def opened(spec: RunSpec, folder: Path) -> Any:
         engine: Any = open_engine(spec, folder)
@@ -113,7 +118,7 @@ def test_a_small_run_with_images_is_measured_whole(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr("joulebench.measure.run.engines.open_engine", opened)
     run = measure(spec, tmp_path / "asked.parquet", tmp_path / "model", tmp_path / "run")
-    assert records.read_run(tmp_path / "run") == run
+    assert read_run(tmp_path / "run") == run
     assert run.engine_start == start
     assert run.points_sha256 == {
         folder.name: {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
@@ -121,8 +126,8 @@ def test_a_small_run_with_images_is_measured_whole(tmp_path: Path, monkeypatch: 
     }
     assert [(one.status, one.max_batch_size) for one in run.points] == [("measured", 1), ("measured", 4)]
     for batch, folder in zip((1, 4), sorted((tmp_path / "run" / "points").iterdir()), strict=True):
-        iterations = records.read_parquet(folder / "iterations.parquet", records.ITERATIONS)
-        served = records.read_parquet(folder / "requests.parquet", records.REQUESTS)
+        iterations = read_parquet(folder / "iterations.parquet", ITERATIONS)
+        served = read_parquet(folder / "requests.parquet", REQUESTS)
         # Eight tokens an answer: a prefill, then seven steps, and so on to the end of a batch.
         assert iterations.height % 8 == 0
         place = pl.int_range(pl.len()) % 8

@@ -8,16 +8,20 @@ import polars as pl
 import pytest
 import torch
 
-from joulebench import config, sweeps
+from joulebench import config
+from joulebench.config import sweeps
+from joulebench.config.spec import RunSpec, run_spec
+from joulebench.config.tasks import Sample
 from joulebench.engines.base import Prepared
-from joulebench.engines.memory import is_out_of_memory
+from joulebench.engines.out_of_memory import is_out_of_memory
 from joulebench.errors import UserError
 from joulebench.measure.run import versions
 from joulebench.measure.session import Session
 from joulebench.measure.sweep import Sweep
 from joulebench.meters.sampling import Sampling
-from joulebench.records import BATCHES, Machine, read_parquet, read_point
-from joulebench.spec import RunSpec, run_spec
+from joulebench.records.files import read_parquet, read_point
+from joulebench.records.models import Machine
+from joulebench.records.schemas import BATCHES
 
 PROJECT = Path(__file__).parents[1]
 MACHINE = Machine(
@@ -96,7 +100,7 @@ def test_any_other_error_is_a_failure_that_is_saved_and_measured_again(tmp_path:
 def test_another_spec_measures_anew(tmp_path: Path, spec: RunSpec) -> None:
     sweep(spec, Narrow(room=100), tmp_path / "run")
     assert list(Session(tmp_path / "run", spec, "digest", MACHINE).left()) == []
-    other = spec.model_copy(update={"sample": config.Sample(requests=7)})
+    other = spec.model_copy(update={"sample": Sample(requests=7)})
     assert list(Session(tmp_path / "run", other, "digest", MACHINE).left()) == [0, 1, 2, 3]
 
 

@@ -10,11 +10,11 @@ import psutil
 import pytest
 
 from joulebench.errors import UserError
-from joulebench.meters import METERS, choose, codecarbon, nothing
+from joulebench.meters import METERS, choose, codecarbon, none
 from joulebench.meters.base import NoMeterError
 from joulebench.meters.machine import MachineError, probe, require
 from joulebench.meters.memory import EngineMemory
-from joulebench.records import Machine
+from joulebench.records.models import Machine
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def _only(monkeypatch: pytest.MonkeyPatch, *usable: str) -> None:
         raise NoMeterError("not on this machine")
 
     for name in METERS:
-        start = nothing.start if name in (*usable, "none") else refuse
+        start = none.start if name in (*usable, "none") else refuse
         monkeypatch.setitem(METERS, name, SimpleNamespace(INTERVAL_S=1.0, start=start))
 
 

@@ -18,7 +18,7 @@ from joulebench.meters.busy import Others
 from joulebench.meters.following import Now, latest
 from joulebench.meters.sampler import Readings
 from joulebench.meters.sampling import FILE_NAME, SamplerError, Sampling
-from joulebench.records import ENERGY
+from joulebench.records.schemas import ENERGY
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from joulebench.meters.base import NoMeterError
-from joulebench.meters.visible import Gpu, named, see_only, visible
+from joulebench.meters.gpus import Gpu, named, see_only, visible
 
 pynvml: Any = pytest.importorskip("pynvml")
 

@@ -13,6 +13,7 @@ from huggingface_hub.errors import RevisionNotFoundError
 from safetensors.numpy import save_file
 
 from joulebench import config, models
+from joulebench.config.models import Checkpoint, Synthetic
 from joulebench.errors import UserError
 
 PROJECT = Path(__file__).parents[1]
@@ -20,10 +21,10 @@ PROMPTS = [f"Tell me, in {number} words, how a bicycle stays upright." for numbe
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
-def synthetic(architecture: dict[str, Any] | str, **changes: Any) -> config.Synthetic:
+def synthetic(architecture: dict[str, Any] | str, **changes: Any) -> Synthetic:
     tokenizer = {"kind": "trained", "train_on": "llm-chat", "vocabulary": 512}
     facts = {"weights": "synthetic", "architecture": architecture, "tokenizer": tokenizer, "dtype": "float32"}
-    return config.Synthetic.model_validate(facts | changes)
+    return Synthetic.model_validate(facts | changes)
 
 
 LLAMA = {
@@ -96,7 +97,7 @@ def test_synthetic_shapes_of_the_config_are_small(tmp_path: Path, monkeypatch: p
     for name, model in config.load("config.yaml").models.items():
         if not name.startswith("joulebench/"):  # a real shape: never drawn in a test
             continue
-        assert isinstance(model, config.Synthetic)
+        assert isinstance(model, Synthetic)
         sizes[name.rsplit("-", 1)[1]] = models.prepare(name, model, PROMPTS, tmp_path / name).parameters
     for label, parameters in sizes.items():
         millions = float(label.removesuffix("m"))
@@ -235,8 +236,8 @@ def test_a_processor_that_cannot_be_built(tmp_path: Path) -> None:
         models.prepare("a/b", synthetic(shape), PROMPTS, tmp_path / "m")
 
 
-def checkpoint(**changes: Any) -> config.Checkpoint:
-    return config.Checkpoint.model_validate({"weights": "checkpoint", "revision": REVISION} | changes)
+def checkpoint(**changes: Any) -> Checkpoint:
+    return Checkpoint.model_validate({"weights": "checkpoint", "revision": REVISION} | changes)
 
 
 class Hub:

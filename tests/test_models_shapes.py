@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from joulebench import config
+from joulebench.config.models import Synthetic
+from joulebench.config.spec import architecture
 from joulebench.models import synthetic
 from joulebench.models.language import VisionLanguage, network
-from joulebench.spec import architecture
 
 PROJECT = Path(__file__).parents[1]
 TOLERANCE = 0.01
@@ -18,7 +19,7 @@ PROMPTS = [f"Tell me, in {number} words, how a bicycle stays upright." for numbe
 SHAPES = {
     name: model
     for name, model in config.load(PROJECT / "config.yaml").models.items()
-    if isinstance(model, config.Synthetic) and not name.startswith("joulebench/")
+    if isinstance(model, Synthetic) and not name.startswith("joulebench/")
 }
 
 

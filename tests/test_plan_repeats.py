@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from joulebench.checked import ConfigError
+from joulebench.config.spec import RunSpec
+from joulebench.inputs.checked import ConfigError
 from joulebench.plan import Cell, Plan, plan
-from joulebench.records import read_run
-from joulebench.spec import RunSpec
+from joulebench.records.files import read_run
 
 PROJECT = Path(__file__).parents[1]
 CHAT = "results/cpu/runs/llm-chat"

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from joulebench import tables
+from joulebench.tables.files import read_csv
+from joulebench.tables.schemas import POINTS
 
 RESULTS = Path(__file__).parents[1] / "results"
 LLAMA, GEMMA = "meta-llama/Llama-3.1-8B-Instruct", "google/gemma-2-2b-it"
@@ -34,7 +35,7 @@ MEAN_ANSWER = {"llm-chat": 308.232, "llm-code": 56.60366}
 
 @cache
 def published(hardware: str) -> pl.DataFrame:
-    return tables.read_csv(RESULTS / hardware / "points.csv", tables.POINTS)
+    return read_csv(RESULTS / hardware / "points.csv", POINTS)
 
 
 def row_of(hardware: str, task: str, model: str, batch: int) -> dict[str, Any]:

@@ -12,8 +12,11 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from joulebench import files, records
-from joulebench.records import RecordError
+from joulebench import files
+from joulebench.files import RecordError
+from joulebench.records.files import read_parquet, read_point, read_run, sha256s, write_json, write_parquet
+from joulebench.records.models import EngineStart, Machine
+from joulebench.records.schemas import ENERGY, POINT_FILES
 
 PROJECT = Path(__file__).parents[1]
 
@@ -40,7 +43,7 @@ def large() -> pl.DataFrame:
 
 def test_disk_full_leaves_no_file_and_says_so(small_disk: Path, large: pl.DataFrame) -> None:
     with pytest.raises(RecordError, match=r"x\.parquet: could not be written \(No space left on device\)"):
-        records.write_parquet(large, small_disk / "x.parquet")
+        write_parquet(large, small_disk / "x.parquet")
     with pytest.raises(RecordError, match="No space left on device"):
         files.write_text("x" * 1_000_000, small_disk / "x.txt")
     assert list(small_disk.iterdir()) == []
@@ -48,10 +51,10 @@ def test_disk_full_leaves_no_file_and_says_so(small_disk: Path, large: pl.DataFr
 
 def test_disk_full_keeps_the_file_that_was_there(small_disk: Path, large: pl.DataFrame) -> None:
     path = small_disk / "x.parquet"
-    records.write_parquet(large.head(10), path)
+    write_parquet(large.head(10), path)
     before = path.read_bytes()
     with pytest.raises(RecordError):
-        records.write_parquet(large, path)
+        write_parquet(large, path)
     assert path.read_bytes() == before
 
 
@@ -59,7 +62,7 @@ def test_disk_full_leaves_no_point_folder(small_disk: Path, large: pl.DataFrame)
     def save() -> None:
         with files.whole_folder(small_disk / "00-b1") as folder:
             files.write_text("{}", folder / "point.json")
-            records.write_parquet(large, folder / "energy.parquet")
+            write_parquet(large, folder / "energy.parquet")
 
     with pytest.raises(RecordError, match="No space left on device"):
         save()
@@ -80,31 +83,31 @@ def test_a_folder_that_broke_off_is_not_there(tmp_path: Path) -> None:
 def test_corrupt_and_missing_parquet_are_named(tmp_path: Path) -> None:
     path = tmp_path / "energy.parquet"
     with pytest.raises(RecordError, match=r"energy\.parquet: no such file"):
-        records.read_parquet(path, records.ENERGY)
+        read_parquet(path, ENERGY)
     path.write_bytes(b"PAR1 and then nonsense")
     with pytest.raises(RecordError, match=r"energy\.parquet: not a readable Parquet file"):
-        records.read_parquet(path, records.ENERGY)
-    records.write_parquet(pl.DataFrame({"time_s": [1.0]}), path)
+        read_parquet(path, ENERGY)
+    write_parquet(pl.DataFrame({"time_s": [1.0]}), path)
     with pytest.raises(RecordError, match=r"energy\.parquet: no column device, source, energy_j"):
-        records.read_parquet(path, records.ENERGY)
+        read_parquet(path, ENERGY)
 
 
 def test_what_earlier_records_lack_is_null(tmp_path: Path) -> None:
-    then = {name: dtype for name, dtype in records.ENERGY.items() if name not in ("power_capped", "processes")}
-    records.write_parquet(pl.DataFrame({name: [None] for name in then}, schema=then), tmp_path / "energy.parquet")
-    read = records.read_parquet(tmp_path / "energy.parquet", records.ENERGY)
-    assert (read.schema, read.row(0)) == (records.ENERGY, (None,) * len(records.ENERGY))
+    then = {name: dtype for name, dtype in ENERGY.items() if name not in ("power_capped", "processes")}
+    write_parquet(pl.DataFrame({name: [None] for name in then}, schema=then), tmp_path / "energy.parquet")
+    read = read_parquet(tmp_path / "energy.parquet", ENERGY)
+    assert (read.schema, read.row(0)) == (ENERGY, (None,) * len(ENERGY))
 
 
 def test_damaged_point_is_named(tmp_path: Path) -> None:
     (tmp_path / "point.json").write_text('{"point": 0, "max_batch')
     with pytest.raises(RecordError, match=r"point\.json: not a point record"):
-        records.read_point(tmp_path)
+        read_point(tmp_path)
 
 
 def test_the_same_frame_gives_the_same_bytes(tmp_path: Path, large: pl.DataFrame) -> None:
-    records.write_parquet(large, tmp_path / "a.parquet")
-    records.write_parquet(large.clone(), tmp_path / "b.parquet")
+    write_parquet(large, tmp_path / "a.parquet")
+    write_parquet(large.clone(), tmp_path / "b.parquet")
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
@@ -121,21 +124,21 @@ def test_the_same_frame_gives_the_same_bytes(tmp_path: Path, large: pl.DataFrame
 )
 def test_another_kind_of_value_is_refused(tmp_path: Path, change: pl.Expr, said: str) -> None:
     path = tmp_path / "energy.parquet"
-    rows = pl.DataFrame({name: [None] for name in records.ENERGY}, schema=records.ENERGY)
+    rows = pl.DataFrame({name: [None] for name in ENERGY}, schema=ENERGY)
     rows.with_columns(time_s=1.0, energy_j=2.0, processes=pl.lit(3, pl.Int32)).with_columns(change).write_parquet(path)
     with pytest.raises(RecordError) as caught:
-        records.read_parquet(path, records.ENERGY)
+        read_parquet(path, ENERGY)
     assert str(caught.value).startswith(f"{path}: {said}")
     assert "\n" not in str(caught.value)
 
 
 def test_numbers_of_another_size_are_read(tmp_path: Path) -> None:
     path = tmp_path / "energy.parquet"
-    rows = pl.DataFrame({name: [None] for name in records.ENERGY}, schema=records.ENERGY)
+    rows = pl.DataFrame({name: [None] for name in ENERGY}, schema=ENERGY)
     other = {"energy_j": pl.Series([2], dtype=pl.Int64), "processes": pl.Series([3], dtype=pl.Int64)}
     rows.with_columns(**other, power_w=pl.Series([0.5], dtype=pl.Float32)).write_parquet(path)
-    read = records.read_parquet(path, records.ENERGY)
-    assert (read.schema, read.select("energy_j", "processes", "power_w").row(0)) == (records.ENERGY, (2.0, 3, 0.5))
+    read = read_parquet(path, ENERGY)
+    assert (read.schema, read.select("energy_j", "processes", "power_w").row(0)) == (ENERGY, (2.0, 3, 0.5))
 
 
 def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
@@ -143,21 +146,21 @@ def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "point.json").mkdir()
     (tmp_path / "run.json").symlink_to("/dev/zero")
     for read, name in (
-        (lambda: records.read_parquet(tmp_path / "energy.parquet", records.ENERGY), "energy.parquet"),
-        (lambda: records.read_point(tmp_path), "point.json"),
-        (lambda: records.read_run(tmp_path), "run.json"),
-        (lambda: records.sha256s(tmp_path), "requests.parquet"),
+        (lambda: read_parquet(tmp_path / "energy.parquet", ENERGY), "energy.parquet"),
+        (lambda: read_point(tmp_path), "point.json"),
+        (lambda: read_run(tmp_path), "run.json"),
+        (lambda: sha256s(tmp_path), "requests.parquet"),
     ):
         with pytest.raises(RecordError, match=rf"{name}: (no such file|a \w+, expected a plain file); delete"):
             read()
 
 
 def test_the_sums_of_a_points_files(tmp_path: Path) -> None:
-    for name in records.POINT_FILES:
+    for name in POINT_FILES:
         (tmp_path / name).write_bytes(b"abc")
     # FIPS 180-2, appendix B.1.
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert records.sha256s(tmp_path) == dict.fromkeys(records.POINT_FILES, digest)
+    assert sha256s(tmp_path) == dict.fromkeys(POINT_FILES, digest)
 
 
 @pytest.mark.parametrize("duration_s", ["NaN", "Infinity", '"soon"'])
@@ -165,7 +168,7 @@ def test_a_number_that_is_none_is_refused(tmp_path: Path, duration_s: str) -> No
     point = f'{{"point": 0, "max_batch_size": 1, "status": "measured", "started_utc": "", "duration_s": {duration_s}}}'
     (tmp_path / "point.json").write_text(point)
     with pytest.raises(RecordError, match=r"point\.json: not a point record") as caught:
-        records.read_point(tmp_path)
+        read_point(tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -173,18 +176,18 @@ def test_a_number_that_is_none_is_refused(tmp_path: Path, duration_s: str) -> No
 def test_an_idle_power_that_is_none_is_refused(idle_power_w: Any) -> None:
     known = {"host": "h", "cpu": "c", "cores": 1, "memory_mb": 1, "device": "d", "tdp_w": None, "tdp_source": None}
     with pytest.raises(ValidationError, match=r"idle_power_w is .*, expected a number of W"):
-        records.Machine(**known, devices=[{"idle_power_w": idle_power_w}], energy_sources={})
+        Machine(**known, devices=[{"idle_power_w": idle_power_w}], energy_sources={})
     with pytest.raises(ValidationError, match=r"uuid is .*, expected text"):
-        records.Machine(**known, devices=[{"uuid": [1]}], energy_sources={})
-    assert records.Machine(**known, devices=[{"idle_power_w": None}], energy_sources={}).devices
+        Machine(**known, devices=[{"uuid": [1]}], energy_sources={})
+    assert Machine(**known, devices=[{"idle_power_w": None}], energy_sources={}).devices
 
 
 def test_a_run_from_before_starts_were_told_apart_is_read(tmp_path: Path) -> None:
     published = next((PROJECT / "results" / "h100" / "runs" / "llm-chat").glob("*/run.json"))
     before = {name: value for name, value in json.loads(published.read_text()).items() if name != "engine_start"}
     (tmp_path / "run.json").write_text(json.dumps(before))
-    run = records.read_run(tmp_path)
+    run = read_run(tmp_path)
     assert run.engine_start is None
-    told = run.model_copy(update={"engine_start": records.EngineStart(process="fork", compile_cache="warm")})
-    records.write_json(told, tmp_path / "run.json")
-    assert records.read_run(tmp_path) == told
+    told = run.model_copy(update={"engine_start": EngineStart(process="fork", compile_cache="warm")})
+    write_json(told, tmp_path / "run.json")
+    assert read_run(tmp_path) == told

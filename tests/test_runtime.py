@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from joulebench.config import load
+from joulebench.config.whole import load
 from joulebench.plan import Plan
-from joulebench.runtime import runtime_min
+from joulebench.plan.time_limit import runtime_min
 
 PROJECT = Path(__file__).parents[1]
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from joulebench import tables
-from joulebench.checked import ConfigError
+from joulebench.config.services import SERVICES
+from joulebench.inputs.checked import ConfigError
 from joulebench.plan import Plan, plan
-from joulebench.services import SERVICES
+from joulebench.tables.schemas import POINTS
 
 PROJECT = Path(__file__).parents[1]
 
@@ -51,7 +51,7 @@ def test_presets_are_as_their_sources_say() -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_preset_is_about_columns_that_there_are_and_names_its_source(name: str) -> None:
     service = SERVICES[name]
-    assert all(limit.column in tables.POINTS for limit in service.at_most)
+    assert all(limit.column in POINTS for limit in service.at_most)
     assert service.source
     assert re.match(r"MLPerf Inference v(5\.0|5\.1|6\.0), ", service.source)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from joulebench import site, tables
+from joulebench import site
 from joulebench.site.assemble import MODULES, STYLES
+from joulebench.tables.schemas import BOUNDS, FOOTPRINT, LATENCIES, LEADERBOARD, PARETO, POINTS, QUANTILES, TABLES
 
 HOSTILE = ("</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "=1+cmd|'/c calc'!A1", "<!--data-->")
 MEGABYTE = 10**6
@@ -24,7 +25,7 @@ def points(models: list[str], batches: int = 4, **changes: object) -> pl.DataFra
         for step in range(batches):
             joules, seconds = 100.0 * (1 + place) / 2**step, 0.01 * (1 + place / 100) * 2**step
             row = {
-                **dict.fromkeys(tables.POINTS),
+                **dict.fromkeys(POINTS),
                 "task": "llm-chat",
                 "model": model,
                 "parameters": 10**9 * (1 + place),
@@ -49,23 +50,23 @@ def points(models: list[str], batches: int = 4, **changes: object) -> pl.DataFra
             }
             for name in ("energy_per_response", "energy_per_output_token"):
                 row |= {f"{name}_j": joules, f"{name}_low_j": 0.99 * joules, f"{name}_high_j": 1.01 * joules}
-            for metric in tables.LATENCIES:
-                for quantile, factor in zip(tables.QUANTILES, (1.0, 1.5, 2.0, 3.0), strict=True):
-                    for bound, share in zip(tables.BOUNDS, (1.0, 0.98, 1.02), strict=True):
+            for metric in LATENCIES:
+                for quantile, factor in zip(QUANTILES, (1.0, 1.5, 2.0, 3.0), strict=True):
+                    for bound, share in zip(BOUNDS, (1.0, 0.98, 1.02), strict=True):
                         row[f"{metric}_p{quantile}{bound}_s"] = seconds * factor * share
             rows.append({**row, **changes})
-    return pl.DataFrame(rows, schema=tables.POINTS, orient="row")
+    return pl.DataFrame(rows, schema=POINTS, orient="row")
 
 
 def whole(made: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """The tables of one hardware with `made` as its points, a target and a carbon intensity."""
-    found = {name: pl.DataFrame(schema=tables.TABLES[name]) for name in site.TABLES}
+    found = {name: pl.DataFrame(schema=TABLES[name]) for name in site.TABLES}
     best = made.unique(["task", "model"], keep="first", maintain_order=True)
-    board = {name: pl.lit(None, dtype).alias(name) for name, dtype in tables.LEADERBOARD.items()}
-    board |= {name: pl.col(name) for name in tables.LEADERBOARD if name in tables.POINTS}
+    board = {name: pl.lit(None, dtype).alias(name) for name, dtype in LEADERBOARD.items()}
+    board |= {name: pl.col(name) for name in LEADERBOARD if name in POINTS}
     board["latency_target"] = pl.lit("tpot_p50_s <= 0.05").alias("latency_target")
-    foot = {name: pl.lit(None, dtype).alias(name) for name, dtype in tables.FOOTPRINT.items()}
-    foot |= {name: pl.col(name) for name in tables.FOOTPRINT if name in tables.POINTS}
+    foot = {name: pl.lit(None, dtype).alias(name) for name, dtype in FOOTPRINT.items()}
+    foot |= {name: pl.col(name) for name in FOOTPRINT if name in POINTS}
     foot["carbon_source"] = pl.lit("a number of this test").alias("carbon_source")
     foot["carbon_per_response_g"] = (pl.col("energy_per_response_j") / 10_000).alias("carbon_per_response_g")
     found["points"] = made
@@ -179,10 +180,8 @@ def test_repeats_are_pooled_and_a_flagged_one_is_not_beside_valid_ones() -> None
 def test_the_frontier_and_the_footprint_are_at_their_points() -> None:
     made = whole(points(["a/b"], batches=2))
     keys = {"task": "llm-chat", "model": "a/b", "hardware": "h100", "max_batch_size": 2, "setting": "b2"}
-    pareto = [
-        dict.fromkeys(tables.PARETO) | keys | {"latency_metric": metric} for metric in ("tpot_p50_s", "itl_p99_s")
-    ]
-    made["pareto"] = pl.DataFrame(pareto, schema=tables.PARETO)
+    pareto = [dict.fromkeys(PARETO) | keys | {"latency_metric": metric} for metric in ("tpot_p50_s", "itl_p99_s")]
+    made["pareto"] = pl.DataFrame(pareto, schema=PARETO)
     first, second = rows_of(site.page({"h100": made}))
     assert (first["frontier"], second["frontier"]) == (None, "itl_p99_s tpot_p50_s")
     assert first["carbon_per_response_g"] == 0.01

@@ -14,10 +14,12 @@ from typing import Any, Literal
 import polars as pl
 import pytest
 
-from joulebench import site, tables
+from joulebench import site
 from joulebench.analysis.leaderboard import leaderboard
+from joulebench.config.services import LatencyTarget
 from joulebench.names import TaskName
-from joulebench.services import LatencyTarget
+from joulebench.tables.files import read_csv
+from joulebench.tables.schemas import BOUNDS, FOOTPRINT, LEADERBOARD, PARETO, POINTS, QUANTILES, RECOMMENDATIONS, TABLES
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -43,7 +45,7 @@ def point(model: str, batch: int, joules: float | None, tpot_s: float, **more: o
     """A row of points.csv whose latencies at p50, p90, p95 and p99 are 1, 1.5, 2 and 4 times those of the median."""
     image = more.get("task", "llm-chat") != "llm-chat"
     row: dict[str, object] = {
-        **dict.fromkeys(tables.POINTS),
+        **dict.fromkeys(POINTS),
         **{"task": "llm-chat", "model": model, "parameters": 8 * 10**9, "weights": "checkpoint", "hardware": "h100"},
         **{"device": "NVIDIA H100 80GB HBM3", "engine": "vllm", "dtype": "bfloat16", "gpus": 1, "repeat": 1},
         **{"load": "closed-loop", "axis": "max_batch_size", "max_batch_size": batch, "setting": f"b{batch}"},
@@ -63,20 +65,20 @@ def point(model: str, batch: int, joules: float | None, tpot_s: float, **more: o
         {"latency": tpot_s} if image else {"ttft": 5 * tpot_s, "tpot": tpot_s, "itl": tpot_s, "latency": 320 * tpot_s}
     )
     for metric, seconds in latencies.items():
-        for quantile, factor in zip(tables.QUANTILES, (1.0, 1.5, 2.0, 4.0), strict=True):
-            for bound, share in zip(tables.BOUNDS, (1.0, 0.98, 1.03), strict=True):
+        for quantile, factor in zip(QUANTILES, (1.0, 1.5, 2.0, 4.0), strict=True):
+            for bound, share in zip(BOUNDS, (1.0, 0.98, 1.03), strict=True):
                 row[f"{metric}_p{quantile}{bound}_s"] = seconds * factor * share
     return {**row, **more}
 
 
 def whole(rows: list[dict[str, object]], targets: dict[str, str] | None = None) -> dict[str, pl.DataFrame]:
     """The tables of one hardware whose points are `rows`: 400 gCO2e and 0.2 USD a kWh."""
-    made = pl.DataFrame(rows, schema=tables.POINTS, orient="row")
-    frames = {name: pl.DataFrame(schema=tables.TABLES[name]) for name in site.TABLES}
+    made = pl.DataFrame(rows, schema=POINTS, orient="row")
+    frames = {name: pl.DataFrame(schema=TABLES[name]) for name in site.TABLES}
     kwh = pl.col("energy_per_response_j") / 3.6e6
     foot = {
-        **{name: pl.lit(None, dtype).alias(name) for name, dtype in tables.FOOTPRINT.items()},
-        **{name: pl.col(name) for name in tables.FOOTPRINT if name in tables.POINTS},
+        **{name: pl.lit(None, dtype).alias(name) for name, dtype in FOOTPRINT.items()},
+        **{name: pl.col(name) for name in FOOTPRINT if name in POINTS},
         "pue": pl.lit(1.0).alias("pue"),
         "carbon_g_per_kwh": pl.lit(400.0).alias("carbon_g_per_kwh"),
         "carbon_source": pl.lit("a number of this test").alias("carbon_source"),
@@ -84,22 +86,22 @@ def whole(rows: list[dict[str, object]], targets: dict[str, str] | None = None) 
         "cost_per_response": (kwh * 0.2).alias("cost_per_response"),
         "reason": pl.lit(None, pl.String).alias("reason"),
     }
-    for bound in tables.BOUNDS:
+    for bound in BOUNDS:
         grams = pl.col(f"energy_per_response{bound}_j") / 3.6e6 * 400
         foot[f"carbon_per_response{bound}_g"] = grams.alias(f"carbon_per_response{bound}_g")
     asked = (
         targets if targets is not None else {"llm-chat": "tpot_p50_s <= 0.05", "text-to-image": "latency_p50_s <= 20"}
     )
     board = {
-        **{name: pl.lit(None, dtype).alias(name) for name, dtype in tables.LEADERBOARD.items()},
-        **{name: pl.col(name) for name in tables.LEADERBOARD if name in tables.POINTS},
+        **{name: pl.lit(None, dtype).alias(name) for name, dtype in LEADERBOARD.items()},
+        **{name: pl.col(name) for name in LEADERBOARD if name in POINTS},
         "latency_target": pl.col("task")
         .replace_strict(asked, default=None, return_dtype=pl.String)
         .alias("latency_target"),
     }
     frontier = {
-        **{name: pl.lit(None, dtype).alias(name) for name, dtype in tables.PARETO.items()},
-        **{name: pl.col(name) for name in tables.PARETO if name in tables.POINTS},
+        **{name: pl.lit(None, dtype).alias(name) for name, dtype in PARETO.items()},
+        **{name: pl.col(name) for name in PARETO if name in POINTS},
         "latency_metric": pl.lit("tpot_p50_s").alias("latency_metric"),
     }
     frames["points"] = made
@@ -157,8 +159,8 @@ def hostile() -> dict[str, dict[str, pl.DataFrame]]:
     rows += sweep(IMAGE, 5.0, 0.01, **bad) + sweep(SCRIPT, 7.0, 0.01, variant=FORMULA, verdict=f"flagged: {IMAGE}")
     made = whole(rows)
     given = {"task": "llm-chat", "model": SCRIPT, "hardware": "h100", "service": IMAGE, "latency_target": SCRIPT}
-    found = {**dict.fromkeys(tables.RECOMMENDATIONS), **given, "reason": AMPERSAND}
-    made["recommendations"] = pl.DataFrame([found], schema=tables.RECOMMENDATIONS)
+    found = {**dict.fromkeys(RECOMMENDATIONS), **given, "reason": AMPERSAND}
+    made["recommendations"] = pl.DataFrame([found], schema=RECOMMENDATIONS)
     return {"h100": made}
 
 
@@ -181,10 +183,10 @@ def estimated() -> dict[str, dict[str, pl.DataFrame]]:
 
 def published() -> dict[str, dict[str, pl.DataFrame]]:
     """The committed records of an H100."""
-    frames = {name: pl.DataFrame(schema=tables.TABLES[name]) for name in site.TABLES}
+    frames = {name: pl.DataFrame(schema=TABLES[name]) for name in site.TABLES}
     folder = Path(__file__).parents[1] / "results" / "h100"
     for name in ("points", "leaderboard"):
-        frames[name] = tables.read_csv(folder / f"{name}.csv", tables.TABLES[name])
+        frames[name] = read_csv(folder / f"{name}.csv", TABLES[name])
     return {"h100": frames}
 
 
@@ -196,9 +198,9 @@ def arrivals() -> dict[str, dict[str, pl.DataFrame]]:
         for k in range(3)
     ]
     made = whole([*sweep(GEMMA, 40.0, 0.004), *rows])
-    best = {name: rows[-1][name] for name in tables.RECOMMENDATIONS if name in rows[-1]}
-    found = {**dict.fromkeys(tables.RECOMMENDATIONS), **best, "service": "a-service"}
-    made["recommendations"] = pl.DataFrame([found], schema=tables.RECOMMENDATIONS)
+    best = {name: rows[-1][name] for name in RECOMMENDATIONS if name in rows[-1]}
+    found = {**dict.fromkeys(RECOMMENDATIONS), **best, "service": "a-service"}
+    made["recommendations"] = pl.DataFrame([found], schema=RECOMMENDATIONS)
     return {"h100": made}
 
 

@@ -16,17 +16,8 @@ import psutil
 import pytest
 import yaml
 
-from joulebench.tables import (
-    CHECKS,
-    FOOTPRINT,
-    LEADERBOARD,
-    LEFT_OUT,
-    PARETO,
-    POINTS,
-    RECOMMENDATIONS,
-    TABLES,
-    read_csv,
-)
+from joulebench.tables.files import read_csv
+from joulebench.tables.schemas import CHECKS, FOOTPRINT, LEADERBOARD, LEFT_OUT, PARETO, POINTS, RECOMMENDATIONS, TABLES
 
 PROJECT = Path(__file__).parents[1]
 FIGURES = [

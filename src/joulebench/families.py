@@ -6,7 +6,7 @@ from typing import Literal
 import polars as pl
 
 from joulebench.names import VIDEO_TASKS, TaskName
-from joulebench.records import BATCHES, ITERATIONS
+from joulebench.records.schemas import BATCHES, ITERATIONS
 
 
 @dataclass(frozen=True, eq=False)

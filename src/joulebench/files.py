@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from joulebench.errors import UserError
-from joulebench.reading import require_plain
+from joulebench.inputs.reading import require_plain
 
 REMEDY = "delete the run's folder and run again, or restore it from where it was published"
 

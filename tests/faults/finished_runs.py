@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
-from joulebench import config, sweeps
+from joulebench import config
+from joulebench.config import sweeps
+from joulebench.config.spec import RunSpec, run_spec
 from joulebench.measure.session import Session
-from joulebench.records import POINT_FILES, Machine, Point, Run, Status, point_folder, sha256s, write_json
-from joulebench.spec import RunSpec, run_spec
+from joulebench.records.files import sha256s, write_json
+from joulebench.records.models import Machine, Point, Run, Status, point_folder
+from joulebench.records.schemas import POINT_FILES
 
 PROJECT = Path(__file__).parents[2]
 BATCHES = (1, 2, 4)

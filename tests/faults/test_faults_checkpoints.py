@@ -11,7 +11,8 @@ from tiny_checkpoints import LONGEST, VOCABULARY, answered, asked, edited, llama
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 
-from joulebench import chat, config
+from joulebench.checkpoints import chat
+from joulebench.config.models import Checkpoint
 from joulebench.errors import UserError
 from joulebench.models.checkpoint import check_prompts
 from joulebench.names import TaskName
@@ -110,7 +111,7 @@ def in_processor_config(folder: Path, template: str) -> None:
 
 def check(folder: Path, form: Literal["chat", "completion"] = "chat", task: TaskName = "llm-chat") -> None:
     """What is done with the files of a published model once they are there."""
-    checkpoint = config.Checkpoint(weights="checkpoint", revision="0" * 40)
+    checkpoint = Checkpoint(weights="checkpoint", revision="0" * 40)
     check_prompts("lab/tiny", checkpoint, folder, {task: form})
 
 

@@ -11,21 +11,23 @@ from fake_hub import serving
 from safetensors.torch import load_file, save_file
 from tiny_checkpoints import PROJECT, TEXTS, TRAINED, asked, odd, spec
 
-from joulebench import config, models
+from joulebench import models
+from joulebench.config.models import Checkpoint, Generation, Synthetic
+from joulebench.config.spec import RunSpec
+from joulebench.config.sweeps import Fixed
+from joulebench.config.sweeps import Sweep as Sweeps
 from joulebench.engines import open_engine
 from joulebench.engines.loading import pipeline
 from joulebench.errors import UserError
 from joulebench.measure.session import Session
 from joulebench.measure.sweep import Sweep
 from joulebench.meters.sampling import Sampling
-from joulebench.records import Machine, read_point
-from joulebench.spec import RunSpec
-from joulebench.sweeps import Fixed
-from joulebench.sweeps import Sweep as Sweeps
+from joulebench.records.files import read_point
+from joulebench.records.models import Machine
 
 TASK = "text-to-image"
 NAME = "lab/sd"
-CHECKPOINT = config.Checkpoint(weights="checkpoint", revision="0" * 40, dtype="float32")
+CHECKPOINT = Checkpoint(weights="checkpoint", revision="0" * 40, dtype="float32")
 TWO = asked("a red bicycle", "a boat")
 
 
@@ -33,7 +35,7 @@ def drawn(folder: Path) -> Any:
     """The project's tiny Stable Diffusion, its weights drawn."""
     architecture = yaml.safe_load((PROJECT / "config" / "models" / "sd-5m.yaml").read_text())
     facts = {"weights": "synthetic", "architecture": architecture, "tokenizer": TRAINED, "dtype": "float32"}
-    models.prepare("a/b", config.Synthetic.model_validate(facts), TEXTS, folder)
+    models.prepare("a/b", Synthetic.model_validate(facts), TEXTS, folder)
     return pipeline(spec(TASK, weights="synthetic", weights_seed=1), folder)
 
 
@@ -160,8 +162,8 @@ def test_a_pipeline_that_cannot_be_loaded_is_refused_when_it_is_prepared(
     assert not [file for file in hub.fetched if file.endswith((".safetensors", ".bin"))]
 
 
-def generation(**changes: Any) -> config.Generation:
-    return config.Generation(height=32, width=32, denoising_steps=2, **changes)
+def generation(**changes: Any) -> Generation:
+    return Generation(height=32, width=32, denoising_steps=2, **changes)
 
 
 @pytest.mark.parametrize(

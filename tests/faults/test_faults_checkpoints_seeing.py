@@ -13,7 +13,10 @@ import transformers
 from PIL import Image
 from tiny_checkpoints import TEXTS, TRAINED, asked, edited, llama, odd, prepared, spec, words
 
-from joulebench import chat, config, models
+from joulebench import models
+from joulebench.checkpoints import chat
+from joulebench.config.models import Checkpoint, Synthetic
+from joulebench.config.tasks import OutputLength
 from joulebench.engines import open_engine
 from joulebench.engines.collating import collated
 from joulebench.engines.loading import language_model
@@ -46,7 +49,7 @@ LLAVA_NEXT = {
     "token_ids": {"image_token_id": "<image>"},
     "image_prompt": "<image>",
 }
-CHECKPOINT = config.Checkpoint(weights="checkpoint", revision="0" * 40)
+CHECKPOINT = Checkpoint(weights="checkpoint", revision="0" * 40)
 SIZES = [(40, 40), (120, 30), (30, 90)]
 QUESTIONS = ["What is in this picture?", "def area(side):", "Why?"]
 
@@ -63,7 +66,7 @@ PICTURES = [picture(*size) for size in SIZES]
 def checkpoint(folder: Path) -> Path:
     """LLaVA-NeXT's shape; layers heavier than the embedding, or an answer repeats one token."""
     facts = {"weights": "synthetic", "architecture": LLAVA_NEXT, "tokenizer": TRAINED, "dtype": "float32"}
-    models.prepare("a/b", config.Synthetic.model_validate(facts), TEXTS, folder)
+    models.prepare("a/b", Synthetic.model_validate(facts), TEXTS, folder)
     (folder / "model.json").unlink()
     made = language_model(transformers.AutoModelForImageTextToText, spec().model_copy(update=DRAWN), folder)
     with torch.no_grad():
@@ -84,7 +87,7 @@ def llava_next(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(llava_next: Path) -> Any:
-    length = config.OutputLength(kind="fixed", tokens=6)
+    length = OutputLength(kind="fixed", tokens=6)
     opened = open_engine(spec("vlm-chat", output_length=length), llava_next)
     yield opened
     opened.close()
@@ -158,7 +161,7 @@ def test_a_vision_models_template_is_found(
 ) -> None:
     folder = with_template(llava_next, tmp_path / "m", tokenizers, processors)
     check_prompts("a/b", CHECKPOINT, folder, {"vlm-chat": "chat"})
-    length = config.OutputLength(kind="fixed", tokens=1)
+    length = OutputLength(kind="fixed", tokens=1)
     (one,) = prepared(folder, asked("Why?", images=PICTURES[:1]), task="vlm-chat", output_length=length)
     prompt: Any = one.prompt
     ids = prompt["input_ids"][0].tolist()

@@ -13,12 +13,13 @@ from fake_hub import Hub, serving
 from safetensors.torch import load_file, save_file
 from tiny_checkpoints import answered, asked, edited, llama, odd, spec, weights
 
-from joulebench import config, models
+from joulebench import models
+from joulebench.config.models import Checkpoint
 from joulebench.engines import open_engine
 from joulebench.errors import UserError
 from joulebench.models import counting
 from joulebench.models.counting import parameters
-from joulebench.records import Model
+from joulebench.records.models import Model
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 NAME = "lab/tiny"
@@ -41,7 +42,7 @@ def repository(hub: Hub) -> Path:
 def prepared(folder: Path, **facts: Any) -> Model:
     """The repository's checkpoint, fetched into `folder`."""
     asked_for = {"weights": "checkpoint", "revision": REVISION, "dtype": "float32"} | facts
-    return models.prepare(NAME, config.Checkpoint.model_validate(asked_for), [], folder)
+    return models.prepare(NAME, Checkpoint.model_validate(asked_for), [], folder)
 
 
 def fetched(hub: Hub) -> set[str]:
@@ -342,7 +343,7 @@ def test_a_template_is_tried_for_what_the_model_is_asked(
 ) -> None:
     llama(repository)
     (repository / "chat_template.jinja").write_text("{{ raise_exception('never') }}")
-    checkpoint = config.Checkpoint(weights="checkpoint", revision=REVISION)
+    checkpoint = Checkpoint(weights="checkpoint", revision=REVISION)
     if refuses:
         said = r"the tokenizer or its chat template: the chat template takes no lone user turn \(never\)"
         with pytest.raises(UserError, match=rf"^models\.lab/tiny: {said}"):

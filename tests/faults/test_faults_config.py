@@ -13,9 +13,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from joulebench.checked import ConfigError
+from joulebench.inputs.checked import ConfigError
+from joulebench.inputs.yaml_files import read_yaml
 from joulebench.plan import plan
-from joulebench.yaml_files import read_yaml
 
 PROJECT = Path(__file__).parents[2]
 TINY = PROJECT / "config" / "tiny.yaml"
@@ -396,7 +396,7 @@ resource.setrlimit(resource.RLIMIT_DATA, (2 * 2**30, 2 * 2**30))
 from pathlib import Path
 from joulebench.errors import UserError
 from joulebench.plan import plan
-from joulebench.yaml_files import read_yaml
+from joulebench.inputs.yaml_files import read_yaml
 try:
     plan(read_yaml(Path(sys.argv[1]), "config"))
 except UserError as error:

@@ -24,11 +24,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from joulebench import apart, config, datasets, models
+from joulebench import config, datasets, models
+from joulebench.config.models import Checkpoint
+from joulebench.config.tasks import Dataset, LocalFile, Sample
 from joulebench.datasets import columnar, media, sources
 from joulebench.datasets.media import UnusableError, picture
 from joulebench.errors import UserError
-from joulebench.records import ENERGY, RecordError, read_parquet, read_requests, read_run
+from joulebench.files import RecordError
+from joulebench.inputs import apart
+from joulebench.records.files import read_parquet, read_requests, read_run
+from joulebench.records.schemas import ENERGY
 
 PACKAGED = Path(datasets.__file__).parent / "packaged"
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -49,9 +54,9 @@ def one_line(error: Exception) -> str:
 
 
 def sampled(path: Path | str, name: str = "sharegpt", requests: int = 1, media: Path | None = None) -> datasets.Sampled:
-    source = config.LocalFile(kind="local", path=str(path))
-    images = None if media is None else config.LocalFile(kind="local", path=str(media))
-    return datasets.sample(config.Dataset(name=name, source=source, media=images), config.Sample(requests=requests))
+    source = LocalFile(kind="local", path=str(path))
+    images = None if media is None else LocalFile(kind="local", path=str(media))
+    return datasets.sample(Dataset(name=name, source=source, media=images), Sample(requests=requests))
 
 
 def conversation(words: str = "How are you today, my friend?", **more: Any) -> dict[str, Any]:
@@ -205,7 +210,8 @@ def test_a_reader_of_parquet_has_a_deadline(tmp_path: Path) -> None:
 
 SAYS = """
 import os, sys
-from joulebench import apart, apart
+from joulebench.inputs import apart
+from joulebench.inputs import apart
 from joulebench.errors import UserError
 
 def work(words):
@@ -606,7 +612,7 @@ def test_a_damaged_checkpoint_is_one_line(
 
     monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda *_, **__: list(there))
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    asked = config.Checkpoint(weights="checkpoint", revision=REVISION)
+    asked = Checkpoint(weights="checkpoint", revision=REVISION)
     with pytest.raises(UserError) as caught:
         models.prepare("a/b", asked, (), tmp_path / "a--b")
     text = one_line(caught.value)
@@ -626,8 +632,8 @@ def test_a_damaged_checkpoint_is_one_line(
 def test_a_replaced_dataset_is_said(tmp_path: Path) -> None:
     path, table = tmp_path / "s.json", tmp_path / "llm-chat.parquet"
     path.write_text(json.dumps([conversation("Tell me about the old number zero")]))
-    asked = config.Dataset(name="sharegpt", source=config.LocalFile(kind="local", path=str(path)))
-    datasets.write(asked, config.Sample(requests=1), table)
+    asked = Dataset(name="sharegpt", source=LocalFile(kind="local", path=str(path)))
+    datasets.write(asked, Sample(requests=1), table)
     facts = table.with_suffix(".json")
     assert datasets.replaced(asked, facts) is None
     os.utime(path)

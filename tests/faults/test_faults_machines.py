@@ -25,7 +25,8 @@ from joulebench.errors import UserError
 from joulebench.meters import codecarbon, machine, nvml, rapl
 from joulebench.meters.base import NoMeterError
 from joulebench.meters.sampling import Sampling
-from joulebench.tables import FOOTPRINT, read_csv, write_csv
+from joulebench.tables.files import read_csv, write_csv
+from joulebench.tables.schemas import FOOTPRINT
 
 PROJECT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -383,9 +384,9 @@ def hub(kind: str) -> Iterator[str]:
 FETCH = """
 import sys
 from pathlib import Path
-from joulebench import config, datasets
+from joulebench import datasets
 from joulebench.errors import UserError
-from joulebench.journal import quiet_libraries
+from joulebench.logs import quiet_libraries
 from joulebench.models import checkpoint, damage
 quiet_libraries()
 revision = "0" * 40

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from joulebench.errors import UserError
-from joulebench.measure import alone
-from joulebench.measure.alone import alone_in, alone_on, alone_on_some
+from joulebench.measure import locks as holding
+from joulebench.measure.locks import alone_in, alone_on, alone_on_some
 
 ROOT = os.geteuid() == 0
 NOBODY = 65534
@@ -149,7 +149,7 @@ def locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "locks"
     folder.mkdir()
     folder.chmod(0o1777)
-    monkeypatch.setattr(alone, "LOCKS", folder)
+    monkeypatch.setattr(holding, "LOCKS", folder)
     return folder
 
 
@@ -176,7 +176,7 @@ def test_what_another_user_put_under_the_locks_name(locks: Path, take: Callable[
         for name in ("cpu", "gpu-0"):
             other = (locks / f"joulebench-{os.getuid()}-{name}.1.lock").open()
             assert stat.S_ISREG(os.fstat(other.fileno()).st_mode)
-            assert not alone._held(other)  # a second measurement would wait
+            assert not holding._held(other)  # a second measurement would wait
             other.close()
     assert not (locks / "x").exists()
 
@@ -197,7 +197,7 @@ def test_no_other_user_can_hold_the_lock(locks: Path, mode: int | None) -> None:
 
 @pytest.mark.fault("fault", "every name of the lock is taken", "one line: whose it is, and what to do")
 def test_every_name_of_the_lock_is_taken(locks: Path) -> None:
-    for other in ("", *(f".{number}" for number in range(1, alone.OTHER_NAMES))):
+    for other in ("", *(f".{number}" for number in range(1, holding.OTHER_NAMES))):
         (locks / f"joulebench-{os.getuid()}-cpu{other}.lock").mkdir()
     with pytest.raises(UserError, match=r"cpu.lock: no lock of this user .Is a directory.") as error, alone_on("cpu"):
         pytest.fail("held")
@@ -215,10 +215,10 @@ AS_NOBODY = """
 import sys
 from pathlib import Path
 from joulebench.errors import UserError
-from joulebench.measure import alone
-alone.LOCKS = Path(sys.argv[1])
+from joulebench.measure import locks
+locks.LOCKS = Path(sys.argv[1])
 try:
-    with alone.alone_on("cpu"), alone.alone_in(Path(sys.argv[2])):
+    with locks.alone_on("cpu"), locks.alone_in(Path(sys.argv[2])):
         print("held")
 except UserError as error:
     print(error)
@@ -237,7 +237,7 @@ def test_read_only_folders(locks: Path, tmp_path: Path, mode: int, said: str) ->
         pytest.skip("only root can become another user")
     locks.chmod(mode)
     code = f"import os; os.setgid({NOBODY}); os.setuid({NOBODY})" + AS_NOBODY
-    program = "import joulebench.measure.alone\n" + code  # imported while its files can be read
+    program = "import joulebench.measure.locks\n" + code  # imported while its files can be read
     for folder in (tmp_path, *list(tmp_path.parents)[:-1]):
         folder.chmod(folder.stat().st_mode | 0o055)
     done = subprocess.run(

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from finished_runs import BATCHES, MACHINE, REQUESTS, files, session, spec, write_point, write_run
 
+from joulebench.config.spec import RunSpec
 from joulebench.errors import UserError
 from joulebench.measure.session import Session
-from joulebench.spec import RunSpec
 
 SPEC = spec()
 WHOLE = "taken for whole; nothing is measured or removed"

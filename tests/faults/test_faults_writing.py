@@ -15,7 +15,7 @@ import pytest
 from joulebench import files
 from joulebench.errors import UserError
 from joulebench.files import whole_file, whole_folder, write_text
-from joulebench.journal import journal
+from joulebench.logs import journal
 
 ROOT = os.geteuid() == 0
 
@@ -188,7 +188,7 @@ def test_a_full_disk(small_disk: Path, kind: str) -> None:
 
 LOGGING = """
 import logging, sys
-from joulebench.journal import journal
+from joulebench.logs import journal
 
 with journal(sys.argv[1], "a job"):
     logging.info("x" * 100)

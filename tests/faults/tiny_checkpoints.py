@@ -11,11 +11,13 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from joulebench import config
+from joulebench.config.models import TrainedTokenizer
+from joulebench.config.spec import RunSpec, run_spec
+from joulebench.config.tasks import OutputLength
 from joulebench.engines import open_engine
 from joulebench.engines.base import Prepared
 from joulebench.models import tokenizer as tokenizers
-from joulebench.records import PROMPTS
-from joulebench.spec import RunSpec, run_spec
+from joulebench.records.schemas import PROMPTS
 
 PROJECT = Path(__file__).parents[2]
 TEXTS = ["def area(side):", "def volume(side, height):", "print('three')", "x = [1, 2, 3]"] * 10
@@ -28,7 +30,7 @@ SIZES = {
     "max_position_embeddings": 512,
 }
 VOCABULARY = 300
-TRAINED = config.TrainedTokenizer(kind="trained", train_on="llm-chat", vocabulary=VOCABULARY)
+TRAINED = TrainedTokenizer(kind="trained", train_on="llm-chat", vocabulary=VOCABULARY)
 LONGEST = 16
 
 
@@ -80,7 +82,7 @@ def spec(task: str = "llm-chat", **changes: Any) -> RunSpec:
     for facts in raw["models"].values():
         facts["architecture"] = {}  # a checkpoint's are its own files
     made = run_spec(config.parse(raw), "cpu", task, f"joulebench/{model}")  # type: ignore[arg-type]
-    length = config.OutputLength(kind="natural", tokens=LONGEST) if made.output_length else None
+    length = OutputLength(kind="natural", tokens=LONGEST) if made.output_length else None
     return made.model_copy(
         update={"weights": "checkpoint", "engine_settings": {"threads": 1}, "output_length": length, **changes}
     )

@@ -25,7 +25,7 @@ from cluster import (
     requeue,
 )
 
-from joulebench.records import read_run
+from joulebench.records.files import read_run
 
 
 def cut_off(mine: Project, how: Callable[[str], None], config: str = "long", *words: str) -> None:

@@ -6,7 +6,7 @@ import time
 import pytest
 from cluster import FIRST, MEASURE, RUN, SAMPLER, WITHOUT_ACCOUNTING, Project, ask, jobs, stop
 
-from joulebench.records import read_run
+from joulebench.records.files import read_run
 
 ACCOUNTING = True
 OUTAGE_S = 12.0

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from cluster import RUN, WITHOUT_ACCOUNTING, Project, ask
 
-from joulebench.tables import LEADERBOARD, read_csv
+from joulebench.tables.files import read_csv
+from joulebench.tables.schemas import LEADERBOARD
 
 ACCOUNTING = True
 OTHER_RUN = "results/cpu/runs/llm-code/joulebench--llama-1m"

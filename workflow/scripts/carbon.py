@@ -4,9 +4,9 @@ import logging
 from pathlib import Path
 
 from joulebench.carbon import reading
-from joulebench.journal import journal
-from joulebench.records import write_json
-from joulebench.resolved import handed_over
+from joulebench.config.resolved import handed_over
+from joulebench.logs import journal
+from joulebench.records.files import write_json
 
 
 def main(out: Path, log: Path) -> None:

@@ -7,10 +7,11 @@ import polars as pl
 
 from joulebench.analysis.frontier import frontier
 from joulebench.analysis.recommendations import recommendations
-from joulebench.journal import journal
+from joulebench.config.resolved import handed_over
+from joulebench.logs import journal
 from joulebench.plan import Plan
-from joulebench.resolved import handed_over
-from joulebench.tables import PARETO, POINTS, RECOMMENDATIONS, read_csv, write_csv
+from joulebench.tables.files import read_csv, write_csv
+from joulebench.tables.schemas import PARETO, POINTS, RECOMMENDATIONS
 
 
 def main(hardware: str, points_csv: Path, pareto_csv: Path, recommendations_csv: Path, log: Path) -> None:

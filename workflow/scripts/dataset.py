@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from joulebench.exports.dataset import write
-from joulebench.journal import journal
+from joulebench.logs import journal
 
 
 def main(csvs: list[Path], docs: Path, card: Path, publish_flagged: bool, log: Path) -> None:

@@ -7,8 +7,9 @@ import polars as pl
 
 from joulebench.figures import draw
 from joulebench.figures.render import save
-from joulebench.journal import journal
-from joulebench.tables import TABLES, read_csv
+from joulebench.logs import journal
+from joulebench.tables.files import read_csv
+from joulebench.tables.schemas import TABLES
 
 
 def main(figure: str, tables: Mapping[str, list[Path]], out: list[Path], log: Path) -> None:

@@ -3,10 +3,11 @@
 import logging
 from pathlib import Path
 
-from joulebench.analysis.footprint import footprint, read_carbon
-from joulebench.journal import journal
-from joulebench.resolved import handed_over
-from joulebench.tables import FOOTPRINT, POINTS, read_csv, write_csv
+from joulebench.analysis.costs import footprint, read_carbon
+from joulebench.config.resolved import handed_over
+from joulebench.logs import journal
+from joulebench.tables.files import read_csv, write_csv
+from joulebench.tables.schemas import FOOTPRINT, POINTS
 
 
 def main(hardware: str, points_csv: Path, carbon_json: Path, out: Path, log: Path) -> None:

@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 from joulebench.exports.wandb_runs import mode_of, write
-from joulebench.journal import journal
-from joulebench.tables import POINTS, read_csv
+from joulebench.logs import journal
+from joulebench.tables.files import read_csv
+from joulebench.tables.schemas import POINTS
 
 
 def main(points_csv: Path, runs: list[Path], index: Path, publish_flagged: bool, log: Path) -> None:

@@ -12,11 +12,11 @@ from joulebench.measure.process import end_cleanly_on_sigterm, end_with_parent, 
 
 
 def main(hardware: str, task: str, run: str, log: Path) -> None:
+    from joulebench.config.resolved import handed_over
     from joulebench.families import TEXT, of  # not before the fork: Polars starts threads
-    from joulebench.journal import journal
+    from joulebench.logs import journal
     from joulebench.measure.run import measure
     from joulebench.plan import Plan
-    from joulebench.resolved import handed_over
 
     with journal(log, f"measuring {task} {run}"):
         config = handed_over()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from joulebench.exports.parquet import convert
-from joulebench.journal import journal
+from joulebench.logs import journal
 
 
 def main(csv: Path, parquet: Path, log: Path) -> None:

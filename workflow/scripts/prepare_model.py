@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 from joulebench import models
-from joulebench.journal import journal
+from joulebench.config.resolved import handed_over
+from joulebench.logs import journal
 from joulebench.plan import Plan
-from joulebench.records import PROMPTS, read_parquet
-from joulebench.resolved import handed_over
+from joulebench.records.files import read_parquet
+from joulebench.records.schemas import PROMPTS
 
 
 def main(folder_name: str, out: Path, log: Path, requests: Path | None = None) -> None:

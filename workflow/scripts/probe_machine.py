@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from joulebench.journal import journal
+from joulebench.config.resolved import handed_over
+from joulebench.logs import journal
 from joulebench.meters.machine import probe, require
-from joulebench.records import write_json
-from joulebench.resolved import handed_over
+from joulebench.records.files import write_json
 
 IDLE_S = 10.0
 

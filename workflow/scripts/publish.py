@@ -5,10 +5,10 @@ import os
 import sys
 from pathlib import Path
 
+from joulebench.config.resolved import handed_over
 from joulebench.errors import UserError
 from joulebench.exports.publish import check_repo, publish, uploads
-from joulebench.journal import quiet_libraries
-from joulebench.resolved import handed_over
+from joulebench.logs import quiet_libraries
 
 FOLDER = Path("results", "dataset")
 

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from joulebench import datasets
-from joulebench.journal import journal
-from joulebench.resolved import handed_over
+from joulebench.config.resolved import handed_over
+from joulebench.logs import journal
 
 
 def main(requests: str, table: Path, log: Path) -> None:

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from joulebench.files import write_text
-from joulebench.journal import journal
+from joulebench.logs import journal
 from joulebench.site import page
-from joulebench.tables import TABLES, read_csv
+from joulebench.tables.files import read_csv
+from joulebench.tables.schemas import TABLES
 
 
 def main(

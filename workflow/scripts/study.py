@@ -8,11 +8,12 @@ import polars as pl
 from joulebench.analysis.points import WantedRun
 from joulebench.analysis.study import study
 from joulebench.analysis.verdicts import USABLE, trusted
+from joulebench.config.resolved import handed_over
 from joulebench.errors import UserError
-from joulebench.journal import journal
+from joulebench.logs import journal
 from joulebench.plan import Plan
-from joulebench.resolved import handed_over
-from joulebench.tables import STUDY, write_csv
+from joulebench.tables.files import write_csv
+from joulebench.tables.schemas import STUDY
 
 
 def main(hardware: str, name: str, out: Path, log: Path) -> None:

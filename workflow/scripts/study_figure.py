@@ -4,8 +4,9 @@ from pathlib import Path
 
 from joulebench.figures import study
 from joulebench.figures.render import save
-from joulebench.journal import journal
-from joulebench.tables import STUDY, read_csv
+from joulebench.logs import journal
+from joulebench.tables.files import read_csv
+from joulebench.tables.schemas import STUDY
 
 
 def main(name: str, asks: str, table: Path, out: list[Path], log: Path) -> None:

@@ -9,11 +9,12 @@ from joulebench.analysis.conditions import read_machine
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.verdicts import USABLE, fired, trusted
+from joulebench.config.resolved import handed_over
 from joulebench.errors import UserError
-from joulebench.journal import journal
+from joulebench.logs import journal
 from joulebench.plan import Plan
-from joulebench.resolved import handed_over
-from joulebench.tables import CHECKS, LEADERBOARD, LEFT_OUT, POINTS, rounded, write_csv
+from joulebench.tables.files import rounded, write_csv
+from joulebench.tables.schemas import CHECKS, LEADERBOARD, LEFT_OUT, POINTS
 
 
 def main(

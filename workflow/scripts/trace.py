@@ -5,10 +5,11 @@ from pathlib import Path
 
 from joulebench.analysis.points import WantedRun
 from joulebench.analysis.trace import trace
-from joulebench.journal import journal
+from joulebench.config.resolved import handed_over
+from joulebench.logs import journal
 from joulebench.plan import Plan
-from joulebench.resolved import handed_over
-from joulebench.tables import LEADERBOARD, TRACE, read_csv, write_csv
+from joulebench.tables.files import read_csv, write_csv
+from joulebench.tables.schemas import LEADERBOARD, TRACE
 
 
 def main(hardware: str, leaderboard_csv: Path, trace_csv: Path, log: Path) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from joulebench.config.spec import RunSpec
 from joulebench.files import REMEDY, RecordError, sha256
-from joulebench.records import POINT_FILES, Point, Run, SampleTokens, read_point
-from joulebench.setting import Setting
-from joulebench.spec import RunSpec
+from joulebench.loads.setting import Setting
+from joulebench.records.files import read_point
+from joulebench.records.models import Point, Run, SampleTokens
+from joulebench.records.schemas import POINT_FILES
 
 
 def require(folder: Path, run: Run) -> None:

@@ -13,7 +13,7 @@ from joulebench.analysis.intervals import FEWEST_BLOCKS
 from joulebench.families import TEXT
 from joulebench.loads.base import WHOLE
 from joulebench.loads.closed_loop import FILLED
-from joulebench.setting import BATCHES, CLOSED_LOOP
+from joulebench.loads.setting import BATCHES, CLOSED_LOOP
 
 _ON_GPU = pl.col("energy_source").str.contains("nvml_", literal=True).fill_null(False)
 _COUNTED = pl.col("energy_source").str.contains("nvml_counter", literal=True).fill_null(False)

@@ -8,9 +8,9 @@ import polars as pl
 
 from joulebench.analysis.repeats import pooled
 from joulebench.analysis.verdicts import USABLE, trusted
+from joulebench.config.services import LatencyTarget
 from joulebench.families import of
-from joulebench.services import LatencyTarget
-from joulebench.setting import COORDINATES, in_words
+from joulebench.loads.setting import COORDINATES, in_words
 
 Row = Mapping[str, Any]
 

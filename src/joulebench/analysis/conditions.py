@@ -14,10 +14,10 @@ import polars as pl
 from joulebench.analysis.drift import geweke
 from joulebench.analysis.energy import headline, longest_gaps_s
 from joulebench.analysis.keyed import KEY, by_key
-from joulebench.checked import checked
+from joulebench.inputs.checked import checked
+from joulebench.inputs.yaml_files import read_yaml
 from joulebench.loads.stretch import inside
-from joulebench.records import Machine, Run
-from joulebench.yaml_files import read_yaml
+from joulebench.records.models import Machine, Run
 
 EDGE = 0.1
 """Share of the window at its start, and at its end, over which the temperature is averaged."""

@@ -3,7 +3,7 @@
 A counter is polled far more often than it moves (NVML's moves every 100 ms). Its value is known at its updates
 only, and taken as linear between two of them, not between two polls. Nothing is extrapolated.
 
-Which devices count together is told by joulebench.headline: `headline` and `host` pick their polls.
+Which devices count together is told by joulebench.records.devices: `headline` and `host` pick their polls.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from joulebench.analysis.keyed import KEY, by_key, whole_sum
-from joulebench.headline import Counted, counted
+from joulebench.records.devices import Counted, counted
 
 
 class Drawn:

@@ -21,10 +21,10 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from joulebench import tables
 from joulebench.analysis.choices import Row, choices, latency_column, named, order, tied
+from joulebench.config.services import LatencyTarget
 from joulebench.names import TaskName
-from joulebench.services import LatencyTarget
+from joulebench.tables.schemas import BOUNDS, PARETO
 
 ENERGY, LATENCY = "energy_per_response_j", "latency_s"
 
@@ -43,14 +43,14 @@ def frontier(
     """
     pooled = choices(points, publish_flagged)
     of = {str(task): target for task, target in targets.items()}
-    parts = [pl.DataFrame(schema=tables.PARETO)]
+    parts = [pl.DataFrame(schema=PARETO)]
     for (task,), rows in pooled.group_by("task", maintain_order=True):
         column = latency_column(str(task), of.get(str(task)))
         name = column.removesuffix("_s")
         known = rows.filter(pl.col("usable") & pl.col(ENERGY).is_not_null() & pl.col(column).is_not_null())
         competing = known.with_columns(
             latency_metric=pl.lit(column),
-            **{f"latency{bound}_s": pl.col(f"{name}{bound}_s") for bound in tables.BOUNDS},
+            **{f"latency{bound}_s": pl.col(f"{name}{bound}_s") for bound in BOUNDS},
         )
         for _, of_model in competing.group_by("model", maintain_order=True):
             parts.append(_table(_frontier(list(of_model.iter_rows(named=True)), card_spread)))
@@ -80,5 +80,5 @@ def _beats(one: Row, other: Row) -> bool:
 
 
 def _table(rows: list[Row]) -> pl.DataFrame:
-    kept = [{name: row[name] for name in tables.PARETO} for row in rows]
-    return pl.DataFrame(kept, schema=tables.PARETO).with_columns(pl.col("tied_with").replace("", None))
+    kept = [{name: row[name] for name in PARETO} for row in rows]
+    return pl.DataFrame(kept, schema=PARETO).with_columns(pl.col("tied_with").replace("", None))

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from joulebench.files import REMEDY, RecordError, require_file
-from joulebench.records import PARQUET_ERRORS, read_parquet
+from joulebench.records.files import PARQUET_ERRORS, read_parquet
 
 KEY = pl.UInt32
 

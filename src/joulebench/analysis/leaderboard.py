@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from joulebench import tables
 from joulebench.analysis.choices import choices, tied
 from joulebench.analysis.verdicts import USABLE
+from joulebench.config.services import LatencyTarget
 from joulebench.names import TaskName
-from joulebench.services import LatencyTarget
+from joulebench.tables.schemas import LEADERBOARD
 
 _GROUP = ("task", "model")
 
@@ -56,7 +56,7 @@ def leaderboard(
     )
     ordered = ranked.sort("task", "rank", "model", nulls_last=[False, True, False])
     ties = pl.Series("tied_with", _ties(ordered, card_spread), dtype=pl.String)
-    return ordered.with_columns(ties).select(pl.col(name).cast(dtype) for name, dtype in tables.LEADERBOARD.items())
+    return ordered.with_columns(ties).select(pl.col(name).cast(dtype) for name, dtype in LEADERBOARD.items())
 
 
 def _ties(ordered: pl.DataFrame, card_spread: float) -> list[str | None]:

@@ -8,15 +8,16 @@ from typing import Any
 
 import polars as pl
 
-from joulebench import tables
 from joulebench.analysis import agreement, belonging, conditions, idle, metrics
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import USABLE, judged
+from joulebench.config.spec import RunSpec
 from joulebench.families import DIFFUSION, TEXT, of
-from joulebench.records import Machine, Point, Run, read_run
-from joulebench.setting import BATCHES, Setting
-from joulebench.spec import RunSpec
+from joulebench.loads.setting import BATCHES, Setting
+from joulebench.records.files import read_run
+from joulebench.records.models import Machine, Point, Run
+from joulebench.tables.schemas import LEFT_OUT, POINTS
 
 RUNS_AT_ONCE = 5
 GROUPS_AT_ONCE = 3
@@ -56,12 +57,12 @@ def points(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
             taken.append((one, run))
         else:
             left_out.append({"task": one.spec.task, "run": one.spec.run, "reason": _other_spec(run, one)})
-    parts = [pl.DataFrame(schema={**tables.POINTS, **_FACTS, **_COMPUTED})]
+    parts = [pl.DataFrame(schema={**POINTS, **_FACTS, **_COMPUTED})]
     groups = [taken[first : first + RUNS_AT_ONCE] for first in range(0, len(taken), RUNS_AT_ONCE)]
     with ThreadPoolExecutor(GROUPS_AT_ONCE) as pool:
         parts += pool.map(_rows, groups)
     table = pl.concat(parts, how="diagonal_relaxed")
-    return _finished(table), pl.DataFrame(left_out, schema=tables.LEFT_OUT)
+    return _finished(table), pl.DataFrame(left_out, schema=LEFT_OUT)
 
 
 def _other_spec(run: Run, one: WantedRun) -> str:
@@ -244,4 +245,4 @@ def _finished(table: pl.DataFrame) -> pl.DataFrame:
     table = table.with_columns(
         *net, loaded_idle_power_w=rest_w, reason=reason, gpus=gpus, tdp_estimate_j=tdp_estimate_j
     )
-    return judged(table.select(pl.col(name).cast(dtype) for name, dtype in tables.POINTS.items()))
+    return judged(table.select(pl.col(name).cast(dtype) for name, dtype in POINTS.items()))

@@ -23,11 +23,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
-from joulebench import tables
 from joulebench.analysis.choices import Interval, Row, choices, latency_column, named, order, tied
 from joulebench.analysis.verdicts import USABLE
+from joulebench.config.services import OWN_TARGET, LatencyTarget, Service
 from joulebench.names import TaskName
-from joulebench.services import OWN_TARGET, LatencyTarget, Service
+from joulebench.tables.schemas import BOUNDS, RECOMMENDATIONS
 
 ENERGY = "energy_per_response_j"
 COMPARED = {"least_latency": "least_latency", "largest_batch": "largest"}
@@ -56,8 +56,8 @@ def recommendations(
         for service, limits in asked:
             column = f"{limits[0].metric}_p50_s" if limits else latency_column(str(task), None)
             found.append({**_recommended(listed, limits, column, card_spread), "service": service})
-    whole = [{name: row.get(name) for name in tables.RECOMMENDATIONS} for row in found]
-    return pl.DataFrame(whole, schema=tables.RECOMMENDATIONS)
+    whole = [{name: row.get(name) for name in RECOMMENDATIONS} for row in found]
+    return pl.DataFrame(whole, schema=RECOMMENDATIONS)
 
 
 def _asked(
@@ -93,7 +93,7 @@ def _recommended(rows: list[Row], limits: Sequence[LatencyTarget], column: str, 
         "largest_batch": min(candidates, key=lambda row: (-row["max_batch_size"], row[ENERGY], order(row))),
     }
     return {
-        **{name: best.get(name) for name in tables.RECOMMENDATIONS},
+        **{name: best.get(name) for name in RECOMMENDATIONS},
         **head,
         "latency": "; ".join(f"{name} = {best[name]:g}" for name in columns if best[name] is not None) or None,
         **{key: value for name, other in compared.items() for key, value in _saving(best, other, name).items()},
@@ -128,7 +128,7 @@ def _saving(row: Row, other: Row | None, name: str) -> dict[str, float | int | s
     }
     saves = f"saves_against_{name}"
     if other is row:
-        return {**found, **{f"{saves}{bound}_percent": 0.0 for bound in tables.BOUNDS}}
+        return {**found, **{f"{saves}{bound}_percent": 0.0 for bound in BOUNDS}}
     if other[ENERGY] > 0:
         found[f"{saves}_percent"] = 100 * (1 - row[ENERGY] / other[ENERGY])
     ends = [one[f"energy_per_response_{end}_j"] for one in (row, other) for end in ("low", "high")]

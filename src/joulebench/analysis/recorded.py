@@ -8,7 +8,7 @@ import polars as pl
 
 from joulebench.analysis.keyed import check_order, read_keyed
 from joulebench.families import Family
-from joulebench.records import ENERGY, REQUESTS
+from joulebench.records.schemas import ENERGY, REQUESTS
 
 _UNREAD = "kv_cache_usage"
 """A column of iterations of which no figure is made."""

@@ -14,13 +14,13 @@ three repeats can be small by chance. With one repeat the interval is its own, a
 import polars as pl
 from scipy.special import stdtrit
 
-from joulebench import tables
 from joulebench.analysis.intervals import CONFIDENCE
 from joulebench.analysis.verdicts import FLAGGED
+from joulebench.tables.schemas import AT, SETTING
 
-POINT = ("task", "dataset", "model", "variant", *tables.SETTING)
+POINT = ("task", "dataset", "model", "variant", *SETTING)
 """What the repeats of one point have in common."""
-NAMED = ("task", "dataset", "model", "variant", *tables.AT)
+NAMED = ("task", "dataset", "model", "variant", *AT)
 """The same of tables that name a point's setting alone, as pareto.csv does."""
 NORMAL_QUANTILE = 1.96
 

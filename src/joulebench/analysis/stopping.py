@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from joulebench.analysis import intervals
-from joulebench.records import Start
+from joulebench.records.models import Start
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from joulebench import families, tables
+from joulebench import families
 from joulebench.analysis import windows
 from joulebench.analysis.choices import placed
 from joulebench.analysis.energy import Drawn, headline
@@ -21,7 +21,8 @@ from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import USABLE, fired
 from joulebench.loads import LOADS
 from joulebench.loads.base import SIZES, WHOLE
-from joulebench.records import read_run
+from joulebench.records.files import read_run
+from joulebench.tables.schemas import POINTS, STUDY
 
 WHERE = ("model", "variant", "repeat", "setting")
 """What a point of a study is told by."""
@@ -42,7 +43,7 @@ def study(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
     found = found.with_columns(
         study_energy_per_response_j=pl.coalesce("whole_energy_per_response_j", "energy_per_response_j")
     )
-    return _with_knees(found).select(pl.col(name).cast(dtype) for name, dtype in tables.STUDY.items()), left_out
+    return _with_knees(found).select(pl.col(name).cast(dtype) for name, dtype in STUDY.items()), left_out
 
 
 def _parts(wanted: Sequence[WantedRun]) -> pl.DataFrame:
@@ -128,7 +129,7 @@ def _with_knees(found: pl.DataFrame) -> pl.DataFrame:
     Of the points that no check voids; one without a stationary window has its whole all the same.
     """
     rows = []
-    void = fired(found.select(tables.POINTS.names())).filter(pl.col("severity") == "invalid")
+    void = fired(found.select(POINTS.names())).filter(pl.col("severity") == "invalid")
     told = placed(found).filter(pl.col("study_energy_per_response_j") > 0)
     told = told.join(void, on=WHERE, how="anti", nulls_equal=True)
     for (model, variant), of in told.group_by("model", "variant", maintain_order=True):

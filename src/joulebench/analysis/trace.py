@@ -15,7 +15,6 @@ from typing import Any
 
 import polars as pl
 
-from joulebench import tables
 from joulebench.analysis.energy import energy_at, headline, updates
 from joulebench.analysis.keyed import KEY, read_keyed
 from joulebench.analysis.points import WantedRun
@@ -23,9 +22,13 @@ from joulebench.analysis.recorded import read_energy
 from joulebench.analysis.verdicts import USABLE
 from joulebench.analysis.windows import batch_windows, one_size, text_windows
 from joulebench.families import FAMILIES, of
+from joulebench.files import RecordError
 from joulebench.loads.base import WHOLE
 from joulebench.loads.stretch import with_durations
-from joulebench.records import BATCHES, ITERATIONS, REQUESTS, Point, RecordError, read_run
+from joulebench.records.files import read_run
+from joulebench.records.models import Point
+from joulebench.records.schemas import BATCHES, ITERATIONS, REQUESTS
+from joulebench.tables.schemas import AT, TRACE
 
 MOST_ROWS = 2000
 """Of a device. Where a point has more updates, each stretch is of 2, 3, 4, ... whole ones."""
@@ -52,19 +55,19 @@ def trace(leaderboard: pl.DataFrame, wanted: Sequence[WantedRun]) -> pl.DataFram
     """
     row = chosen(leaderboard)
     if row is None:
-        return pl.DataFrame(schema=tables.TRACE)
+        return pl.DataFrame(schema=TRACE)
     folder, point = _point(row, wanted)
     polls = headline(read_energy({0: folder / "energy.parquet"}))
     windows, load = _LOADS[of(row["task"]).name](folder, point)
-    of_point = {name: row[name] for name in ("task", "model", "variant", "hardware", *tables.AT, "tdp_w")}
-    parts = [pl.DataFrame(schema=tables.TRACE)]
+    of_point = {name: row[name] for name in ("task", "model", "variant", "hardware", *AT, "tdp_w")}
+    parts = [pl.DataFrame(schema=TRACE)]
     for (device, source), own in polls.sort("device", maintain_order=True).group_by(
         "device", "source", maintain_order=True
     ):
         stretches = _stretches(updates(own), windows, load)
         known = {**of_point, "device": device, "energy_source": source}
-        literals = [pl.lit(value, tables.TRACE[name]).alias(name) for name, value in known.items()]
-        parts.append(stretches.with_columns(literals).select(tables.TRACE.names()))
+        literals = [pl.lit(value, TRACE[name]).alias(name) for name, value in known.items()]
+        parts.append(stretches.with_columns(literals).select(TRACE.names()))
     return pl.concat(parts)
 
 
@@ -174,4 +177,4 @@ def _as_counter(load: pl.DataFrame) -> pl.DataFrame:
     return load.select("key", "time_s", energy_j="running_s").unique("time_s", keep="last", maintain_order=True)
 
 
-_STRETCH = pl.Schema({name: tables.TRACE[name] for name in ("start_s", "end_s", "power_w", "running", "window")})
+_STRETCH = pl.Schema({name: TRACE[name] for name in ("start_s", "end_s", "power_w", "running", "window")})

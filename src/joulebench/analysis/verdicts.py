@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from joulebench import tables
 from joulebench.analysis.checks import CHECKS
+from joulebench.tables import schemas
 
 USABLE = ("measured", "overloaded")
 """The statuses of points that may have figures."""
@@ -29,7 +29,7 @@ def fired(points: pl.DataFrame) -> pl.DataFrame:
     """
     found = [_hits(points.with_row_index("row"), place) for place in range(len(CHECKS))]
     table = pl.concat(found).sort("row", "place")
-    return table.select(pl.col(name).cast(dtype) for name, dtype in tables.CHECKS.items())
+    return table.select(pl.col(name).cast(dtype) for name, dtype in schemas.CHECKS.items())
 
 
 def judged(points: pl.DataFrame) -> pl.DataFrame:
@@ -82,5 +82,5 @@ def _hits(rows: pl.DataFrame, place: int) -> pl.DataFrame:
             source=pl.lit(check.source),
             place=pl.lit(place),
         )
-        .select("row", "place", *tables.CHECKS)
+        .select("row", "place", *schemas.CHECKS)
     )

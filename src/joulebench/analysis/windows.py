@@ -12,8 +12,8 @@ import polars as pl
 from joulebench.analysis.keyed import whole_sum
 from joulebench.loads import LOADS
 from joulebench.loads.base import SIZES, WINDOWS
+from joulebench.loads.setting import CLOSED_LOOP
 from joulebench.loads.stretch import beside, inside
-from joulebench.setting import CLOSED_LOOP
 
 QUEUE = ("queue_start_s", "queue_end_s")
 """The bounds of the queue window."""

@@ -1,10 +1,10 @@
 """Carbon intensities: one module a source, each turns what the config asks for into a CarbonReading, and never raises.
 
-A new source is one block in joulebench.footprint, one module here, and one line below.
+A new source is one block in joulebench.config.footprint, one module here, and one line below.
 """
 
 from joulebench.carbon import country, electricity_maps, number
-from joulebench.footprint import CarbonAsked, CarbonNumber, CarbonOfCountry, CarbonReading
+from joulebench.config.footprint import CarbonAsked, CarbonNumber, CarbonOfCountry, CarbonReading
 
 
 def reading(asked: CarbonAsked | None) -> CarbonReading:

@@ -11,8 +11,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from joulebench.checked import nearest
-from joulebench.footprint import MOST_G_PER_KWH, CarbonOfCountry, CarbonReading
+from joulebench.config.footprint import MOST_G_PER_KWH, CarbonOfCountry, CarbonReading
+from joulebench.inputs.checked import nearest
 
 TABLE = "codecarbon/data/private_infra/global_energy_mix.json"
 

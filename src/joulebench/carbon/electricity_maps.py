@@ -21,7 +21,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from joulebench.footprint import MOST_G_PER_KWH, CarbonNow, CarbonReading
+from joulebench.config.footprint import MOST_G_PER_KWH, CarbonNow, CarbonReading
 
 URL = "https://api.electricitymaps.com/v3/carbon-intensity/latest"
 TOKEN = "ELECTRICITY_MAPS_TOKEN"

@@ -1,6 +1,6 @@
 """A carbon intensity that the config gives itself."""
 
-from joulebench.footprint import CarbonNumber, CarbonReading
+from joulebench.config.footprint import CarbonNumber, CarbonReading
 
 
 def read(asked: CarbonNumber) -> CarbonReading:

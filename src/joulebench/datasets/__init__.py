@@ -22,13 +22,14 @@ from typing import Any, Protocol, cast
 
 from pydantic import BaseModel
 
-from joulebench import config
-from joulebench.checked import ConfigError, checked, nearest
+from joulebench.config.tasks import Dataset, LocalFile, Sample
 from joulebench.datasets import media, sources
 from joulebench.datasets.sampling import Rows, Sampled, draw, reasons
 from joulebench.errors import UserError
-from joulebench.reading import read_bytes, shown
-from joulebench.records import Requests, read_requests, write_json, write_parquet
+from joulebench.inputs.checked import ConfigError, checked, nearest
+from joulebench.inputs.reading import read_bytes, shown
+from joulebench.records.files import read_requests, write_json, write_parquet
+from joulebench.records.models import Requests
 
 __all__ = ["DATASETS", "Sampled", "filters", "replaced", "report", "sample", "write"]
 
@@ -55,7 +56,7 @@ class _WithMedia(_Module, Protocol):
     def image(self, content: bytes) -> bytes: ...
 
 
-def filters(dataset: config.Dataset) -> BaseModel:
+def filters(dataset: Dataset) -> BaseModel:
     """`dataset.filters` as the dataset's own model, with its defaults filled in.
 
     Raises ConfigError where the dataset is unknown, and for each filter that is unknown or has a wrong value.
@@ -63,7 +64,7 @@ def filters(dataset: config.Dataset) -> BaseModel:
     return checked(_module(dataset.name).Filters, dataset.filters, f"dataset {dataset.name}: filters")
 
 
-def sample(dataset: config.Dataset, sample: config.Sample) -> Sampled:
+def sample(dataset: Dataset, sample: Sample) -> Sampled:
     """Fetch the dataset's file, keep the usable rows, and draw `sample.requests` of them.
 
     The draw depends on the file, the filters and the seed alone; see `sampling.draw`.
@@ -87,7 +88,7 @@ def sample(dataset: config.Dataset, sample: config.Sample) -> Sampled:
     return Sampled(requests, origin, count, dict(sorted(rows.unusable.items())), looked_at)
 
 
-def write(dataset: config.Dataset, wanted: config.Sample, table: Path) -> Sampled:
+def write(dataset: Dataset, wanted: Sample, table: Path) -> Sampled:
     """Sample, and write the requests to `table` (Parquet) and how they were sampled beside it (JSON).
 
     The same settings over the same file give the same bytes. Raises UserError as `sample` does.
@@ -106,13 +107,13 @@ def write(dataset: config.Dataset, wanted: config.Sample, table: Path) -> Sample
     return sampled
 
 
-def replaced(dataset: config.Dataset, facts: Path) -> str | None:
+def replaced(dataset: Dataset, facts: Path) -> str | None:
     """A line for people where another file now lies where the dataset's own file of this machine was read.
 
     `facts` is results/requests/{name}.json. None where the file is the same, or is not on this machine: the requests
     are all that a run needs. A file that nobody has touched since `facts` was written is not read again.
     """
-    if not isinstance(dataset.source, config.LocalFile) or not facts.exists():
+    if not isinstance(dataset.source, LocalFile) or not facts.exists():
         return None
     module, recorded = _module(dataset.name), read_requests(facts)
     try:

@@ -1,12 +1,12 @@
-"""A Parquet file's rows as text, one JSON object a line, read in a process apart (joulebench.apart)."""
+"""A Parquet file's rows as text, one JSON object a line, read in a process apart (joulebench.inputs.apart)."""
 
 from pathlib import Path
 
 import polars as pl
 
-from joulebench import apart
 from joulebench.errors import UserError
-from joulebench.reading import GIB, reason, shown, size_in_words
+from joulebench.inputs import apart
+from joulebench.inputs.reading import GIB, reason, shown, size_in_words
 
 MOST_MEMORY_BYTES = 8 * GIB
 MOST_SECONDS = 300.0

@@ -7,9 +7,9 @@ body), among others. Every row's prompt is completed as it is; its reference is 
 
 from typing import Any
 
-from joulebench.checked import Strict
 from joulebench.datasets import json_lines
 from joulebench.datasets.sampling import Row, Rows, is_unicode
+from joulebench.inputs.checked import Strict
 
 PACKAGED = "humanevalplus.jsonl"
 USUAL = "HumanEvalPlus*.jsonl*"

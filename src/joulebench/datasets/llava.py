@@ -8,10 +8,10 @@ benchmark joins all the questions of a conversation to one prompt, which no answ
 
 from typing import Any
 
-from joulebench.checked import Strict
 from joulebench.datasets import conversations
 from joulebench.datasets.media import picture
 from joulebench.datasets.sampling import Row, Rows, is_unicode
+from joulebench.inputs.checked import Strict
 
 PACKAGED = "llava.json"
 PACKAGED_MEDIA = "llava"

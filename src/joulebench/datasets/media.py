@@ -12,11 +12,20 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
-from joulebench.config import HubFile, HubFolder, LocalFile, Packaged
+from joulebench.config.tasks import HubFile, HubFolder, LocalFile, Packaged
 from joulebench.datasets.sources import download
+from joulebench.downloads import NoSuchFileError
 from joulebench.errors import UserError
-from joulebench.hub import NoSuchFileError
-from joulebench.reading import MIB, TooLargeError, expanded, is_folder, is_there, read_bytes, require_plain, shown
+from joulebench.inputs.reading import (
+    MIB,
+    TooLargeError,
+    expanded,
+    is_folder,
+    is_there,
+    read_bytes,
+    require_plain,
+    shown,
+)
 
 Source = HubFile | HubFolder | LocalFile | Packaged
 Read = Callable[[str], bytes]

@@ -11,9 +11,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from joulebench.checked import ConfigError, Strict
 from joulebench.datasets.sampling import Row, Rows
 from joulebench.errors import UserError
+from joulebench.inputs.checked import ConfigError, Strict
 
 PACKAGED = "partiprompts.tsv"
 USUAL = "PartiPrompts*.tsv"

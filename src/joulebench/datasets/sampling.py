@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from joulebench import config
+from joulebench.config.tasks import Sample
 from joulebench.datasets.media import UnusableError
 from joulebench.errors import UserError
-from joulebench.records import PROMPTS
+from joulebench.records.schemas import PROMPTS
 
 
 class Row(NamedTuple):
@@ -68,7 +68,7 @@ class Sampled:
 
 
 def draw(
-    rows: Rows, sample: config.Sample, where: str, image_of: Callable[[str], bytes] | None = None
+    rows: Rows, sample: Sample, where: str, image_of: Callable[[str], bytes] | None = None
 ) -> tuple[pl.DataFrame, int]:
     """The first `sample.requests` usable rows after a seeded shuffle, schema records.PROMPTS; how many were looked at.
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import Field, PositiveInt, model_validator
 
-from joulebench.checked import Strict
 from joulebench.datasets import conversations
 from joulebench.datasets.sampling import Row, Rows, is_unicode
 from joulebench.errors import UserError, in_one_line
-from joulebench.reading import GIB, MissingError, expanded, read_text
+from joulebench.inputs.checked import Strict
+from joulebench.inputs.reading import GIB, MissingError, expanded, read_text
 
 PACKAGED = "sharegpt.json"
 USUAL = "ShareGPT_V3*.json"

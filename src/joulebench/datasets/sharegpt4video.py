@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic import Field
 
-from joulebench.checked import ConfigError, Strict, nearest
 from joulebench.datasets import json_lines
 from joulebench.datasets.media import first_frame
 from joulebench.datasets.sampling import Row, Rows, is_unicode
 from joulebench.errors import UserError
+from joulebench.inputs.checked import ConfigError, Strict, nearest
 
 PACKAGED = "sharegpt4video.jsonl"
 PACKAGED_MEDIA = "sharegpt4video"

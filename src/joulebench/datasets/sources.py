@@ -7,11 +7,11 @@ import zlib
 from importlib import resources
 from pathlib import Path
 
-from joulebench.config import HubFile, LocalFile, Packaged
+from joulebench.config.tasks import HubFile, LocalFile, Packaged
 from joulebench.datasets import columnar
+from joulebench.downloads import explained
 from joulebench.errors import UserError
-from joulebench.hub import explained
-from joulebench.reading import GIB, expanded, is_folder, read_bytes, shown, size_in_words
+from joulebench.inputs.reading import GIB, expanded, is_folder, read_bytes, shown, size_in_words
 
 Source = HubFile | LocalFile | Packaged
 

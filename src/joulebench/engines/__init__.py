@@ -10,9 +10,9 @@ from types import ModuleType
 
 from pydantic import BaseModel
 
-from joulebench.checked import ConfigError, checked, nearest
+from joulebench.config.spec import RunSpec
 from joulebench.engines.base import DiffusionEngine, TextEngine
-from joulebench.spec import RunSpec
+from joulebench.inputs.checked import ConfigError, checked, nearest
 
 ENGINES = {
     "transformers": "joulebench.engines.transformers",

@@ -11,13 +11,13 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
+from joulebench.config.spec import RunSpec
 from joulebench.engines.attention import in_parts
 from joulebench.engines.base import Prepared
 from joulebench.engines.loading import pipeline
 from joulebench.engines.pictures import picture
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS, VIDEO_TASKS
-from joulebench.spec import RunSpec
 
 TASKS = ("text-to-image", "text-to-video", "image-to-video")
 MOST_DEVICES = 1

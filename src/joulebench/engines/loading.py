@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from joulebench import chat
+from joulebench.checkpoints import chat
+from joulebench.checkpoints.weights import variant
+from joulebench.config.spec import RunSpec
 from joulebench.errors import UserError, in_one_line
-from joulebench.spec import RunSpec
-from joulebench.weights import variant
 
 
 def language_model(kind: Any, spec: RunSpec, folder: Path) -> Any:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from joulebench import chat
-from joulebench.config import OutputLength
+from joulebench.checkpoints import chat
+from joulebench.config.tasks import OutputLength
 from joulebench.engines.base import Prepared
 from joulebench.errors import UserError
 

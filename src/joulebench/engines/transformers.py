@@ -12,13 +12,13 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
-from joulebench.chat import load_tokenizer
+from joulebench.checkpoints.chat import load_tokenizer
+from joulebench.config.spec import RunSpec
 from joulebench.engines import prompts
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.loading import language_model
 from joulebench.engines.prompts import encoder, end_tokens, ends_in
 from joulebench.errors import UserError
-from joulebench.spec import RunSpec
 
 TASKS = ("llm-chat", "llm-code")
 MOST_DEVICES = 1

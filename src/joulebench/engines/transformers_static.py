@@ -15,7 +15,8 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
-from joulebench import chat
+from joulebench.checkpoints import chat
+from joulebench.config.spec import RunSpec
 from joulebench.engines import prompts
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.collating import along, collated
@@ -24,7 +25,6 @@ from joulebench.engines.pictures import picture
 from joulebench.engines.prompts import adds_end, encoder, end_tokens, ends_in
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
-from joulebench.spec import RunSpec
 
 TASKS = ("llm-chat", "llm-code", "vlm-chat")
 MOST_DEVICES = 1

@@ -16,15 +16,15 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from joulebench import chat
+from joulebench.checkpoints import chat
+from joulebench.config.spec import RunSpec
 from joulebench.engines import prompts, vllm_start
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.pictures import picture
 from joulebench.engines.prompts import adds_end, encoder, end_tokens
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
-from joulebench.records import EngineStart
-from joulebench.spec import RunSpec
+from joulebench.records.models import EngineStart
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from joulebench.config.spec import RunSpec
 from joulebench.names import IMAGE_TASKS
-from joulebench.spec import RunSpec
 
 METHOD = "VLLM_WORKER_MULTIPROC_METHOD"
 HARMLESS = {"MainThread", "end-with-parent"}

@@ -7,10 +7,11 @@ from typing import Any
 
 import polars as pl
 
-from joulebench import tables
 from joulebench.analysis.choices import placed
 from joulebench.families import TEXT, of
 from joulebench.names import TASKS
+from joulebench.tables.files import read_csv
+from joulebench.tables.schemas import BOUNDS, LEADERBOARD
 
 _HEADER = (
     "| task | shape of | J per response | 95 % interval | net of idle, J | B | median latency | W |",
@@ -32,7 +33,7 @@ def markdown(leaderboard: pl.DataFrame) -> str:
 
 
 def _row(row: dict[str, Any]) -> str:
-    joules, low, high = (row[f"energy_per_response{bound}_j"] for bound in tables.BOUNDS)
+    joules, low, high = (row[f"energy_per_response{bound}_j"] for bound in BOUNDS)
     interval = "not known"
     if low is not None and high is not None:
         decimals = max(_decimals(joules, 3), _decimals((high - low) / 2, 1))
@@ -63,4 +64,4 @@ def _number(value: float) -> str:
 
 
 if __name__ == "__main__":
-    print(markdown(tables.read_csv(Path(sys.argv[1]), tables.LEADERBOARD)), end="")
+    print(markdown(read_csv(Path(sys.argv[1]), LEADERBOARD)), end="")

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import polars as pl
 
 from joulebench import __version__
-from joulebench.columns import Column, is_bound, of_table
 from joulebench.names import TASKS
+from joulebench.tables.columns import Column, is_bound, of_table
 
 NAME = "Joulebench: energy of generative-AI inference"
 LICENCE = "apache-2.0"

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import polars as pl
 
-from joulebench import tables
 from joulebench.errors import UserError
 from joulebench.exports import card, parquet
 from joulebench.exports.rows import POINT, publishable
 from joulebench.files import whole_folder, write_text
+from joulebench.tables import schemas
+from joulebench.tables.files import read_csv
 
 TABLES = ("leaderboard", "points", "pareto", "recommendations", "footprint", "checks")
 """Those of tables.TABLES that are published, each a configuration of the dataset; the first, which has a row wherever
@@ -66,7 +67,7 @@ def data_file(hardware: str, table: str) -> str:
 
 def _read(hardware: str, files: Mapping[str, Path]) -> dict[str, pl.DataFrame]:
     """The tables of one piece of hardware; those without a column `hardware` have it first."""
-    read = {table: tables.read_csv(files[table], tables.TABLES[table]) for table in TABLES}
+    read = {table: read_csv(files[table], schemas.TABLES[table]) for table in TABLES}
     return {
         table: frame if "hardware" in frame.columns else frame.select(pl.lit(hardware).alias("hardware"), pl.all())
         for table, frame in read.items()

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
-from joulebench.columns import Column, of_table
 from joulebench.files import whole_file
-from joulebench.tables import TABLES, read_csv
+from joulebench.tables.columns import Column, of_table
+from joulebench.tables.files import read_csv
+from joulebench.tables.schemas import TABLES
 
 METADATA = "joulebench"
 """The key of the file's metadata: JSON, {"table": its name, "columns": {column: {"unit", "meaning"}}}."""

@@ -19,7 +19,8 @@ import polars as pl
 from joulebench.errors import UserError, in_one_line
 from joulebench.exports.rows import publishable
 from joulebench.files import whole_folder
-from joulebench.records import Run, read_run, write_json
+from joulebench.records.files import read_run, write_json
+from joulebench.records.models import Run
 
 INDEX = "runs.json"
 PROJECT = "joulebench"

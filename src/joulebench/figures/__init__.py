@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from joulebench.checked import nearest
 from joulebench.errors import UserError
+from joulebench.inputs.checked import nearest
 
 if TYPE_CHECKING:
     import altair as alt

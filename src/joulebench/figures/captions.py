@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from joulebench.analysis.verdicts import USABLE
+from joulebench.loads.setting import BATCHES, CLOSED_LOOP, COORDINATES, in_words
 from joulebench.names import TASKS
-from joulebench.setting import BATCHES, CLOSED_LOOP, COORDINATES, in_words
 
 ESTIMATE = "codecarbon_estimate"
 SOURCES = {

@@ -3,7 +3,7 @@
 import altair as alt
 import polars as pl
 
-from joulebench.figures import captions, style, sweep, tdp
+from joulebench.figures import by_setting, captions, style, tdp
 from joulebench.figures.axes import Axis, around, intervals
 
 ROW_PX, GAP_PX, EDGE_PX = 44, 6, 8
@@ -13,7 +13,7 @@ LABEL_X_PX = style.PANEL_PX + 10
 
 def draw(points: pl.DataFrame) -> alt.ConcatChart:
     """Dots from `points` (tables.POINTS), one panel a task; every panel has the same axis."""
-    points, left_out = sweep.along_one_axis(points)
+    points, left_out = by_setting.along_one_axis(points)
     rows = tdp.shares(points).with_columns(
         times=_inverse("share"), low=_inverse("share_high"), high=_inverse("share_low")
     )

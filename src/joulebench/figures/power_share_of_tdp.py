@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from joulebench.figures import captions, style, sweep, tdp
+from joulebench.figures import by_setting, captions, style, tdp
 
 DIAMETER_PX = 8.5
 LEAST_PX, MOST_PX = 36, 140
@@ -16,7 +16,7 @@ PERCENT = "format(100 * datum.value, '.0f') + ' %'"
 
 def draw(points: pl.DataFrame) -> alt.ConcatChart:
     """Strips from `points` (tables.POINTS), all with the same axis."""
-    points, left_out = sweep.along_one_axis(points)
+    points, left_out = by_setting.along_one_axis(points)
     rows = tdp.shares(points)
     drawn = rows.filter(pl.col("share").is_not_null())
     tasks = captions.tasks(rows)

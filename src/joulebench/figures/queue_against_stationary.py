@@ -9,7 +9,7 @@ import altair as alt
 import polars as pl
 
 from joulebench.families import TEXT
-from joulebench.figures import captions, style, sweep
+from joulebench.figures import by_setting, captions, style
 from joulebench.figures.axes import Axis
 
 COLUMNS = 2
@@ -25,13 +25,13 @@ SPREAD = 0.1
 
 
 def draw(points: pl.DataFrame) -> alt.ConcatChart:
-    """Lines from the text tasks of `points` (tables.POINTS), a panel a task; repeats pooled as sweep.pooled_points."""
+    """Lines from the text tasks of `points` (tables.POINTS), a panel a task; repeats pooled as by_setting does."""
     queue, stationary = pl.col("queue_energy_per_output_token_j"), pl.col("plain_energy_per_output_token_j")
     least = pl.col("plain_energy_per_output_token_low_j")
     shown = stationary.is_not_null() & ~captions.is_invalid()
-    text, left_out = sweep.along_one_axis(points.filter(TEXT.rows))
+    text, left_out = by_setting.along_one_axis(points.filter(TEXT.rows))
     rows = (
-        sweep.pooled_points(text, shown)
+        by_setting.pooled_points(text, shown)
         .with_columns(
             ratio=pl.when(shown).then(queue / stationary),
             low=queue / pl.col("plain_energy_per_output_token_high_j"),
@@ -57,7 +57,7 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
                 "panel's edge where it is very wide. Points of one "
                 f"{'batch size' if captions.over_batch_sizes(drawn) else 'setting'} stand side by side."
             )
-        notes += [f"Hollow points: {sweep.overloaded(drawn)}."] if (drawn["status"] == "overloaded").any() else []
+        notes += [f"Hollow points: {by_setting.overloaded(drawn)}."] if (drawn["status"] == "overloaded").any() else []
         notes += captions.repeats(rows)
     subtitle = [*captions.subtitle(text), *notes]
     title = "Energy of the queue window against the stationary window"
@@ -77,10 +77,10 @@ def _panel(task: str, rows: pl.DataFrame) -> style.Panel:
     x_axis = Axis.over(values, WIDTH_PX, log=True)
     y_axis = _ratio_axis(drawn)
     across = alt.Axis(values=values, labelFlush=False)
-    x = alt.X("place:Q", title=sweep.axis_title(drawn), scale=x_axis.scale, axis=across)
+    x = alt.X("place:Q", title=by_setting.axis_title(drawn), scale=x_axis.scale, axis=across)
     ticks = alt.Axis(values=style.linear_ticks(y_axis.low, y_axis.high, MOST_TICKS), format=style.NUMBER_FORMAT)
     y = alt.Y("ratio:Q", title="Queue window over stationary window", scale=y_axis.scale, axis=ticks)
-    look = sweep.channels(drawn, COLUMNS)
+    look = by_setting.channels(drawn, COLUMNS)
     color, _, dash = look
     tooltip = [
         alt.Tooltip("run:N", title="model"),
@@ -106,7 +106,7 @@ def _panel(task: str, rows: pl.DataFrame) -> style.Panel:
         *_same(y),
         alt.Chart(data).mark_line(strokeWidth=1.5).encode(x, y, color, dash, alt.Order("axis_value:Q")),
         rules.encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color),
-        *sweep.dots(data, x, y, look, tooltip),
+        *by_setting.dots(data, x, y, look, tooltip),
     ]
     title = alt.TitleParams(task, subtitle=lines, offset=12)
     return alt.layer(*layers, title=title).properties(width=WIDTH_PX, height=HEIGHT_PX)

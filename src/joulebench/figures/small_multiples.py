@@ -9,7 +9,7 @@ import polars as pl
 
 from joulebench.analysis.verdicts import USABLE
 from joulebench.families import Family, of
-from joulebench.figures import captions, style, sweep
+from joulebench.figures import by_setting, captions, style
 from joulebench.figures.axes import Axis, around, intervals
 
 CROSS = "M-1,-1L1,1M-1,1L1,-1"
@@ -54,8 +54,8 @@ def draw(
     `title` says `by {at}`. The repeats of a point are pooled, without those that are invalid.
     """
     shown = pl.col("status").is_in(USABLE) & ~captions.is_invalid()
-    of_family, left_out = sweep.along_one_axis(points.filter(family.rows))
-    pooled = sweep.pooled_points(of_family, shown).with_columns(shown=shown).sort("task", "run", "axis_value")
+    of_family, left_out = by_setting.along_one_axis(points.filter(family.rows))
+    pooled = by_setting.pooled_points(of_family, shown).with_columns(shown=shown).sort("task", "run", "axis_value")
     at = "batch size" if pooled.is_empty() or captions.over_batch_sizes(pooled) else "setting"
     rows = []
     for task in captions.tasks(pooled):
@@ -69,7 +69,7 @@ def draw(
     if drawn["low"].is_not_null().any():
         notes.append("Thin lines: 95 % intervals.")
     if (drawn["status"] == "overloaded").any():
-        notes.append(f"Hollow points: {sweep.overloaded(drawn)}.")
+        notes.append(f"Hollow points: {by_setting.overloaded(drawn)}.")
     if (pooled["status"] == "out_of_memory").any():
         notes.append(f"Crosses at the top: the {at} at which a model ran out of memory, and so stopped.")
     words = [" ".join(notes)] if notes else []
@@ -116,8 +116,8 @@ def _row(task: str, rows: pl.DataFrame, metrics: Sequence[Metric], cell: Cell, a
     width = len(metrics) * (cell.width_px + EXTENT_PX + GAP_PX)
     named = pl.concat([drawn, stopped])
     widest = max(style.text_px(line, style.LABEL_PX) for run in named["run"] for line in run.split("\n"))
-    look = sweep.channels(named, max(1, int(width // (widest + 40))))
-    x = _across(along, sweep.axis_title(rows))
+    look = by_setting.channels(named, max(1, int(width // (widest + 40))))
+    x = _across(along, by_setting.axis_title(rows))
     cells = []
     for metric in metrics:
         alike = [other.of(drawn) for other in metrics if other.unit == metric.unit]
@@ -143,7 +143,7 @@ def _cell(
     stopped: pl.DataFrame,
     cell: Cell,
     x: alt.X,
-    look: sweep.Channels,
+    look: by_setting.Channels,
 ) -> style.Panel:
     title = alt.TitleParams(words, fontSize=style.LABEL_PX + 1, fontWeight="normal", offset=8)
     if data.is_empty():
@@ -168,7 +168,7 @@ def _cell(
         *(_level(tdp, f"TDP {style.significant(tdp)} W", y) if tdp else []),
         alt.Chart(data).mark_line(strokeWidth=1.5).encode(x, y, color, dash, alt.Order("axis_value:Q")),
         alt.Chart(intervals(data, axis)).mark_rule(strokeWidth=1).encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color),
-        *sweep.dots(data, x, y, look, tooltip),
+        *by_setting.dots(data, x, y, look, tooltip),
         *_crosses(stopped, axis, x, y, color),
     ]
     return alt.layer(*layers, title=title).properties(width=cell.width_px, height=cell.height_px)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from joulebench import families
-from joulebench.figures import captions, style, sweep
+from joulebench.figures import by_setting, captions, style
 from joulebench.figures.axes import Axis, around, intervals
 from joulebench.figures.small_multiples import CROSS
 
@@ -23,7 +23,7 @@ Look = tuple[alt.Color, alt.Shape]
 
 
 def draw(table: pl.DataFrame, name: str, asks: str) -> alt.ConcatChart:
-    """Curves and bars from the table of one study (tables.STUDY); repeats pooled as in sweep.pooled_points.
+    """Curves and bars from the table of one study (tables.STUDY); repeats pooled as in by_setting.pooled_points.
 
     `name`: the study's; `asks`: what it asks.
     """
@@ -60,7 +60,7 @@ def _rows(table: pl.DataFrame) -> pl.DataFrame:
         pl.when(stationary).then(f"energy_per_response_{end}_j").alias(f"energy_per_response_{end}_j")
         for end in ("low", "high")
     ).with_columns(energy_per_response_j=pl.when(energy.is_finite()).then(energy))
-    pooled = sweep.pooled_points(given, pl.col("energy_per_response_j").is_not_null())
+    pooled = by_setting.pooled_points(given, pl.col("energy_per_response_j").is_not_null())
     most = pl.col("energy_per_response_j").max().over("model")
     return pooled.with_columns(
         x="axis_value",
@@ -82,7 +82,7 @@ def _notes(drawn: pl.DataFrame) -> list[str]:
     if drawn["knee"].is_not_null().any():
         notes.append("Ticks and bars: each knee and its 95 % interval.")
     if (drawn["status"] == "overloaded").any():
-        notes.append(f"Crosses: {sweep.overloaded(drawn)}.")
+        notes.append(f"Crosses: {by_setting.overloaded(drawn)}.")
     if (drawn["opacity"] == PALE).any():
         notes.append("Pale: a check flagged the point or voids it.")
     return textwrap.wrap(" ".join(notes), captions.LINE_CHARACTERS)
@@ -116,19 +116,19 @@ def _curves(drawn: pl.DataFrame, title: alt.TitleParams) -> style.Panel:
     y = alt.Y("energy:Q", title=words, scale=y_axis.scale, axis=y_axis.axis)
     color, shape = look = _look(drawn)
     knees = _knees(drawn)
-    titled = alt.X("x:Q", title=sweep.axis_title(drawn), scale=x_axis.scale, axis=x_axis.axis)
+    titled = alt.X("x:Q", title=by_setting.axis_title(drawn), scale=x_axis.scale, axis=x_axis.axis)
     ticks = alt.Axis(values=x_axis.ticks, labels=False)
     x = titled if knees.is_empty() else alt.X("x:Q", title=None, scale=x_axis.scale, axis=ticks)
     opacity = alt.Opacity("opacity:Q", scale=None, legend=None)
     tooltip = [
         alt.Tooltip("run:N", title="model"),
-        alt.Tooltip("x:Q", title=sweep.axis_title(drawn), format=style.NUMBER_FORMAT),
+        alt.Tooltip("x:Q", title=by_setting.axis_title(drawn), format=style.NUMBER_FORMAT),
         alt.Tooltip("energy:Q", title=words, format=".3~r"),
         alt.Tooltip("status:N", title="status"),
     ]
     order, over = alt.Order("x:Q"), pl.col("status") == "overloaded"
-    whole = alt.Chart(data.filter(~over)).mark_point(filled=True, opacity=1, size=sweep.POINT_PX)
-    hollow = alt.Chart(steady).mark_point(filled=False, fill="white", size=0.7 * sweep.POINT_PX, strokeWidth=1.3)
+    whole = alt.Chart(data.filter(~over)).mark_point(filled=True, opacity=1, size=by_setting.POINT_PX)
+    hollow = alt.Chart(steady).mark_point(filled=False, fill="white", size=0.7 * by_setting.POINT_PX, strokeWidth=1.3)
     under = alt.Chart(pl.concat([data, steady]).filter(pl.col("opacity") < 1))
     crosses = alt.Chart(data.filter(over)).mark_point(shape=CROSS, filled=False, size=81, strokeWidth=2.2)
     layers = [
@@ -136,7 +136,7 @@ def _curves(drawn: pl.DataFrame, title: alt.TitleParams) -> style.Panel:
         alt.Chart(steady).mark_line(strokeWidth=1.2, strokeDash=[5, 3]).encode(x, y, color, order),
         alt.Chart(intervals(data, y_axis)).mark_rule(strokeWidth=1).encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color),
         alt.Chart(knees).mark_tick(size=20, thickness=2, opacity=1, orient="vertical").encode(x, y, color),
-        under.mark_point(filled=True, opacity=1, size=sweep.POINT_PX, color="white").encode(x, y, shape),
+        under.mark_point(filled=True, opacity=1, size=by_setting.POINT_PX, color="white").encode(x, y, shape),
         hollow.encode(x, y, color, shape, opacity, tooltip=tooltip),
         whole.encode(x, y, color, shape, opacity, tooltip=tooltip),
         crosses.encode(x, y, color, opacity, tooltip=tooltip),
@@ -172,7 +172,7 @@ def _knee_rows(knees: pl.DataFrame, x: alt.X, look: Look) -> style.Panel:
     layers = [
         chart.mark_bar(size=7, opacity=PALE).encode(alt.X("low:Q"), y, color, alt.X2("high:Q")),
         chart.mark_tick(size=13, thickness=2.5, opacity=1, orient="vertical").encode(x, y, color),
-        chart.mark_point(filled=True, opacity=1, size=sweep.POINT_PX, xOffset=12).encode(
+        chart.mark_point(filled=True, opacity=1, size=by_setting.POINT_PX, xOffset=12).encode(
             y, color, shape, x=alt.value(WIDTH_PX)
         ),
         text.encode(y, x=alt.value(WIDTH_PX), text="label:N"),
@@ -205,7 +205,7 @@ def _shares(split: pl.DataFrame) -> style.Panel:
     bars = mark.encode(x, y, fill, alt.Order("order:Q"), tooltip=tooltip)
     header = alt.Header(title=None, labelExpr=style.LINES, labelAnchor="start", labelFontWeight="bold", labelLimit=0)
     facet = alt.Facet("run:N", sort=runs, header=header)
-    by, spacing = sweep.axis_title(split), alt.RowColnumber(row=20, column=8)
+    by, spacing = by_setting.axis_title(split), alt.RowColnumber(row=20, column=8)
     title = f"Parts of what a point drew, by {by[:1].lower()}{by[1:]}"
     rows: alt.FacetChart = bars.facet(facet, columns=2, spacing=spacing, title=title)
     rows = rows.resolve_axis(x="independent", y="independent")

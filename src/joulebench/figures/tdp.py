@@ -5,7 +5,7 @@ import math
 import altair as alt
 import polars as pl
 
-from joulebench.figures import captions, style, sweep
+from joulebench.figures import by_setting, captions, style
 
 _COLORS = ((0xA9, 0xD8, 0xF5), (0x00, 0x72, 0xB2), (0x1E, 0x10, 0x3C))
 """Of the least batch size, or other value of an axis, the middle one and the largest."""
@@ -24,7 +24,7 @@ def shares(points: pl.DataFrame) -> pl.DataFrame:
     found = shown & ~captions.is_estimate().fill_null(False)
     tdp_w = pl.when(found & (pl.col("tdp_w") > 0)).then(pl.col("tdp_w") * pl.col("gpus").fill_null(1))
     return (
-        sweep.pooled_points(points, shown)
+        by_setting.pooled_points(points, shown)
         .with_columns(
             **{f"share{bound}": pl.col(f"power{bound}_w") / tdp_w for bound in ("", "_low", "_high")},
             name=captions.run_name(),
@@ -74,7 +74,7 @@ def value_color(rows: pl.DataFrame, legend: bool) -> alt.Color:
         orient="top",
         direction="horizontal",
         columns=12,
-        title=sweep.axis_title(rows),
+        title=by_setting.axis_title(rows),
         titleOrient="left",
         titleFontWeight="normal",
         offset=14,

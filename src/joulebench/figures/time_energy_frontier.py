@@ -9,8 +9,8 @@ import polars as pl
 from joulebench.analysis import repeats
 from joulebench.analysis.choices import placed
 from joulebench.analysis.verdicts import VALID
-from joulebench.figures import captions, style, sweep
-from joulebench.figures import latency as frame
+from joulebench.figures import against_latency as frame
+from joulebench.figures import by_setting, captions, style
 from joulebench.figures.axes import Axis, around, intervals
 
 NAMED = len(style.PALETTE)  # models of a panel that have a colour and a name; those of the lowest frontier always do
@@ -26,7 +26,9 @@ def draw(points: pl.DataFrame, pareto: pl.DataFrame, leaderboard: pl.DataFrame) 
     shown = pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid()
     known = placed(points).select(*repeats.NAMED, "load", "axis", "axis_value", "at").unique()
     best = _steps(pareto.join(known, on=repeats.NAMED, how="left", nulls_equal=True))
-    beaten = sweep.pooled_points(points, shown).filter(shown).join(best, on=repeats.NAMED, how="anti", nulls_equal=True)
+    beaten = (
+        by_setting.pooled_points(points, shown).filter(shown).join(best, on=repeats.NAMED, how="anti", nulls_equal=True)
+    )
     pale = beaten.join(best, on=["task", "model"], how="semi").with_columns(energy="energy_per_response_j")
     panels = []
     for task in captions.tasks(points):
@@ -71,7 +73,7 @@ def _notes(pale: pl.DataFrame, best: pl.DataFrame) -> list[str]:
         },
         {
             "Pale points: beaten by another of the same model, or left out by a check.": not pale.is_empty(),
-            f"Hollow points: {sweep.overloaded(best)}.": (best["status"] == "overloaded").any(),
+            f"Hollow points: {by_setting.overloaded(best)}.": (best["status"] == "overloaded").any(),
         },
     ]
     notes = [" ".join(text for text, said in line.items() if said) for line in lines]
@@ -106,7 +108,7 @@ def _panel(task: str, points: pl.DataFrame, pale: pl.DataFrame, best: pl.DataFra
         *(_band(best, x, y, x_axis.high) if best["model"].n_unique() > 1 else []),
         *frame.target_rule(limit, x),
         alt.Chart(pale)
-        .mark_point(filled=True, size=sweep.POINT_PX * 0.7, opacity=0.3)
+        .mark_point(filled=True, size=by_setting.POINT_PX * 0.7, opacity=0.3)
         .encode(x, y, color, tooltip=_tooltip()),
         *_stairs(best, x, y, color, x_axis.high),
         *_intervals(best, x, y, color, x_axis, y_axis),
@@ -180,7 +182,7 @@ def _intervals(best: pl.DataFrame, x: alt.X, y: alt.Y, color: alt.Color, x_axis:
 
 def _dots(best: pl.DataFrame, x: alt.X, y: alt.Y, color: alt.Color) -> list[alt.Chart]:
     """A point for each row, a diamond where it is only tied with the frontier, hollow where it is overloaded."""
-    named, size = pl.col("named"), sweep.POINT_PX
+    named, size = pl.col("named"), by_setting.POINT_PX
     kinds: list[tuple[pl.Expr, dict[str, Any]]] = [
         (~named, {"size": FAINT_PX}),
         (named & pl.col("step"), {"size": size}),
@@ -204,7 +206,7 @@ def _labels(best: pl.DataFrame, x_axis: Axis, y_axis: Axis, limit: float | None)
     variant = pl.when(pl.col("variant").is_not_null()).then(pl.format(" +{}", "variant")).otherwise(pl.lit(""))
     labelled = best.filter("named" if best["named"].all() else "lowest")
     points = labelled.sort("lowest", "step", "group", "latency", descending=[True, True, False, False])
-    points = points.with_columns(label=sweep.number() + variant)
+    points = points.with_columns(label=by_setting.number() + variant)
     stairs = [model.select("latency", "energy").rows() for model in best.filter("step").partition_by("model")]
     lines = []
     for steps in stairs:

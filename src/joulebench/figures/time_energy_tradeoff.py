@@ -4,8 +4,8 @@ import altair as alt
 import polars as pl
 
 from joulebench.families import FAMILIES, of
-from joulebench.figures import captions, style, sweep
-from joulebench.figures import latency as frame
+from joulebench.figures import against_latency as frame
+from joulebench.figures import by_setting, captions, style
 from joulebench.figures.axes import Axis, around, intervals
 
 CROWDED = 60  # points of a panel, from which on a label is left out rather than set over a line
@@ -16,10 +16,10 @@ def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
 
     The repeats of a point are pooled: the valid ones, or those that are flagged where none is valid.
     """
-    points, left_out = sweep.along_one_axis(points)
+    points, left_out = by_setting.along_one_axis(points)
     shown = pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid()
     rows = (
-        sweep.pooled_points(points, shown)
+        by_setting.pooled_points(points, shown)
         .with_columns(
             latency=pl.coalesce(pl.when(family.rows).then(family.latency) for family in FAMILIES),
             energy=pl.when(shown).then("energy_per_response_j"),
@@ -38,7 +38,7 @@ def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
         said += ["Thin lines: 95 % intervals."] if rows["low"].is_not_null().any() else []
         notes += [" ".join(said)] if said else []
         if (rows["status"] == "overloaded").any():
-            notes.append(f"Hollow points: {sweep.overloaded(rows)}.")
+            notes.append(f"Hollow points: {by_setting.overloaded(rows)}.")
         notes += captions.repeats(rows)
     subtitle = [*captions.subtitle(points), *notes]
     return style.figure("Energy per response against latency", subtitle, panels or [style.nothing()], frame.COLUMNS)
@@ -72,7 +72,7 @@ def _panel(task: str, rows: pl.DataFrame, target: str | None) -> style.Panel:
 
 def _curves(drawn: pl.DataFrame, x: alt.X, y: alt.Y, y_axis: Axis) -> list[alt.Chart]:
     """Lines, intervals and points. A model has one colour; its variants differ in shape and dashes."""
-    look = sweep.channels(drawn, frame.COLUMNS)
+    look = by_setting.channels(drawn, frame.COLUMNS)
     color, _, dash = look
     tooltip = [
         alt.Tooltip("run:N", title="model"),
@@ -88,7 +88,7 @@ def _curves(drawn: pl.DataFrame, x: alt.X, y: alt.Y, y_axis: Axis) -> list[alt.C
     return [
         lines.encode(x, y, color, dash, alt.Order("axis_value:Q")),
         bars.encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color),
-        *sweep.dots(data, x, y, look, tooltip),
+        *by_setting.dots(data, x, y, look, tooltip),
     ]
 
 
@@ -96,7 +96,7 @@ def _settings(drawn: pl.DataFrame, x_axis: Axis, y_axis: Axis, limit: float | No
     """The setting beside each point that has room for it; the ends of the lines choose first."""
     value = pl.col("axis_value")
     at_end = (value == value.min().over("run")) | (value == value.max().over("run"))
-    points = drawn.with_columns(at_end=at_end, label=sweep.number())
+    points = drawn.with_columns(at_end=at_end, label=by_setting.number())
     points = points.sort("at_end", "run", "axis_value", descending=[True, False, False])
     lines = [run.select("latency", "energy").rows() for run in drawn.partition_by("run")]
     bars = intervals(drawn, y_axis).select("latency", "low", "high").rows()

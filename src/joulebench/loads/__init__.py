@@ -3,10 +3,10 @@
 See loads.base.Load for what a module holds.
 """
 
-from joulebench.checked import nearest
+from joulebench.inputs.checked import nearest
 from joulebench.loads import at_once, closed_loop, gamma, poisson
 from joulebench.loads.base import Load
-from joulebench.setting import CLOSED_LOOP
+from joulebench.loads.setting import CLOSED_LOOP
 
 LOADS: dict[str, Load] = {
     CLOSED_LOOP: closed_loop.ClosedLoop(),

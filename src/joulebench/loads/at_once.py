@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from joulebench.loads.base import WHOLE, WINDOWS
+from joulebench.loads.setting import Setting
 from joulebench.loads.stretch import beside, full_batch
-from joulebench.setting import Setting
 
 
 class _Arrivals:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import polars as pl
 
-from joulebench.setting import Setting
+from joulebench.loads.setting import Setting
 
 WINDOWS = pl.Schema(
     {

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from joulebench.loads.base import SIZES, STATIONARY, WINDOWS
+from joulebench.loads.setting import CLOSED_LOOP, Setting
 from joulebench.loads.stretch import beside, full_batch, inside, with_durations
-from joulebench.setting import CLOSED_LOOP, Setting
 
 FILLED = 0.95
 """Share of the maximum batch size under which memory, not the cap, limits the batch."""

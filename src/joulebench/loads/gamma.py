@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from joulebench.loads.base import STATIONARY, WINDOWS
-from joulebench.setting import Setting
+from joulebench.loads.setting import Setting
 
 STREAM = 0x61727276
 """Keeps these draws apart from those of the serving order."""

@@ -6,10 +6,10 @@ import numpy as np
 
 from joulebench.analysis.intervals import FEWEST_BLOCKS
 from joulebench.analysis.stopping import Stopping
+from joulebench.config.sweeps import Adaptive
 from joulebench.measure.order import ENDLESS
 from joulebench.meters.following import Following
-from joulebench.records import EndedBy, Start
-from joulebench.sweeps import Adaptive
+from joulebench.records.models import EndedBy, Start
 
 log = logging.getLogger(__name__)
 

@@ -5,12 +5,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from joulebench.measure.alone import alone_on, alone_on_some
+from joulebench.config.spec import RunSpec
+from joulebench.measure.locks import alone_on, alone_on_some
 from joulebench.meters import nvml
 from joulebench.meters.base import NoMeterError
+from joulebench.meters.gpus import VARIABLE, Gpu, named, see_only, visible
 from joulebench.meters.machine import MachineError
-from joulebench.meters.visible import VARIABLE, Gpu, named, see_only, visible
-from joulebench.spec import RunSpec
 
 LEAVING_S = 10.0
 """For so long a process of a measurement that has just ended may still be on its GPU."""

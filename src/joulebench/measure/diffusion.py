@@ -3,12 +3,12 @@
 import time
 from collections.abc import Sequence
 
+from joulebench.config.sweeps import Sweep
 from joulebench.engines.base import DiffusionEngine, Prepared
 from joulebench.measure.ends import batches_end
 from joulebench.measure.load import Load, Progress, Request, Watch
 from joulebench.measure.order import serving_order
 from joulebench.meters.following import Following
-from joulebench.sweeps import Sweep
 
 
 def batches(

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from joulebench.analysis.intervals import FEWEST_BLOCKS
+from joulebench.config.sweeps import Ending, Fixed, Timed
 from joulebench.engines.base import Prepared
+from joulebench.loads.setting import Setting
 from joulebench.measure.adaptive import Precise
 from joulebench.measure.order import ENDLESS
-from joulebench.measure.sample import sample_tokens
+from joulebench.measure.sample_tokens import sample_tokens
 from joulebench.meters.following import Following
-from joulebench.records import EndedBy, Start
-from joulebench.setting import Setting
-from joulebench.sweeps import Ending, Fixed, Timed
+from joulebench.records.models import EndedBy, Start
 
 FEWEST_BATCHES = FEWEST_BLOCKS
 """That a window holds where requests are served in whole batches, its blocks: fewer give no interval."""

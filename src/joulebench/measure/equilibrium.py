@@ -20,9 +20,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from joulebench.config.sweeps import Sweep
 from joulebench.engines.base import Prepared, TextEngine
 from joulebench.errors import UserError
-from joulebench.sweeps import Sweep
 
 STREAM = 0x65717569
 """Keeps these draws apart from those of the serving order."""

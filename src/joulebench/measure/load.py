@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from joulebench.records import REQUESTS, EndedBy
+from joulebench.records.models import EndedBy
+from joulebench.records.schemas import REQUESTS
 
 
 @dataclass

@@ -17,24 +17,17 @@ from typing import NamedTuple
 import polars as pl
 
 from joulebench import __version__, datasets, engines, meters
+from joulebench.config.spec import RunSpec
 from joulebench.errors import UserError
-from joulebench.measure.alone import alone_in
 from joulebench.measure.devices import given, taken
+from joulebench.measure.locks import alone_in
 from joulebench.measure.session import Session, utc_now
 from joulebench.measure.sweep import Sweep
 from joulebench.meters.machine import probe, require
 from joulebench.meters.sampling import Sampling
-from joulebench.records import (
-    PROMPTS,
-    EngineStart,
-    Model,
-    Run,
-    read_model,
-    read_parquet,
-    read_requests,
-    write_json,
-)
-from joulebench.spec import RunSpec
+from joulebench.records.files import read_model, read_parquet, read_requests, write_json
+from joulebench.records.models import EngineStart, Model, Run
+from joulebench.records.schemas import PROMPTS
 
 log = logging.getLogger(__name__)
 

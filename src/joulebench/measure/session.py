@@ -11,23 +11,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from joulebench.analysis import belonging
+from joulebench.config.spec import RunSpec
 from joulebench.errors import UserError
-from joulebench.files import clear_leftovers
-from joulebench.reading import MIB, read_bytes
-from joulebench.records import (
-    POINT_FILES,
-    Machine,
-    Point,
-    Record,
-    RecordError,
-    Run,
-    point_folder,
-    read_point,
-    read_run,
-    sha256s,
-    write_json,
-)
-from joulebench.spec import RunSpec
+from joulebench.files import RecordError, clear_leftovers
+from joulebench.inputs.reading import MIB, read_bytes
+from joulebench.records.files import read_point, read_run, sha256s, write_json
+from joulebench.records.models import Machine, Point, Record, Run, point_folder
+from joulebench.records.schemas import POINT_FILES
 
 log = logging.getLogger(__name__)
 

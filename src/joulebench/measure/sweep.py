@@ -7,27 +7,29 @@ from typing import cast
 
 import polars as pl
 
+from joulebench.config.spec import RunSpec
+from joulebench.config.sweeps import Adaptive
 from joulebench.engines.base import DiffusionEngine, Prepared, TextEngine
-from joulebench.engines.memory import is_out_of_memory
+from joulebench.engines.out_of_memory import is_out_of_memory
 from joulebench.errors import UserError
 from joulebench.families import TEXT, of
 from joulebench.files import whole_folder
 from joulebench.loads import LOADS
+from joulebench.loads.setting import Setting
 from joulebench.measure.diffusion import batches
 from joulebench.measure.equilibrium import check
-from joulebench.measure.lengths import of_setting
 from joulebench.measure.load import Load, Progress, Watch
 from joulebench.measure.progress import Display, load_of_others
 from joulebench.measure.rest import loaded_idle_power_w
-from joulebench.measure.sample import sample_tokens
+from joulebench.measure.sample_tokens import sample_tokens
 from joulebench.measure.session import Session, utc_now
 from joulebench.measure.text import serve, warm_up
+from joulebench.measure.to_length import of_setting
 from joulebench.meters.following import Now
 from joulebench.meters.sampling import SamplerError, Sampling
-from joulebench.records import ENERGY, Point, SampleTokens, Status, write_json, write_parquet
-from joulebench.setting import Setting
-from joulebench.spec import RunSpec
-from joulebench.sweeps import Adaptive
+from joulebench.records.files import write_json, write_parquet
+from joulebench.records.models import Point, SampleTokens, Status
+from joulebench.records.schemas import ENERGY
 
 log = logging.getLogger(__name__)
 

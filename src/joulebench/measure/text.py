@@ -4,18 +4,18 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
+from joulebench.config.sweeps import Ending
 from joulebench.engines.base import Prepared, Step, TextEngine
 from joulebench.loads import LOADS
 from joulebench.loads.base import Arrivals
 from joulebench.loads.closed_loop import Opening
+from joulebench.loads.setting import Setting
 from joulebench.measure.ends import text_end
 from joulebench.measure.equilibrium import begun, found
 from joulebench.measure.load import Load, Progress, Request, Watch
 from joulebench.measure.order import serving_order
 from joulebench.meters.following import Following
-from joulebench.records import Start
-from joulebench.setting import Setting
-from joulebench.sweeps import Ending
+from joulebench.records.models import Start
 
 IDLE_S = 0.25
 """So long at most does the loop sleep before it lets its watchers look."""

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from joulebench.errors import UserError
-from joulebench.meters import codecarbon, nothing, nvml, rapl
+from joulebench.meters import codecarbon, none, nvml, rapl
 from joulebench.meters.base import MeterModule, NoMeterError
 
 METERS: Final[dict[str, MeterModule]] = {
     "nvml": nvml,
     "rapl": rapl,
     "codecarbon": codecarbon,
-    "none": nothing,
+    "none": none,
 }
 
 VARIABLE = "JOULEBENCH_METERS"

@@ -12,7 +12,7 @@ import psutil
 from joulebench.errors import UserError
 from joulebench.meters import METERS, choose, codecarbon, nvml
 from joulebench.meters.base import NoMeterError
-from joulebench.records import Machine
+from joulebench.records.models import Machine
 
 
 class MachineError(UserError):

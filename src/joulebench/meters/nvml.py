@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from joulebench.meters.base import NoMeterError, Reading
-from joulebench.meters.visible import named, see_only, visible
+from joulebench.meters.gpus import named, see_only, visible
 
 INTERVAL_S = 0.02
 PROCESSES_EVERY = 50

@@ -15,10 +15,10 @@ from types import TracebackType
 import polars as pl
 
 from joulebench.errors import UserError
-from joulebench.headline import counted
 from joulebench.meters import METERS, known
 from joulebench.meters.following import Following, Now, latest
-from joulebench.records import ENERGY
+from joulebench.records.devices import counted
+from joulebench.records.schemas import ENERGY
 
 FILE_NAME = "sampler.csv"
 ERRORS_NAME = "sampler.stderr"

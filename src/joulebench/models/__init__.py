@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from joulebench import config
-from joulebench.config import PromptForm
+from joulebench.config import models as config
+from joulebench.config.spec import architecture, model_spec
+from joulebench.config.tasks import PromptForm
 from joulebench.models import checkpoint, counting, damage, files, synthetic
 from joulebench.names import TaskName
-from joulebench.records import Model, write_json
-from joulebench.spec import architecture, model_spec
+from joulebench.records.files import write_json
+from joulebench.records.models import Model
 
 
 def prepare(

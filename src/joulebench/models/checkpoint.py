@@ -5,18 +5,19 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
-from joulebench import chat, config
-from joulebench.config import PromptForm
+from joulebench.checkpoints import chat
+from joulebench.checkpoints.weights import loaded
+from joulebench.config.models import Checkpoint
+from joulebench.config.tasks import PromptForm
+from joulebench.downloads import explained
 from joulebench.errors import UserError
-from joulebench.hub import explained
 from joulebench.names import IMAGE_TASKS, TaskName
-from joulebench.weights import loaded
 
 PATTERNS = ["*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja"]
 CODE = ["*.py"]
 
 
-def download(name: str, model: config.Checkpoint, folder: Path) -> None:
+def download(name: str, model: Checkpoint, folder: Path) -> None:
     """Fetch configuration and tokenizer of `name`, and the safetensors files that are loaded; code only where the
     config trusts it.
 
@@ -41,7 +42,7 @@ def download(name: str, model: config.Checkpoint, folder: Path) -> None:
         snapshot_download(name, revision=model.revision, local_dir=folder, allow_patterns=weights)
 
 
-def check_prompts(name: str, model: config.Checkpoint, folder: Path, asked: Mapping[TaskName, PromptForm]) -> None:
+def check_prompts(name: str, model: Checkpoint, folder: Path, asked: Mapping[TaskName, PromptForm]) -> None:
     """Try the tokenizer in `folder`, and its chat template with what the tasks will give it (chat.check).
 
     Raises UserError where that fails. Where transformers is not installed, the engine finds out.

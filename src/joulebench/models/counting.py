@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from joulebench.checkpoints.weights import loaded, read_json
 from joulebench.errors import UserError, in_one_line
-from joulebench.weights import loaded, read_json
 
 Tensors = Mapping[str, tuple[str, int]]
 """Name -> dtype, by safetensors' names, and number of values."""

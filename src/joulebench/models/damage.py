@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from joulebench.checkpoints.weights import REMEDY, read_json
 from joulebench.errors import UserError
-from joulebench.reading import reason, require_plain
-from joulebench.weights import REMEDY, read_json
+from joulebench.inputs.reading import reason, require_plain
 
 
 def check(name: str, folder: Path) -> None:

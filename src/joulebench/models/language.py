@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from joulebench import config
+from joulebench.config.models import Synthetic
 from joulebench.models import tokenizer
 
 
@@ -63,7 +63,7 @@ def network(shape: CausalLM | VisionLanguage, vocabulary: Mapping[str, Any], dty
     return transformers.AutoModelForImageTextToText.from_config(settings, dtype=dtype)
 
 
-def save(shape: CausalLM | VisionLanguage, model: config.Synthetic, prompts: Sequence[str], folder: Path) -> int:
+def save(shape: CausalLM | VisionLanguage, model: Synthetic, prompts: Sequence[str], folder: Path) -> int:
     """Write configuration, tokenizer and, where there is one, processor to `folder`; how many weights it asks for."""
     import torch
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from joulebench import config
+from joulebench.config.models import Synthetic
 from joulebench.models import tokenizer
 
 TOKENIZERS = {"CLIPTokenizer": tokenizer.clip, "T5Tokenizer": tokenizer.t5, "T5TokenizerFast": tokenizer.t5}
@@ -30,7 +30,7 @@ class Pipeline(BaseModel):
     options: dict[str, bool | float] = {}
 
 
-def save(shape: Pipeline, model: config.Synthetic, prompts: Sequence[str], folder: Path) -> int:
+def save(shape: Pipeline, model: Synthetic, prompts: Sequence[str], folder: Path) -> int:
     """Write every component's configuration to its subfolder, and model_index.json; how many weights they ask for."""
     import diffusers
     import torch

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from joulebench import config
+from joulebench.config.models import Synthetic
 from joulebench.errors import UserError
 from joulebench.models import language, pipelines
 
@@ -15,9 +15,7 @@ Shape = language.CausalLM | language.VisionLanguage | pipelines.Pipeline
 _ARCHITECTURE: TypeAdapter[Shape] = TypeAdapter(Annotated[Shape, Field(discriminator="kind")])
 
 
-def build(
-    name: str, architecture: Mapping[str, Any], model: config.Synthetic, prompts: Sequence[str], folder: Path
-) -> int:
+def build(name: str, architecture: Mapping[str, Any], model: Synthetic, prompts: Sequence[str], folder: Path) -> int:
     """Write configurations and tokenizers of `architecture` to `folder`, as the libraries save them; how many weights
     it asks for, counted without memory for them (torch's meta device). Weights that two layers share count once.
 

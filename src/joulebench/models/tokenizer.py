@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from joulebench import config
+from joulebench.config.models import GivenTokenizer, TrainedTokenizer
 from joulebench.errors import UserError
-from joulebench.reading import GIB, is_there, require_plain, shown
+from joulebench.inputs.reading import GIB, is_there, require_plain, shown
 
 END = "<|end|>"
 CHAT_TEMPLATE = (
@@ -18,7 +18,7 @@ CHAT_TEMPLATE = (
 
 
 def chat(
-    wanted: config.TrainedTokenizer | config.GivenTokenizer,
+    wanted: TrainedTokenizer | GivenTokenizer,
     prompts: Sequence[str],
     special: Sequence[str] = (),
     image_prompt: str = "",
@@ -31,7 +31,7 @@ def chat(
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    if isinstance(wanted, config.GivenTokenizer):
+    if isinstance(wanted, GivenTokenizer):
         words = PreTrainedTokenizerFast(tokenizer_file=str(_given(wanted)))
         words.add_special_tokens({"additional_special_tokens": list(special)})
         return words
@@ -50,35 +50,35 @@ def chat(
     return words
 
 
-def clip(wanted: config.TrainedTokenizer | config.GivenTokenizer, prompts: Sequence[str]) -> Any:
+def clip(wanted: TrainedTokenizer | GivenTokenizer, prompts: Sequence[str]) -> Any:
     """CLIP's tokenizer (77 tokens, its own normalisation) with a vocabulary trained on the prompts."""
     from transformers import CLIPTokenizer
 
-    if isinstance(wanted, config.GivenTokenizer):
+    if isinstance(wanted, GivenTokenizer):
         raise UserError("tokenizer: CLIP's form of it can only be trained here; set kind: trained")
     blank = CLIPTokenizer(model_max_length=77)
     return blank.train_new_from_iterator([_texts(prompts)], vocab_size=wanted.vocabulary, show_progress=False)
 
 
-def t5(wanted: config.TrainedTokenizer | config.GivenTokenizer, prompts: Sequence[str]) -> Any:
+def t5(wanted: TrainedTokenizer | GivenTokenizer, prompts: Sequence[str]) -> Any:
     """T5's tokenizer (unigram pieces of words, 512 tokens) with a vocabulary trained on the prompts.
 
     Without T5's sentinels (`extra_ids`), which serve its pretraining alone.
     """
     from transformers import T5Tokenizer
 
-    if isinstance(wanted, config.GivenTokenizer):
+    if isinstance(wanted, GivenTokenizer):
         raise UserError("tokenizer: T5's form of it can only be trained here; set kind: trained")
     blank = T5Tokenizer(extra_ids=0, model_max_length=512)
     return blank.train_new_from_iterator([_texts(prompts)], vocab_size=wanted.vocabulary, show_progress=False)
 
 
-def vocabulary(wanted: config.TrainedTokenizer | config.GivenTokenizer, words: Any = None) -> dict[str, int | None]:
+def vocabulary(wanted: TrainedTokenizer | GivenTokenizer, words: Any = None) -> dict[str, int | None]:
     """What a model's configuration takes from its tokenizer `words`; without them, its size alone.
 
     A model's sizes do not depend on the prompts: a trained tokenizer may stay under its vocabulary.
     """
-    if isinstance(wanted, config.TrainedTokenizer):
+    if isinstance(wanted, TrainedTokenizer):
         size = wanted.vocabulary
     else:
         size = len(words if words is not None else chat(wanted, ()))
@@ -94,7 +94,7 @@ def _texts(prompts: Sequence[str]) -> list[str]:
     return list(prompts)
 
 
-def _given(wanted: config.GivenTokenizer) -> Path:
+def _given(wanted: GivenTokenizer) -> Path:
     path = Path(wanted.path)
     if not is_there(path):
         raise UserError(f"tokenizer.path: no file {shown(path)}; name a tokenizer.json")

@@ -10,7 +10,8 @@ from joulebench.analysis.choices import placed
 from joulebench.analysis.repeats import NAMED, POINT, pooled
 from joulebench.analysis.verdicts import FLAGGED, USABLE, trusted
 from joulebench.names import TASKS
-from joulebench.tables import BOUNDS, LATENCIES, QUANTILES, SIGNIFICANT_DIGITS
+from joulebench.tables.files import SIGNIFICANT_DIGITS
+from joulebench.tables.schemas import BOUNDS, LATENCIES, QUANTILES
 
 _TARGET = re.compile(rf"({'|'.join(LATENCIES)})_p({'|'.join(map(str, QUANTILES))})_s <= ([0-9.]+(?:e[+-]?\d+)?)")
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from joulebench.checked import Count, Strict
+from joulebench.inputs.checked import Count, Strict
 
 Coordinate = Literal["max_batch_size", "requests", "rate_per_s", "input_tokens", "output_tokens"]
 COORDINATES: tuple[Coordinate, ...] = get_args(Coordinate)

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, model_validator
 
-from joulebench.checked import Count, Strict
+from joulebench.inputs.checked import Count, Strict
 from joulebench.loads import LOADS, load
-from joulebench.setting import CLOSED_LOOP, COORDINATES, Burstiness, Coordinate, Rate, Setting
+from joulebench.loads.setting import CLOSED_LOOP, COORDINATES, Burstiness, Coordinate, Rate, Setting
 
 
 class Fixed(Strict):

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from joulebench.errors import UserError
-from joulebench.reading import size_in_words
+from joulebench.inputs.reading import size_in_words
 
 REFUSED = 3
 """The exit status of a process whose output is the line that says why there is no answer."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from joulebench.engines.base import Prepared
-from joulebench.records import SampleTokens
+from joulebench.records.models import SampleTokens
 
 
 def sample_tokens(prepared: Sequence[Prepared]) -> SampleTokens | None:

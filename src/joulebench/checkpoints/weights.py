@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from joulebench.errors import UserError, in_one_line
-from joulebench.reading import MIB, read_text, shown
+from joulebench.inputs.reading import MIB, read_text, shown
 
 PIPELINE = "model_index.json"
 STEMS = ("model", "diffusion_pytorch_model")

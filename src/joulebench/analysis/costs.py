@@ -16,10 +16,10 @@ from pathlib import Path
 import polars as pl
 
 from joulebench.analysis.verdicts import USABLE
-from joulebench.checked import checked
-from joulebench.footprint import CarbonReading, Footprint
-from joulebench.tables import BOUNDS, FOOTPRINT
-from joulebench.yaml_files import read_yaml
+from joulebench.config.footprint import CarbonReading, Footprint
+from joulebench.inputs.checked import checked
+from joulebench.inputs.yaml_files import read_yaml
+from joulebench.tables.schemas import BOUNDS, FOOTPRINT
 
 J_PER_KWH = 3.6e6
 S_PER_HOUR = 3600.0

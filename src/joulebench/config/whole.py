@@ -1,232 +1,40 @@
 """config.yaml as pydantic models: what may be written there, and what it means.
 
-The JSON schema for editors is generated from these models (`python -m joulebench.config`).
+The JSON schema for editors is generated from these models (joulebench.config.schema).
 """
 
-import json
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Any, cast
 
 from pydantic import (
     Field,
-    JsonValue,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    StringConstraints,
     model_validator,
 )
 
-from joulebench.checked import Count, Strict, TableText, checked, nearest
+from joulebench.config.footprint import Footprint
+from joulebench.config.hardware import Hardware
+from joulebench.config.matrix import Engine, Entry, Repeats, Study
+from joulebench.config.models import Model, Synthetic, TrainedTokenizer, Variant
+from joulebench.config.services import Service, ServiceName
+from joulebench.config.tasks import Dataset, OutputLength, Sample, Task
 from joulebench.families import DIFFUSION, of
-from joulebench.footprint import Footprint
+from joulebench.inputs.checked import Strict, checked, nearest
+from joulebench.inputs.yaml_files import read_yaml
+from joulebench.loads.setting import CLOSED_LOOP
 from joulebench.names import (
     IMAGE_TASKS,
     VIDEO_TASKS,
     HardwareName,
     ModelId,
-    RequestsName,
-    Revision,
-    RunId,
     StudyName,
     TaskName,
     VariantName,
 )
-from joulebench.services import LatencyTarget, Service, ServiceName
-from joulebench.setting import CLOSED_LOOP
-from joulebench.sweeps import Sweep
-from joulebench.yaml_files import read_yaml
-
-Dtype = Literal["float32", "bfloat16", "float16"]
-Quantization = Literal["fp8", "bitsandbytes", "awq", "gptq"]
-PromptForm = Literal["chat", "completion"]
-Repeats = Annotated[int, Field(gt=0, le=100)]
-StopString = Annotated[str, StringConstraints(min_length=1)]
-
 
 MOST_RUNS = 10_000
 """Of the whole matrix: each is a job for Snakemake, and takes minutes to measure."""
-
-
-class Slurm(Strict):
-    """How a cluster knows this hardware; what all jobs of a site have in common is in profiles/slurm."""
-
-    gpu_model: str | None = Field(
-        default=None,
-        pattern=r"^[A-Za-z0-9_.]+$",
-        description="As the cluster calls it: h100 of gpu:h100:8 (sinfo -o %G).",
-    )
-    constraint: str | None = Field(
-        default=None, min_length=1, description="Node features (sinfo -o %f), as of sbatch -C."
-    )
-
-
-class CardSpread(Strict):
-    """How far two cards of one kind may differ in the same work: rows of different cards are told apart beyond it."""
-
-    percent: Annotated[float, Field(ge=0, lt=100, allow_inf_nan=False)]
-    source: Annotated[TableText, StringConstraints(min_length=1)]
-
-
-class Hardware(Strict):
-    """A machine kind: what its device must report itself as, and its thermal design power."""
-
-    device: Literal["cpu", "cuda"]
-    reports_as: str | None = Field(None, description="What the device's own name must contain, in any case.")
-    tdp_w: PositiveFloat | None = Field(None, description="Watts of one device. Null on a CPU: CodeCarbon's table.")
-    card_spread: CardSpread | None = Field(
-        None, description="How far two of its cards may differ in the same work. Null: not known, taken as 0."
-    )
-    slurm: Slurm = Field(default_factory=Slurm, description="What a measuring job asks for, where Slurm runs it.")
-
-
-class HubFile(Strict):
-    kind: Literal["hub"]
-    repo: ModelId
-    revision: Revision
-    file: str
-
-
-class HubFolder(Strict):
-    kind: Literal["hub-folder"]
-    repo: ModelId
-    revision: Revision
-    folder: str = Field("", description="The folder in the repository; its files are fetched one by one.")
-
-
-class LocalFile(Strict):
-    kind: Literal["local"]
-    path: str = Field(description="The file, or the folder that holds it.")
-
-
-class Packaged(Strict):
-    kind: Literal["packaged"]
-
-
-class Dataset(Strict):
-    """Where prompts come from, and which rows of it can be used."""
-
-    name: str
-    source: Annotated[HubFile | LocalFile | Packaged, Field(discriminator="kind")]
-    media: Annotated[HubFile | HubFolder | LocalFile | Packaged, Field(discriminator="kind")] | None = Field(
-        default=None, description="The images or videos that the rows name: a folder or a ZIP archive."
-    )
-    filters: dict[str, JsonValue] = Field(default_factory=dict, description="What the dataset's own module knows.")
-
-
-class Sample(Strict):
-    requests: Count
-    seed: NonNegativeInt = 0
-
-
-class OutputLength(Strict):
-    """How long an answer gets, in the model's own tokens."""
-
-    kind: Literal["natural", "reference", "fixed"]
-    tokens: Count = Field(description="fixed: exactly so many. natural and reference: at most so many.")
-
-
-class Task(Strict):
-    dataset: Dataset
-    sample: Sample
-    sweep: Sweep
-    output_length: OutputLength | None = None
-    prompt_form: PromptForm = Field("chat", description="chat: in the model's chat template. completion: as it is.")
-    stop: tuple[StopString, ...] = Field((), description="Texts that end an answer, where the model may end it.")
-    latency_target: LatencyTarget | None = None
-
-
-class Generation(Strict):
-    """What a diffusion pipeline is asked for."""
-
-    height: Count
-    width: Count
-    frames: Count | None = Field(None, description="Needed for a video task.")
-    denoising_steps: Count
-    guidance_scale: float | None = Field(
-        None,
-        description="Null: the pipeline's own default. Above 1, most call their model for twice the batch.",
-    )
-    arguments: dict[str, JsonValue] = Field(
-        default_factory=dict, description="Other arguments of this pipeline's call, by its own names."
-    )
-
-
-class TrainedTokenizer(Strict):
-    kind: Literal["trained"]
-    train_on: RequestsName = Field(description="The requests whose texts it is trained on: results/requests/.")
-    vocabulary: Count
-
-
-class GivenTokenizer(Strict):
-    kind: Literal["given"]
-    path: str = Field(description="A tokenizer.json in the format of the tokenizers library.")
-
-
-Tokenizer = Annotated[TrainedTokenizer | GivenTokenizer, Field(discriminator="kind")]
-
-
-class ModelFacts(Strict):
-    parameters: PositiveInt | None = Field(None, description="Weights to check the loaded model against, within 1 %.")
-    licence: TableText | None = None
-    dtype: Dtype = "bfloat16"
-    generation: Generation | None = Field(None, description="Needed for a diffusion task.")
-
-
-class Checkpoint(ModelFacts):
-    weights: Literal["checkpoint"]
-    revision: Revision
-    trust_remote_code: bool = False
-
-
-class Synthetic(ModelFacts):
-    weights: Literal["synthetic"]
-    architecture: dict[str, JsonValue] | str = Field(description="Classes and sizes, here or in a YAML file.")
-    seed: NonNegativeInt = 0
-    tokenizer: Tokenizer
-
-
-Model = Annotated[Checkpoint | Synthetic, Field(discriminator="weights")]
-
-
-class Variant(Strict):
-    """What differs from a model's plain serving; `tensor_parallel` devices share each layer."""
-
-    dtype: Dtype | None = None
-    engine: str | None = None
-    tensor_parallel: Count = 1
-    quantization: Quantization | None = None
-
-
-class Engine(Strict):
-    kind: str = Field(description="The module under joulebench/engines.")
-    python: str | None = Field(None, description="Interpreter of its environment; null: the one that runs Snakemake.")
-    settings: dict[str, JsonValue] = Field(default_factory=dict, description="What the engine's own module knows.")
-
-
-class Entry(Strict):
-    """Which models run one task on one piece of hardware, and how."""
-
-    engine: str
-    models: Annotated[tuple[RunId, ...], Field(min_length=1)]
-    dataset: Dataset | None = Field(None, description="Instead of the task's own, as each of the following.")
-    sample: Sample | None = None
-    output_length: OutputLength | None = None
-    sweep: Sweep | None = None
-    repeats: Repeats | None = Field(None, description="Instead of the config's own number.")
-
-
-class Study(Entry):
-    """A question put to one task on one piece of hardware: models, and what of their load varies.
-
-    Its runs are no part of the hardware's tables. results/{hardware}/studies/{study}.csv has a row for each point.
-    """
-
-    task: TaskName
-    sweep: Sweep
-    asks: Annotated[TableText, StringConstraints(min_length=1)] = Field(description="What is asked, for its figure.")
 
 
 class Config(Strict):
@@ -382,15 +190,6 @@ def _own_requests(hardware: str, task: str, group: str) -> str:
     return f"{task}.{hardware}" if group == task else f"{task}.{hardware}.{group}"
 
 
-def _images_fit(task: str, dataset: Dataset | None, where: str) -> None:
-    if dataset is None:
-        return
-    if task in IMAGE_TASKS and dataset.media is None:
-        raise ValueError(f"{where}.dataset.media: missing; {task} needs the images or videos that the rows name")
-    if task not in IMAGE_TASKS and dataset.media is not None:
-        raise ValueError(f"{where}.dataset.media: {task} serves no images; leave it out")
-
-
 def load(path: Path | str) -> Config:
     """Read a config file (YAML, or the JSON that the workflow hands to its scripts).
 
@@ -404,11 +203,10 @@ def parse(raw: dict[str, Any], name: str = "config") -> Config:
     return checked(Config, raw, name)
 
 
-def json_schema() -> str:
-    """The schema that editors read, as text."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
-    return json.dumps(schema, indent=2) + "\n"
-
-
-if __name__ == "__main__":
-    print(json_schema(), end="")
+def _images_fit(task: str, dataset: Dataset | None, where: str) -> None:
+    if dataset is None:
+        return
+    if task in IMAGE_TASKS and dataset.media is None:
+        raise ValueError(f"{where}.dataset.media: missing; {task} needs the images or videos that the rows name")
+    if task not in IMAGE_TASKS and dataset.media is not None:
+        raise ValueError(f"{where}.dataset.media: {task} serves no images; leave it out")

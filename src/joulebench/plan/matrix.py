@@ -3,57 +3,26 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from joulebench import datasets, engines
-from joulebench.checked import ConfigError, nearest
-from joulebench.config import Config, PromptForm, Synthetic, TrainedTokenizer, parse
+from joulebench.config.models import Synthetic, TrainedTokenizer
+from joulebench.config.services import SERVICES, LatencyTarget, Service
+from joulebench.config.spec import RunSpec, run_folder, run_spec
+from joulebench.config.tasks import PromptForm
+from joulebench.config.whole import Config, parse
 from joulebench.families import TEXT, of
 from joulebench.figures import FIGURES
+from joulebench.inputs.checked import ConfigError, nearest
 from joulebench.names import TaskName
-from joulebench.services import SERVICES, LatencyTarget, Service
-from joulebench.spec import RunSpec, run_folder, run_spec
-from joulebench.tables import TABLES
+from joulebench.plan.cell import Cell
+from joulebench.plan.order import priorities
+from joulebench.tables.schemas import TABLES
 
 FORMATS = ("svg", "png", "html")
 PAGE = "results/site/index.html"
-
-ORDER_SEED = 0
-"""Of the order in which repeated runs are measured (Plan.priority)."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One run of the matrix or of a study: a repeat k > 1 of it lies in a folder of its own, `{run}@{k}`.
-
-    `group`: its task where it is the matrix', its study where it is of one.
-    """
-
-    hardware: str
-    task: TaskName
-    run: str
-    repeat: int = 1
-    group: str = ""
-
-    @property
-    def folder(self) -> Path:
-        """results/{hardware}/runs/{group}/{run}"""
-        return Path("results", self.hardware, "runs", self.group, run_folder(self.run, self.repeat))
-
-    @property
-    def model_folder(self) -> Path:
-        """results/models/{model}"""
-        return Path("results", "models", run_folder(self.run.partition("+")[0]))
-
-    @property
-    def record(self) -> Path:
-        """The file that says the run is whole."""
-        return self.folder / "run.json"
 
 
 class Plan:
@@ -100,30 +69,12 @@ class Plan:
         return any(cell.repeat > 1 for cell in self._cells.values() if cell.hardware == hardware)
 
     def priority(self, cell: Cell) -> float:
-        """Between 0 and 1, larger for what is measured earlier; 0 for all where the hardware has no repeats.
-
-        A randomised complete block design (Fisher, The Design of Experiments, 1935): first every run once, then every
-        run a second time, and so on, each round in a random order of its own. A drift of the machine over the hours
-        then falls on all models alike, and not on those that the config names last.
-        """
+        """When it is measured: see plan.order.priorities."""
         return self._priorities[cell]
 
     @cached_property
     def _priorities(self) -> dict[Cell, float]:
-        found: dict[Cell, float] = {}
-        for hardware in self.config.hardware:
-            of = (cell for cell in self._cells.values() if cell.hardware == hardware)
-            cells = sorted(of, key=lambda cell: (cell.repeat, cell.group, cell.run))
-            if not self.repeated(hardware):
-                found |= dict.fromkeys(cells, 0.0)
-                continue
-            ordered: list[Cell] = []
-            for repeat in range(1, cells[-1].repeat + 1):
-                block = [cell for cell in cells if cell.repeat == repeat]
-                permutation = np.random.default_rng([ORDER_SEED, repeat]).permutation(len(block))
-                ordered += [block[place] for place in permutation]
-            found |= {cell: 1 - place / len(ordered) for place, cell in enumerate(ordered)}
-        return found
+        return priorities(self._cells.values())
 
     def cell(self, hardware: str, group: str, folder: str) -> Cell:
         """The run whose records lie in results/{hardware}/runs/{group}/{folder}. Raises ConfigError for no such run."""

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, StringConstraints, model_validator
 
-from joulebench.checked import Strict, TableText
+from joulebench.inputs.checked import Strict, TableText
 from joulebench.names import HardwareName
-from joulebench.records import Record
+from joulebench.records.models import Record
 
 MOST_G_PER_KWH = 2000.0
 """More than the electricity of any country or grid: lignite emits about 1,200 gCO2e a kWh over its life cycle, and the

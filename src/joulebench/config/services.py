@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveFloat, StringConstraints
 
-from joulebench.checked import Strict
+from joulebench.inputs.checked import Strict
 from joulebench.names import TaskName
 
 OWN_TARGET = "config"

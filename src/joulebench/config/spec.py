@@ -7,26 +7,14 @@ from typing import Any, Literal
 
 from pydantic import JsonValue, PositiveInt
 
-from joulebench.checked import Strict
-from joulebench.config import (
-    Checkpoint,
-    Config,
-    Dataset,
-    Dtype,
-    Generation,
-    OutputLength,
-    PromptForm,
-    Quantization,
-    Sample,
-    StopString,
-    Synthetic,
-    Tokenizer,
-    Variant,
-)
+from joulebench.config.models import Checkpoint, Dtype, Generation, Quantization, Synthetic, Tokenizer, Variant
+from joulebench.config.sweeps import Sweep
+from joulebench.config.tasks import Dataset, OutputLength, PromptForm, Sample, StopString
+from joulebench.config.whole import Config
 from joulebench.families import DIFFUSION, of
+from joulebench.inputs.checked import Strict
+from joulebench.inputs.yaml_files import read_yaml
 from joulebench.names import TaskName
-from joulebench.sweeps import Sweep
-from joulebench.yaml_files import read_yaml
 
 
 class RunSpec(Strict):

@@ -2,9 +2,9 @@
 
 import math
 
+from joulebench.config.spec import RunSpec
+from joulebench.config.sweeps import Adaptive, Fixed, Timed
 from joulebench.families import of
-from joulebench.spec import RunSpec
-from joulebench.sweeps import Adaptive, Fixed, Timed
 
 START_S = 600.0
 """Weights from a cold file system, compiling, CUDA graphs. Measured on an H100, all on a local disk: 11 to 95 s."""

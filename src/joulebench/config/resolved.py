@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from joulebench.config import Config, load
+from joulebench.config.whole import Config, load
 from joulebench.errors import UserError
 from joulebench.files import write_text
 

@@ -6,9 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from joulebench import apart
 from joulebench.errors import UserError, in_one_line
-from joulebench.reading import GIB, MIB, size_in_words
+from joulebench.inputs import apart
+from joulebench.inputs.reading import GIB, MIB, size_in_words
 
 Content = str | list[dict[str, Any]]
 

@@ -4,7 +4,7 @@ PyYAML and Snakemake read YAML 1.1, where 010 is 8, 1:20 is 80, 1_0 is 10, and y
 YAML 1.2, which most people know, reads a plain number or a text there. So what the two read differently is refused, and
 so are tags (!!int "010"), which are read so too, and a key that stands twice, whose first value would be lost.
 
-    python -m joulebench.yaml_files FILE       says in one line what is wrong with a file, if anything
+    python -m joulebench.inputs.yaml_files FILE       says in one line what is wrong with a file, if anything
 """
 
 import json
@@ -16,9 +16,9 @@ from typing import Any
 
 import yaml
 
-from joulebench.checked import ConfigError, bounded
 from joulebench.errors import UserError
-from joulebench.reading import MIB, MissingError, read_text, reason, shown
+from joulebench.inputs.checked import ConfigError, bounded
+from joulebench.inputs.reading import MIB, MissingError, read_text, reason, shown
 
 MOST_BYTES = 16 * MIB
 MOST_MERGED = 10_000

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from joulebench.tables import TABLES
+from joulebench.tables.schemas import TABLES
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,7 @@
-"""The tables that people read: their columns, and how they are written and read.
-
-Numbers are written with six significant digits, so that the same raw records give the same bytes on any machine.
-"""
-
-from pathlib import Path
+"""The tables that people read: their columns."""
 
 import polars as pl
 
-from joulebench.errors import UserError
-from joulebench.files import write_text
-
-SIGNIFICANT_DIGITS = 6
 QUANTILES = (50, 90, 95, 99)
 LATENCIES = ("ttft", "submission_ttft", "tpot", "itl", "latency")
 BOUNDS = ("", "_low", "_high")
@@ -299,30 +290,3 @@ TABLES: dict[str, pl.Schema] = {
     "left_out": LEFT_OUT,
 }
 """results/{hardware}/{name}.csv, by name."""
-
-
-def write_csv(frame: pl.DataFrame, schema: pl.Schema, path: Path) -> None:
-    """Write `frame` with the columns and types of `schema`, whole or not at all."""
-    write_text(_no_formulas(rounded(frame, schema)).write_csv(), path)
-
-
-def _no_formulas(frame: pl.DataFrame) -> pl.DataFrame:
-    """Text that a spreadsheet would compute, as the reason of another program may be, opened by an apostrophe."""
-    text = pl.col(pl.String)
-    return frame.with_columns(pl.when(text.str.contains(r"^\s*[=+\-@]")).then("'" + text).otherwise(text).name.keep())
-
-
-def rounded(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    """The columns of `schema`, with the digits that `write_csv` writes."""
-    columns = [pl.col(name).cast(dtype) for name, dtype in schema.items()]
-    return frame.select(columns).with_columns(pl.col(pl.Float64).round_sig_figs(SIGNIFICANT_DIGITS))
-
-
-def read_csv(path: Path, schema: pl.Schema) -> pl.DataFrame:
-    """Read a table that `write_csv` wrote. Raises UserError where it is missing or is another table."""
-    try:
-        return pl.read_csv(path, schema=schema)
-    except FileNotFoundError:
-        raise UserError(f"{path}: missing; run snakemake for it") from None
-    except pl.exceptions.PolarsError as error:
-        raise UserError(f"{path}: not the expected table ({' '.join(str(error).split())[:200]})") from None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from joulebench.engines.base import Prepared, TextEngine
 from joulebench.engines.prompts import of_length
 from joulebench.errors import UserError
-from joulebench.setting import Setting
+from joulebench.loads.setting import Setting
 
 
 def of_setting(engine: TextEngine, prepared: Sequence[Prepared], setting: Setting) -> Sequence[Prepared]:

@@ -7,13 +7,13 @@ import altair as alt
 import polars as pl
 
 from joulebench.families import TEXT, of
-from joulebench.figures import captions, style, sweep
+from joulebench.figures import by_setting, captions, style
 from joulebench.figures.axes import Axis
 from joulebench.figures.placement import Mark, along, place
 
 COLUMNS = 2
 WIDTH_PX, HEIGHT_PX = 440, 330
-RADIUS_PX = math.sqrt(sweep.POINT_PX) / 2 + 0.5
+RADIUS_PX = math.sqrt(by_setting.POINT_PX) / 2 + 0.5
 REACH = 4
 """A target is drawn where it is no further than this factor from what is."""
 

@@ -1,0 +1,5 @@
+"""config.yaml: what may be written there, and what it means. Each block of it is a module; `whole` is all of it."""
+
+from joulebench.config.whole import Config as Config
+from joulebench.config.whole import load as load
+from joulebench.config.whole import parse as parse

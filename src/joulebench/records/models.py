@@ -1,0 +1,178 @@
+"""The JSON files among the raw records: point.json, run.json, and what was sampled and prepared for a run."""
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from joulebench.loads import is_last
+from joulebench.loads.setting import Setting
+
+Status = Literal["measured", "overloaded", "out_of_memory", "failed"]
+EndedBy = Literal["precision", "max_seconds", "max_requests"]
+Start = Literal["cold", "equilibrium"]
+
+
+class Record(BaseModel):
+    """A JSON file of the raw records."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+Count = Annotated[int, Field(gt=0, lt=2**53)]
+Watts = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class SampleTokens(Record):
+    """Tokens of all the requests that a run may serve, where their answers are given lengths: sums over the sample."""
+
+    requests: Count
+    prompt_tokens: Count
+    output_tokens: Count
+
+
+class Point(Record):
+    """point.json: one setting of a run, and how it ended (`ended_by`: under the adaptive protocol).
+
+    `setting`: what it stands for; earlier records have none, of a closed loop at `max_batch_size`.
+    `loaded_idle_power_w`: GPU -> what it drew before the first point, the model loaded and nothing running; null where
+    it was not at rest, or where there is no GPU. `start`: of a text task, with whole requests or with such as are found
+    in the middle (measure/equilibrium.py). `generation`: what each call of a diffusion pipeline was given, by its own
+    names; a guidance scale that the config leaves out is there as the pipeline's default. `spec_hash`,
+    `requests_sha256`, `device`: what it was measured of and on, as run.json has them. Earlier records have none of
+    these, nor `sample_tokens`; they began cold.
+    """
+
+    point: int
+    max_batch_size: Annotated[int, Field(gt=0, lt=2**31)]
+    setting: Setting | None = None
+    status: Status
+    reason: str | None = None
+    started_utc: str
+    duration_s: float
+    ended_by: EndedBy | None = None
+    start: Start | None = None
+    loaded_idle_power_w: dict[str, Watts] | None = None
+    sample_tokens: SampleTokens | None = None
+    generation: dict[str, Any] | None = None
+    spec_hash: str | None = None
+    requests_sha256: str | None = None
+    device: str | None = None
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "Point":
+        if self.setting is not None and self.setting.max_batch_size != self.max_batch_size:
+            raise ValueError(f"max_batch_size is {self.max_batch_size}, its setting's {self.setting.max_batch_size}")
+        return self
+
+    @property
+    def at(self) -> Setting:
+        """What it stands for."""
+        return self.setting or Setting(max_batch_size=self.max_batch_size)
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder."""
+        return point_folder(self.point, self.at.label)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether its sweep has no other after it."""
+        return is_last(self.status, self.at.load)
+
+    @property
+    def begun(self) -> int:
+        """How many of its requests were begun in the middle."""
+        return self.max_batch_size if self.start == "equilibrium" else 0
+
+
+class Requests(Record):
+    """results/requests/{name}.json beside the Parquet file: how it was sampled, and what could not be used."""
+
+    dataset: dict[str, Any]
+    sample: dict[str, Any]
+    origin: dict[str, str]
+    rows: int
+    looked_at: int | None = None
+    unusable: dict[str, int]
+
+
+class Model(Record):
+    """model.json beside a model's weights: what they are, and what the config said of them (spec.model_spec)."""
+
+    model: str
+    made_from: dict[str, Any]
+    parameters: int
+    licence: str | None
+    files_sha256: dict[str, str]
+
+
+class Machine(Record):
+    """What the measuring machine says of itself."""
+
+    host: str
+    cpu: str
+    cores: int
+    memory_mb: float
+    device: str
+    devices: list[dict[str, Any]]
+    tdp_w: float | None
+    tdp_source: str | None
+    energy_sources: dict[str, str | None]
+
+    @field_validator("devices")
+    @classmethod
+    def _known(cls, devices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for one in devices:
+            for name in ("name", "uuid"):
+                if not isinstance(one.get(name), str | None):
+                    raise ValueError(f"{name} is {one[name]!r:.60}, expected text")
+            watts = one.get("idle_power_w")
+            number = isinstance(watts, int | float) and not isinstance(watts, bool)
+            if watts is not None and not (number and 0 <= watts < math.inf):
+                raise ValueError(f"idle_power_w is {watts!r:.60}, expected a number of W from 0 on")
+        return devices
+
+    def others(self, reports_as: str | None) -> list[str]:
+        """The names of its GPUs, or else of its CPU, that do not hold `reports_as`, in any case."""
+        names = [str(gpu["name"]) for gpu in self.devices if gpu.get("name") is not None] or [self.device]
+        return [name for name in names if reports_as is not None and reports_as.casefold() not in name.casefold()]
+
+
+class EngineStart(Record):
+    """How an engine started.
+
+    `process`: how vLLM's engine core came to be. `compile_cache`: warm where vLLM found what it had compiled for the
+    same settings before; null where it compiles nothing, or keeps nothing.
+    """
+
+    process: Literal["fork", "spawn"] | None = None
+    compile_cache: Literal["warm", "cold"] | None = None
+
+
+class Run(Record):
+    """run.json: what was measured, with what, and how each point ended.
+
+    `durations_s` tells what its last session took by part: engine_start, points, engine_stop; `engine_start` which kind
+    of start that was, None of an engine that has but one. `points_sha256`: folder of a point -> its file -> SHA-256.
+    None of them is in records of an earlier version.
+    """
+
+    spec: dict[str, Any]
+    spec_hash: str
+    parameters: int = Field(ge=0, lt=2**63)
+    model_files_sha256: dict[str, str]
+    requests_sha256: str
+    versions: dict[str, str | None]
+    machine: Machine
+    started_utc: str
+    ended_utc: str
+    durations_s: dict[str, float] | None = None
+    engine_start: EngineStart | None = None
+    points: list[Point]
+    points_sha256: dict[str, dict[str, str]] | None = None
+
+
+def point_folder(index: int, label: str) -> str:
+    """`02-b8`: the folder of a run's third point, by the label of its setting."""
+    return f"{index:02d}-{label}"

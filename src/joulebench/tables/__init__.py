@@ -1,0 +1,1 @@
+"""The tables that people read: results/{hardware}/*.csv."""
