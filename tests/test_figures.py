@@ -374,10 +374,11 @@ def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
     write_csv(example(), POINTS, tmp_path / "points.csv")
     write_csv(best(example()), LEADERBOARD, tmp_path / "leaderboard.csv")
     program = (
-        "import sys; from pathlib import Path; from joulebench import figures, tables; "
+        "import sys; from pathlib import Path; from joulebench import figures; from joulebench.tables.files import read_csv; "
+        "from joulebench.tables.schemas import LEADERBOARD, POINTS; "
         "from joulebench.figures import render; folder = Path(sys.argv[1]); "
-        "points = tables.read_csv(folder / 'points.csv', tables.POINTS); "
-        "board = tables.read_csv(folder / 'leaderboard.csv', tables.LEADERBOARD); "
+        "points = read_csv(folder / 'points.csv', POINTS); "
+        "board = read_csv(folder / 'leaderboard.csv', LEADERBOARD); "
         "given = {'points': points, 'leaderboard': board}; "
         "render.save(figures.draw('time_energy_tradeoff', given), [folder / sys.argv[2]])"
     )

@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from joulebench import config, datasets, models
+from joulebench import datasets, models
 from joulebench.config.models import Checkpoint
 from joulebench.config.tasks import Dataset, LocalFile, Sample
 from joulebench.datasets import columnar, media, sources
@@ -32,6 +32,7 @@ from joulebench.datasets.media import UnusableError, picture
 from joulebench.errors import UserError
 from joulebench.files import RecordError
 from joulebench.inputs import apart
+from joulebench.inputs.yaml_files import read_yaml
 from joulebench.records.files import read_parquet, read_requests, read_run
 from joulebench.records.schemas import ENERGY
 
@@ -755,4 +756,4 @@ def test_what_is_handed_over_comes_back_the_same(tmp_path: Path) -> None:
     settings_of = {"small": 1e-7, "large": 1e22, "line": "a\u2028b", "next": "a\u0085b"}
     path = tmp_path / "config-0.json"
     path.write_text(json.dumps(settings_of, ensure_ascii=False), encoding="utf-8")
-    assert config.read_yaml(path, "config") == settings_of
+    assert read_yaml(path, "config") == settings_of

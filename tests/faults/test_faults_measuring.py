@@ -21,7 +21,7 @@ from joulebench import config, datasets, models
 PROJECT = Path(__file__).parents[2]
 TASK, MODEL = "llm-chat", "joulebench/llama-1m"
 RUN = f"results/cpu/runs/{TASK}/joulebench--llama-1m"
-LOCKS = "import sys; from pathlib import Path; from joulebench.measure import alone; alone.LOCKS = Path.cwd(); "
+LOCKS = "import sys; from pathlib import Path; from joulebench.measure import locks; locks.LOCKS = Path.cwd(); "
 """A lock of its own, so that another measurement of this machine is not waited for."""
 
 pytestmark = pytest.mark.slow

@@ -16,6 +16,7 @@ from joulebench.config.spec import RunSpec, run_spec
 from joulebench.config.tasks import OutputLength
 from joulebench.engines import open_engine
 from joulebench.engines.base import Prepared
+from joulebench.inputs.yaml_files import read_yaml
 from joulebench.models import tokenizer as tokenizers
 from joulebench.records.schemas import PROMPTS
 
@@ -78,7 +79,7 @@ def edited(file: Path, **values: Any) -> None:
 def spec(task: str = "llm-chat", **changes: Any) -> RunSpec:
     """A run of the tiny config, of a checkpoint that ends its answers by itself."""
     model = {"vlm-chat": "llava-5m", "text-to-image": "sd-5m"}.get(task, "llama-1m")
-    raw = copy.deepcopy(config.read_yaml(PROJECT / "config" / "tiny.yaml", "tests"))
+    raw = copy.deepcopy(read_yaml(PROJECT / "config" / "tiny.yaml", "tests"))
     for facts in raw["models"].values():
         facts["architecture"] = {}  # a checkpoint's are its own files
     made = run_spec(config.parse(raw), "cpu", task, f"joulebench/{model}")  # type: ignore[arg-type]
