@@ -213,10 +213,10 @@ def test_fewer_than_the_model_is_spread_over_is_one_line_before_the_driver_is_as
 def test_engine_sampler_and_records_see_what_was_taken(locks: Path, driver: dict[str, str], tmp_path: Path) -> None:
     """GPU 2 is taken by another; of UUIDs in an order of their own the next two are left."""
     script = TAKE + (
-        "from joulebench.meters.machine import probe, require\n"
+        "from joulebench.meters import opened\nfrom joulebench.meters.machine import probe, require\n"
         "from joulebench.meters.sampling import Sampling\n"
         "with devices.taken(gpus, spec.tensor_parallel):\n"
-        "    machine = probe('cuda', ['nvml'])\n"
+        "    machine = probe('cuda', opened('nvml', ['nvml']))\n"
         "    require(machine, 'h100', 'cuda', 'H100')\n"
         "    with Sampling.start(['nvml'], Path(sys.argv[3])) as sampling:\n"
         "        began = time.monotonic()\n"
@@ -242,7 +242,8 @@ def test_engine_sampler_and_records_see_what_was_taken(locks: Path, driver: dict
 
 def test_the_probe_of_a_machine_describes_all_that_is_visible(driver: dict[str, str]) -> None:
     script = (
-        "from joulebench.meters.machine import probe\nprint(*(gpu['uuid'] for gpu in probe('cuda', ['nvml']).devices))"
+        "from joulebench.meters import opened\nfrom joulebench.meters.machine import probe\n"
+        "print(*(gpu['uuid'] for gpu in probe('cuda', opened('nvml', ['nvml'])).devices))"
     )
     jobs = {
         "GPU-00 GPU-11 GPU-22": python(script, env=driver),

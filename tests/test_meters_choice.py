@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from joulebench.errors import UserError
-from joulebench.meters import METERS, choose, codecarbon, none
+from joulebench.meters import METERS, choose, codecarbon, none, opened
 from joulebench.meters.base import NoMeterError
 from joulebench.meters.machine import MachineError, probe, require
 from joulebench.meters.memory import EngineMemory
@@ -114,7 +114,7 @@ def test_the_memory_of_a_process_that_is_gone_is_null() -> None:
 @pytest.fixture
 def cpu_machine() -> Machine:
     pytest.importorskip("codecarbon")
-    return probe("cpu", ["none"])
+    return probe("cpu", opened("none", ["none"]))
 
 
 def test_facts_of_this_machine(cpu_machine: Machine) -> None:

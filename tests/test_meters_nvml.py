@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from joulebench.meters import choose, nvml
+from joulebench.meters import choose, nvml, opened
 from joulebench.meters.base import NoMeterError
 from joulebench.meters.machine import MachineError, probe, require
 
@@ -158,7 +158,7 @@ def test_a_gpu_without_counter_and_power_is_no_meter(gpus: list[Gpu]) -> None:
 def test_facts_of_a_machine_with_gpus(gpus: list[Gpu], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JOULEBENCH_METERS", raising=False)
     assert choose("cuda", allow=["nvml"]).meters == ("nvml",)
-    machine = probe("cuda", ["nvml"])
+    machine = probe("cuda", opened("nvml", ["nvml"]))
     assert machine.device == "NVIDIA H100 80GB HBM3"
     assert machine.devices[1] == {
         "name": "NVIDIA H100 80GB HBM3",
@@ -182,13 +182,13 @@ def test_facts_of_a_machine_with_gpus(gpus: list[Gpu], monkeypatch: pytest.Monke
 def test_a_slice_of_a_gpu_is_refused(gpus: list[Gpu]) -> None:
     gpus[1].mig = 1
     with pytest.raises(MachineError, match=r"h100: NVIDIA H100 80GB HBM3 is in MIG mode, .* measure on a whole GPU"):
-        require(probe("cuda", ["nvml"]), "h100", "cuda", "H100")
+        require(probe("cuda", opened("nvml", ["nvml"])), "h100", "cuda", "H100")
 
 
 def test_a_gpu_that_others_use_is_refused(gpus: list[Gpu]) -> None:
     gpus[0].processes = [object(), object()]
     with pytest.raises(MachineError, match=r"h100: 2 other processes use NVIDIA H100 80GB HBM3 \(GPU-0\), .* wait for"):
-        require(probe("cuda", ["nvml"]), "h100", "cuda", "H100")
+        require(probe("cuda", opened("nvml", ["nvml"])), "h100", "cuda", "H100")
 
 
 def test_idle_power_is_the_counter_s_rise_over_the_time(gpus: list[Gpu], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +200,7 @@ def test_idle_power_is_the_counter_s_rise_over_the_time(gpus: list[Gpu], monkeyp
             gpu.counter_mj = (gpu.counter_mj or 0) + round(seconds * 1000 * (71 + place))
 
     monkeypatch.setattr(nvml, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
-    idle = [gpu["idle_power_w"] for gpu in probe("cuda", ["nvml"], idle_s=10.0).devices]
+    idle = [gpu["idle_power_w"] for gpu in probe("cuda", opened("nvml", ["nvml"]), idle_s=10.0).devices]
     assert idle == [pytest.approx(71.0), pytest.approx(72.0)]
     assert now[0] >= 10.0
 
@@ -208,7 +208,7 @@ def test_idle_power_is_the_counter_s_rise_over_the_time(gpus: list[Gpu], monkeyp
 def test_every_gpu_must_be_the_one_that_the_config_means(gpus: list[Gpu]) -> None:
     gpus[1].name = "NVIDIA A100-SXM4-80GB"
     with pytest.raises(MachineError) as error:
-        require(probe("cuda", ["nvml"]), "h100", "cuda", "H100")
+        require(probe("cuda", opened("nvml", ["nvml"])), "h100", "cuda", "H100")
     assert str(error.value) == (
         "h100: needs a CUDA device that reports 'H100'; found 'NVIDIA A100-SXM4-80GB'; "
         "run on such a machine or build another hardware of the config"

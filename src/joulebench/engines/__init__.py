@@ -1,7 +1,8 @@
 """The engines, one module each.
 
 A module has `Settings`, `TASKS`, `PACKAGES`, `MOST_DEVICES` (that a model is spread over),
-`QUANTIZATIONS` (that it serves) and `open_engine(spec, folder)`.
+`QUANTIZATIONS` (that it serves), `open_engine(spec, folder)` and `is_out_of_memory(error)`, whether an error of its own
+says that memory did not hold what was asked.
 """
 
 import importlib

@@ -15,6 +15,7 @@ from joulebench.config.spec import RunSpec
 from joulebench.engines.attention import in_parts
 from joulebench.engines.base import Prepared
 from joulebench.engines.loading import pipeline
+from joulebench.engines.out_of_memory import is_out_of_memory as is_out_of_memory
 from joulebench.engines.pictures import picture
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS, VIDEO_TASKS

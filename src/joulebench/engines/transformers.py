@@ -17,6 +17,7 @@ from joulebench.config.spec import RunSpec
 from joulebench.engines import prompts
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.loading import language_model
+from joulebench.engines.out_of_memory import is_out_of_memory as is_out_of_memory
 from joulebench.engines.prompts import encoder, end_tokens, ends_in
 from joulebench.errors import UserError
 

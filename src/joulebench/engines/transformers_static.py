@@ -21,6 +21,7 @@ from joulebench.engines import prompts
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.collating import along, collated
 from joulebench.engines.loading import language_model, processor
+from joulebench.engines.out_of_memory import is_out_of_memory as is_out_of_memory
 from joulebench.engines.pictures import picture
 from joulebench.engines.prompts import adds_end, encoder, end_tokens, ends_in
 from joulebench.errors import UserError

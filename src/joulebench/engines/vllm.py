@@ -20,6 +20,7 @@ from joulebench.checkpoints import chat
 from joulebench.config.spec import RunSpec
 from joulebench.engines import prompts, vllm_start
 from joulebench.engines.base import Prepared, Step, Times
+from joulebench.engines.out_of_memory import is_out_of_memory as is_out_of_memory
 from joulebench.engines.pictures import picture
 from joulebench.engines.prompts import adds_end, encoder, end_tokens
 from joulebench.errors import UserError

@@ -49,13 +49,14 @@ def measure(spec: RunSpec, requests: Path, model: Path, folder: Path, anew: bool
     prompts, facts = _prompts(spec, requests), _model(spec, model)
     digest = hashlib.sha256(requests.read_bytes()).hexdigest()
     with alone_in(folder), taken(gpus, spec.tensor_parallel):
-        machine = probe(spec.device, hardware_name=spec.hardware, reports_as=spec.reports_as)
+        chosen = meters.choose(spec.device)
+        machine = probe(spec.device, chosen, hardware_name=spec.hardware, reports_as=spec.reports_as)
         require(machine, spec.hardware, spec.device, spec.reports_as)
         session = Session(folder, spec, digest, machine, anew)
         if session.whole is not None:
             return session.whole
         try:
-            swept = _sweep(session, spec, prompts, model) if session.left() else None
+            swept = _sweep(session, spec, prompts, model, chosen) if session.left() else None
             failure = swept.failure if swept else None
             if swept:
                 machine = machine.model_copy(update={"energy_sources": swept.sources})
@@ -98,10 +99,9 @@ class _Swept(NamedTuple):
     failure: UserError | None
 
 
-def _sweep(session: Session, spec: RunSpec, prompts: pl.DataFrame, model: Path) -> _Swept:
+def _sweep(session: Session, spec: RunSpec, prompts: pl.DataFrame, model: Path, chosen: meters.Chosen) -> _Swept:
     """Measure what is left."""
     failure = None
-    chosen = meters.choose(spec.device)
     for warning in chosen.warnings:
         log.warning("%s", warning)
     with Sampling.start(chosen.meters, session.folder) as sampling:

@@ -7,10 +7,10 @@ from typing import cast
 
 import polars as pl
 
+from joulebench import engines
 from joulebench.config.spec import RunSpec
 from joulebench.config.sweeps import Adaptive
 from joulebench.engines.base import DiffusionEngine, Prepared, TextEngine
-from joulebench.engines.out_of_memory import is_out_of_memory
 from joulebench.errors import UserError
 from joulebench.families import TEXT, of
 from joulebench.files import whole_folder
@@ -87,17 +87,18 @@ class Sweep:
                 display.show(index, setting.words, progress, spent, beside)
 
         status: Status = "measured"
-        reason = None
+        reason, tables = None, None
         try:
             self._load(load, setting, watch)
-            status, reason = self._verdict(load, setting)
+            tables = load.tables()
+            status, reason = self._verdict(load.failure, *tables, setting)
         except Exception as error:  # noqa: BLE001 (whatever broke a point is its status, and ends the run)
             status, reason = "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-            if is_out_of_memory(error):
+            if engines.module(self._spec.engine).is_out_of_memory(error):
                 status = "out_of_memory"
             elif isinstance(error, UserError):
                 reason = str(error)
-        return self._save(session, index, setting, load, status, reason, started_utc)
+        return self._save(session, index, setting, load, tables or load.tables(), status, reason, started_utc)
 
     def _now(self) -> Now:
         """For the display alone: where what the sampler wrote cannot be read, the end of the point says so."""
@@ -132,11 +133,12 @@ class Sweep:
                 energy,
             )
 
-    def _verdict(self, load: Load, setting: Setting) -> tuple[Status, str | None]:
-        if load.failure is not None:
-            return "failed", load.failure
+    def _verdict(
+        self, failure: str | None, requests: pl.DataFrame, iterations: pl.DataFrame, setting: Setting
+    ) -> tuple[Status, str | None]:
+        if failure is not None:
+            return "failed", failure
         if self._is_text:
-            requests, iterations = load.tables()
             batch = setting.max_batch_size
             begun = batch if self._spec.sweep.start == "equilibrium" else 0
             if (why := LOADS[setting.load].overloaded(iterations, requests, batch, begun)) is not None:
@@ -149,11 +151,12 @@ class Sweep:
         index: int,
         setting: Setting,
         load: Load,
+        tables: tuple[pl.DataFrame, pl.DataFrame],
         status: Status,
         reason: str | None,
         started_utc: str,
     ) -> Point:
-        requests, iterations = load.tables()
+        requests, iterations = tables
         energy = pl.DataFrame(schema=ENERGY)
         try:
             energy = self._sampling.since(load.started, time.monotonic())

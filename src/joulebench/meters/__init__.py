@@ -4,8 +4,8 @@ The measuring process never reads a meter: `sampling.Sampling` starts the sample
 """
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from joulebench.errors import UserError
@@ -24,10 +24,19 @@ VARIABLE = "JOULEBENCH_METERS"
 
 @dataclass(frozen=True)
 class Chosen:
-    """The meters to run, and what people should know about the choice."""
+    """The meters to run, device -> source of what they read, and what people should know about the choice."""
 
     meters: tuple[str, ...]
+    sources: Mapping[str, str | None] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    def beside(self, other: "Chosen") -> "Chosen":
+        """Both together."""
+        return Chosen(self.meters + other.meters, {**self.sources, **other.sources}, self.warnings + other.warnings)
+
+    def saying(self, warning: str) -> "Chosen":
+        """The same with another warning before its own."""
+        return replace(self, warnings=(warning, *self.warnings))
 
 
 def choose(device: Literal["cpu", "cuda"], allow: Sequence[str] | None = None) -> Chosen:
@@ -35,7 +44,8 @@ def choose(device: Literal["cpu", "cuda"], allow: Sequence[str] | None = None) -
 
     A GPU's host is measured by RAPL or not at all. A CPU is measured by RAPL, else estimated by CodeCarbon, else
     its energy stays null. JOULEBENCH_METERS (names, comma-separated) overrides the choice.
-    Raises UserError for an unknown meter, or for one that JOULEBENCH_METERS names and this machine lacks.
+    Each meter is opened once to see whether it works. Raises UserError for an unknown meter, or for one that
+    JOULEBENCH_METERS names and this machine lacks.
     """
     if forced := os.environ.get(VARIABLE, "").strip():
         return _forced(tuple(dict.fromkeys(name.strip() for name in forced.split(","))))
@@ -51,6 +61,15 @@ def known(names: Sequence[str] | dict[str, MeterModule]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def opened(name: str, allowed: Sequence[str]) -> Chosen:
+    """A meter, opened and closed again. Raises NoMeterError where it is not `allowed` or does not work here."""
+    if name not in allowed:
+        raise NoMeterError(f"{name} not allowed")
+    meter = METERS[name].start(os.getpid())
+    meter.close()
+    return Chosen((name,), dict(meter.sources), tuple(getattr(meter, "warnings", ())))
+
+
 def _forced(names: tuple[str, ...]) -> Chosen:
     try:
         known(names)
@@ -58,43 +77,36 @@ def _forced(names: tuple[str, ...]) -> Chosen:
         raise UserError(f"{VARIABLE}: {error}") from None
     if "none" in names and len(names) > 1:
         raise UserError(f"{VARIABLE}: found '{','.join(names)}'; none stands for no meter, so it stands alone")
+    chosen = Chosen(())
     for name in names:
-        if reason := _why_not(name, names):
-            raise UserError(f"{VARIABLE}: {name} cannot be used here ({reason}); leave it out")
-    return Chosen(names, (f"{VARIABLE} says to measure with {', '.join(names)}", *_warnings(names)))
+        try:
+            chosen = chosen.beside(opened(name, names))
+        except NoMeterError as reason:
+            raise UserError(f"{VARIABLE}: {name} cannot be used here ({reason}); leave it out") from None
+    return chosen.saying(f"{VARIABLE} says to measure with {', '.join(names)}")
 
 
 def _for_gpus(allowed: tuple[str, ...]) -> Chosen:
-    if reason := _why_not("nvml", allowed):
-        return Chosen(("none",), (f"no energy source for the GPU: {reason}; energy columns will be empty",))
-    if reason := _why_not("rapl", allowed):
-        return Chosen(("nvml",), (f"only the GPUs are measured, not their host: {reason}",))
-    return Chosen(("nvml", "rapl"), _warnings(("rapl",)))
+    try:
+        gpus = opened("nvml", allowed)
+    except NoMeterError as reason:
+        return _nothing(f"no energy source for the GPU: {reason}; energy columns will be empty")
+    try:
+        return gpus.beside(opened("rapl", allowed))
+    except NoMeterError as reason:
+        return gpus.saying(f"only the GPUs are measured, not their host: {reason}")
 
 
 def _for_cpu(allowed: tuple[str, ...]) -> Chosen:
-    if not (no_rapl := _why_not("rapl", allowed)):
-        return Chosen(("rapl",), _warnings(("rapl",)))
-    if no_estimate := _why_not("codecarbon", allowed):
-        warning = f"no energy source on this machine: {no_rapl}, {no_estimate}; energy columns will be empty"
-        return Chosen(("none",), (warning,))
-    return Chosen(("codecarbon",), (f"no energy counter: {no_rapl}; energy is CodeCarbon's estimate",))
-
-
-def _warnings(names: Sequence[str]) -> tuple[str, ...]:
-    """What the meter of the processors leaves out, where it is among those chosen."""
-    if "rapl" not in names:
-        return ()
-    meter = METERS["rapl"].start(os.getpid())
-    meter.close()
-    return tuple(getattr(meter, "warnings", ()))
-
-
-def _why_not(name: str, allowed: Sequence[str]) -> str | None:
-    if name not in allowed:
-        return f"{name} not allowed"
     try:
-        METERS[name].start(os.getpid()).close()
+        return opened("rapl", allowed)
     except NoMeterError as error:
-        return str(error)
-    return None
+        no_rapl = error
+    try:
+        return opened("codecarbon", allowed).saying(f"no energy counter: {no_rapl}; energy is CodeCarbon's estimate")
+    except NoMeterError as no_estimate:
+        return _nothing(f"no energy source on this machine: {no_rapl}, {no_estimate}; energy columns will be empty")
+
+
+def _nothing(why: str) -> Chosen:
+    return opened("none", ("none",)).saying(why)

@@ -3,14 +3,13 @@
 import os
 import platform
 import socket
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
 
 from joulebench.errors import UserError
-from joulebench.meters import METERS, choose, codecarbon, nvml
+from joulebench.meters import Chosen, choose, codecarbon, nvml
 from joulebench.meters.base import NoMeterError
 from joulebench.records.models import Machine
 
@@ -21,7 +20,7 @@ class MachineError(UserError):
 
 def probe(
     device: Literal["cpu", "cuda"],
-    meters: Sequence[str] | None = None,
+    chosen: Chosen | None = None,
     *,
     hardware_name: str = "cuda",
     reports_as: str | None = None,
@@ -30,7 +29,7 @@ def probe(
     """The facts of this machine. Takes seconds on a CPU, whose TDP CodeCarbon looks up.
 
     With `idle_s`, each GPU's facts hold what it draws over so many seconds in which nothing is asked of it.
-    `meters` are those that will run; by default `choose(device)`. `hardware_name` and `reports_as` only word the
+    `chosen`: the meters that will run; by default `choose(device)`. `hardware_name` and `reports_as` only word the
     error: raises MachineError where `device` is cuda and this process sees no GPU.
     """
     devices: list[dict[str, Any]] = []
@@ -61,7 +60,7 @@ def probe(
         devices=devices,
         tdp_w=tdp_w,
         tdp_source=tdp_source,
-        energy_sources=_sources(choose(device).meters if meters is None else meters),
+        energy_sources=dict((chosen or choose(device)).sources),
     )
 
 
@@ -95,15 +94,6 @@ def _wrong(hardware_name: str, device: str, reports_as: str | None, found: str) 
     return MachineError(
         f"{hardware_name}: needs {needs}; found {found}; run on such a machine or build another hardware of the config"
     )
-
-
-def _sources(meters: Sequence[str]) -> dict[str, str | None]:
-    sources: dict[str, str | None] = {}
-    for name in meters:
-        meter = METERS[name].start(os.getpid())
-        sources |= meter.sources
-        meter.close()
-    return sources
 
 
 def _cpu_model() -> str:
