@@ -56,7 +56,7 @@ os.environ["JOULEBENCH_CONFIG"] = str(
 
 wildcard_constraints:
     hardware="|".join({**PLAN.config.matrix, **PLAN.config.studies}),
-    task="|".join(PLAN.groups(text=True) + PLAN.groups(text=False)),
+    task="|".join(PLAN.groups),
     study="|".join({one for of in PLAN.config.studies.values() for one in of}) or "none",
     requests="|".join(map(re.escape, PLAN.config.requests)),
     model=r"[A-Za-z0-9._-]+",

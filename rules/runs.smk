@@ -39,7 +39,7 @@ rule probe_machine:
         'exec "$JOULEBENCH_PYTHON" workflow/scripts/probe_machine.py {wildcards.hardware} {output} {log}'
 
 
-rule measure_llm:
+rule measure:
     input:
         machine=ancient("results/{hardware}/machine.json"),
         requests=lambda wc: ancient(requests_of(wc)),
@@ -48,8 +48,6 @@ rule measure_llm:
         "results/{hardware}/runs/{task}/{run}/run.json",
     log:
         "logs/{hardware}/{task}/{run}.log",
-    wildcard_constraints:
-        task="|".join(PLAN.groups(text=True)) or "none",
     # Repeats are measured in a random order: one at a time, after all that has to be prepared.
     priority: lambda wc: PLAN.priority(cell_of(wc))
     threads: lambda wc: workflow.cores if is_cpu(wc) else 1
@@ -62,8 +60,3 @@ rule measure_llm:
         runtime=lambda wc, attempt: attempt * runtime_min(PLAN.spec(cell_of(wc))),
     shell:
         'exec "$JOULEBENCH_PYTHON" workflow/scripts/measure.py {wildcards.hardware} {wildcards.task} {wildcards.run} {log}'
-
-
-use rule measure_llm as measure_diffusion with:
-    wildcard_constraints:
-        task="|".join(PLAN.groups(text=False)) or "none",

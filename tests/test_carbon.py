@@ -228,7 +228,7 @@ def test_a_redirect_is_not_followed_and_the_token_goes_nowhere_else(server: Serv
         raw(pause_s=0.0),
         raw(b"nonsense\r\n\r\n"),
         raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
-        raw(b"HTTP/1.1 200 OK\r\n" + b"X: " + b"x" * 70_000 + b"\r\n\r\n"),
+        raw(b"HTTP/1.1 200 OK\r\n" + b"X: " + b"x" * 200_000 + b"\r\n\r\n"),
     ],
     ids=["nothing", "no HTTP", "no chunks", "long header"],
 )
@@ -239,7 +239,7 @@ def test_an_answer_that_breaks_off_is_no_reading(server: Server, reply: Reply) -
 def test_an_answer_that_is_cut_off_is_no_reading(server: Server) -> None:
     whole = json.dumps(ANSWER).encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(whole)
-    assert refused(server, raw(head, whole[:-1])) == "not the expected answer (wrong: JSON)"
+    assert refused(server, raw(head, whole[:-1])).startswith("it could not be reached or read (")
 
 
 def test_a_long_answer_is_not_read_to_its_end(server: Server) -> None:

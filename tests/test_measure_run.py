@@ -158,7 +158,7 @@ def test_killed_at_several_moments_it_goes_on_at_the_first_unfinished_point(tmp_
     assert bench.finish()[0] == 0
     assert bench.ended() == whole
     (bench.run / "run.json").unlink()
-    process = bench.start(JOULEBENCH_ANEW="measure_llm")
+    process = bench.start(JOULEBENCH_ANEW="measure")
     wait_until(lambda: (bench.run / "unfinished.json").exists())
     assert not bench.ended()
     assert len(list(bench.run.glob("old-*/points/03*"))) == 1

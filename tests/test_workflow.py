@@ -174,7 +174,7 @@ def test_a_clone_with_the_records_makes_the_tables_and_measures_nothing(mine: Pa
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert "rule tables" in said
-    for rule in ("measure_llm", "measure_diffusion", "sample_requests", "prepare_model", "probe_machine"):
+    for rule in ("measure", "sample_requests", "prepare_model", "probe_machine"):
         assert f"rule {rule}" not in said
     assert {name: (mine / "results/cpu" / name).read_bytes() for name in wanted} == wanted
 
@@ -266,7 +266,7 @@ def test_another_service_makes_the_recommendations_again_and_no_other_table(mine
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert "rule choices" in said
-    for rule in ("tables", "measure_llm", "measure_diffusion"):
+    for rule in ("tables", "measure"):
         assert f"rule {rule}:" not in said
     advice = read_csv(mine / "results/cpu/recommendations.csv", RECOMMENDATIONS).filter(pl.col("service") == "mine")
     assert advice.select("task", "latency_target").rows() == [("llm-chat", "itl_p95_s <= 100")]

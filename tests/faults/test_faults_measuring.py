@@ -288,7 +288,7 @@ def test_a_forced_run_that_cannot_start(made: Workflow) -> None:
         pytest.param(words, id=name, marks=pytest.mark.fault("fault", f"{name} of a whole run", "measured again"))
         for name, words in (
             ("--force", ["--force"]),
-            ("--forcerun measure_llm", ["--forcerun", "measure_llm"]),
+            ("--forcerun measure", ["--forcerun", "measure"]),
         )
     ],
 )

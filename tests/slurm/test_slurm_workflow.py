@@ -26,7 +26,7 @@ def test_two_tasks_are_measured_by_jobs_and_the_rest_here(slurm: None, bare: Pro
     out = (mine / "said.txt").read_text()
     for rule in ("sample_requests", "prepare_model", "tables"):
         assert f"localrule {rule}:" in out
-    for rule in ("probe_machine", "measure_llm"):
+    for rule in ("probe_machine", "measure"):
         assert f"\nrule {rule}:" in out
     assert states(mine) == ["COMPLETED"] * 3
 
@@ -43,7 +43,7 @@ def test_a_failing_job_does_not_keep_the_others_from_being_measured(mine: Projec
 
 def test_a_job_that_was_given_too_few_gpus_says_so(mine: Project) -> None:
     run = "results/h100/runs/llm-chat/joulebench--llama-1m+tp2/run.json"
-    words = ("--retries", "0", "--set-resources", "measure_llm:gpu=1")
+    words = ("--retries", "0", "--set-resources", "measure:gpu=1")
     mine.ends(mine.submit("two", run, *WITHOUT_ACCOUNTING, *words), 1)
     line = "h100: joulebench--llama-1m+tp2 needs 2 GPUs (tensor_parallel); found 1 (CUDA_VISIBLE_DEVICES=0)"
     assert line in mine.said()

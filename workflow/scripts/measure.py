@@ -12,8 +12,7 @@ from joulebench.measure.process import end_cleanly_on_sigterm, end_with_parent, 
 
 
 def main(hardware: str, task: str, run: str, log: Path) -> None:
-    from joulebench.config.resolved import handed_over
-    from joulebench.families import TEXT, of  # not before the fork: Polars starts threads
+    from joulebench.config.resolved import handed_over  # not before the fork: Polars starts threads
     from joulebench.logs import journal
     from joulebench.measure.run import measure
     from joulebench.plan import Plan
@@ -25,8 +24,7 @@ def main(hardware: str, task: str, run: str, log: Path) -> None:
         go_on_under(config.engine_of(cell.hardware, cell.group, cell.run).python)
         end_cleanly_on_sigterm()
         end_with_parent()
-        rule = "measure_llm" if of(cell.task) is TEXT else "measure_diffusion"
-        anew = not {"*", rule, str(cell.record)}.isdisjoint(os.environ.get("JOULEBENCH_ANEW", "").splitlines())
+        anew = not {"*", "measure", str(cell.record)}.isdisjoint(os.environ.get("JOULEBENCH_ANEW", "").splitlines())
         measure(plan.spec(cell), plan.requests(cell), cell.model_folder, cell.folder, anew)
 
 

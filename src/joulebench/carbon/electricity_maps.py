@@ -1,8 +1,7 @@
 """The latest carbon intensity of a grid, from Electricity Maps (API reference, /v3/carbon-intensity/latest).
 
-Python's own urllib: it knows proxies, and the project pins no other client. What it would do by itself and must not
-is follow a redirect, since it hands the token on to the other host. No word of a server, nor of an error that may quote
-one, goes into a reason: a server can repeat the token.
+A redirect is not followed: the token would be handed on to the other host. No word of a server, nor of an error that
+may quote one, goes into a reason: a server can repeat the token.
 """
 
 import os
@@ -11,14 +10,11 @@ import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from http.client import HTTPException
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Annotated, Any, Literal
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+import httpx
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from joulebench.config.footprint import MOST_G_PER_KWH, CarbonNow, CarbonReading
@@ -78,8 +74,8 @@ def _answer(asked: CarbonNow, url: str, limit_s: float) -> _Answer:
         "emissionFactorType": asked.emission_factors,
         "shouldUseFallbackCallerLookup": "false",  # else an unknown zone is answered with the caller's own
     }
-    request = Request(f"{url}?{urlencode(query)}", headers={"auth-token": token, "Accept": "application/json"})
-    body = _within(limit_s, lambda: _body(request, limit_s))
+    headers = {"auth-token": token, "Accept": "application/json", "Accept-Encoding": "identity"}
+    body = _within(limit_s, lambda: _body(url, query, headers, limit_s))
     try:
         answer = _Answer.model_validate_json(body)
     except ValidationError as error:
@@ -95,22 +91,18 @@ def _answer(asked: CarbonNow, url: str, limit_s: float) -> _Answer:
 _FIELDS = {str(field.alias or name) for name, field in _Answer.model_fields.items()}
 
 
-class _NoRedirect(HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        """None: the redirect is an error, as any other status."""
-
-
-def _body(request: Request, limit_s: float) -> bytes:
+def _body(url: str, query: dict[str, str], headers: dict[str, str], limit_s: float) -> bytes:
+    body = b""
     try:
-        with build_opener(_NoRedirect).open(request, timeout=limit_s) as response:
-            body: bytes = response.read(LIMIT_BYTES + 1)
-    except HTTPError as error:
-        error.close()
-        raise _Refused(f"it answered {_status(error.code)}") from None
-    except (OSError, HTTPException, ValueError) as error:
+        with httpx.stream("GET", url, params=query, headers=headers, timeout=limit_s) as response:
+            if not response.is_success:
+                raise _Refused(f"it answered {_status(response.status_code)}")
+            for part in response.iter_raw():
+                body += part
+                if len(body) > LIMIT_BYTES:
+                    raise _Refused(f"the answer is longer than {LIMIT_BYTES} bytes")
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         raise _Refused(_why(error)) from None
-    if len(body) > LIMIT_BYTES:
-        raise _Refused(f"the answer is longer than {LIMIT_BYTES} bytes")
     return body
 
 
@@ -146,12 +138,14 @@ def _status(code: int) -> str:
 
 def _why(error: Exception) -> str:
     """The kind of a failure, in words of this machine's own."""
-    cause = error.reason if isinstance(error, URLError) else error
-    if isinstance(cause, TimeoutError):
+    cause: BaseException = error
+    while inner := cause.__cause__ or cause.__context__:
+        cause = inner
+    if isinstance(error, httpx.TimeoutException) or isinstance(cause, TimeoutError):
         return "no answer in time"
     if isinstance(cause, ssl.SSLError):
         return "no trusted connection to it (TLS)"
-    said = cause.strerror if isinstance(cause, OSError) and cause.strerror else type(cause).__name__
+    said = cause.strerror if isinstance(cause, OSError) and cause.strerror else type(error).__name__
     return f"it could not be reached or read ({said})"
 
 

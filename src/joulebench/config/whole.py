@@ -90,12 +90,6 @@ class Config(Strict):
                     if (engine := self.variants[variant].engine) is not None:
                         known(engine, self.engines, f"variants.{variant}.engine", "engine")
                 self._fits(hardware, group, model)
-        words: dict[str, str] = {}
-        for hardware, studies in self.studies.items():
-            for name, study in studies.items():
-                family = of(study.task).name
-                if words.setdefault(name, family) != family:
-                    raise ValueError(f"studies.{hardware}.{name}: of {family}, elsewhere of {words[name]}; rename one")
         runs = sum(len(entry.models) * (entry.repeats or self.repeats) for _, _, entry in self.entries())
         if runs > MOST_RUNS:
             raise ValueError(f"matrix: {runs:,} runs with their repeats, expected at most {MOST_RUNS:,}")

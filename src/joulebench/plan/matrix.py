@@ -13,7 +13,7 @@ from joulebench.config.services import SERVICES, LatencyTarget, Service
 from joulebench.config.spec import RunSpec, run_folder, run_spec
 from joulebench.config.tasks import PromptForm
 from joulebench.config.whole import Config, parse
-from joulebench.families import TEXT, of
+from joulebench.families import TEXT
 from joulebench.figures import FIGURES
 from joulebench.inputs.checked import ConfigError, nearest
 from joulebench.names import TaskName
@@ -54,11 +54,10 @@ class Plan:
             raise ConfigError(f"no study '{study}' for {hardware} in the config{nearest(study, names)}")
         return [cell for cell in self._cells.values() if (cell.hardware, cell.group) == (hardware, study)]
 
-    def groups(self, text: bool) -> list[str]:
-        """The tasks, and the studies of tasks, whose response is text, or is none."""
-        names = {*self.config.tasks, *(cell.group for cell in self._cells.values())}
-        tasks = {cell.group: cell.task for cell in self._cells.values()}
-        return sorted(name for name in names if (of(tasks.get(name, name)) is TEXT) == text)
+    @property
+    def groups(self) -> list[str]:
+        """The tasks and the studies: the folders of runs."""
+        return sorted({*self.config.tasks, *(cell.group for cell in self._cells.values())})
 
     def spec(self, cell: Cell) -> RunSpec:
         """The resolved spec of a run."""
