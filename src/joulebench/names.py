@@ -65,7 +65,7 @@ def _requests_name(value: str) -> str:
 
 ModelId = Annotated[str, AfterValidator(_model_id)]
 HardwareName = Annotated[str, AfterValidator(_hardware_name)]
-RunId = Annotated[str, AfterValidator(_run_name)]
+ModelVariant = Annotated[str, AfterValidator(_run_name)]
 
 
 def _study_name(value: str) -> str:

@@ -7,7 +7,7 @@ from pydantic import Field, JsonValue, StringConstraints
 from joulebench.config.sweeps import Sweep
 from joulebench.config.tasks import Dataset, OutputLength, Sample
 from joulebench.inputs.checked import Strict, TableText
-from joulebench.names import RunId, TaskName
+from joulebench.names import ModelVariant, TaskName
 
 Repeats = Annotated[int, Field(gt=0, le=100)]
 
@@ -22,7 +22,7 @@ class Entry(Strict):
     """Which models run one task on one piece of hardware, and how."""
 
     engine: str
-    models: Annotated[tuple[RunId, ...], Field(min_length=1)]
+    models: Annotated[tuple[ModelVariant, ...], Field(min_length=1)]
     dataset: Dataset | None = Field(None, description="Instead of the task's own, as each of the following.")
     sample: Sample | None = None
     output_length: OutputLength | None = None

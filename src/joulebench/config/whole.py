@@ -81,7 +81,7 @@ class Config(Strict):
             known(entry.engine, self.engines, f"{where}.engine", "engine")
             _images_fit(task, entry.dataset, where)
             if len(set(entry.models)) < len(entry.models):
-                raise ValueError(f"{where}.models: a run is listed twice in {list(entry.models)}")
+                raise ValueError(f"{where}.models: a model variant is listed twice in {list(entry.models)}")
             for run in entry.models:
                 model, _, variant = run.partition("+")
                 known(model, self.models, f"{where}.models", "model")
