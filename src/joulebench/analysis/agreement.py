@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from joulebench.analysis import totals
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.rows import (
     ANSWER,
@@ -24,10 +25,8 @@ from joulebench.analysis.rows import (
     numbered,
     said,
 )
+from joulebench.analysis.totals import ROUNDED_S
 from joulebench.files import REMEDY, RecordError
-
-ROUNDED_S = 1e-5
-"""Times that are the same may differ by so much: point.json keeps microseconds."""
 
 FAR_S = 10.0
 """The sampler's readings begin 1 s before a point and go on for 1 s after it; further off they are another's."""
@@ -50,9 +49,14 @@ def require_text(recorded: Recorded, known: pl.DataFrame) -> None:
     iterations, requests = recorded.iterations, recorded.requests
     _rows(recorded, "iterations", iterations, (numbered("iteration"), *ITERATION))
     _rows(recorded, "requests", requests, (numbered("request"), *REQUEST, *ANSWER))
-    table = _joined(known, _of_iterations(iterations.lazy()), _of_requests(requests.lazy()), _of_begun(requests.lazy()))
-    _rows(recorded, "iterations", table, (_belongs("iterations"), _LASTED))
-    _rows(recorded, "requests", table, (_belongs("requests"), _ASKED, _BEGUN, *_BETWEEN))
+    table = _joined(
+        known,
+        totals.of_iterations(iterations.lazy()),
+        totals.of_requests(requests.lazy()),
+        totals.of_begun(requests.lazy()),
+    )
+    _rows(recorded, "iterations", table, (totals.belongs("iterations"), totals.LASTED))
+    _rows(recorded, "requests", table, (totals.belongs("requests"), totals.ASKED, totals.BEGUN, *totals.BETWEEN))
     _rows(recorded, "requests", _finishes(iterations, requests), _REPORTED)
     _rows(recorded, "requests", _samples(known, requests), _SAMPLED)
     _energy(recorded, known)
@@ -63,9 +67,9 @@ def require_diffusion(recorded: Recorded, known: pl.DataFrame) -> None:
     batches, requests = recorded.iterations, recorded.requests
     _rows(recorded, "iterations", batches, (numbered("iteration"), *BATCH))
     _rows(recorded, "requests", requests, (numbered("request"), *REQUEST))
-    table = _joined(known, _of_batches(batches.lazy()), _of_requests(requests.lazy()))
-    _rows(recorded, "iterations", table, (_belongs("iterations"), _LASTED, _WARMED))
-    _rows(recorded, "requests", table, (_belongs("requests"), _SERVED))
+    table = _joined(known, totals.of_batches(batches.lazy()), totals.of_requests(requests.lazy()))
+    _rows(recorded, "iterations", table, (totals.belongs("iterations"), totals.LASTED, totals.WARMED))
+    _rows(recorded, "requests", table, (totals.belongs("requests"), totals.SERVED))
     _rows(recorded, "requests", _outputs(batches, requests), (_IN_ITS_BATCH,))
     _energy(recorded, known)
 
@@ -97,129 +101,6 @@ def _rows(recorded: Recorded, file: str, frame: pl.DataFrame, rules: Sequence[Ru
             key, _, found = rows.row(0)
             path = recorded.folders[key] / f"{file}.parquet"
             raise RecordError(f"{path}: {' '.join(str(found).split())}, expected {rule.expected}; {REMEDY}")
-
-
-def _of_iterations(iterations: pl.LazyFrame) -> pl.LazyFrame:
-    sums = ("prompt_tokens", "output_tokens", "first_tokens", "finished", "preempted")
-    return iterations.group_by("key").agg(
-        iterations_from=pl.col("point").min(),
-        iterations_to=pl.col("point").max(),
-        last_s=pl.col("end_s").last(),
-        **{f"all_{name}": pl.col(name).cast(pl.Int64).sum() for name in sums},
-    )
-
-
-def _of_batches(batches: pl.LazyFrame) -> pl.LazyFrame:
-    return batches.group_by("key").agg(
-        iterations_from=pl.col("point").min(),
-        iterations_to=pl.col("point").max(),
-        last_s=pl.col("end_s").last(),
-        warmups=pl.col("warmup").sum(),
-        all_outputs=pl.col("outputs").cast(pl.Int64).sum(),
-    )
-
-
-def _of_requests(requests: pl.LazyFrame) -> pl.LazyFrame:
-    prompt, output, asked = (
-        pl.col(name).cast(pl.Int64) for name in ("prompt_tokens", "output_tokens", "asked_output_tokens")
-    )
-    return requests.group_by("key").agg(
-        requests_from=pl.col("point").min(),
-        requests_to=pl.col("point").max(),
-        requests=pl.len(),
-        asked=asked.count(),
-        done=DONE.sum(),
-        opened=pl.col("first_output_s").count(),
-        least_prompt=prompt.filter(DONE).sum(),
-        most_prompt=prompt.sum(),
-        least_output=output.sum(),
-        most_output=pl.when(asked.null_count() == 0).then(pl.coalesce(output, asked).sum()),
-    )
-
-
-def _of_begun(requests: pl.LazyFrame) -> pl.LazyFrame:
-    """Of the points that have requests begun in the middle: how many, and the last of them."""
-    rows = requests.filter(pl.col("begun_output_tokens").is_not_null())
-    return rows.group_by("key").agg(begun=pl.len(), last_begun=pl.col("request").max())
-
-
-def _belongs(file: str) -> Rule:
-    first, last = pl.col(f"{file}_from"), pl.col(f"{file}_to")
-    return Rule(
-        first.ne_missing(pl.col("point")) | last.ne_missing(pl.col("point")),
-        pl.when(first.is_null() & last.is_null())
-        .then(pl.lit("no rows"))
-        .otherwise(said("rows of point {} to {}", first, last)),
-        "those of its folder's point alone",
-    )
-
-
-_LASTED = Rule(
-    (pl.col("last_s") - pl.col("duration_s")).abs() > ROUNDED_S,
-    said("the last row ends at {} s", "last_s"),
-    "the duration_s of point.json",
-)
-_WARMED = Rule(
-    pl.col("warmups") != pl.col("warmup_batches"),
-    said("{} warm-up batches", "warmups"),
-    "as many as the spec's sweep has",
-)
-_SERVED = Rule(
-    (pl.col("all_outputs") != pl.col("requests")) | (pl.col("requests") != pl.col("done")),
-    said("{} requests, {} of them finished", "requests", "done"),
-    "the outputs of iterations.parquet, all of them",
-)
-_ASKED = Rule(
-    pl.when("lengths_given").then(pl.col("asked") < pl.col("requests")).otherwise(pl.col("asked") > 0),
-    said("{} of {} requests have asked_output_tokens", "asked", "requests"),
-    "all where the spec's output_length gives the answers their lengths, and none where it does not",
-)
-
-_BEGUN = Rule(
-    pl.when(pl.col("start") == "equilibrium")
-    .then(pl.col("begun").ne_missing(pl.col("max_batch_size")) | (pl.col("last_begun") + 1).ne_missing(pl.col("begun")))
-    .otherwise(pl.col("begun").is_not_null()),
-    said("{} requests have begun_output_tokens, the last of them is request {}", "begun", "last_begun"),
-    "the first ones, as many as fill the batch, where point.json's start is equilibrium, and none where it is not",
-)
-
-_UNDISTURBED = pl.col("all_preempted") == 0
-"""What was thrown out of memory an engine may count twice."""
-
-_BETWEEN = (
-    Rule(
-        pl.col("all_finished") != pl.col("done"),
-        said("{} requests finished, iterations.parquet has {}", "done", "all_finished"),
-        "the same requests in both",
-    ),
-    Rule(
-        (pl.col("all_first_tokens") < pl.col("opened"))
-        | (_UNDISTURBED & (pl.col("all_first_tokens") > pl.col("requests"))),
-        said(
-            "{} requests, {} with a first output; iterations.parquet has {} first tokens",
-            *("requests", "opened", "all_first_tokens"),
-        ),
-        "the same requests in both",
-    ),
-    Rule(
-        (pl.col("all_prompt_tokens") < pl.col("least_prompt"))
-        | (_UNDISTURBED & (pl.col("all_prompt_tokens") > pl.col("most_prompt"))),
-        said(
-            "{} prompt tokens in finished requests, {} in all; iterations.parquet has {}",
-            *("least_prompt", "most_prompt", "all_prompt_tokens"),
-        ),
-        "a number between them",
-    ),
-    Rule(
-        (pl.col("all_output_tokens") < pl.col("least_output"))
-        | (_UNDISTURBED & (pl.col("all_output_tokens") > pl.col("most_output"))),
-        said(
-            "{} output tokens in finished requests, {} asked for in all; iterations.parquet has {}",
-            *("least_output", "most_output", "all_output_tokens"),
-        ),
-        "a number between them",
-    ),
-)
 
 
 def _finishes(iterations: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:

@@ -17,34 +17,14 @@ from joulebench.engines.base import Prepared
 from joulebench.engines.loading import pipeline
 from joulebench.engines.out_of_memory import is_out_of_memory as is_out_of_memory
 from joulebench.engines.pictures import picture
+from joulebench.engines.pipeline_calls import given, same_arguments
 from joulebench.errors import UserError
-from joulebench.names import IMAGE_TASKS, VIDEO_TASKS
+from joulebench.names import VIDEO_TASKS
 
 TASKS = ("text-to-image", "text-to-video", "image-to-video")
 MOST_DEVICES = 1
 QUANTIZATIONS: tuple[str, ...] = ()
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate")
-
-NEEDS = {
-    "text-to-image": ("prompt", "num_inference_steps"),
-    "text-to-video": ("prompt", "num_frames", "num_inference_steps"),
-    "image-to-video": ("image", "num_frames", "num_inference_steps"),
-}
-"""What a task cannot do without, by the names of a pipeline's call."""
-
-ONE_IMAGE = (
-    "ChronoEditPipeline",
-    "SkyReelsV2DiffusionForcingImageToVideoPipeline",
-    "SkyReelsV2ImageToVideoPipeline",
-    "WanImageToVideoPipeline",
-)
-"""Pipelines whose call takes one image and no list (diffusers 0.42, their `check_inputs`)."""
-
-SET_HERE = frozenset(
-    {"prompt", "image", "height", "width", "num_frames", "num_inference_steps", "guidance_scale", "generator"}
-    | {"num_images_per_prompt", "num_videos_per_prompt", "return_dict"}
-)
-"""Arguments of a call that generation.arguments cannot set: they follow from the rest of the config."""
 
 
 class Settings(BaseModel):
@@ -82,7 +62,7 @@ class DiffusersEngine:
         self._kind = type(self._pipeline).__name__
         takes = _takes(self._pipeline)
         self._same = same_arguments(spec, self._kind, takes)
-        self._own = [name for name in ("prompt", "image") if name in takes and _given(spec.task, name)]
+        self._own = [name for name in ("prompt", "image") if name in takes and given(spec.task, name)]
         self._seeded = "generator" in takes
         _save_memory(self._pipeline, settings, self._kind)
         self._pipeline.to(spec.device)
@@ -159,52 +139,6 @@ class DiffusersEngine:
             )
 
 
-def same_arguments(spec: RunSpec, kind: str, takes: dict[str, inspect.Parameter]) -> dict[str, Any]:
-    """Arguments that every call of pipeline `kind` gets, out of the model's `generation`.
-
-    `takes` are the parameters of its call, by name. Raises UserError where they do not fit what is asked of them.
-    """
-    wanted = spec.generation
-    assert wanted is not None
-    cell, where = f"matrix.{spec.hardware}.{spec.task}", f"models.{spec.model}.generation"
-    elsewhere = f"take {spec.model} out of {cell}.models"
-    for need in NEEDS[spec.task]:
-        if need not in takes:
-            raise UserError(f"{cell}: {kind} takes no {need}, which {spec.task} needs; {elsewhere}")
-    if spec.task not in VIDEO_TASKS and "num_frames" in takes:
-        raise UserError(f"{cell}: {kind} makes videos; {elsewhere}")
-    if kind in ONE_IMAGE and spec.task in IMAGE_TASKS and spec.sweep.largest_batch > 1:
-        raise UserError(
-            f"{cell}.sweep.batch_sizes: {kind} takes one image at a time, found {list(spec.sweep.batch_sizes)}; "
-            f"set [1], or {elsewhere}"
-        )
-    own = sorted(set(takes) - SET_HERE)
-    for name in wanted.arguments:
-        if name not in own:
-            raise UserError(
-                f"{where}.arguments.{name}: {kind} has no such argument of its own; it has {', '.join(own)}"
-            )
-    if wanted.arguments.get("output_type") == "latent":
-        raise UserError(f"{where}.arguments.output_type: latents are no response; expected pil, np or pt")
-    if wanted.guidance_scale and "guidance_scale" not in takes:  # 0 says of any pipeline that it has none
-        others = ", ".join(name for name in own if "guidance" in name) or "nothing"
-        raise UserError(f"{where}.guidance_scale: {kind} takes none; leave it out (of its own it has {others})")
-    asked = {
-        "height": wanted.height,
-        "width": wanted.width,
-        "num_frames": wanted.frames,
-        "num_inference_steps": wanted.denoising_steps,
-        "guidance_scale": wanted.guidance_scale,
-    }
-    same = {name: value for name, value in asked.items() if name in takes} | wanted.arguments
-    if wanted.guidance_scale is None and "guidance_scale" in takes:
-        same["guidance_scale"] = takes["guidance_scale"].default
-    for name, parameter in takes.items():
-        if same.get(name, parameter.default) is parameter.empty and not _given(spec.task, name):
-            raise UserError(f"{cell}: {kind} needs {name}, which {spec.task} does not give; {elsewhere}")
-    return same
-
-
 def fitted(image: Any, width: int, height: int) -> Any:
     """`image` resized to cover `width` x `height` pixels, its overhang cut evenly."""
     from PIL import Image, ImageOps
@@ -220,11 +154,6 @@ def open_engine(spec: RunSpec, folder: Path) -> DiffusersEngine:
 def _takes(pipeline: Any) -> dict[str, inspect.Parameter]:
     parameters = inspect.signature(pipeline.__call__).parameters
     return {name: one for name, one in parameters.items() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}
-
-
-def _given(task: str, name: str) -> bool:
-    """Whether requests of the task hold what a pipeline's call names so."""
-    return name == "prompt" or (name == "image" and task in IMAGE_TASKS)
 
 
 def _save_memory(pipeline: Any, settings: Settings, kind: str) -> None:
