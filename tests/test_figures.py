@@ -374,7 +374,8 @@ def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
     write_csv(example(), POINTS, tmp_path / "points.csv")
     write_csv(best(example()), LEADERBOARD, tmp_path / "leaderboard.csv")
     program = (
-        "import sys; from pathlib import Path; from joulebench import figures; from joulebench.tables.files import read_csv; "
+        "import sys; from pathlib import Path; from joulebench import figures; "
+        "from joulebench.tables.files import read_csv; "
         "from joulebench.tables.schemas import LEADERBOARD, POINTS; "
         "from joulebench.figures import render; folder = Path(sys.argv[1]); "
         "points = read_csv(folder / 'points.csv', POINTS); "
