@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from joulebench.tables.columns import Column, interval, named
+from joulebench.tables.columns import Column, interval, pick
 from joulebench.tables.point import POINT
 from joulebench.tables.schemas import COLUMNS, STUDY, TABLES
 
@@ -23,7 +23,7 @@ ENDS = {
 
 
 def column(table: str, name: str) -> Column:
-    (found,) = named(COLUMNS[table], name)
+    (found,) = pick(COLUMNS[table], name)
     return found
 
 

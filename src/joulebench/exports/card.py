@@ -8,7 +8,7 @@ import polars as pl
 
 from joulebench import __version__
 from joulebench.names import TASKS
-from joulebench.tables.columns import Column, named
+from joulebench.tables.columns import Column, pick
 from joulebench.tables.point import POINT
 from joulebench.tables.schemas import COLUMNS
 
@@ -80,7 +80,7 @@ def text(
 def described(table: str) -> tuple[Column, ...]:
     """The columns of a table of the dataset: each has one that names the hardware, the first where it is added."""
     columns = COLUMNS[table]
-    hardware = named(POINT, "hardware")
+    hardware = pick(POINT, "hardware")
     return columns if hardware[0] in columns else (*hardware, *columns)
 
 

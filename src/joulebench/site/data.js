@@ -13,8 +13,8 @@ function objects({ columns, absent, rows }) {
 
 /** What the points of one line have in common. */
 const SERIES = ["hardware", "model", "variant", "engine", "dtype", "gpus", "load", "axis"];
-/** Where a point stands in its sweep: for the page alone. */
-const PLACE = ["axis_value", "at"];
+/** What of a point is for the page alone, and in no download. */
+const PAGE_ONLY = ["axis_value", "at"];
 
 /** A model on a piece of hardware: what has one row in the leaderboard, and what is selected. */
 export function groupOf(row) {
@@ -40,7 +40,7 @@ export function readDocument(text) {
     publishFlagged: raw.publish_flagged,
     services: raw.services,
     points,
-    columns: raw.points.columns.filter((name) => !PLACE.includes(name)),
+    columns: raw.points.columns.filter((name) => !PAGE_ONLY.includes(name)),
     recommendations: objects(raw.recommendations),
   };
 }

@@ -60,7 +60,7 @@ def quantiles(metric: str, meaning: str) -> tuple[Column, ...]:
     )
 
 
-def named(columns: Iterable[Column], *names: str) -> tuple[Column, ...]:
+def pick(columns: Iterable[Column], *names: str) -> tuple[Column, ...]:
     """Those of `columns` with these names, in the order of the names. Raises KeyError where there is none."""
     known = {column.name: column for column in columns}
     return tuple(known[name] for name in names)

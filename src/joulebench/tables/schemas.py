@@ -4,25 +4,25 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from joulebench.tables.columns import BOUNDS, ON_PAGE, Column, count, figure, interval, named, text
+from joulebench.tables.columns import BOUNDS, ON_PAGE, Column, count, figure, interval, pick, text
 from joulebench.tables.point import AT, CONDITIONS, LATENCY, POINT
 
 _POINTS_ONLY = (
-    *named(POINT, "repeat", "ended_by", "start", "unchecked", "ttft_share"),
+    *pick(POINT, "repeat", "ended_by", "start", "unchecked", "ttft_share"),
     *CONDITIONS,
     *(column for column in LATENCY if column.is_bound),
 )
-_NAMED = named(POINT, "task", "model", "variant")
-_AT = named(POINT, *AT)
+_NAMED = pick(POINT, "task", "model", "variant")
+_AT = pick(POINT, *AT)
 _LATENCY_TARGET = text("latency_target", "The latency target.")
 _TIED_WITH = text("tied_with", "Points that are not told apart from this one, their intervals overlapping.")
 _REPEATS = count("repeats", "How many repeats the figures are means of.", ON_PAGE)
 
 _CHOICE = (
-    *named(POINT, "task", "dataset", "model", "variant", "hardware", "card", "engine", "dtype", "gpus", *AT),
+    *pick(POINT, "task", "dataset", "model", "variant", "hardware", "card", "engine", "dtype", "gpus", *AT),
     _REPEATS,
-    *named(POINT, "status", "verdict", "energy_source", *(f"energy_per_response{bound}_j" for bound in BOUNDS)),
-    *named(POINT, "responses_per_s", "output_tokens_per_s"),
+    *pick(POINT, "status", "verdict", "energy_source", *(f"energy_per_response{bound}_j" for bound in BOUNDS)),
+    *pick(POINT, "responses_per_s", "output_tokens_per_s"),
 )
 """A pooled point that a table offers for choice."""
 
@@ -69,7 +69,7 @@ _RECOMMENDATIONS = (
 
 _FOOTPRINT = (
     *(*_NAMED, *_AT),
-    *named(POINT, "repeat", "energy_source"),
+    *pick(POINT, "repeat", "energy_source"),
     figure(
         "pue",
         None,
@@ -93,19 +93,19 @@ _FOOTPRINT = (
 )
 
 _TRACE = (
-    *(*_NAMED, *named(POINT, "hardware"), *_AT),
+    *(*_NAMED, *pick(POINT, "hardware"), *_AT),
     text("device", "One of the devices whose energy is counted."),
-    *named(POINT, "energy_source"),
+    *pick(POINT, "energy_source"),
     figure("start_s", "s", "Start of the stretch, from the point's start."),
     figure("end_s", "s", "End of the stretch, from the point's start."),
     figure("power_w", "W", "Mean power over the stretch."),
     figure("running", None, "Mean number of requests served at once."),
     text("window", "The part of the point that the stretch lies in whole."),
-    *named(POINT, "tdp_w"),
+    *pick(POINT, "tdp_w"),
 )
 
 _CHECKS = (
-    *(*_NAMED, *_AT, *named(POINT, "repeat")),
+    *(*_NAMED, *_AT, *pick(POINT, "repeat")),
     text("check", "The check that fired."),
     text("severity", "flagged or invalid."),
     text("fact", "What the check looks at."),
@@ -115,7 +115,7 @@ _CHECKS = (
 )
 
 _LEFT_OUT = (
-    *named(POINT, "task"),
+    *pick(POINT, "task"),
     text("run", "The run's folder."),
     text("reason", "Why the run is in no table."),
 )
