@@ -15,7 +15,7 @@ from scipy.special import ndtr
 
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.latency import request_latency
-from joulebench.tables.schemas import QUANTILES
+from joulebench.tables.columns import QUANTILES
 
 CORRELATIONS, COUNTS = (0.0, 0.5, 0.9), (30, 100, 300, 1000, 3000)
 WINDOW_S = 20.0

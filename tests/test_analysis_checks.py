@@ -6,14 +6,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from joulebench import records
 from joulebench.analysis import checks, conditions
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.verdicts import fired
 from joulebench.config.spec import RunSpec
 from joulebench.names import TASKS
-from joulebench.records.files import read_run, write_json, write_parquet
+from joulebench.records.files import read_run, sha256s, write_json, write_parquet
 from joulebench.records.models import Machine, Point, Run, point_folder
 from joulebench.records.schemas import ENERGY, ITERATIONS, REQUESTS
 from joulebench.tables.schemas import CHECKS, POINTS
@@ -136,8 +135,7 @@ def row_of(folder: Path, recorded: dict[str, pl.DataFrame], wanted: RunSpec | No
         used = used.model_copy(update={"energy_sources": sources})
     run = run_of(wanted, ended, used=used)
     if ended.sample_tokens or ended.loaded_idle_power_w:  # written together with the checksums
-        files = {file.name: records.sha256(file) for file in place.iterdir()}
-        run = run.model_copy(update={"points_sha256": {place.name: files}})
+        run = run.model_copy(update={"points_sha256": {place.name: sha256s(place)}})
     write_json(run, folder / "run.json")
     return points([WantedRun(folder, wanted, None, probed)])[0]
 

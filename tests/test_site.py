@@ -12,7 +12,9 @@ import pytest
 
 from joulebench import site
 from joulebench.site.assemble import MODULES, STYLES
-from joulebench.tables.schemas import BOUNDS, FOOTPRINT, LATENCIES, LEADERBOARD, PARETO, POINTS, QUANTILES, TABLES
+from joulebench.tables.columns import BOUNDS, QUANTILES
+from joulebench.tables.point import LATENCIES
+from joulebench.tables.schemas import FOOTPRINT, LEADERBOARD, PARETO, POINTS, TABLES
 
 HOSTILE = ("</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "=1+cmd|'/c calc'!A1", "<!--data-->")
 MEGABYTE = 10**6

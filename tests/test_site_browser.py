@@ -18,8 +18,9 @@ from joulebench import site
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.config.services import LatencyTarget
 from joulebench.names import TaskName
+from joulebench.tables.columns import BOUNDS, QUANTILES
 from joulebench.tables.files import read_csv
-from joulebench.tables.schemas import BOUNDS, FOOTPRINT, LEADERBOARD, PARETO, POINTS, QUANTILES, RECOMMENDATIONS, TABLES
+from joulebench.tables.schemas import FOOTPRINT, LEADERBOARD, PARETO, POINTS, RECOMMENDATIONS, TABLES
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

@@ -19,7 +19,8 @@ from joulebench.analysis.verdicts import USABLE
 from joulebench.config.footprint import CarbonReading, Footprint
 from joulebench.inputs.checked import checked
 from joulebench.inputs.yaml_files import read_yaml
-from joulebench.tables.schemas import BOUNDS, FOOTPRINT
+from joulebench.tables.columns import BOUNDS
+from joulebench.tables.schemas import FOOTPRINT
 
 J_PER_KWH = 3.6e6
 S_PER_HOUR = 3600.0

@@ -24,7 +24,8 @@ import polars as pl
 from joulebench.analysis.choices import Row, choices, latency_column, named, order, tied
 from joulebench.config.services import LatencyTarget
 from joulebench.names import TaskName
-from joulebench.tables.schemas import BOUNDS, PARETO
+from joulebench.tables.columns import BOUNDS
+from joulebench.tables.schemas import PARETO
 
 ENERGY, LATENCY = "energy_per_response_j", "latency_s"
 

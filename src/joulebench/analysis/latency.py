@@ -26,7 +26,7 @@ from scipy.special import stdtrit
 
 from joulebench.analysis.keyed import KEY, by_key
 from joulebench.loads.stretch import beside, inside
-from joulebench.tables.schemas import BOUNDS, QUANTILES
+from joulebench.tables.columns import BOUNDS, QUANTILES
 
 SECTIONS = 5
 _T = float(stdtrit(SECTIONS - 1, 0.975))

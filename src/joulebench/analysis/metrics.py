@@ -26,7 +26,7 @@ from joulebench.analysis.uncertainty import Figure, adjusted_energy, ratios
 from joulebench.loads.base import SIZES as LOAD_SIZES
 from joulebench.loads.base import WHOLE
 from joulebench.loads.stretch import inside, with_durations
-from joulebench.tables.schemas import BOUNDS
+from joulebench.tables.columns import BOUNDS
 
 SIZES = pl.Schema(
     {

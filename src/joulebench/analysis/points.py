@@ -17,6 +17,7 @@ from joulebench.families import DIFFUSION, TEXT, of
 from joulebench.loads.setting import BATCHES, Setting
 from joulebench.records.files import read_run
 from joulebench.records.models import Machine, Point, Run
+from joulebench.tables.point import SETTING
 from joulebench.tables.schemas import LEFT_OUT, POINTS
 
 RUNS_AT_ONCE = 5
@@ -91,41 +92,16 @@ def _facts(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_FACTS, orient="row").with_row_index("key").cast({"key": KEY})
 
 
-_FACTS = pl.Schema(
+_OF_POINTS = (
+    *("task", "dataset", "model", "variant", "parameters", "weights", "hardware", "device", "card", "engine", "dtype"),
+    *("quantization", *SETTING, "repeat", "status", "reason", "ended_by", "start", "measured_on", "tdp_w"),
+    *("idle_power_w", "clock_step_s"),
+)
+_FACTS = pl.Schema({name: POINTS[name] for name in _OF_POINTS}) | pl.Schema(
     {
-        "task": pl.String(),
-        "dataset": pl.String(),
-        "model": pl.String(),
-        "variant": pl.String(),
-        "parameters": pl.Int64(),
-        "weights": pl.String(),
-        "hardware": pl.String(),
-        "device": pl.String(),
-        "card": pl.String(),
-        "engine": pl.String(),
-        "dtype": pl.String(),
-        "quantization": pl.String(),
-        "load": pl.String(),
-        "axis": pl.String(),
-        "max_batch_size": pl.Int64(),
-        "setting": pl.String(),
-        "requests": pl.Int64(),
-        "rate_per_s": pl.Float64(),
-        "burstiness": pl.Float64(),
-        "input_tokens": pl.Int64(),
-        "output_tokens": pl.Int64(),
-        "repeat": pl.Int64(),
-        "status": pl.String(),
-        "reason": pl.String(),
-        "ended_by": pl.String(),
-        "start": pl.String(),
-        "measured_on": pl.String(),
-        "tdp_w": pl.Float64(),
-        "idle_power_w": pl.Float64(),
         "told_idle_power_w": pl.Float64(),
         "sample_prompt_tokens": pl.Float64(),
         "sample_output_tokens": pl.Float64(),
-        "clock_step_s": pl.Float64(),
         "on_gpu": pl.Boolean(),
         "run": pl.String(),
         "served": pl.String(),

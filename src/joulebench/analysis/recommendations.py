@@ -27,7 +27,8 @@ from joulebench.analysis.choices import Interval, Row, choices, latency_column, 
 from joulebench.analysis.verdicts import USABLE
 from joulebench.config.services import OWN_TARGET, LatencyTarget, Service
 from joulebench.names import TaskName
-from joulebench.tables.schemas import BOUNDS, RECOMMENDATIONS
+from joulebench.tables.columns import BOUNDS
+from joulebench.tables.schemas import RECOMMENDATIONS
 
 ENERGY = "energy_per_response_j"
 COMPARED = {"least_latency": "least_latency", "largest_batch": "largest"}

@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 
 from joulebench.analysis.intervals import CONFIDENCE
 from joulebench.analysis.verdicts import FLAGGED
-from joulebench.tables.schemas import AT, SETTING
+from joulebench.tables.point import AT, SETTING
 
 POINT = ("task", "dataset", "model", "variant", *SETTING)
 """What the repeats of one point have in common."""

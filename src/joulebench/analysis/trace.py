@@ -28,7 +28,8 @@ from joulebench.loads.stretch import with_durations
 from joulebench.records.files import read_run
 from joulebench.records.models import Point
 from joulebench.records.schemas import BATCHES, ITERATIONS, REQUESTS
-from joulebench.tables.schemas import AT, TRACE
+from joulebench.tables.point import AT
+from joulebench.tables.schemas import TRACE
 
 MOST_ROWS = 2000
 """Of a device. Where a point has more updates, each stretch is of 2, 3, 4, ... whole ones."""

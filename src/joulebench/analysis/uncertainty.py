@@ -6,7 +6,7 @@ import polars as pl
 
 from joulebench.analysis.intervals import Estimate, adjusted, ratio
 from joulebench.analysis.keyed import KEY, by_key
-from joulebench.tables.schemas import BOUNDS
+from joulebench.tables.columns import BOUNDS
 
 Figure = tuple[str, str]
 """A figure's name and its unit: its columns are {name}_{unit}, {name}_low_{unit} and {name}_high_{unit}."""

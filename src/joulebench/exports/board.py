@@ -10,8 +10,9 @@ import polars as pl
 from joulebench.analysis.choices import placed
 from joulebench.families import TEXT, of
 from joulebench.names import TASKS
+from joulebench.tables.columns import BOUNDS
 from joulebench.tables.files import read_csv
-from joulebench.tables.schemas import BOUNDS, LEADERBOARD
+from joulebench.tables.schemas import LEADERBOARD
 
 _HEADER = (
     "| task | shape of | J per response | 95 % interval | net of idle, J | B | median latency | W |",

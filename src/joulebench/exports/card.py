@@ -8,7 +8,9 @@ import polars as pl
 
 from joulebench import __version__
 from joulebench.names import TASKS
-from joulebench.tables.columns import Column, is_bound, of_table
+from joulebench.tables.columns import Column, pick
+from joulebench.tables.point import POINT
+from joulebench.tables.schemas import COLUMNS
 
 NAME = "Joulebench: energy of generative-AI inference"
 LICENCE = "apache-2.0"
@@ -68,16 +70,18 @@ def text(
         "## Columns",
         "`_low_` and `_high_` columns are the ends of the 95 % interval of the column without them. The same meanings "
         "are in the metadata of each Parquet file, under `joulebench`.",
-        *(_columns(name, tables[name]) for name in files),
+        *map(_columns, files),
         "## Citation",
         _citation(points),
     ]
     return f"---\n{_front_matter(tables, files)}\n---\n\n" + "\n\n".join(parts) + "\n"
 
 
-def described(table: str) -> dict[str, Column]:
-    """The columns of a table of the dataset: each has one that names the hardware."""
-    return {"hardware": Column(None, "The hardware's key in the config.")} | of_table(table)
+def described(table: str) -> tuple[Column, ...]:
+    """The columns of a table of the dataset: each has one that names the hardware, the first where it is added."""
+    columns = COLUMNS[table]
+    hardware = pick(POINT, "hardware")
+    return columns if hardware[0] in columns else (*hardware, *columns)
 
 
 def escaped(value: object) -> str:
@@ -157,13 +161,12 @@ def _models(points: pl.DataFrame) -> list[tuple[str, ...]]:
     return sorted(rows, key=lambda row: (order.get(row[0], len(order)), row))
 
 
-def _columns(table: str, frame: pl.DataFrame) -> str:
+def _columns(table: str) -> str:
     """The columns of one table, folded away; the ends of intervals are said above."""
-    known = described(table)
     rows = [
-        (f"`{name}`", str(dtype), known[name].unit or "", escaped(known[name].meaning))
-        for name, dtype in frame.schema.items()
-        if not is_bound(name)
+        (f"`{column.name}`", str(column.dtype), column.unit or "", escaped(column.meaning))
+        for column in described(table)
+        if not column.is_bound
     ]
     listed = _table(("column", "type", "unit", "meaning"), rows)
     return f"<details>\n<summary>{table}</summary>\n\n{listed}\n\n</details>"

@@ -2,16 +2,15 @@
 
 import io
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
 
 from joulebench.files import whole_file
-from joulebench.tables.columns import Column, of_table
+from joulebench.tables.columns import Column
 from joulebench.tables.files import read_csv
-from joulebench.tables.schemas import TABLES
+from joulebench.tables.schemas import COLUMNS, TABLES
 
 METADATA = "joulebench"
 """The key of the file's metadata: JSON, {"table": its name, "columns": {column: {"unit", "meaning"}}}."""
@@ -19,15 +18,15 @@ METADATA = "joulebench"
 
 def convert(csv: Path, parquet: Path) -> None:
     """`csv`, named as its table in tables.TABLES -> the same table as Parquet. Raises UserError as read_csv does."""
-    write(read_csv(csv, TABLES[csv.stem]), csv.stem, of_table(csv.stem), parquet)
+    write(read_csv(csv, TABLES[csv.stem]), csv.stem, COLUMNS[csv.stem], parquet)
 
 
-def write(frame: pl.DataFrame, table: str, columns: Mapping[str, Column], path: Path) -> None:
-    """Write whole or not at all; the same frame gives the same bytes. `columns`: those of `frame`, described.
+def write(frame: pl.DataFrame, table: str, columns: Iterable[Column], path: Path) -> None:
+    """Write whole or not at all; the same frame gives the same bytes. `columns`: those of `frame`, in its order.
 
     The meanings go into the file's own metadata; Polars has no stable way to the metadata of a field.
     """
-    described = {name: asdict(columns[name]) for name in frame.columns}
+    described = {column.name: {"unit": column.unit, "meaning": column.meaning} for column in columns}
     metadata = {METADATA: json.dumps({"table": table, "columns": described}, ensure_ascii=False)}
     buffer = io.BytesIO()  # as records.write_parquet: a full disk is then Python's OSError
     frame.write_parquet(buffer, compression="zstd", statistics=False, metadata=metadata)

@@ -3,7 +3,7 @@
 import polars as pl
 
 from joulebench.analysis.verdicts import trusted
-from joulebench.tables.schemas import AT
+from joulebench.tables.point import AT
 
 POINT = ("task", "model", "variant", *AT, "repeat")
 """What tells the rows of points.csv, and of tables that have one row a row of it, apart."""

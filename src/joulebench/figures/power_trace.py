@@ -4,7 +4,7 @@ import altair as alt
 import polars as pl
 
 from joulebench.figures import captions, style
-from joulebench.tables.schemas import AT
+from joulebench.tables.point import AT
 
 WIDTH_PX, POWER_PX, RUNNING_PX = 900, 300, 110
 HEADROOM = 1.08

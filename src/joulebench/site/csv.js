@@ -1,7 +1,5 @@
 /** CSV (RFC 4180) that a spreadsheet takes for data, never for a formula. */
 
-import { POINT_COLUMNS } from "./data.js";
-
 /** A text cell that begins like a formula gets an apostrophe before it, as OWASP's "CSV Injection" advises. */
 function cell(value) {
   if (value === null || value === undefined) return "";
@@ -29,8 +27,8 @@ function textsOf(point) {
 }
 
 /** The rows of the leaderboard as they are shown, with their points' figures under their names in points.csv. */
-export function rowsCsv(rows) {
-  const known = POINT_COLUMNS.filter((name) => rows.some((row) => isKnown(row.point[name])));
+export function rowsCsv(columns, rows) {
+  const known = columns.filter((name) => rows.some((row) => isKnown(row.point[name])));
   const shown = rows.map((row) => {
     return {
       ...(row.usable ? row.point : textsOf(row.point)),
@@ -41,9 +39,9 @@ export function rowsCsv(rows) {
   return toCsv(["rank", "meets_latency_target", ...known], shown);
 }
 
-export function pointsCsv(points) {
+export function pointsCsv(columns, points) {
   return toCsv(
-    POINT_COLUMNS.filter((name) => points.some((point) => isKnown(point[name]))),
+    columns.filter((name) => points.some((point) => isKnown(point[name]))),
     points,
   );
 }

@@ -10,41 +10,18 @@ from joulebench.analysis.choices import placed
 from joulebench.analysis.repeats import NAMED, POINT, pooled
 from joulebench.analysis.verdicts import FLAGGED, USABLE, trusted
 from joulebench.names import TASKS
+from joulebench.tables.columns import QUANTILES
 from joulebench.tables.files import SIGNIFICANT_DIGITS
-from joulebench.tables.schemas import BOUNDS, LATENCIES, QUANTILES
+from joulebench.tables.point import LATENCIES
+from joulebench.tables.schemas import COLUMNS
 
 _TARGET = re.compile(rf"({'|'.join(LATENCIES)})_p({'|'.join(map(str, QUANTILES))})_s <= ([0-9.]+(?:e[+-]?\d+)?)")
 
-_INTERVALS = (
-    ("energy_per_response", "j"),
-    ("energy_per_output_token", "j"),
-    ("energy_with_pue_per_response", "j"),
-    ("carbon_per_response", "g"),
-    ("power", "w"),
-    ("output_tokens", "per_s"),
-    ("responses", "per_s"),
-    *((f"{metric}_p{quantile}", "s") for metric in LATENCIES for quantile in QUANTILES),
-)
-_FOOTPRINT = (
-    "pue",
-    "carbon_g_per_kwh",
-    "carbon_source",
-    "currency",
-    "electricity_cost_per_response",
-    "gpu_cost_per_response",
-    "cost_per_response",
-)
 _SHOWN = (
-    *("task", "hardware", "device", "model", "variant", "parameters", "weights", "engine", "dtype", "gpus", "tdp_w"),
-    *("card", "card_spread", "estimate"),
-    *("load", "axis", "axis_value", "at", "setting", "max_batch_size", "mean_batch_size", "repeats"),
-    *("status", "reason", "verdict", "energy_source", "measured_on"),
-    *(f"{name}{bound}_{unit}" for name, unit in _INTERVALS for bound in BOUNDS),
-    *("net_energy_per_response_j", "loaded_idle_power_w", "tdp_estimate_j", "between_run_sd_j"),
-    *("response_prompt_tokens", "response_output_tokens"),
-    *("mean_prompt_tokens", "mean_output_tokens", "window_s", "window_responses", "peak_memory_mb"),
-    *_FOOTPRINT,
-    *("footprint_reason", "frontier"),
+    *dict.fromkeys(
+        column.name for table in ("points", "leaderboard", "footprint") for column in COLUMNS[table] if column.on_page
+    ),
+    *("card_spread", "axis_value", "at", "footprint_reason", "frontier"),
 )
 
 
@@ -54,7 +31,8 @@ def document(
     services: Mapping[str, str | None],
     card_spread: Mapping[str, float],
 ) -> dict[str, Any]:
-    """What JSON can say of hardware -> table -> rows. A table is its `columns` and `rows`, without columns of nulls."""
+    """What JSON can say of hardware -> table -> rows. A table is its `columns` and `rows`, without columns of nulls,
+    whose names are `absent`."""
     parts = list(tables.values())
     shown = [
         _points(part, publish_flagged, card_spread.get(hardware, 0.0)).select(_SHOWN)
@@ -74,7 +52,7 @@ def document(
     }
 
 
-_EMPTY: dict[str, Any] = {"columns": [], "rows": []}
+_EMPTY: dict[str, Any] = {"columns": [], "absent": [], "rows": []}
 
 
 def _points(part: Mapping[str, pl.DataFrame], publish_flagged: bool, card_spread: float) -> pl.DataFrame:
@@ -110,6 +88,7 @@ def _targets(leaderboard: pl.DataFrame) -> dict[str, Any]:
 
 
 def _table(rows: pl.DataFrame) -> dict[str, Sequence[Any]]:
-    kept = rows.select(column for column in rows if column.count())
+    absent = [column.name for column in rows if not column.count()]
+    kept = rows.drop(absent)
     rounded = kept.with_columns(pl.col(pl.Float64).round_sig_figs(SIGNIFICANT_DIGITS))
-    return {"columns": rounded.columns, "rows": [list(row) for row in rounded.iter_rows()]}
+    return {"columns": rounded.columns, "absent": absent, "rows": [list(row) for row in rounded.iter_rows()]}

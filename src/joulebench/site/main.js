@@ -238,11 +238,13 @@ function copyLink() {
   setTimeout(() => (byId("link").textContent = "Copy link"), 2500);
 }
 
-byId("download").addEventListener("click", () => download("joulebench-leaderboard.csv", rowsCsv(table.rows())));
+byId("download").addEventListener("click", () =>
+  download("joulebench-leaderboard.csv", rowsCsv(data.columns, table.rows())),
+);
 byId("download-points").addEventListener("click", () => {
   const shown = new Set(table.rows().map((row) => row.group));
   const points = data.points.filter((point) => point.task === state.task && shown.has(point.group));
-  download("joulebench-points.csv", pointsCsv(points));
+  download("joulebench-points.csv", pointsCsv(data.columns, points));
 });
 byId("service").addEventListener("change", (event) => change({ service: event.target.value }));
 byId("clear").addEventListener("click", () => apply({ ...state, selected: [] }));
