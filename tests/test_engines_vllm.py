@@ -182,7 +182,8 @@ def opened(
     patch.chdir(PROJECT)
     model = "joulebench/llava-5m" if task == "vlm-chat" else "joulebench/llama-1m"
     spec = run_spec(config.load("config/tiny.yaml"), "cpu", task, model)  # type: ignore[arg-type]
-    engine = ours.VllmEngine(spec.model_copy(update={"engine": "vllm", "engine_settings": {}} | changes), Path("made"))
+    asked = spec.model_copy(update={"engine": "vllm", "engine_settings": {}} | changes)
+    engine = ours.VllmEngine(asked, ours.Settings.model_validate(asked.engine_settings), Path("made"))
     return engine, engine._engine
 
 

@@ -111,8 +111,8 @@ def test_a_small_run_with_images_is_measured_whole(tmp_path: Path, monkeypatch: 
     spec = spec.model_copy(update={"sweep": sweep, "output_length": OutputLength(kind="fixed", tokens=8)})
     start = EngineStart(process="fork", compile_cache="cold")
 
-    def opened(spec: RunSpec, folder: Path) -> Any:
-        engine: Any = open_engine(spec, folder)
+    def opened(spec: RunSpec, *given: Any) -> Any:
+        engine: Any = open_engine(spec, *given)
         engine.start = start
         return engine
 

@@ -1,8 +1,8 @@
 """The engines, one module each.
 
 A module has `Settings`, `TASKS`, `PACKAGES`, `MOST_DEVICES` (that a model is spread over),
-`QUANTIZATIONS` (that it serves), `open_engine(spec, folder)` and `is_out_of_memory(error)`, whether an error of its own
-says that memory did not hold what was asked.
+`QUANTIZATIONS` (that it serves), `open_engine(spec, settings, folder)` and `is_out_of_memory(error)`, whether an
+error of its own says that memory did not hold what was asked.
 """
 
 import importlib
@@ -49,8 +49,8 @@ def check(spec: RunSpec) -> BaseModel:
     return settings
 
 
-def open_engine(spec: RunSpec, folder: Path) -> TextEngine | DiffusionEngine:
-    """Load the model in `folder` on the run's device."""
-    check(spec)
-    engine: TextEngine | DiffusionEngine = module(spec.engine).open_engine(spec, folder)
+def open_engine(spec: RunSpec, folder: Path, settings: BaseModel | None = None) -> TextEngine | DiffusionEngine:
+    """Load the model in `folder` on the run's device. `settings`: what `check` gave; without them it is asked here."""
+    given = check(spec) if settings is None else settings
+    engine: TextEngine | DiffusionEngine = module(spec.engine).open_engine(spec, given, folder)
     return engine

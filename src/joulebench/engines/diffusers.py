@@ -46,14 +46,13 @@ class DiffusersEngine:
     Raises UserError where the pipeline cannot serve the task, or not with the model's `generation`.
     """
 
-    def __init__(self, spec: RunSpec, folder: Path) -> None:
+    def __init__(self, spec: RunSpec, settings: Settings, folder: Path) -> None:
         import torch
         from diffusers.utils import logging
         from transformers.utils import logging as encoders
 
         for library in (logging, encoders):
             library.disable_progress_bar()
-        settings = Settings.model_validate(spec.engine_settings)
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
         self._torch = torch
@@ -146,9 +145,9 @@ def fitted(image: Any, width: int, height: int) -> Any:
     return ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
 
 
-def open_engine(spec: RunSpec, folder: Path) -> DiffusersEngine:
+def open_engine(spec: RunSpec, settings: Settings, folder: Path) -> DiffusersEngine:
     """Load the pipeline in `folder` on the run's device."""
-    return DiffusersEngine(spec, folder)
+    return DiffusersEngine(spec, settings, folder)
 
 
 def _takes(pipeline: Any) -> dict[str, inspect.Parameter]:

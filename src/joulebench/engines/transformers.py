@@ -43,7 +43,7 @@ class TransformersEngine:
 
     whole_batches = False
 
-    def __init__(self, spec: RunSpec, folder: Path) -> None:
+    def __init__(self, spec: RunSpec, settings: Settings, folder: Path) -> None:
         import torch
         import transformers
         from transformers import AutoModelForCausalLM, ContinuousBatchingConfig, GenerationConfig
@@ -54,7 +54,6 @@ class TransformersEngine:
                 f"tried with {TRIED}; install the pinned environment"
             )
         logging.getLogger("ContinuousBatchingLogger").setLevel(logging.WARNING)
-        settings = Settings.model_validate(spec.engine_settings)
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
         self._torch = torch
@@ -203,6 +202,6 @@ class TransformersEngine:
             self._torch.cuda.empty_cache()
 
 
-def open_engine(spec: RunSpec, folder: Path) -> TransformersEngine:
+def open_engine(spec: RunSpec, settings: Settings, folder: Path) -> TransformersEngine:
     """Load the model in `folder` on the run's device."""
-    return TransformersEngine(spec, folder)
+    return TransformersEngine(spec, settings, folder)

@@ -80,7 +80,7 @@ class TransformersStaticEngine:
 
     whole_batches = True
 
-    def __init__(self, spec: RunSpec, folder: Path) -> None:
+    def __init__(self, spec: RunSpec, settings: Settings, folder: Path) -> None:
         import torch
         from transformers import (
             AutoModelForCausalLM,
@@ -109,7 +109,7 @@ class TransformersStaticEngine:
         self._padding = next(id_ for id_ in pads if id_ is not None and id_ < known)
         # Not the model's own: its sampling and penalties are no greedy decoding, and `Batch` ends the answers.
         self._model.generation_config = GenerationConfig(do_sample=False, pad_token_id=self._padding)
-        threads = Settings.model_validate(spec.engine_settings).threads or torch.get_num_threads()
+        threads = settings.threads or torch.get_num_threads()
         # OpenMP's number of threads belongs to the thread that calls it.
         self._pool = ThreadPoolExecutor(1, "generate", initializer=torch.set_num_threads, initargs=(threads,))
         self._waiting: dict[int, Prepared] = {}
@@ -251,6 +251,6 @@ class TransformersStaticEngine:
             self._torch.cuda.empty_cache()
 
 
-def open_engine(spec: RunSpec, folder: Path) -> TransformersStaticEngine:
+def open_engine(spec: RunSpec, settings: Settings, folder: Path) -> TransformersStaticEngine:
     """Load the model in `folder` on the run's device."""
-    return TransformersStaticEngine(spec, folder)
+    return TransformersStaticEngine(spec, settings, folder)

@@ -67,7 +67,7 @@ class VllmEngine:
 
     whole_batches = False
 
-    def __init__(self, spec: RunSpec, folder: Path) -> None:
+    def __init__(self, spec: RunSpec, settings: Settings, folder: Path) -> None:
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         import vllm
@@ -77,7 +77,6 @@ class VllmEngine:
         from vllm.v1.metrics.loggers import StatLoggerBase
 
         check_statistics(stats, vllm.__version__)
-        settings = Settings.model_validate(spec.engine_settings)
         self._vllm, self._spec = vllm, spec
         self._sees = spec.task in IMAGE_TASKS
         self._submitted = 0
@@ -280,6 +279,6 @@ def _attributes(kind: type) -> set[str]:
     return {one.name for one in fields(kind)} if is_dataclass(kind) else {*vars(kind()), *vars(kind)}
 
 
-def open_engine(spec: RunSpec, folder: Path) -> VllmEngine:
+def open_engine(spec: RunSpec, settings: Settings, folder: Path) -> VllmEngine:
     """Load the model in `folder` on the run's device, or all those that its variant wants."""
-    return VllmEngine(spec, folder)
+    return VllmEngine(spec, settings, folder)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
+from pydantic import BaseModel
 
 from joulebench import __version__, datasets, engines, meters
 from joulebench.config.spec import RunSpec
@@ -44,7 +45,7 @@ def measure(spec: RunSpec, requests: Path, model: Path, folder: Path, anew: bool
     Raises UserError where the machine is not the config's, another process measures into the same folder, a source fell
     silent, or a point failed or vanished.
     """
-    engines.check(spec)
+    settings = engines.check(spec)
     gpus = given(spec)
     prompts, facts = _prompts(spec, requests), _model(spec, model)
     digest = hashlib.sha256(requests.read_bytes()).hexdigest()
@@ -56,7 +57,7 @@ def measure(spec: RunSpec, requests: Path, model: Path, folder: Path, anew: bool
         if session.whole is not None:
             return session.whole
         try:
-            swept = _sweep(session, spec, prompts, model, chosen) if session.left() else None
+            swept = _sweep(session, spec, settings, prompts, model, chosen) if session.left() else None
             failure = swept.failure if swept else None
             if swept:
                 machine = machine.model_copy(update={"energy_sources": swept.sources})
@@ -99,14 +100,16 @@ class _Swept(NamedTuple):
     failure: UserError | None
 
 
-def _sweep(session: Session, spec: RunSpec, prompts: pl.DataFrame, model: Path, chosen: meters.Chosen) -> _Swept:
+def _sweep(
+    session: Session, spec: RunSpec, settings: BaseModel, prompts: pl.DataFrame, model: Path, chosen: meters.Chosen
+) -> _Swept:
     """Measure what is left."""
     failure = None
     for warning in chosen.warnings:
         log.warning("%s", warning)
     with Sampling.start(chosen.meters, session.folder) as sampling:
         clock = [time.monotonic()]
-        with closing(engines.open_engine(spec, model)) as engine:
+        with closing(engines.open_engine(spec, model, settings)) as engine:
             start: EngineStart | None = getattr(engine, "start", None)
             sweep = Sweep(spec, engine, engine.prepare(prompts), sampling)
             clock.append(time.monotonic())

@@ -43,7 +43,7 @@ _LOAD = (
         ON_PAGE,
     ),
     count("requests", "How many requests the point serves, where its load counts them."),
-    figure("rate_per_s", "responses/s", "Requests that come per second, on average."),
+    figure("rate_per_s", "requests/s", "Requests that come per second, on average."),
     figure("burstiness", None, "Shape of the gaps between arrivals: 1 is a Poisson process, less is bursts."),
     count("input_tokens", "Tokens that each prompt was made to have; null: the dataset's own prompts."),
     count("output_tokens", "Tokens that each answer was made to have; null: as the config's output_length says."),
