@@ -316,7 +316,10 @@ def test_without_energy_the_figures_say_so_in_words(tmp_path: Path) -> None:
 
 def test_an_estimate_is_named_an_estimate_and_needs_no_interval(tmp_path: Path) -> None:
     points = without(
-        example(energy_source=captions.ESTIMATE), "energy_per_response_low", "energy_per_response_high", "tdp_estimate"
+        example(energy_source="codecarbon_estimate"),
+        "energy_per_response_low",
+        "energy_per_response_high",
+        "tdp_estimate",
     )
     bars = texts("energy_per_response", points, tmp_path)
     assert bars.count("Energy per response (J), estimated") == 2
@@ -374,7 +377,8 @@ def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
     write_csv(example(), POINTS, tmp_path / "points.csv")
     write_csv(best(example()), LEADERBOARD, tmp_path / "leaderboard.csv")
     program = (
-        "import sys; from pathlib import Path; from joulebench import figures; from joulebench.tables.files import read_csv; "
+        "import sys; from pathlib import Path; from joulebench import figures; "
+        "from joulebench.tables.files import read_csv; "
         "from joulebench.tables.schemas import LEADERBOARD, POINTS; "
         "from joulebench.figures import render; folder = Path(sys.argv[1]); "
         "points = read_csv(folder / 'points.csv', POINTS); "

@@ -15,7 +15,7 @@ import polars as pl
 from scipy.special import stdtrit
 
 from joulebench.analysis.intervals import CONFIDENCE
-from joulebench.analysis.verdicts import FLAGGED
+from joulebench.analysis.verdicts import Severity, has_severity
 from joulebench.tables.schemas import AT, SETTING
 
 POINT = ("task", "dataset", "model", "variant", *SETTING)
@@ -47,7 +47,7 @@ def pooled(points: pl.DataFrame, usable: pl.Expr) -> pl.DataFrame:
         between_run_sd_j=pl.col(f"{energy}_j").std(),
         within_run_sd_j=_own_half_width(f"{energy}_low_j", f"{energy}_high_j") / NORMAL_QUANTILE,
         any_overloaded=overloaded.any(),
-        flagged=pl.col("verdict").filter(FLAGGED).first(),
+        flagged=pl.col("verdict").filter(has_severity(Severity.FLAGGED)).first(),
     )
     status = pl.when("any_overloaded").then(pl.lit("overloaded")).otherwise("status")
     added = ("repeats", "between_run_sd_j", "within_run_sd_j")

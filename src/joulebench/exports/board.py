@@ -42,7 +42,11 @@ def _row(row: dict[str, Any]) -> str:
     model = row["model"] + ("" if row["variant"] is None else f"+{row['variant']}")
     cells = (
         *(row["task"], model, _number(joules), interval, "not known" if net is None else _number(net)),
-        *(row["at"].removeprefix("B = "), _latency(row), f"{row['power_w']:,.0f}"),
+        *(
+            str(row["max_batch_size"]) if row["axis"] == "max_batch_size" else row["at"],
+            _latency(row),
+            f"{row['power_w']:,.0f}",
+        ),
     )
     return f"| {' | '.join(cells)} |"
 

@@ -4,7 +4,8 @@ import altair as alt
 import polars as pl
 
 from joulebench.analysis.choices import placed
-from joulebench.analysis.verdicts import USABLE
+from joulebench.analysis.sources import is_estimate
+from joulebench.analysis.verdicts import USABLE, severity
 from joulebench.figures import captions, style
 
 BAR_PX, TDP_PX, ROW_PX = 13, 21, 32
@@ -40,12 +41,14 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
 
 def _rows(leaderboard: pl.DataFrame) -> pl.DataFrame:
     missed = pl.col("meets_latency_target").not_().fill_null(False)
-    kind = pl.when(captions.is_estimate()).then(pl.lit("estimated")).otherwise(pl.lit("measured"))
+    kind = pl.when(is_estimate()).then(pl.lit("estimated")).otherwise(pl.lit("measured"))
     return (
         placed(leaderboard)
         .with_columns(
             run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
             missed=missed,
+            severity=severity(),
+            doubted=captions.DOUBTED,
             kind=kind + pl.when(missed).then(pl.lit(MISSES)).otherwise(pl.lit("")),
         )
         .sort("task", "energy_per_response_j", "run", nulls_last=True)
@@ -59,19 +62,13 @@ def _label(row: dict[str, object]) -> str:
     else:
         why = str(row["status"]).replace("_", " ")
         parts = ["no energy measured" if row["status"] in USABLE else f"no energy ({why})"]
-        if _is_left_out(row):
-            parts = [f"left out: {str(row['verdict']).partition(':')[0]}"]
+        if row["status"] in USABLE and row["doubted"]:
+            parts = [f"left out: {row['severity']}"]
     if row["at"] is not None:
         parts.append(str(row["at"]))
     if row["missed"]:
         parts.append("misses latency target")
     return ", ".join(parts)
-
-
-def _is_left_out(row: dict[str, object]) -> bool:
-    """Whether a row has no figures because a check left its points out."""
-    usable = row["status"] in USABLE and row["energy_per_response_j"] is None
-    return usable and str(row["verdict"]).startswith(("flagged", "invalid"))
 
 
 def _panel(task: str, rows: pl.DataFrame, kinds: list[str]) -> style.Panel:

@@ -6,7 +6,8 @@ import altair as alt
 import polars as pl
 
 from joulebench.analysis.choices import placed
-from joulebench.analysis.verdicts import USABLE
+from joulebench.analysis.sources import is_estimate
+from joulebench.analysis.verdicts import USABLE, severity
 from joulebench.figures import captions, style
 
 BAR_PX, STEP_PX, BETWEEN_PX = 12, 17, 12
@@ -21,6 +22,9 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     rows = placed(leaderboard).with_columns(
         run=pl.col("model").map_elements(style.wrapped, return_dtype=pl.String),
         missed=pl.col("meets_latency_target").not_().fill_null(False),
+        estimated=is_estimate(),
+        severity=severity(),
+        doubted=captions.DOUBTED,
     )
     title = "Energy per response of the same model on different hardware"
     panels = [_panel(task, rows.filter(pl.col("task") == task), hardware) for task in captions.tasks(rows)]
@@ -131,8 +135,8 @@ def _label(row: dict[str, Any]) -> str:
     if row["status"] is None:
         return f"{row['hardware']}: not measured"
     if row["energy_per_response_j"] is None:
-        checked = row["status"] in USABLE and str(row["verdict"]).startswith(("flagged", "invalid"))
-        why = str(row["verdict"]).partition(":")[0] if checked else str(row["status"]).replace("_", " ")
+        checked = row["status"] in USABLE and row["doubted"]
+        why = row["severity"] if checked else str(row["status"]).replace("_", " ")
         return f"{row['hardware']}: no energy ({why})"
     parts = [f"{style.significant(row['energy_per_response_j'])} J"]
     if row["times"] > 1:
@@ -140,7 +144,7 @@ def _label(row: dict[str, Any]) -> str:
     if row["variant"] is not None:
         parts.append(f"+{row['variant']}")
     parts.append(row["at"])
-    parts += ["estimated"] if captions.ESTIMATE in str(row["energy_source"]).split("+") else []
+    parts += ["estimated"] if row["estimated"] else []
     parts += ["misses latency target"] if row["missed"] else []
     return ", ".join(parts)
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from joulebench.analysis import repeats
 from joulebench.analysis.choices import placed
-from joulebench.analysis.verdicts import VALID
+from joulebench.analysis.verdicts import Severity, has_severity
 from joulebench.figures import against_latency as frame
 from joulebench.figures import by_setting, captions, style
 from joulebench.figures.axes import Axis, around, intervals
@@ -83,7 +83,7 @@ def _notes(pale: pl.DataFrame, best: pl.DataFrame) -> list[str]:
 def _panel(task: str, points: pl.DataFrame, pale: pl.DataFrame, best: pl.DataFrame, target: str | None) -> style.Panel:
     if best.is_empty():
         _, lines = frame.target(target, "", [])
-        valid = pl.col("energy_per_response_j").is_not_null() & (pl.col("verdict") == VALID)
+        valid = pl.col("energy_per_response_j").is_not_null() & has_severity(Severity.VALID)
         without_latency = not points.filter(valid).is_empty()
         missing = f"No latency was measured for {task}" if without_latency else captions.no_energy(task, points)
         title = alt.TitleParams(task, subtitle=lines)

@@ -38,6 +38,8 @@ export const POINT_COLUMNS = [
   ...["pue", "carbon_g_per_kwh", "carbon_source", "currency"],
   ...["electricity_cost_per_response", "gpu_cost_per_response", "cost_per_response", "footprint_reason", "frontier"],
 ];
+/** What the page carries of a point as values, for itself. */
+const FACTS = ["severity", "flagged_for"];
 /** What the points of one line have in common. */
 const SERIES = ["hardware", "model", "variant", "engine", "dtype", "gpus", "load", "axis"];
 const RECOMMENDATION_COLUMNS = [
@@ -68,10 +70,11 @@ export function groupOf(row) {
 /** @returns {{tasks, targets, publishFlagged, services, points, recommendations}} */
 export function readDocument(text) {
   const raw = JSON.parse(text);
-  const points = objects(raw.points, POINT_COLUMNS).map((point) => ({
+  const points = objects(raw.points, [...POINT_COLUMNS, ...FACTS]).map((point) => ({
     ...point,
     group: groupOf(point),
-    frontier: (point.frontier ?? "").split(" ").filter(Boolean),
+    source: raw.sources[point.energy_source],
+    frontier: point.frontier ?? [],
     series: JSON.stringify(SERIES.map((name) => point[name])),
   }));
   for (const list of Map.groupBy(points, (point) => JSON.stringify([point.task, point.group])).values()) {

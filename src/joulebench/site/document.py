@@ -8,7 +8,8 @@ import polars as pl
 
 from joulebench.analysis.choices import placed
 from joulebench.analysis.repeats import NAMED, POINT, pooled
-from joulebench.analysis.verdicts import FLAGGED, USABLE, trusted
+from joulebench.analysis.sources import named
+from joulebench.analysis.verdicts import USABLE, Severity, flagged_for, has_severity, severity, trusted
 from joulebench.names import TASKS
 from joulebench.tables.files import SIGNIFICANT_DIGITS
 from joulebench.tables.schemas import BOUNDS, LATENCIES, QUANTILES
@@ -46,6 +47,8 @@ _SHOWN = (
     *_FOOTPRINT,
     *("footprint_reason", "frontier"),
 )
+_FACTS = ("severity", "flagged_for")
+"""What the verdict says, as values: no script looks into its text."""
 
 
 def document(
@@ -57,7 +60,7 @@ def document(
     """What JSON can say of hardware -> table -> rows. A table is its `columns` and `rows`, without columns of nulls."""
     parts = list(tables.values())
     shown = [
-        _points(part, publish_flagged, card_spread.get(hardware, 0.0)).select(_SHOWN)
+        _points(part, publish_flagged, card_spread.get(hardware, 0.0)).select(*_SHOWN, *_FACTS)
         for hardware, part in tables.items()
     ]
     points = pl.concat(shown) if parts else pl.DataFrame({"task": []})
@@ -69,6 +72,7 @@ def document(
         "targets": _targets(pl.concat(leaderboards)) if parts else {},
         "publish_flagged": publish_flagged,
         "services": dict(services),
+        "sources": _sources(points) if parts else {},
         "points": _table(points.sort("task", "hardware", "model", "variant", "axis_value")) if parts else _EMPTY,
         "recommendations": _table(pl.concat(recommendations)) if parts else _EMPTY,
     }
@@ -87,17 +91,27 @@ def _points(part: Mapping[str, pl.DataFrame], publish_flagged: bool, card_spread
     points = part["points"].join(footprint, on=key, how="left", nulls_equal=True, maintain_order="left")
     served = pl.col("status").is_in(USABLE) & pl.col("responses_per_s").is_not_null()
     valid = (served & trusted(publish_flagged=False)).fill_null(False)
-    flagged = (served & FLAGGED).fill_null(False)
+    flagged = (served & has_severity(Severity.FLAGGED)).fill_null(False)
     usable = valid | (flagged & (pl.lit(publish_flagged) | ~valid.any().over(POINT)))
-    frontier = part["pareto"].group_by(NAMED).agg(frontier=pl.col("latency_metric").unique().sort().str.join(" "))
+    frontier = part["pareto"].group_by(NAMED).agg(frontier=pl.col("latency_metric").unique().sort())
     rows = pooled(points, usable).join(frontier, on=NAMED, how="left", nulls_equal=True, maintain_order="left")
-    return placed(rows).with_columns(card_spread=pl.lit(card_spread))
+    facts = {"severity": severity(), "flagged_for": flagged_for()}
+    return placed(rows).with_columns(card_spread=pl.lit(card_spread), **facts)
 
 
 def _recommendations(part: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Those of one hardware, with their points in words (choices.placed)."""
     points = placed(part["points"]).select(*NAMED, "at").unique()
     return part["recommendations"].join(points, on=NAMED, how="left", nulls_equal=True, maintain_order="left")
+
+
+def _sources(points: pl.DataFrame) -> dict[str, Any]:
+    """What stands in energy_source -> its words, and whether any of it is an estimate."""
+    said = {text: named([text]) for text in points["energy_source"].drop_nulls().unique().sort()}
+    return {
+        text: {"words": ", ".join(one.label for one in of), "estimate": any(one.is_estimate for one in of)}
+        for text, of in said.items()
+    }
 
 
 def _targets(leaderboard: pl.DataFrame) -> dict[str, Any]:

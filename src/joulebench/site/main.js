@@ -209,7 +209,7 @@ function showSources() {
         ...new Set(
           points
             .filter((point) => point.energy_per_response_j !== null)
-            .map((point) => sourceWords(point.energy_source)),
+            .map(sourceWords),
         ),
       ],
     ],
