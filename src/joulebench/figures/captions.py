@@ -1,12 +1,13 @@
 """What figures say in words about the rows that they show."""
 
-import re
 from collections.abc import Sequence
 
 import polars as pl
 
+from joulebench.analysis.cards import apart
 from joulebench.analysis.sources import named
 from joulebench.analysis.verdicts import USABLE, Severity, has_severity
+from joulebench.config.services import LatencyTarget
 from joulebench.loads.setting import BATCHES, CLOSED_LOOP, COORDINATES, in_words
 from joulebench.names import TASKS
 
@@ -27,7 +28,6 @@ METRICS = {
     "itl": "inter-token latency",
     "latency": "latency",
 }
-_TARGET = re.compile(r"(ttft|submission_ttft|tpot|itl|latency)_p(\d+)_s <= (\d+(?:\.\d*)?(?:e[+-]?\d+)?)")
 
 
 def subtitle(rows: pl.DataFrame) -> list[str]:
@@ -95,21 +95,12 @@ def is_invalid() -> pl.Expr:
     return has_severity(Severity.INVALID)
 
 
-def latency_target(target: str | None) -> str | None:
-    """`tpot_p50_s <= 0.2` -> `latency target: median time per output token at most 0.2 s`."""
+def latency_target(target: LatencyTarget | None) -> list[str]:
+    """`latency target: median time per output token at most 0.2 s`; nothing for None."""
     if target is None:
-        return None
-    if not (parts := _TARGET.fullmatch(target)):
-        return f"latency target: {target}"
-    metric, quantile, seconds = parts.groups()
-    which = "median" if quantile == "50" else f"{quantile}th percentile of"
-    return f"latency target: {which} {METRICS[metric]} at most {seconds} s"
-
-
-def target_of(target: str | None, column: str) -> float | None:
-    """The seconds that `target` allows, where it speaks of `column`."""
-    parts = _TARGET.fullmatch(target or "")
-    return float(parts[3]) if parts and target and target.startswith(f"{column} ") else None
+        return []
+    which = "median" if target.quantile == 50 else f"{target.quantile}th percentile of"
+    return [f"latency target: {which} {METRICS[target.metric]} at most {target.at_most_s:g} s"]
 
 
 def run_name() -> pl.Expr:
@@ -146,7 +137,7 @@ def no_energy(task: str, rows: pl.DataFrame) -> str:
 
 def _cards(found: Sequence[str | None]) -> str:
     """`, 5 cards` where rows are of several: cards of one kind differ by a few percent."""
-    cards = {card for joined in found if joined for card in re.split(r"\+|, ", joined)}
+    cards = apart(found)
     return f", {len(cards)} cards" if len(cards) > 1 else ""
 
 

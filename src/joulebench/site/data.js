@@ -43,20 +43,9 @@ const FACTS = ["severity", "flagged_for"];
 /** What the points of one line have in common. */
 const SERIES = ["hardware", "model", "variant", "engine", "dtype", "gpus", "load", "axis"];
 const RECOMMENDATION_COLUMNS = [
-  ...[
-    "service",
-    "latency_target",
-    "task",
-    "model",
-    "variant",
-    "hardware",
-    "engine",
-    "gpus",
-    "at",
-    "verdict",
-  ],
+  ...["service", "task", "model", "variant", "hardware", "engine", "gpus", "at", "verdict"],
   ...intervals("energy_per_response", "j"),
-  ...["latency", "least_latency_batch_size", "least_latency_variant", "least_latency_tied_with", "largest_batch_size", "largest_variant"],
+  ...["found", "least_latency_batch_size", "least_latency_variant", "least_latency_tied_with", "largest_batch_size", "largest_variant"],
   ...intervals("saves_against_least_latency", "percent"),
   ...intervals("saves_against_largest_batch", "percent"),
   ...["tied_with", "undecided", "reason"],
