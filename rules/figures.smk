@@ -19,6 +19,10 @@ def category_of(wildcards):
     return FIGURES[wildcards.figure].category
 
 
+def targets_of(wildcards):
+    return PLAN.plain_targets if FIGURES[wildcards.figure].targets else {}
+
+
 def words_of(wildcards):
     return wildcards.figure.replace("_", " ")
 
@@ -40,6 +44,7 @@ rule figure:
         figure="|".join(name for name, one in FIGURES.items() if not one.across),
     params:
         caption=lambda wc: FIGURES[wc.figure].caption,
+        targets=targets_of,
     script:
         "../workflow/scripts/figure.py"
 
@@ -61,5 +66,6 @@ rule figure_across:
         figure="|".join(name for name, one in FIGURES.items() if one.across) or "none",
     params:
         caption=lambda wc: FIGURES[wc.figure].caption,
+        targets=targets_of,
     script:
         "../workflow/scripts/figure.py"

@@ -15,6 +15,7 @@ rule site:
         hardware=PLAN.compared(),
         publish_flagged=PLAN.config.publish_flagged,
         card_spread={name: PLAN.card_spread(name) for name in PLAN.compared()},
-        services={name: service.source for name, service in PLAN.services.items()},
+        targets=PLAN.plain_targets,
+        services=PLAN.plain_services,
     script:
         "../workflow/scripts/site.py"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from xml.etree import ElementTree
 
 import polars as pl
@@ -16,6 +16,7 @@ import pytest
 from joulebench import figures
 from joulebench.analysis.frontier import frontier
 from joulebench.analysis.repeats import pooled
+from joulebench.config.services import LatencyTarget
 from joulebench.errors import UserError
 from joulebench.figures import captions, placement, render, style
 from joulebench.figures.axes import Axis
@@ -48,7 +49,10 @@ OF_ONE_TASK = {
     "output_length",
     "diffusion_batch_size",
 }
-TARGETS = {"llm-chat": "tpot_p50_s <= 0.05", "text-to-image": "latency_p50_s <= 5"}
+TARGETS = {
+    "llm-chat": LatencyTarget(metric="tpot", quantile=50, at_most_s=0.05),
+    "text-to-image": LatencyTarget(metric="latency", quantile=50, at_most_s=5),
+}
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "</script><script>alert(1)</script>"
 
@@ -110,7 +114,7 @@ def best(points: pl.DataFrame) -> pl.DataFrame:
     return last.with_columns(
         rank=pl.lit(1, pl.Int64),
         meets_latency_target=pl.col("model") != MISTRAL,
-        latency_target=pl.col("task").replace_strict(TARGETS),
+        latency_target=pl.col("task").replace_strict({task: str(target) for task, target in TARGETS.items()}),
         tied_with=pl.lit(None, pl.String),
     ).select(LEADERBOARD.names())
 
@@ -141,7 +145,7 @@ def draw(name: str, points: pl.DataFrame) -> Any:
         given["pareto"] = frontier(usable, {})
     if name == "hardware_compared":
         given["leaderboard"] = pl.concat([best(points), best(points.with_columns(hardware=pl.lit("h200")))])
-    return figures.draw(name, given)
+    return figures.draw(name, given, TARGETS)
 
 
 def texts(name: str, points: pl.DataFrame, folder: Path) -> list[str]:
@@ -228,7 +232,7 @@ def test_a_model_that_a_check_left_out_says_so(tmp_path: Path) -> None:
             energy_per_response_j=pl.when(~where).then("energy_per_response_j"),
             verdict=pl.when(where).then(pl.lit("flagged: drift (5, at most 3)")).otherwise("verdict"),
         )
-        render.save(figures.draw("energy_per_response", {"leaderboard": rows}), [path])
+        render.save(figures.draw("energy_per_response", {"leaderboard": rows}, {}), [path])
         return [line for text in ElementTree.parse(path).iter(f"{SVG}text") for line in text.itertext()]
 
     assert "left out: flagged, B = 32" in save(left_out)
@@ -316,7 +320,10 @@ def test_without_energy_the_figures_say_so_in_words(tmp_path: Path) -> None:
 
 def test_an_estimate_is_named_an_estimate_and_needs_no_interval(tmp_path: Path) -> None:
     points = without(
-        example(energy_source=captions.ESTIMATE), "energy_per_response_low", "energy_per_response_high", "tdp_estimate"
+        example(energy_source="codecarbon_estimate"),
+        "energy_per_response_low",
+        "energy_per_response_high",
+        "tdp_estimate",
     )
     bars = texts("energy_per_response", points, tmp_path)
     assert bars.count("Energy per response (J), estimated") == 2
@@ -372,16 +379,15 @@ def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
 
 def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
     write_csv(example(), POINTS, tmp_path / "points.csv")
-    write_csv(best(example()), LEADERBOARD, tmp_path / "leaderboard.csv")
     program = (
         "import sys; from pathlib import Path; from joulebench import figures; "
-        "from joulebench.tables.files import read_csv; "
-        "from joulebench.tables.schemas import LEADERBOARD, POINTS; "
+        "from joulebench.tables.files import read_csv; from joulebench.tables.schemas import POINTS; "
+        "from joulebench.config.services import targets_of; "
         "from joulebench.figures import render; folder = Path(sys.argv[1]); "
         "points = read_csv(folder / 'points.csv', POINTS); "
-        "board = read_csv(folder / 'leaderboard.csv', LEADERBOARD); "
-        "given = {'points': points, 'leaderboard': board}; "
-        "render.save(figures.draw('time_energy_tradeoff', given), [folder / sys.argv[2]])"
+        "targets = targets_of({'llm-chat': {'metric': 'tpot', 'quantile': 50, 'at_most_s': 0.05}}); "
+        "chart = figures.draw('time_energy_tradeoff', {'points': points}, targets); "
+        "render.save(chart, [folder / sys.argv[2]])"
     )
     found = []
     for seed in ("1", "2"):
@@ -450,7 +456,7 @@ def test_an_unknown_suffix_is_refused_before_anything_is_written(tmp_path: Path)
 
 def test_an_unknown_figure_gets_the_nearest_name() -> None:
     with pytest.raises(UserError, match="no figure 'energy_per_respons'; did you mean 'energy_per_response'"):
-        figures.draw("energy_per_respons", {"points": example()})
+        figures.draw("energy_per_respons", {"points": example()}, {})
 
 
 def test_the_subtitle_spells_out_hardware_source_dates_and_weights() -> None:
@@ -484,17 +490,15 @@ def test_a_sum_of_measured_and_estimated_energy_is_partly_estimated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "words", "seconds"),
+    ("quantile", "at_most_s", "words"),
     [
-        ("tpot_p50_s <= 0.2", "latency target: median time per output token at most 0.2 s", 0.2),
-        ("tpot_p99_s <= 1e-05", "latency target: 99th percentile of time per output token at most 1e-05 s", None),
-        ("as fast as it goes", "latency target: as fast as it goes", None),
-        (None, None, None),
+        (50, 0.2, ["latency target: median time per output token at most 0.2 s"]),
+        (99, 1e-05, ["latency target: 99th percentile of time per output token at most 1e-05 s"]),
     ],
 )
-def test_latency_targets_in_words(target: str | None, words: str | None, seconds: float | None) -> None:
-    assert captions.latency_target(target) == words
-    assert captions.target_of(target, "tpot_p50_s") == seconds
+def test_latency_targets_in_words(quantile: Literal[50, 99], at_most_s: float, words: list[str]) -> None:
+    assert captions.latency_target(LatencyTarget(metric="tpot", quantile=quantile, at_most_s=at_most_s)) == words
+    assert captions.latency_target(None) == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from joulebench.figures import captions, energy_by_batch_size
+from joulebench.figures import energy_by_batch_size
 from joulebench.tables.schemas import POINTS
 
 SMALL, LARGE = "owner/small", "owner/large"
@@ -169,7 +169,7 @@ def test_without_energy_the_rest_is_drawn_and_an_estimate_is_named_one() -> None
     assert "No energy was measured for llm-chat." in words(chart)
     assert text_of(chart, 0) == ["not measured"]
     assert [row["value"] for row in rows_of(chart, 1, "line")] == [250]
-    estimated = drawn(point(LARGE, 1, 2.0, energy_source=captions.ESTIMATE))
+    estimated = drawn(point(LARGE, 1, 2.0, energy_source="codecarbon_estimate"))
     assert [cell(estimated, column)["title"]["text"] for column in (0, 1, 2)] == [
         "Energy per output token (J), estimated",
         "Throughput (output tokens/s)",

@@ -8,9 +8,11 @@ import polars as pl
 import pytest
 
 from joulebench import figures
+from joulebench.config.services import LatencyTarget
 from joulebench.figures import render
 from joulebench.tables.schemas import LEADERBOARD
 
+TARGET = LatencyTarget(metric="tpot", quantile=50, at_most_s=0.2)
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -38,9 +40,9 @@ def row(hardware: str = "h100", joules: float | None = 20.0, **changes: Any) -> 
     } | changes
 
 
-def drawn(*rows: dict[str, Any]) -> Any:
+def drawn(*rows: dict[str, Any], targets: bool = True) -> Any:
     table = pl.DataFrame(rows, schema=LEADERBOARD, orient="row")
-    return figures.draw("hardware_compared", {"leaderboard": table})
+    return figures.draw("hardware_compared", {"leaderboard": table}, {"llm-chat": TARGET} if targets else {})
 
 
 def texts(chart: Any, folder: Path) -> list[str]:
@@ -99,7 +101,9 @@ def test_other_targets_are_not_compared(tmp_path: Path) -> None:
     found = texts(drawn(row(), row("h200", latency_target="tpot_p50_s <= 0.05")), tmp_path)
     assert "The latency targets of llm-chat differ between the tables: nothing is compared." in found
     assert not any(text.endswith("B = 8") for text in found)
-    assert "no latency target" in texts(drawn(row(latency_target=None), row("h200", latency_target=None)), tmp_path)
+    assert {"latency target: tpot_p50_s <= 0.05", "latency target: tpot_p50_s <= 0.2"} <= set(found)
+    without = drawn(row(latency_target=None), row("h200", latency_target=None), targets=False)
+    assert "no latency target" in texts(without, tmp_path)
 
 
 def test_without_a_second_piece_of_hardware_it_is_a_sentence(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def arrivals(rate: float, **more: Any) -> dict[str, Any]:
 def texts(name: str, folder: Path, *rows: dict[str, Any]) -> list[str]:
     points = pl.DataFrame(rows, schema=POINTS, orient="row")
     given = {"points": points, "leaderboard": pl.DataFrame(schema=LEADERBOARD)}
-    chart = figures.draw(name, {table: given[table] for table in figures.FIGURES[name].tables})
+    chart = figures.draw(name, {table: given[table] for table in figures.FIGURES[name].tables}, {})
     render.save(chart, [folder / "figure.svg"])
     found = ElementTree.parse(folder / "figure.svg").iter(f"{SVG}text")
     return [line for text in found for line in text.itertext()]

@@ -58,7 +58,7 @@ def board(**changes: Any) -> pl.DataFrame:
 
 
 def texts(rows: pl.DataFrame, leaderboard: pl.DataFrame, folder: Path) -> list[str]:
-    render.save(figures.draw("power_trace", {"trace": rows, "leaderboard": leaderboard}), [folder / "figure.svg"])
+    render.save(figures.draw("power_trace", {"trace": rows, "leaderboard": leaderboard}, {}), [folder / "figure.svg"])
     found = ElementTree.parse(folder / "figure.svg").iter(f"{SVG}text")
     return [line for text in found for line in text.itertext()]
 
@@ -75,14 +75,14 @@ def test_the_windows_the_tdp_and_the_means_are_named(tmp_path: Path) -> None:
 
 
 def test_shades_begin_and_end_with_their_windows() -> None:
-    chart = figures.draw("power_trace", {"trace": trace(), "leaderboard": board()})
+    chart = figures.draw("power_trace", {"trace": trace(), "leaderboard": board()}, {})
     shades = [rows for rows in chart.to_dict()["datasets"].values() if "window" in rows[0]]
     bounds = [(row["window"].partition(" ")[0].strip(":"), row["start_s"], row["end_s"]) for row in shades[0]]
     assert bounds == [("ramp", 0.0, 1.0), ("queue", 1.0, 3.0), ("stationary", 3.0, 7.0), ("drain", 7.0, 8.0)]
 
 
 def test_steps_hold_until_the_next_and_the_last_until_its_end() -> None:
-    chart = figures.draw("power_trace", {"trace": trace(), "leaderboard": board()})
+    chart = figures.draw("power_trace", {"trace": trace(), "leaderboard": board()}, {})
     (steps,) = [
         rows for rows in chart.to_dict()["datasets"].values() if set(rows[0]) == {"device", "start_s", "power_w"}
     ]
@@ -106,7 +106,7 @@ def test_several_devices_have_a_line_each_and_a_common_mean(tmp_path: Path) -> N
 
 def test_the_labels_at_the_right_keep_apart(tmp_path: Path) -> None:
     near = trace([(0.0, 1.0, 699.0, 1.0, "stationary")])
-    render.save(figures.draw("power_trace", {"trace": near, "leaderboard": board()}), [tmp_path / "figure.svg"])
+    render.save(figures.draw("power_trace", {"trace": near, "leaderboard": board()}, {}), [tmp_path / "figure.svg"])
     heights = {}
     for text in ElementTree.parse(tmp_path / "figure.svg").iter(f"{SVG}text"):
         if (words := "".join(text.itertext())) in ("TDP 700 W", "mean 699 W"):

@@ -40,7 +40,7 @@ def point(**changes: Any) -> dict[str, Any]:
 
 
 def drawn(*points: dict[str, Any]) -> Any:
-    return figures.draw(NAME, {"points": pl.DataFrame(points, schema=POINTS, orient="row")})
+    return figures.draw(NAME, {"points": pl.DataFrame(points, schema=POINTS, orient="row")}, {})
 
 
 def texts(chart: Any, folder: Path) -> list[str]:

@@ -48,12 +48,12 @@ def table(*rows: dict[str, Any]) -> pl.DataFrame:
 
 def texts(name: str, points: pl.DataFrame, folder: Path) -> list[str]:
     path = folder / f"{name}.svg"
-    render.save(figures.draw(name, {"points": points}), [path])
+    render.save(figures.draw(name, {"points": points}, {}), [path])
     return [line for text in ElementTree.parse(path).iter(f"{SVG}text") for line in text.itertext()]
 
 
 def dots(name: str, points: pl.DataFrame, column: str) -> list[dict[str, Any]]:
-    drawn = figures.draw(name, {"points": points}).to_dict()["datasets"]
+    drawn = figures.draw(name, {"points": points}, {}).to_dict()["datasets"]
     return [row for rows in drawn.values() for row in rows if column in row and "axis_value" in row]
 
 
@@ -89,7 +89,7 @@ def test_at_half_the_tdp_an_estimate_is_twice_the_measured_energy(tmp_path: Path
     found = [(row["axis_value"], row["times"]) for row in dots("measured_against_tdp", points, "times")]
     assert found == [(8, 2.0), (64, 1.25)]
     # 0.8 of the power is 1.25 times the ratio, and the other way round.
-    drawn = figures.draw("measured_against_tdp", {"points": points}).to_dict()["datasets"]
+    drawn = figures.draw("measured_against_tdp", {"points": points}, {}).to_dict()["datasets"]
     [intervals] = [rows for rows in drawn.values() if rows and "low" in rows[0]]
     assert [(row["low"], row["high"]) for row in intervals] == [
         (pytest.approx(1.6), pytest.approx(2.5)),
@@ -99,7 +99,7 @@ def test_at_half_the_tdp_an_estimate_is_twice_the_measured_energy(tmp_path: Path
 
 def test_an_interval_of_power_that_reaches_zero_is_not_drawn_as_endless(tmp_path: Path) -> None:
     points = table(point(350.0, power_low_w=-10.0), point(560.0, 64, power_low_w=1.0))
-    drawn = figures.draw("measured_against_tdp", {"points": points}).to_dict()["datasets"]
+    drawn = figures.draw("measured_against_tdp", {"points": points}, {}).to_dict()["datasets"]
     [intervals] = [rows for rows in drawn.values() if rows and "low" in rows[0]]
     assert len(intervals) == 1
     assert intervals[0]["high"] < 5

@@ -9,7 +9,6 @@ import pytest
 
 from joulebench import figures
 from joulebench.analysis.frontier import frontier
-from joulebench.analysis.leaderboard import leaderboard
 from joulebench.config.services import LatencyTarget
 from joulebench.figures import against_latency, render
 from joulebench.tables.schemas import POINTS
@@ -44,8 +43,7 @@ TWO = [
 
 def chart(rows: list[Any]) -> Any:
     points = pl.DataFrame(rows, schema=POINTS)
-    given = {"points": points, "pareto": frontier(points, TARGETS), "leaderboard": leaderboard(points, TARGETS)}
-    return figures.draw("time_energy_frontier", given)
+    return figures.draw("time_energy_frontier", {"points": points, "pareto": frontier(points, TARGETS)}, TARGETS)
 
 
 def texts(rows: list[Any], folder: Path) -> list[str]:
@@ -176,6 +174,7 @@ def test_the_axis_is_named_for_what_the_target_is_about(task: str, column: str, 
     [(0.2, 0.2, ""), (0.5, None, " (right of what is drawn)"), (0.001, None, " (left of what is drawn)")],
 )
 def test_a_target_out_of_reach_is_told_and_not_drawn(limit: float, seconds: float | None, words: str) -> None:
-    found = against_latency.target(f"tpot_p50_s <= {limit}", "tpot_p50_s", [0.01, 0.1])
+    asked = LatencyTarget(metric="tpot", quantile=50, at_most_s=limit)
+    found = against_latency.target(asked, "tpot_p50_s", [0.01, 0.1])
     assert found == (seconds, [f"latency target: median time per output token at most {limit} s{words}"])
     assert against_latency.target(None, "tpot_p50_s", [0.01]) == (None, [])

@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 
 from joulebench import site
+from joulebench.config.services import LatencyTarget, Service
 from joulebench.site.assemble import MODULES, STYLES
 from joulebench.tables.columns import BOUNDS, QUANTILES
 from joulebench.tables.point import LATENCIES
-from joulebench.tables.schemas import FOOTPRINT, LEADERBOARD, PARETO, POINTS, TABLES
+from joulebench.tables.schemas import FOOTPRINT, LEADERBOARD, PARETO, POINTS, RECOMMENDATIONS, TABLES
 
 HOSTILE = ("</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "=1+cmd|'/c calc'!A1", "<!--data-->")
 MEGABYTE = 10**6
@@ -66,7 +67,6 @@ def whole(made: pl.DataFrame) -> dict[str, pl.DataFrame]:
     best = made.unique(["task", "model"], keep="first", maintain_order=True)
     board = {name: pl.lit(None, dtype).alias(name) for name, dtype in LEADERBOARD.items()}
     board |= {name: pl.col(name) for name in LEADERBOARD if name in POINTS}
-    board["latency_target"] = pl.lit("tpot_p50_s <= 0.05").alias("latency_target")
     foot = {name: pl.lit(None, dtype).alias(name) for name, dtype in FOOTPRINT.items()}
     foot |= {name: pl.col(name) for name in FOOTPRINT if name in POINTS}
     foot["carbon_source"] = pl.lit("a number of this test").alias("carbon_source")
@@ -185,13 +185,81 @@ def test_the_frontier_and_the_footprint_are_at_their_points() -> None:
     pareto = [dict.fromkeys(PARETO) | keys | {"latency_metric": metric} for metric in ("tpot_p50_s", "itl_p99_s")]
     made["pareto"] = pl.DataFrame(pareto, schema=PARETO)
     first, second = rows_of(site.page({"h100": made}))
-    assert (first["frontier"], second["frontier"]) == (None, "itl_p99_s tpot_p50_s")
+    assert (first["frontier"], second["frontier"]) == (None, ["itl_p99_s", "tpot_p50_s"])
     assert first["carbon_per_response_g"] == 0.01
     assert second["carbon_per_response_g"] == 0.005
 
 
+def test_a_verdict_is_carried_as_a_value_and_what_flagged_it() -> None:
+    said = {
+        "valid": ("valid", None),
+        "no energy: nothing measures it": ("valid", None),
+        "flagged: drift (4, at most 3)": ("flagged", "drift (4, at most 3)"),
+        "invalid: requests failed (2, at most 0); flagged: drift (4, at most 3)": ("invalid", None),
+    }
+    made = pl.concat(points([f"a/{place}"], batches=1, verdict=text) for place, text in enumerate(said))
+    rows = rows_of(site.page({"h100": whole(made)}))
+    assert [(row["severity"], row["flagged_for"]) for row in rows] == list(said.values())
+
+
+def test_energy_sources_are_carried_in_words() -> None:
+    both, unknown = "codecarbon_estimate+nvml_power", "a new one"
+    made = pl.concat(
+        points([f"a/{place}"], energy_source=one) for place, one in enumerate((both, "rapl", unknown, None))
+    )
+    assert carried(site.page({"h100": whole(made)}))["sources"] == {
+        both: {
+            "words": "estimated by CodeCarbon (codecarbon_estimate), not measured, "
+            "NVML power readings, integrated (nvml_power)",
+            "estimate": True,
+        },
+        "rapl": {"words": "RAPL counters (rapl)", "estimate": False},
+        unknown: {"words": unknown, "estimate": False},
+    }
+
+
+def test_a_recommendation_has_the_latencies_that_its_service_asks_for() -> None:
+    made = whole(points(["a/b"], batches=2))
+    keys = {"task": "llm-chat", "model": "a/b", "hardware": "h100", "max_batch_size": 2, "setting": "b2"}
+    none = {"task": "llm-chat", "model": "a/b", "hardware": "h100", "service": "strict", "reason": "too slow"}
+    rows = [keys | {"service": "config"}, keys | {"service": "strict"}, none]
+    made["recommendations"] = pl.DataFrame(
+        [dict.fromkeys(RECOMMENDATIONS) | row for row in rows], schema=RECOMMENDATIONS
+    )
+    limits = (
+        LatencyTarget(metric="ttft", quantile=99, at_most_s=2.0),
+        LatencyTarget(metric="tpot", quantile=90, at_most_s=0.1),
+    )
+    services = {"strict": Service(tasks=("llm-chat",), at_most=limits, source="a book")}
+    document = carried(site.page({"h100": made}, services=services))
+    table = document["recommendations"]
+    assert isinstance(table, dict)
+    found = [dict(zip(table["columns"], row, strict=True))["found"] for row in table["rows"]]
+    # The second point's median is 0.02 s; its 90th percentile 1.5 times that, its 99th 3 times.
+    assert found[0] == [{"metric": "tpot", "quantile": 50, "seconds": 0.02}]
+    assert found[1] == [
+        {"metric": "ttft", "quantile": 99, "seconds": 0.06},
+        {"metric": "tpot", "quantile": 90, "seconds": 0.03},
+    ]
+    assert found[2] == []
+    assert document["services"] == {
+        "strict": {
+            "at_most": [
+                {"metric": "ttft", "quantile": 99, "at_most_s": 2.0},
+                {"metric": "tpot", "quantile": 90, "at_most_s": 0.1},
+            ],
+            "source": "a book",
+        }
+    }
+
+
 def test_a_task_has_its_own_target_and_no_other() -> None:
-    document = carried(site.page({"h100": whole(points(["a/b"]))}))
+    targets = {
+        "llm-chat": LatencyTarget(metric="tpot", quantile=50, at_most_s=0.05),
+        "llm-code": LatencyTarget(metric="tpot", quantile=99, at_most_s=0.1),
+        "text-to-image": None,
+    }
+    document = carried(site.page({"h100": whole(points(["a/b"]))}, targets=targets))
     assert document["targets"] == {"llm-chat": {"metric": "tpot", "quantile": 50, "at_most_s": 0.05}}
 
 

@@ -9,6 +9,7 @@ from joulebench.tables.schemas import COLUMNS, STUDY, TABLES
 
 ENDS = {
     "responses/s": "_per_s",
+    "requests/s": "rate_per_s",
     "tokens/s": "_per_s",
     "s": "_s",
     "J": "_j",

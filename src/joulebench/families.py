@@ -20,10 +20,15 @@ class Family:
     """That of its iterations.parquet."""
     has_tokens: bool
     """Whether a response is made of tokens: it has a length to ask for, and may be found begun (records.Start)."""
-    latency: str
-    """The column of tables.POINTS, in seconds, that its latency is where no target names another."""
+    metric: str
+    """What its latency is the median of where no target names another: config.services.LatencyTarget."""
     response: str
     """What a response is called, unless it is a video."""
+
+    @property
+    def latency(self) -> str:
+        """The column of tables.POINTS, in seconds, of that median."""
+        return f"{self.metric}_p50_s"
 
     @property
     def rows(self) -> pl.Expr:
@@ -35,11 +40,11 @@ class Family:
         return "video" if task in VIDEO_TASKS else self.response
 
 
-TEXT = Family("text", ("llm-chat", "llm-code", "vlm-chat"), ITERATIONS, True, "tpot_p50_s", "response")
+TEXT = Family("text", ("llm-chat", "llm-code", "vlm-chat"), ITERATIONS, True, "tpot", "response")
 """Answers of tokens, which the engine makes a step at a time, of many requests at once."""
 
 DIFFUSION = Family(
-    "diffusion", ("text-to-image", "text-to-video", "image-to-video"), BATCHES, False, "latency_p50_s", "image"
+    "diffusion", ("text-to-image", "text-to-video", "image-to-video"), BATCHES, False, "latency", "image"
 )
 """Images and videos, in batches that begin and end together; latency is a batch's."""
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from joulebench.config.services import Service, Targets, targets_of
 from joulebench.files import write_text
 from joulebench.logs import journal
 from joulebench.site import page
@@ -15,19 +16,19 @@ def main(
     hardware: Sequence[str],
     tables: Mapping[str, Sequence[Path]],
     publish_flagged: bool,
-    services: Mapping[str, str | None],
+    targets: Targets,
+    services: Mapping[str, Service],
     card_spread: Mapping[str, float],
     out: Path,
     log: Path,
 ) -> None:
-    """`tables`: name -> its file for each of `hardware`; `services`: name -> where its targets are from;
-    `card_spread`: by hardware."""
+    """`tables`: name -> its file for each of `hardware`; `card_spread`: by hardware."""
     with journal(log, "site"):
         read = {
             name: {table: read_csv(paths[place], TABLES[table]) for table, paths in tables.items()}
             for place, name in enumerate(hardware)
         }
-        write_text(page(read, publish_flagged, services, card_spread), out)
+        write_text(page(read, publish_flagged, targets, services, card_spread), out)
         logging.info("%s: %.1f MB", out, out.stat().st_size / 1e6)
 
 
@@ -39,7 +40,8 @@ if "snakemake" in globals():
         job.params.hardware,
         {name: [Path(file) for file in files] for name, files in given.items()},
         job.params.publish_flagged,
-        job.params.services,
+        targets_of(job.params.targets),
+        {name: Service(**service) for name, service in job.params.services.items()},
         job.params.card_spread,
         Path(job.output[0]),
         Path(job.log[0]),

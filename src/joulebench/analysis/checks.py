@@ -10,13 +10,14 @@ import polars as pl
 from joulebench.analysis import drift
 from joulebench.analysis.check import Check
 from joulebench.analysis.intervals import FEWEST_BLOCKS
+from joulebench.analysis.sources import any_source
 from joulebench.families import TEXT
 from joulebench.loads.base import WHOLE
 from joulebench.loads.closed_loop import FILLED
 from joulebench.loads.setting import BATCHES, CLOSED_LOOP
 
-_ON_GPU = pl.col("energy_source").str.contains("nvml_", literal=True).fill_null(False)
-_COUNTED = pl.col("energy_source").str.contains("nvml_counter", literal=True).fill_null(False)
+_ON_GPU = any_source(lambda one: one.of_gpu)
+_COUNTED = any_source(lambda one: one.of_gpu and one.is_counter)
 _TEXT = TEXT.rows
 _CLOSED = pl.col("load").is_in([CLOSED_LOOP, BATCHES])
 _PIECES = pl.col("window").ne_missing(WHOLE)

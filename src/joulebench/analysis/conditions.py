@@ -146,14 +146,5 @@ def idle_power_w(used: Machine, probed: Machine | None) -> float | None:
     return None if not own or None in own else float(sum(own))  # type: ignore[arg-type]
 
 
-CARD_DIGITS = 8
-
-
-def card(used: Machine) -> str | None:
-    """The GPUs of a run by the first digits of their UUIDs, joined with `+`; None where any is not known."""
-    digits = [str(gpu.get("uuid") or "").removeprefix("GPU-")[:CARD_DIGITS] for gpu in used.devices]
-    return "+".join(digits) if digits and all(digits) else None
-
-
 def _devices(machine: Machine | None) -> Sequence[Mapping[str, float]]:
     return machine.devices if machine is not None else []

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from joulebench.analysis.keyed import KEY, by_key, whole_sum
+from joulebench.analysis.sources import joined
 from joulebench.records.devices import Counted, counted
 
 
@@ -29,15 +30,13 @@ class Drawn:
     def points(self) -> pl.DataFrame:
         """One row a point that has polls.
 
-        key; energy_source: the devices' sources, joined with `+`, null where none has any; gpus: how many
+        key; energy_source: the devices' sources (analysis.sources), null where none has any; gpus: how many
         are; peak_memory_mb: the sum of the devices' own peaks; unmeasured and reset: the devices without a source,
         and those whose counter went back, as text, null where there are none; first_s, last_s: between these times
         every counter is known.
         """
         return self.devices.group_by("key", maintain_order=True).agg(
-            energy_source=pl.when(pl.col("source").count() > 0).then(
-                pl.col("source").drop_nulls().unique().sort().str.join("+")
-            ),
+            energy_source=joined(pl.col("source")),
             gpus=pl.col("device").str.starts_with("gpu:").sum(),
             peak_memory_mb=whole_sum("peak_memory_mb"),
             unmeasured=_names(pl.col("source").is_null()),

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from joulebench.analysis import agreement, belonging, conditions, idle, metrics
+from joulebench.analysis import agreement, belonging, cards, conditions, idle, metrics
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import USABLE, judged
@@ -131,7 +131,7 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "weights": spec.weights,
         "hardware": spec.hardware,
         "device": run.machine.device,
-        "card": conditions.card(run.machine),
+        "card": cards.card(run.machine),
         "engine": spec.engine,
         "dtype": spec.dtype,
         "quantization": spec.quantization,

@@ -149,9 +149,11 @@ def _nearest(candidates: list[Row], limits: Sequence[LatencyTarget]) -> str:
         known, key=lambda row: (max(row[limit.column] / limit.at_most_s for limit in limits), row[ENERGY], order(row))
     )
     missed = [limit for limit in limits if not _kept(nearest, limit)]
-    parts = [f"{limit.column} is {nearest[limit.column]:g} s, wanted {limit.at_most_s:g}" for limit in missed]
-    parts[0] = parts[0].replace(" s, wanted", f" s at {named(nearest)}, wanted")
-    return "; ".join(parts)
+    places = [f" at {named(nearest)}", *("" for _ in missed[1:])]
+    return "; ".join(
+        f"{limit.column} is {nearest[limit.column]:g} s{place}, wanted {limit.at_most_s:g}"
+        for limit, place in zip(missed, places, strict=True)
+    )
 
 
 def _no_candidate(rows: list[Row]) -> str:

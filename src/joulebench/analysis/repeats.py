@@ -14,8 +14,9 @@ three repeats can be small by chance. With one repeat the interval is its own, a
 import polars as pl
 from scipy.special import stdtrit
 
+from joulebench.analysis.cards import of_repeats
 from joulebench.analysis.intervals import CONFIDENCE
-from joulebench.analysis.verdicts import FLAGGED
+from joulebench.analysis.verdicts import Severity, has_severity
 from joulebench.tables.point import AT, SETTING
 
 POINT = ("task", "dataset", "model", "variant", *SETTING)
@@ -47,7 +48,7 @@ def pooled(points: pl.DataFrame, usable: pl.Expr) -> pl.DataFrame:
         between_run_sd_j=pl.col(f"{energy}_j").std(),
         within_run_sd_j=_own_half_width(f"{energy}_low_j", f"{energy}_high_j") / NORMAL_QUANTILE,
         any_overloaded=overloaded.any(),
-        flagged=pl.col("verdict").filter(FLAGGED).first(),
+        flagged=pl.col("verdict").filter(has_severity(Severity.FLAGGED)).first(),
     )
     status = pl.when("any_overloaded").then(pl.lit("overloaded")).otherwise("status")
     added = ("repeats", "between_run_sd_j", "within_run_sd_j")
@@ -57,7 +58,7 @@ def pooled(points: pl.DataFrame, usable: pl.Expr) -> pl.DataFrame:
 def _of(name: str, dtype: pl.DataType, columns: list[str], quantiles: dict[int, float]) -> pl.Expr:
     """A column over the repeats of a point."""
     if name == "card":
-        return pl.col(name).unique(maintain_order=True).drop_nulls().str.join(", ").replace("", None).alias(name)
+        return of_repeats(pl.col(name)).alias(name)
     if dtype != pl.Float64:
         return pl.col(name).first()
     for end, sign in (("low", -1), ("high", 1)):

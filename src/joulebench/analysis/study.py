@@ -18,7 +18,7 @@ from joulebench.analysis.keyed import KEY, whole_sum
 from joulebench.analysis.knee import knee
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import Recorded
-from joulebench.analysis.verdicts import USABLE, fired
+from joulebench.analysis.verdicts import USABLE, Severity, fired
 from joulebench.loads import LOADS
 from joulebench.loads.base import SIZES, WHOLE
 from joulebench.records.files import read_run
@@ -129,7 +129,7 @@ def _with_knees(found: pl.DataFrame) -> pl.DataFrame:
     Of the points that no check voids; one without a stationary window has its whole all the same.
     """
     rows = []
-    void = fired(found.select(POINTS.names())).filter(pl.col("severity") == "invalid")
+    void = fired(found.select(POINTS.names())).filter(pl.col("severity") == Severity.INVALID)
     told = placed(found).filter(pl.col("study_energy_per_response_j") > 0)
     told = told.join(void, on=WHERE, how="anti", nulls_equal=True)
     for (model, variant), of in told.group_by("model", "variant", maintain_order=True):

@@ -1,4 +1,6 @@
-"""What the checks say of each point: its verdict, and checks.csv."""
+"""What the checks say of each point: its verdict, and checks.csv. Nothing else knows how a verdict is written."""
+
+from enum import StrEnum
 
 import polars as pl
 
@@ -8,18 +10,41 @@ from joulebench.tables import schemas
 USABLE = ("measured", "overloaded")
 """The statuses of points that may have figures."""
 
-VALID = "valid"
-FLAGGED = pl.col("verdict").str.starts_with("flagged: ")
+
+class Severity(StrEnum):
+    """What a verdict comes to. A point that is flagged and invalid is invalid."""
+
+    VALID = "valid"
+    FLAGGED = "flagged"
+    INVALID = "invalid"
+
+
 NO_ENERGY = "no energy: nothing measures it"
-"""The verdict where no device has a source of energy; the latencies are as good as a valid point's."""
+"""The verdict where no device has a source of energy; it is VALID, the latencies being as good as any."""
+
+
+def severity() -> pl.Expr:
+    """The Severity of each row's `verdict`, as text; null without one."""
+    return pl.col("verdict").replace(NO_ENERGY, str(Severity.VALID)).str.split(": ").list.first()
+
+
+def has_severity(*wanted: Severity) -> pl.Expr:
+    """Whether the Severity of each row's `verdict` is one of `wanted`; False without one."""
+    return severity().is_in(wanted).fill_null(False)
+
+
+def flagged_for() -> pl.Expr:
+    """Which checks flagged each row, with what they found, as text; null where it is not flagged."""
+    flagged = pl.when(has_severity(Severity.FLAGGED))
+    return flagged.then(pl.col("verdict").str.strip_prefix(f"{Severity.FLAGGED}: "))
 
 
 def trusted(publish_flagged: bool) -> pl.Expr:
     """Whether a point's figures may be shown as results: valid ones, with `publish_flagged` flagged ones too.
 
-    Where nothing measures energy, the latencies are what there is to show.
+    False without a verdict. Where nothing measures energy, the latencies are what there is to show.
     """
-    return pl.col("verdict").is_in([VALID, NO_ENERGY]) | (FLAGGED & publish_flagged)
+    return has_severity(Severity.VALID, *([Severity.FLAGGED] if publish_flagged else []))
 
 
 def fired(points: pl.DataFrame) -> pl.DataFrame:
@@ -48,14 +73,14 @@ def judged(points: pl.DataFrame) -> pl.DataFrame:
     facts = ("status", "reason", "responses_per_s", "energy_per_response_j", "energy_source")
     for row, status, reason, responses_per_s, energy_j, source in rows.select("row", *facts).iter_rows():
         if status not in USABLE:
-            verdicts.append(f"invalid: {status}: {reason or 'no reason was recorded'}")
+            verdicts.append(f"{Severity.INVALID}: {status}: {reason or 'no reason was recorded'}")
         elif responses_per_s is None:
-            verdicts.append(f"invalid: {reason or 'no figures'}")
+            verdicts.append(f"{Severity.INVALID}: {reason or 'no figures'}")
         else:
             if energy_j is None and source is not None:
-                said.setdefault((row, "invalid"), []).insert(0, reason or "no energy per response")
-            parts = (f"{how}: {'; '.join(said[row, how])}" for how in ("invalid", "flagged") if (row, how) in said)
-            verdicts.append("; ".join(parts) or (NO_ENERGY if energy_j is None else VALID))
+                said.setdefault((row, Severity.INVALID), []).insert(0, reason or "no energy per response")
+            parts = (f"{how}: {'; '.join(said[row, how])}" for how in _WORST_FIRST if (row, how) in said)
+            verdicts.append("; ".join(parts) or (NO_ENERGY if energy_j is None else Severity.VALID))
     unknown = [pl.when(_HAS_FIGURES & check.where & check.value.is_null()).then(pl.lit(check.name)) for check in CHECKS]
     return points.with_columns(
         verdict=pl.Series(verdicts, dtype=pl.String),
@@ -63,6 +88,7 @@ def judged(points: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+_WORST_FIRST = (Severity.INVALID, Severity.FLAGGED)
 _HAS_FIGURES = pl.col("status").is_in(USABLE) & pl.col("responses_per_s").is_not_null()
 
 
@@ -75,7 +101,7 @@ def _hits(rows: pl.DataFrame, place: int) -> pl.DataFrame:
         rows.filter(_HAS_FIGURES & (voids | flags))
         .with_columns(
             check=pl.lit(check.name),
-            severity=pl.when(voids).then(pl.lit("invalid")).otherwise(pl.lit("flagged")),
+            severity=pl.when(voids).then(pl.lit(Severity.INVALID)).otherwise(pl.lit(Severity.FLAGGED)),
             fact=pl.lit(check.fact),
             found=check.value.cast(pl.Float64),
             limit=pl.when(voids).then(pl.lit(check.voids, pl.Float64)).otherwise(pl.lit(check.flags, pl.Float64)),

@@ -1,6 +1,7 @@
 """Latency targets: a task's own, and those of services that recommendations are made for."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PositiveFloat, StringConstraints
 
@@ -34,6 +35,15 @@ class LatencyTarget(Strict):
 
     def __str__(self) -> str:
         return f"{self.column} <= {self.at_most_s:g}"
+
+
+Targets = Mapping[str, LatencyTarget | None]
+"""Task -> its own latency target."""
+
+
+def targets_of(plain: Mapping[str, Any]) -> Targets:
+    """Targets from plain keys and values, as a rule gives them to its script."""
+    return {task: None if target is None else LatencyTarget(**target) for task, target in plain.items()}
 
 
 class Service(Strict):

@@ -41,9 +41,10 @@ def _row(row: dict[str, Any]) -> str:
         interval = f"{low:,.{decimals}f} to {high:,.{decimals}f}"
     net = row["net_energy_per_response_j"]
     model = row["model"] + ("" if row["variant"] is None else f"+{row['variant']}")
+    at = str(row["max_batch_size"]) if row["axis"] == "max_batch_size" else row["at"]
     cells = (
         *(row["task"], model, _number(joules), interval, "not known" if net is None else _number(net)),
-        *(row["at"].removeprefix("B = "), _latency(row), f"{row['power_w']:,.0f}"),
+        *(at, _latency(row), f"{row['power_w']:,.0f}"),
     )
     return f"| {' | '.join(cells)} |"
 

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import polars as pl
 
 from joulebench import __version__
+from joulebench.analysis.sources import named
+from joulebench.analysis.verdicts import Severity, has_severity
 from joulebench.names import TASKS
+from joulebench.records.sources import CODECARBON
 from joulebench.tables.columns import Column, pick
 from joulebench.tables.point import POINT
 from joulebench.tables.schemas import COLUMNS
@@ -16,7 +19,6 @@ NAME = "Joulebench: energy of generative-AI inference"
 LICENCE = "apache-2.0"
 """The project's own, as the hub writes it."""
 TAGS = ("energy", "energy-efficiency", "inference", "benchmark", "leaderboard", "llm", "diffusion")
-ESTIMATE = "codecarbon_estimate"
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _SIGNS = re.compile(r"([\\`*_{}\[\]()#+!|~$@:])")
 
@@ -42,7 +44,7 @@ def text(
     withheld: Mapping[str, Sequence[str]],
 ) -> str:
     """README.md. `tables`: what is published, by name, of all hardware; `files`: its files in the repository, by table,
-    those alone that have rows; `withheld`: hardware -> the verdicts of the points that are not."""
+    those alone that have rows; `withheld`: hardware -> the severities of the points that are not."""
     points = tables["points"]
     parts = [
         f"# {NAME}",
@@ -119,15 +121,16 @@ def _warnings(points: pl.DataFrame, withheld: Mapping[str, Sequence[str]]) -> li
             f"**Synthetic weights** for {synthetic} of {models} models: drawn at random for the published shapes, so "
             "that a token costs the same arithmetic. Their answers mean nothing."
         )
-    sources = set(_parts(points["energy_source"]))
-    if ESTIMATE in sources:
-        which = "All energy" if sources == {ESTIMATE} else "Some energy"
-        said.append(f"**{which} is an estimate** of CodeCarbon's (`{ESTIMATE}` in `energy_source`), not measured.")
-    if flagged := points.filter(pl.col("verdict").str.starts_with("flagged")).height:
+    sources = named(points["energy_source"])
+    if CODECARBON in sources:
+        which = "All energy" if sources == [CODECARBON] else "Some energy"
+        said.append(
+            f"**{which} is an estimate** of CodeCarbon's (`{CODECARBON.name}` in `energy_source`), not measured."
+        )
+    if flagged := points.filter(has_severity(Severity.FLAGGED)).height:
         said.append(f"**Flagged points among them: {flagged}.** Their `verdict` says why.")
-    for hardware, verdicts in withheld.items():
-        counts = Counter(verdict.partition(":")[0] for verdict in verdicts)
-        if counts:
+    for hardware, severities in withheld.items():
+        if counts := Counter(severities):
             many = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
             said.append(f"Points of {escaped(hardware)} that are not published: {many}. The table `checks` says why.")
     return said
@@ -145,7 +148,7 @@ def _hardware(points: pl.DataFrame) -> list[tuple[str, ...]]:
                 "" if tdp.is_empty() else f"{tdp[0]:g}",
                 str(of_it.height),
                 escaped(" to ".join(dict.fromkeys([days[0], days[-1]]))) if days else "",
-                ", ".join(map(escaped, _parts(of_it["energy_source"]))) or "no energy source",
+                ", ".join(escaped(source.name) for source in named(of_it["energy_source"])) or "no energy source",
             )
         )
     return rows
@@ -190,8 +193,3 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _listed(column: pl.Series) -> str:
     return ", ".join(escaped(value) for value in column.drop_nulls().unique().sort())
-
-
-def _parts(sources: pl.Series) -> list[str]:
-    """The energy sources, those of several devices taken apart."""
-    return sorted({part for joined in sources.drop_nulls() for part in joined.split("+")})

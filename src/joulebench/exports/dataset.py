@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from joulebench.analysis.verdicts import severity
 from joulebench.errors import UserError
 from joulebench.exports import card, parquet
 from joulebench.exports.rows import POINT, publishable
@@ -34,7 +35,7 @@ def write(folder: Path, csvs: Mapping[str, Mapping[str, Path]], docs: Path, publ
     """
     found = {hardware: _read(hardware, files) for hardware, files in csvs.items()}
     withheld = {
-        hardware: one["points"].filter(~publishable(publish_flagged))["verdict"].to_list()
+        hardware: one["points"].filter(~publishable(publish_flagged)).select(severity()).to_series().to_list()
         for hardware, one in found.items()
     }
     kept = {hardware: _published(one, publish_flagged) for hardware, one in found.items()}

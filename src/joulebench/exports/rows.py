@@ -14,4 +14,4 @@ def publishable(publish_flagged: bool) -> pl.Expr:
 
     A row without figures says only why it has none, and may always be. Of tables with `verdict` and `responses_per_s`.
     """
-    return trusted(publish_flagged).fill_null(False) | pl.col("responses_per_s").is_null()
+    return trusted(publish_flagged) | pl.col("responses_per_s").is_null()

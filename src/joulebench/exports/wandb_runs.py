@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from joulebench.analysis.sources import named
 from joulebench.errors import UserError, in_one_line
 from joulebench.exports.rows import publishable
 from joulebench.files import whole_folder
@@ -91,7 +92,7 @@ def _log_run(run: Run, name: str, rows: pl.DataFrame, publish_flagged: bool, mod
     first = rows.row(0, named=True)
     kept = rows.filter(publishable(publish_flagged))
     tags = [first["hardware"], first["task"], f"{first['weights']} weights", first["load"]]
-    if any("estimate" in source for source in rows["energy_source"].drop_nulls()):
+    if any(source.is_estimate for source in named(rows["energy_source"])):
         tags.append("estimated energy")
     identity = _id(run, f"{first['hardware']}-{first['task']}-{name}")
     session = wandb.init(

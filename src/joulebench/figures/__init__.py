@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from joulebench.config.services import Targets
 from joulebench.errors import UserError
 from joulebench.inputs.checked import nearest
 
@@ -24,24 +25,33 @@ class Figure:
     """Its place in Snakemake's report."""
     caption: str
     """What it shows, in a sentence or two for the report."""
+    targets: bool = False
+    """Whether `draw` is given the tasks' latency targets too, after the tables."""
     across: bool = False
     """Whether it is of all hardware (results/figures/), each table the rows of all of them."""
 
 
 FIGURES: dict[str, Figure] = {
     "energy_per_response": Figure(
-        ("leaderboard",), "Energy", "Energy per response of each model at its best point under the latency target."
+        ("leaderboard",),
+        "Energy",
+        "Energy per response of each model at its best point under the latency target.",
+        targets=True,
     ),
     "prefill_decode": Figure(
         ("leaderboard",), "Energy", "Energy of the prompt and of the output, each model at its best point."
     ),
     "time_energy_tradeoff": Figure(
-        ("points", "leaderboard"), "Latency", "Energy per response against latency, over the batch sizes of each model."
+        ("points",),
+        "Latency",
+        "Energy per response against latency, over the batch sizes of each model.",
+        targets=True,
     ),
     "time_energy_frontier": Figure(
-        ("points", "pareto", "leaderboard"),
+        ("points", "pareto"),
         "Latency",
         "The least energy per response that each model draws within a latency, and the least of all models.",
+        targets=True,
     ),
     "energy_by_batch_size": Figure(
         ("points",),
@@ -85,19 +95,22 @@ FIGURES: dict[str, Figure] = {
         ("leaderboard",),
         "Hardware",
         "Energy per response of each model on every piece of hardware that served it, at the same latency target.",
+        targets=True,
         across=True,
     ),
 }
 """Name of a figure, which is that of its module here, imported when the figure is drawn."""
 
 
-def draw(name: str, tables: Mapping[str, pl.DataFrame]) -> "alt.TopLevelMixin":
+def draw(name: str, tables: Mapping[str, pl.DataFrame], targets: Targets) -> "alt.TopLevelMixin":
     """The chart of the figure `name`, from tables by name with the columns of tables.TABLES.
 
-    Raises UserError where there is no such figure.
+    `targets`: for the figures that show them. Raises UserError where there is no such figure.
     """
     if name not in FIGURES:
         raise UserError(f"no figure '{name}'{nearest(name, FIGURES)}")
     module = import_module(f"{__name__}.{name}")
-    chart: alt.TopLevelMixin = module.draw(*(tables[table] for table in FIGURES[name].tables))
+    figure = FIGURES[name]
+    given = [*(tables[table] for table in figure.tables), *([targets] if figure.targets else [])]
+    chart: alt.TopLevelMixin = module.draw(*given)
     return chart

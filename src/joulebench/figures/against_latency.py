@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import altair as alt
 import polars as pl
 
+from joulebench.config.services import LatencyTarget
 from joulebench.families import TEXT, of
 from joulebench.figures import by_setting, captions, style
 from joulebench.figures.axes import Axis
@@ -28,10 +29,10 @@ def title(task: str, column: str) -> str:
     return f"Median {words} (s)" if quantile == "50" else f"{quantile}th percentile of {words} (s)"
 
 
-def target(text: str | None, column: str, latencies: Sequence[float]) -> tuple[float | None, list[str]]:
-    """The latency target `text` for a panel of `column`: its seconds where they are in reach; its line of subtitle."""
-    lines = [words] if (words := captions.latency_target(text)) else []
-    limit = captions.target_of(text, column)
+def target(asked: LatencyTarget | None, column: str, latencies: Sequence[float]) -> tuple[float | None, list[str]]:
+    """The latency target for a panel of `column`: its seconds where they are in reach; its line of subtitle."""
+    lines = captions.latency_target(asked)
+    limit = asked.at_most_s if asked is not None and asked.column == column else None
     if limit is None or not latencies or min(latencies) / REACH <= limit <= max(latencies) * REACH:
         return limit, lines
     return None, [f"{lines[0]} ({'right' if limit > max(latencies) else 'left'} of what is drawn)"]

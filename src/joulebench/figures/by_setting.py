@@ -5,7 +5,7 @@ import polars as pl
 
 from joulebench.analysis.choices import placed
 from joulebench.analysis.repeats import POINT, pooled
-from joulebench.analysis.verdicts import VALID
+from joulebench.analysis.verdicts import Severity, has_severity
 from joulebench.figures import captions, style
 
 POINT_PX = 60  # an area, as Vega counts point sizes
@@ -26,7 +26,7 @@ def pooled_points(points: pl.DataFrame, shown: pl.Expr) -> pl.DataFrame:
 
     Of the repeats that are `shown` the valid ones are pooled, or those that are flagged where none is valid.
     """
-    valid = shown & (pl.col("verdict") == VALID).fill_null(False)
+    valid = shown & has_severity(Severity.VALID)
     return placed(pooled(points, valid | shown & ~valid.any().over(POINT))).with_columns(
         run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String)
     )

@@ -1,27 +1,25 @@
 """What figures say in words about the rows that they show."""
 
-import re
 from collections.abc import Sequence
 
 import polars as pl
 
-from joulebench.analysis.verdicts import USABLE
+from joulebench.analysis.cards import apart
+from joulebench.analysis.sources import named
+from joulebench.analysis.verdicts import USABLE, Severity, has_severity
+from joulebench.config.services import LatencyTarget
 from joulebench.loads.setting import BATCHES, CLOSED_LOOP, COORDINATES, in_words
 from joulebench.names import TASKS
 
-ESTIMATE = "codecarbon_estimate"
-SOURCES = {
-    "nvml_counter": "energy from the NVML energy counter (nvml_counter)",
-    "nvml_power": "energy integrated from NVML power readings (nvml_power)",
-    "rapl": "energy from the RAPL counters (rapl)",
-    ESTIMATE: f"energy estimated by CodeCarbon ({ESTIMATE}), not measured",
-}
 LINE_CHARACTERS = 112
 NO_SOURCE = "no energy source: energy not shown"
 
 CLOSED = (None, CLOSED_LOOP, BATCHES)
 """The loads that keep a batch full."""
 LOADS = {CLOSED_LOOP: "closed loop", "at-once": "all at once", "poisson": "Poisson arrivals", "gamma": "gamma arrivals"}
+
+DOUBTED = has_severity(Severity.FLAGGED, Severity.INVALID)
+"""Whether a check fired at a row."""
 
 METRICS = {
     "ttft": "time to first token",
@@ -30,7 +28,6 @@ METRICS = {
     "itl": "inter-token latency",
     "latency": "latency",
 }
-_TARGET = re.compile(r"(ttft|submission_ttft|tpot|itl|latency)_p(\d+)_s <= (\d+(?:\.\d*)?(?:e[+-]?\d+)?)")
 
 
 def subtitle(rows: pl.DataFrame) -> list[str]:
@@ -78,47 +75,32 @@ def tasks(rows: pl.DataFrame) -> list[str]:
 
 def energy_sources(rows: pl.DataFrame) -> list[str]:
     """The energy sources of `rows`, spelled out for people."""
-    sources = sorted({source for joined in rows["energy_source"].drop_nulls() for source in joined.split("+")})
-    if not sources:
+    if not (sources := named(rows["energy_source"])):
         return [NO_SOURCE]
-    words = [SOURCES.get(source, f"energy from {source}") for source in sources]
+    words = [f"energy {source.words}" for source in sources]
     served = rows.filter(pl.col("status").is_in(USABLE))
     return [*words, *(["no energy source for some points"] if served["energy_source"].has_nulls() else [])]
 
 
 def energy_title(rows: pl.DataFrame, title: str = "Energy per response (J)") -> str:
     """The title of an axis of energy or power: an estimate is named an estimate."""
-    sources = set(rows.filter(pl.col("energy_per_response_j").is_not_null())["energy_source"].drop_nulls())
-    if not any(ESTIMATE in source.split("+") for source in sources):
+    sources = named(rows.filter(pl.col("energy_per_response_j").is_not_null())["energy_source"])
+    if not any(source.is_estimate for source in sources):
         return title
-    return f"{title}, {'estimated' if sources == {ESTIMATE} else 'partly estimated'}"
-
-
-def is_estimate() -> pl.Expr:
-    """Whether any of the energy of a row is an estimate; sources of several devices are joined with `+`."""
-    return pl.col("energy_source").str.split("+").list.contains(ESTIMATE)
+    return f"{title}, {'estimated' if all(source.is_estimate for source in sources) else 'partly estimated'}"
 
 
 def is_invalid() -> pl.Expr:
     """Whether a check voids a row's figures."""
-    return pl.col("verdict").str.starts_with("invalid").fill_null(False)
+    return has_severity(Severity.INVALID)
 
 
-def latency_target(target: str | None) -> str | None:
-    """`tpot_p50_s <= 0.2` -> `latency target: median time per output token at most 0.2 s`."""
+def latency_target(target: LatencyTarget | None) -> list[str]:
+    """`latency target: median time per output token at most 0.2 s`; nothing for None."""
     if target is None:
-        return None
-    if not (parts := _TARGET.fullmatch(target)):
-        return f"latency target: {target}"
-    metric, quantile, seconds = parts.groups()
-    which = "median" if quantile == "50" else f"{quantile}th percentile of"
-    return f"latency target: {which} {METRICS[metric]} at most {seconds} s"
-
-
-def target_of(target: str | None, column: str) -> float | None:
-    """The seconds that `target` allows, where it speaks of `column`."""
-    parts = _TARGET.fullmatch(target or "")
-    return float(parts[3]) if parts and target and target.startswith(f"{column} ") else None
+        return []
+    which = "median" if target.quantile == 50 else f"{target.quantile}th percentile of"
+    return [f"latency target: {which} {METRICS[target.metric]} at most {target.at_most_s:g} s"]
 
 
 def run_name() -> pl.Expr:
@@ -148,16 +130,14 @@ def why_not(rows: pl.DataFrame) -> str:
 
 def no_energy(task: str, rows: pl.DataFrame) -> str:
     """Why none of `rows`, which are of `task`, has energy to show."""
-    checked = is_invalid() | pl.col("verdict").str.starts_with("flagged")
-    usable = pl.col("status").is_in(USABLE)
-    if rows.filter(usable & checked).is_empty():
+    if rows.filter(pl.col("status").is_in(USABLE) & DOUBTED).is_empty():
         return f"No energy was measured for {task}"
     return f"No point of {task} passed every check"
 
 
 def _cards(found: Sequence[str | None]) -> str:
     """`, 5 cards` where rows are of several: cards of one kind differ by a few percent."""
-    cards = {card for joined in found if joined for card in re.split(r"\+|, ", joined)}
+    cards = apart(found)
     return f", {len(cards)} cards" if len(cards) > 1 else ""
 
 
@@ -165,8 +145,9 @@ def _loads(rows: pl.DataFrame) -> list[str]:
     """The loads of `rows`, and the coordinates that no sweep of them varies; nothing of plain closed loops."""
     loads, axes = rows["load"].unique(maintain_order=True).to_list(), set(rows["axis"])
     given = {name: rows[name].unique() for name in COORDINATES if name not in axes}
-    same = [in_words(name, found[0]) for name, found in given.items() if len(found) == 1 and found[0] is not None]
-    same = [f"at most {words} in flight" if words.startswith("B") else words for words in same]
+    known = {name: found[0] for name, found in given.items() if len(found) == 1 and found[0] is not None}
+    words = {name: in_words(name, value) for name, value in known.items()}
+    same = [f"at most {one} in flight" if name == "max_batch_size" else one for name, one in words.items()]
     if not same and set(loads) <= set(CLOSED):
         return []
     return [f"load: {', '.join([' and '.join(map(load_words, loads)), *same])}"]
@@ -180,7 +161,7 @@ def _dates(rows: pl.DataFrame) -> list[str]:
 
 
 def _flagged(rows: pl.DataFrame) -> list[str]:
-    flagged = pl.col("verdict").str.starts_with("flagged") & pl.col("energy_per_response_j").is_not_null()
+    flagged = has_severity(Severity.FLAGGED) & pl.col("energy_per_response_j").is_not_null()
     return [] if rows.filter(flagged).is_empty() else ["flagged points included"]
 
 

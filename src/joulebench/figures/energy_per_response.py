@@ -4,7 +4,9 @@ import altair as alt
 import polars as pl
 
 from joulebench.analysis.choices import placed
-from joulebench.analysis.verdicts import USABLE
+from joulebench.analysis.sources import is_estimate
+from joulebench.analysis.verdicts import USABLE, severity
+from joulebench.config.services import LatencyTarget, Targets
 from joulebench.figures import captions, style
 
 BAR_PX, TDP_PX, ROW_PX = 13, 21, 32
@@ -20,15 +22,15 @@ KINDS = {
 }
 
 
-def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
-    """Bars from `leaderboard` (tables.LEADERBOARD)."""
+def draw(leaderboard: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
+    """Bars from `leaderboard` (tables.LEADERBOARD), which was made under `targets`."""
     rows = _rows(leaderboard)
     has_energy = pl.col("energy_per_response_j").is_not_null()
     kinds = set(rows.filter(has_energy)["kind"])
     if not rows.filter(has_energy & pl.col("tdp_estimate_j").is_not_null()).is_empty():
         kinds.add(AT_TDP)
     panels = [
-        _panel(task, rows.filter(pl.col("task") == task), [kind for kind in KINDS if kind in kinds])
+        _panel(task, rows.filter(pl.col("task") == task), targets.get(task), [kind for kind in KINDS if kind in kinds])
         for task in captions.tasks(rows)
     ]
     notes = ["Thin lines: 95 % intervals."] if rows["energy_per_response_low_j"].is_not_null().any() else []
@@ -40,12 +42,14 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
 
 def _rows(leaderboard: pl.DataFrame) -> pl.DataFrame:
     missed = pl.col("meets_latency_target").not_().fill_null(False)
-    kind = pl.when(captions.is_estimate()).then(pl.lit("estimated")).otherwise(pl.lit("measured"))
+    kind = pl.when(is_estimate()).then(pl.lit("estimated")).otherwise(pl.lit("measured"))
     return (
         placed(leaderboard)
         .with_columns(
             run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
             missed=missed,
+            severity=severity(),
+            doubted=captions.DOUBTED,
             kind=kind + pl.when(missed).then(pl.lit(MISSES)).otherwise(pl.lit("")),
         )
         .sort("task", "energy_per_response_j", "run", nulls_last=True)
@@ -59,8 +63,8 @@ def _label(row: dict[str, object]) -> str:
     else:
         why = str(row["status"]).replace("_", " ")
         parts = ["no energy measured" if row["status"] in USABLE else f"no energy ({why})"]
-        if _is_left_out(row):
-            parts = [f"left out: {str(row['verdict']).partition(':')[0]}"]
+        if row["status"] in USABLE and row["doubted"]:
+            parts = [f"left out: {row['severity']}"]
     if row["at"] is not None:
         parts.append(str(row["at"]))
     if row["missed"]:
@@ -68,15 +72,8 @@ def _label(row: dict[str, object]) -> str:
     return ", ".join(parts)
 
 
-def _is_left_out(row: dict[str, object]) -> bool:
-    """Whether a row has no figures because a check left its points out."""
-    usable = row["status"] in USABLE and row["energy_per_response_j"] is None
-    return usable and str(row["verdict"]).startswith(("flagged", "invalid"))
-
-
-def _panel(task: str, rows: pl.DataFrame, kinds: list[str]) -> style.Panel:
-    target = captions.latency_target(next(iter(rows["latency_target"].drop_nulls().to_list()), None))
-    title = alt.TitleParams(task, subtitle=[target] if target else [])
+def _panel(task: str, rows: pl.DataFrame, target: LatencyTarget | None, kinds: list[str]) -> style.Panel:
+    title = alt.TitleParams(task, subtitle=captions.latency_target(target))
     if rows["energy_per_response_j"].is_null().all():
         return style.message(title, f"{captions.no_energy(task, rows)}: there are no bars to draw.")
     data = rows.select(

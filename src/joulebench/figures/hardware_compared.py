@@ -6,7 +6,9 @@ import altair as alt
 import polars as pl
 
 from joulebench.analysis.choices import placed
-from joulebench.analysis.verdicts import USABLE
+from joulebench.analysis.sources import is_estimate
+from joulebench.analysis.verdicts import USABLE, severity
+from joulebench.config.services import LatencyTarget, Targets
 from joulebench.figures import captions, style
 
 BAR_PX, STEP_PX, BETWEEN_PX = 12, 17, 12
@@ -15,15 +17,20 @@ PALE = 0.3
 """The opacity of a bar that misses the latency target."""
 
 
-def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
-    """Bars from `leaderboard` (tables.LEADERBOARD), the rows of all hardware."""
+def draw(leaderboard: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
+    """Bars from `leaderboard` (tables.LEADERBOARD), the rows of all hardware, made under `targets`."""
     hardware = sorted(set(leaderboard["hardware"].drop_nulls()))
     rows = placed(leaderboard).with_columns(
         run=pl.col("model").map_elements(style.wrapped, return_dtype=pl.String),
         missed=pl.col("meets_latency_target").not_().fill_null(False),
+        estimated=is_estimate(),
+        severity=severity(),
+        doubted=captions.DOUBTED,
     )
     title = "Energy per response of the same model on different hardware"
-    panels = [_panel(task, rows.filter(pl.col("task") == task), hardware) for task in captions.tasks(rows)]
+    panels = [
+        _panel(task, rows.filter(pl.col("task") == task), hardware, targets.get(task)) for task in captions.tasks(rows)
+    ]
     shown = _compared(rows)
     if shown.is_empty() and rows["energy_per_response_j"].is_not_null().any():
         panels = [style.message(alt.TitleParams(""), _nothing_shared(rows, hardware))]
@@ -47,12 +54,12 @@ def _compared(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(known.over("task", "model") > 1)
 
 
-def _panel(task: str, rows: pl.DataFrame, hardware: list[str]) -> style.Panel:
-    targets = sorted({str(target) for target in rows["latency_target"].drop_nulls()})
-    lines = [captions.latency_target(target) or "" for target in targets] or ["no latency target"]
-    if len(targets) > 1:
+def _panel(task: str, rows: pl.DataFrame, hardware: list[str], target: LatencyTarget | None) -> style.Panel:
+    lines = captions.latency_target(target) or ["no latency target"]
+    made_under = rows["latency_target"].drop_nulls().unique().sort()
+    if len(made_under) > 1:
         return style.message(
-            alt.TitleParams(task, subtitle=lines),
+            alt.TitleParams(task, subtitle=[f"latency target: {text}" for text in made_under]),
             f"The latency targets of {task} differ between the tables: nothing is compared.",
         )
     shown = _compared(rows)
@@ -131,8 +138,8 @@ def _label(row: dict[str, Any]) -> str:
     if row["status"] is None:
         return f"{row['hardware']}: not measured"
     if row["energy_per_response_j"] is None:
-        checked = row["status"] in USABLE and str(row["verdict"]).startswith(("flagged", "invalid"))
-        why = str(row["verdict"]).partition(":")[0] if checked else str(row["status"]).replace("_", " ")
+        checked = row["status"] in USABLE and row["doubted"]
+        why = row["severity"] if checked else str(row["status"]).replace("_", " ")
         return f"{row['hardware']}: no energy ({why})"
     parts = [f"{style.significant(row['energy_per_response_j'])} J"]
     if row["times"] > 1:
@@ -140,7 +147,7 @@ def _label(row: dict[str, Any]) -> str:
     if row["variant"] is not None:
         parts.append(f"+{row['variant']}")
     parts.append(row["at"])
-    parts += ["estimated"] if captions.ESTIMATE in str(row["energy_source"]).split("+") else []
+    parts += ["estimated"] if row["estimated"] else []
     parts += ["misses latency target"] if row["missed"] else []
     return ", ".join(parts)
 
@@ -157,6 +164,8 @@ def _nothing_shared(rows: pl.DataFrame, hardware: list[str]) -> str:
 def _counts(rows: pl.DataFrame) -> str:
     """`2 models on cpu, 1 on h100`: on which hardware the models have an energy."""
     counts = rows.filter(pl.col("energy_per_response_j").is_not_null()).group_by("hardware").len().sort("hardware")
-    words = [f"{count} on {name}" for name, count in counts.iter_rows()]
-    first, *others = words or ["none"]
-    return ", ".join([first.replace(" on", " model on" if first.startswith("1 ") else " models on"), *others])
+    words = [
+        f"{count}{(' model' if count == 1 else ' models') if place == 0 else ''} on {name}"
+        for place, (name, count) in enumerate(counts.iter_rows())
+    ]
+    return ", ".join(words) or "none"

@@ -52,8 +52,8 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     return style.figure("Output length and its part in energy, each model at its best point", subtitle, panels)
 
 
-def _detail(row: dict[str, Any]) -> str:
-    return f"{row['x']:.0f} tokens × {style.significant(row['each'])} J, {row['at']}"
+def _product(row: dict[str, Any]) -> str:
+    return f"{row['x']:.0f} tokens × {style.significant(row['each'])} J"
 
 
 def _plane(rows: pl.DataFrame, drawn: pl.DataFrame) -> style.Panel:
@@ -61,7 +61,7 @@ def _plane(rows: pl.DataFrame, drawn: pl.DataFrame) -> style.Panel:
     if drawn.is_empty():
         return style.message(title, "There is no energy to set against a length.")
     points = drawn.with_columns(
-        detail=pl.Series([_detail(row) for row in drawn.iter_rows(named=True)], dtype=pl.String)
+        detail=pl.Series([f"{_product(row)}, {row['at']}" for row in drawn.iter_rows(named=True)], dtype=pl.String)
     )
     x, y = scatter.axes(points)
     ratios = scatter.guides_between(x, y, style.log_ticks(y.low / x.high, y.high / x.low))
@@ -79,9 +79,7 @@ def _factors(task: str, rows: pl.DataFrame) -> style.Panel:
     lines = [f"greatest factor between two models: {spread[0]} in output tokens, {spread[1]} in the energy of each"]
     least, most = (data.select(end(*PARTS)).to_series() for end in (pl.min_horizontal, pl.max_horizontal))
     low, high = min(1 / LEAST_FACTOR, *least), max(LEAST_FACTOR, *most)
-    words = [
-        f"{_detail(row).partition(',')[0]} = {style.significant(row['y'])} J" for row in data.iter_rows(named=True)
-    ]
+    words = [f"{_product(row)} = {style.significant(row['y'])} J" for row in data.iter_rows(named=True)]
     room = max(style.text_px(text, style.LABEL_PX) for text in words) + 16
     span = math.log(high / low) / (1 - room / style.PANEL_PX - 0.02)
     ends = [low * math.exp(-0.02 * span), low * math.exp(-0.02 * span + span)]

@@ -4,6 +4,7 @@ import altair as alt
 import polars as pl
 
 from joulebench.figures import captions, style
+from joulebench.records.sources import source
 from joulebench.tables.point import AT
 
 WIDTH_PX, POWER_PX, RUNNING_PX = 900, 300, 110
@@ -22,8 +23,6 @@ WINDOWS = {
     "drain": ("#dedee6", "drain: no request waits any more"),
 }
 HEADLINE = ("stationary", "batches")
-BETWEEN = {"nvml_power": "two readings of the power", captions.ESTIMATE: "two of CodeCarbon's estimates, not measured"}
-"""What bounds a step, where no counter does."""
 
 
 def draw(trace: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
@@ -34,14 +33,13 @@ def draw(trace: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
     task, model, batch, setting = trace.select("task", "model", *AT).row(0)
     trace = trace.with_columns(run=captions.run_name())
     about = leaderboard.filter((pl.col("task") == task) & (pl.col("model") == model))
-    source = trace["energy_source"][0]
-    between = BETWEEN.get(source, "two updates of the energy counter")
-    about_steps = f"Each step: the mean between {between}, or over several where there are many."
+    energy_source = source(trace["energy_source"][0])
+    about_steps = f"Each step: the mean between {energy_source.between}, or over several where there are many."
     subtitle = [*captions.subtitle(about), f"{about_steps} Unshaded: before and after the load."]
     more = "" if setting in (None, f"b{batch}") else f" (setting {setting})"
     lines = [f"{task}, maximum batch size {batch:,}{more}: the first in rank", *_means(trace)]
     head = alt.TitleParams(style.wrapped(trace["run"][0]).split("\n"), subtitle=lines)
-    panels = [_power(trace, source == captions.ESTIMATE, head), _running(trace, batch)]
+    panels = [_power(trace, energy_source.is_estimate, head), _running(trace, batch)]
     chart: alt.ConcatChart = style.figure(title, subtitle, panels).resolve_scale(
         fill="independent", stroke="independent"
     )

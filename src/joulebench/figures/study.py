@@ -66,7 +66,7 @@ def _rows(table: pl.DataFrame) -> pl.DataFrame:
         x="axis_value",
         low="energy_per_response_low_j",
         high="energy_per_response_high_j",
-        opacity=pl.when(pl.col("verdict").str.contains("^(flagged|invalid)")).then(PALE).otherwise(1.0),
+        opacity=pl.when(captions.DOUBTED).then(PALE).otherwise(1.0),
     ).sort(-most, "model", "run", "x", nulls_last=True)
 
 

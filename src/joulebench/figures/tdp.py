@@ -5,6 +5,7 @@ import math
 import altair as alt
 import polars as pl
 
+from joulebench.analysis.sources import is_estimate
 from joulebench.figures import by_setting, captions, style
 
 _COLORS = ((0xA9, 0xD8, 0xF5), (0x00, 0x72, 0xB2), (0x1E, 0x10, 0x3C))
@@ -21,7 +22,7 @@ def shares(points: pl.DataFrame) -> pl.DataFrame:
     check voids the point, and where the power is CodeCarbon's estimate: that is the TDP times the load, no finding.
     """
     shown = pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid()
-    found = shown & ~captions.is_estimate().fill_null(False)
+    found = shown & ~is_estimate()
     tdp_w = pl.when(found & (pl.col("tdp_w") > 0)).then(pl.col("tdp_w") * pl.col("gpus").fill_null(1))
     return (
         by_setting.pooled_points(points, shown)
@@ -41,7 +42,7 @@ def subtitle(points: pl.DataFrame, rows: pl.DataFrame) -> list[str]:
         watts = [style.significant(watts) for watts in drawn["tdp_w"].unique().sort()]
         a_device = f"{' or '.join(watts)} W a device" if len(watts) <= 3 else f"{watts[0]} to {watts[-1]} W a device"
         lines.append(f"TDP: thermal design power, {a_device}.")
-    estimates = rows.filter(captions.is_estimate() & pl.col("energy_per_response_j").is_not_null())
+    estimates = rows.filter(is_estimate() & pl.col("energy_per_response_j").is_not_null())
     if not estimates.is_empty() and not drawn.is_empty():
         no_finding = "CodeCarbon's estimate is the TDP times the load, so its share of the TDP is no finding"
         lines.append(f"{_points(len(estimates))} not drawn: {no_finding}.")
@@ -50,7 +51,7 @@ def subtitle(points: pl.DataFrame, rows: pl.DataFrame) -> list[str]:
 
 def left_out(rows: pl.DataFrame) -> list[str]:
     """A line on the points of one task that have no share though nothing else names them, if there are any."""
-    estimated = captions.is_estimate().fill_null(False) & pl.col("energy_per_response_j").is_not_null()
+    estimated = is_estimate() & pl.col("energy_per_response_j").is_not_null()
     left = rows.filter(pl.col("share").is_null() & ~estimated)
     return [] if left.is_empty() else [f"not drawn: {captions.why_not(left)}"]
 
@@ -60,7 +61,7 @@ def nothing_to_draw(task: str, rows: pl.DataFrame) -> str:
     known = rows.filter(pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid())
     if known.is_empty():
         return f"{captions.no_energy(task, rows)}: there is nothing to hold against the TDP."
-    if known.select(captions.is_estimate().all()).item():
+    if known.select(is_estimate().all()).item():
         return f"The energy of {task} is CodeCarbon's estimate, which is made of the TDP itself."
     return f"No TDP is known of what served {task}."
 

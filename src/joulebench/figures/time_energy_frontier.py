@@ -8,7 +8,8 @@ import polars as pl
 
 from joulebench.analysis import repeats
 from joulebench.analysis.choices import placed
-from joulebench.analysis.verdicts import VALID
+from joulebench.analysis.verdicts import Severity, has_severity
+from joulebench.config.services import LatencyTarget, Targets
 from joulebench.figures import against_latency as frame
 from joulebench.figures import by_setting, captions, style
 from joulebench.figures.axes import Axis, around, intervals
@@ -18,11 +19,8 @@ BAND, OTHERS = "#dadada", "#c4c4c4"
 FAINT_PX = 12
 
 
-def draw(points: pl.DataFrame, pareto: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
-    """Staircases from `pareto` (tables.PARETO) among all `points` (tables.POINTS).
-
-    The latency targets come from `leaderboard` (tables.LEADERBOARD).
-    """
+def draw(points: pl.DataFrame, pareto: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
+    """Staircases from `pareto` (tables.PARETO) among all `points` (tables.POINTS), with the tasks' `targets`."""
     shown = pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid()
     known = placed(points).select(*repeats.NAMED, "load", "axis", "axis_value", "at").unique()
     best = _steps(pareto.join(known, on=repeats.NAMED, how="left", nulls_equal=True))
@@ -32,9 +30,8 @@ def draw(points: pl.DataFrame, pareto: pl.DataFrame, leaderboard: pl.DataFrame) 
     pale = beaten.join(best, on=["task", "model"], how="semi").with_columns(energy="energy_per_response_j")
     panels = []
     for task in captions.tasks(points):
-        targets = leaderboard.filter(pl.col("task") == task)["latency_target"].drop_nulls().unique()
         all_of, pale_of, best_of = (table.filter(pl.col("task") == task) for table in (points, pale, best))
-        panels.append(_panel(task, all_of, pale_of, best_of, targets[0] if len(targets) == 1 else None))
+        panels.append(_panel(task, all_of, pale_of, best_of, targets.get(task)))
     title = "Least energy per response at each latency"
     subtitle = [*captions.subtitle(points), *_notes(pale, best)]
     return style.figure(title, subtitle, panels or [style.nothing()], frame.COLUMNS)
@@ -80,10 +77,12 @@ def _notes(pale: pl.DataFrame, best: pl.DataFrame) -> list[str]:
     return [*filter(None, notes), *captions.repeats(best)]
 
 
-def _panel(task: str, points: pl.DataFrame, pale: pl.DataFrame, best: pl.DataFrame, target: str | None) -> style.Panel:
+def _panel(
+    task: str, points: pl.DataFrame, pale: pl.DataFrame, best: pl.DataFrame, target: LatencyTarget | None
+) -> style.Panel:
     if best.is_empty():
         _, lines = frame.target(target, "", [])
-        valid = pl.col("energy_per_response_j").is_not_null() & (pl.col("verdict") == VALID)
+        valid = pl.col("energy_per_response_j").is_not_null() & has_severity(Severity.VALID)
         without_latency = not points.filter(valid).is_empty()
         missing = f"No latency was measured for {task}" if without_latency else captions.no_energy(task, points)
         title = alt.TitleParams(task, subtitle=lines)

@@ -3,6 +3,7 @@
 import altair as alt
 import polars as pl
 
+from joulebench.config.services import LatencyTarget, Targets
 from joulebench.families import FAMILIES, of
 from joulebench.figures import against_latency as frame
 from joulebench.figures import by_setting, captions, style
@@ -11,8 +12,8 @@ from joulebench.figures.axes import Axis, around, intervals
 CROWDED = 60  # points of a panel, from which on a label is left out rather than set over a line
 
 
-def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
-    """Lines from `points` (tables.POINTS); the latency targets come from `leaderboard` (tables.LEADERBOARD).
+def draw(points: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
+    """Lines from `points` (tables.POINTS), with the tasks' latency targets.
 
     The repeats of a point are pooled: the valid ones, or those that are flagged where none is valid.
     """
@@ -28,10 +29,7 @@ def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
         )
         .sort("task", "run", "axis_value")
     )
-    panels = []
-    for task in captions.tasks(rows):
-        targets = leaderboard.filter(pl.col("task") == task)["latency_target"].drop_nulls().unique()
-        panels.append(_panel(task, rows.filter(pl.col("task") == task), targets[0] if len(targets) == 1 else None))
+    panels = [_panel(task, rows.filter(pl.col("task") == task), targets.get(task)) for task in captions.tasks(rows)]
     notes = [*left_out]
     if rows["energy"].is_not_null().any():
         said = ["Numbers at the points: maximum batch size."] if captions.over_batch_sizes(rows) else []
@@ -44,7 +42,7 @@ def draw(points: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
     return style.figure("Energy per response against latency", subtitle, panels or [style.nothing()], frame.COLUMNS)
 
 
-def _panel(task: str, rows: pl.DataFrame, target: str | None) -> style.Panel:
+def _panel(task: str, rows: pl.DataFrame, target: LatencyTarget | None) -> style.Panel:
     drawn = rows.filter(pl.col("energy").is_not_null() & pl.col("latency").is_not_null())
     column = of(task).latency
     latencies = drawn["latency"].to_list()

@@ -19,9 +19,9 @@ from typing import Any
 
 from joulebench.meters.base import NoMeterError, Reading
 from joulebench.meters.memory import EngineMemory
+from joulebench.records.sources import CODECARBON
 
 INTERVAL_S = 0.25
-SOURCE = "codecarbon_estimate"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class CodeCarbon:
     """Device `host`: the whole machine's processors and memory, whoever uses them."""
 
     def __init__(self, cpu: Any, ram_w: float, engine_pid: int) -> None:
-        self.sources: dict[str, str | None] = {"host": SOURCE}
+        self.sources: dict[str, str | None] = {"host": CODECARBON.name}
         self._cpu = cpu
         self._ram_w = ram_w
         self._memory = EngineMemory(engine_pid, INTERVAL_S)
@@ -64,7 +64,7 @@ class CodeCarbon:
             power_w = load_w + self._ram_w
             self._energy_j += power_w * (now - self._read_s)
         self._read_s = now
-        yield Reading("host", SOURCE, self._energy_j, power_w, memory_used_mb=self._memory.used_mb())
+        yield Reading("host", CODECARBON.name, self._energy_j, power_w, memory_used_mb=self._memory.used_mb())
 
     def close(self) -> None:
         pass

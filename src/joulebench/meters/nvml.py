@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 
 from joulebench.meters.base import NoMeterError, Reading
 from joulebench.meters.gpus import named, see_only, visible
+from joulebench.records.sources import NVML_COUNTER, NVML_POWER
 
 INTERVAL_S = 0.02
 PROCESSES_EVERY = 50
 """Polls between two looks at the processes: one second."""
-COUNTER = "nvml_counter"
-POWER = "nvml_power"
 
 T = TypeVar("T")
 
@@ -44,9 +43,9 @@ class _Gpu:
         self._gpu = gpu
         counts = gpu.supports_get_total_energy_consumption()
         if counts and _or_none(gpu.get_total_energy_consumption) is not None:
-            self.source = COUNTER
+            self.source = NVML_COUNTER.name
         elif _or_none(gpu.get_instant_power_usage) is not None:
-            self.source = POWER
+            self.source = NVML_POWER.name
         else:
             raise NoMeterError(f"{device} has neither an energy counter nor a power reading")
         self._integral_j = 0.0
@@ -57,7 +56,7 @@ class _Gpu:
     def read(self) -> Reading:
         import pynvml
 
-        if self.source == COUNTER:
+        if self.source == NVML_COUNTER.name:
             energy_j = self._gpu.get_total_energy_consumption() / 1e3
             power_mw = _or_none(self._gpu.get_instant_power_usage)
             power_w = None if power_mw is None else power_mw / 1e3

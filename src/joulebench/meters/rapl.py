@@ -12,13 +12,13 @@ from typing import Any
 
 from joulebench.meters.base import MeterError, NoMeterError, Reading
 from joulebench.meters.memory import EngineMemory
+from joulebench.records.sources import RAPL
 
 INTERVAL_S = 0.05
 FIRST_S = 0.1
 WATCHED_S = 1.0
 """A counter moves every millisecond. One of the memory that has not within WATCHED_S, while its processor's has within
 FIRST_S, measures nothing: some machines list one and never move it."""
-SOURCE = "rapl"
 UNSEEN_WRAP_S = 1.5
 
 
@@ -31,9 +31,9 @@ class Rapl:
     def __init__(self, cpus: Any, packages: Sequence[int], engine_pid: int, still: Collection[str] = ()) -> None:
         self.sources: dict[str, str | None] = {}
         for i in packages:
-            self.sources[f"cpu:{i}"] = SOURCE
+            self.sources[f"cpu:{i}"] = RAPL.name
             if cpus.supports_get_dram_energy_consumption(i) and f"dram:{i}" not in still:
-                self.sources[f"dram:{i}"] = SOURCE
+                self.sources[f"dram:{i}"] = RAPL.name
         self.warnings = tuple(f"{device} is left out: its RAPL counter stands still" for device in sorted(still))
         self._cpus = cpus
         self._packages = packages
@@ -46,7 +46,7 @@ class Rapl:
             energy = self._cpus.get_total_energy_consumption(i)
             for device, energy_mj in ((f"cpu:{i}", energy.cpu_mj), (f"dram:{i}", energy.dram_mj)):
                 if device in self.sources and energy_mj is not None and self._is_true(device, energy_mj / 1e3):
-                    yield Reading(device, SOURCE, energy_mj / 1e3, None, memory_used_mb=memory_used_mb)
+                    yield Reading(device, RAPL.name, energy_mj / 1e3, None, memory_used_mb=memory_used_mb)
                     memory_used_mb = None
 
     def _is_true(self, device: str, energy_j: float) -> bool:

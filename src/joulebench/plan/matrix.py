@@ -149,7 +149,7 @@ class Plan:
             "tdp_w": self.config.hardware[hardware].tdp_w,
             "card_spread": self.card_spread(hardware),
             "publish_flagged": self.config.publish_flagged,
-            "targets": self._targets(),
+            "targets": self.plain_targets,
         }
 
     def of_study(self, hardware: str, study: str) -> dict[str, Any]:
@@ -163,9 +163,19 @@ class Plan:
         return {name: task.latency_target for name, task in self.config.tasks.items()}
 
     @property
+    def plain_targets(self) -> dict[str, Any]:
+        """The same as plain keys and values: what a rule gives to its script (services.targets_of)."""
+        return {name: task.model_dump(mode="json")["latency_target"] for name, task in self.config.tasks.items()}
+
+    @property
     def services(self) -> dict[str, Service]:
         """What recommendations are made for beside the tasks' own targets: the presets, and the config's."""
         return SERVICES | self.config.services
+
+    @property
+    def plain_services(self) -> dict[str, Any]:
+        """The same as plain keys and values."""
+        return {name: service.model_dump(mode="json") for name, service in self.services.items()}
 
     def card_spread(self, hardware: str) -> float:
         """The share by which two cards of `hardware` may differ in the same work; 0 where the config does not say."""
@@ -175,16 +185,12 @@ class Plan:
     def choices(self, hardware: str) -> dict[str, Any]:
         """What the frontier and the recommendations of one hardware take from the config, as `digest`; the services by
         their hash."""
-        services = {name: service.model_dump(mode="json") for name, service in self.services.items()}
         return {
             "card_spread": self.card_spread(hardware),
             "publish_flagged": self.config.publish_flagged,
-            "targets": self._targets(),
-            "services": hashlib.sha256(json.dumps(services).encode()).hexdigest(),
+            "targets": self.plain_targets,
+            "services": hashlib.sha256(json.dumps(self.plain_services).encode()).hexdigest(),
         }
-
-    def _targets(self) -> dict[str, Any]:
-        return {name: task.model_dump(mode="json")["latency_target"] for name, task in self.config.tasks.items()}
 
     def check(self) -> None:
         """Hold the filters and settings that only a dataset or an engine knows against them. Raises ConfigError."""

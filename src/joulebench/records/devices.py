@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from joulebench.errors import UserError
-
-TRUST: Final = ("nvml_counter", "nvml_power", "rapl", "codecarbon_estimate")
-"""Energy sources, the most trusted first. One that is not among them comes last."""
+from joulebench.records.sources import distrust
 
 DEVICES: Final = "gpu:N, cpu:N, dram:N or host"
 
@@ -39,10 +37,6 @@ def counted(sources: Mapping[str, str | None]) -> Counted:
             raise UserError(f"energy of a device '{device[:60]}'; expected {DEVICES}")
     gpus = tuple(device for device in sources if device.startswith("gpu:"))
     others = {device: source for device, source in sources.items() if device not in gpus}
-    best = min((source for source in others.values() if source is not None), key=_rank, default=None)
+    best = min((source for source in others.values() if source is not None), key=distrust, default=None)
     host = tuple(device for device, source in others.items() if source in (None, best))
     return Counted(gpus, host) if gpus else Counted(host, ())
-
-
-def _rank(source: str) -> tuple[int, str]:
-    return (TRUST.index(source) if source in TRUST else len(TRUST)), source

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from joulebench.config.services import Service, Targets
 from joulebench.site.assemble import assemble
 from joulebench.site.document import document
 
@@ -14,14 +15,15 @@ TABLES = ("points", "leaderboard", "pareto", "recommendations", "footprint")
 def page(
     tables: Mapping[str, Mapping[str, pl.DataFrame]],
     publish_flagged: bool = False,
-    services: Mapping[str, str | None] | None = None,
+    targets: Targets | None = None,
+    services: Mapping[str, Service] | None = None,
     card_spread: Mapping[str, float] | None = None,
 ) -> str:
     """The page of `tables`: hardware -> name in TABLES -> its rows. The same tables give the same text.
 
     `publish_flagged`: whether the leaderboard takes flagged points, as analysis.leaderboard does; the page then shows
-    them when it is opened. `services`: name in the recommendations -> where its latency targets are from.
+    them when it is opened. `targets`: task -> its latency target; `services`: by their names in the recommendations.
     `card_spread`: hardware -> the share by which its cards differ (analysis.choices.tied). Raises UserError where
     the JavaScript library is not the expected one.
     """
-    return assemble(document(tables, publish_flagged, services or {}, card_spread or {}))
+    return assemble(document(tables, publish_flagged, targets or {}, services or {}, card_spread or {}))

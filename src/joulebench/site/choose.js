@@ -11,16 +11,11 @@ export function latencyColumn(state) {
 /** Whether a point's figures count. */
 export function isTrusted(point, flagged) {
   if (!USABLE.includes(point.status) || point.responses_per_s === null) return false;
-  return point.verdict === "valid" || isUnmeasured(point) || (flagged && isFlagged(point));
-}
-
-/** Whether nothing measures energy on a point's machine: its latencies count. */
-function isUnmeasured(point) {
-  return (point.verdict ?? "").startsWith("no energy");
+  return point.severity === "valid" || (flagged && isFlagged(point));
 }
 
 export function isFlagged(point) {
-  return (point.verdict ?? "").startsWith("flagged");
+  return point.severity === "flagged";
 }
 
 /** Whether another point of its model beats a point in both energy and the latency of `column`. */

@@ -113,7 +113,7 @@ function lines(rows, unit, state) {
     plainLine("Repeats", "repeats", String),
     plainLine("Peak memory (GB)", "peak_memory_mb", (mb) => significant(mb / 1000)),
     plainLine("Verdict", "verdict", String),
-    line("Energy source", ({ point }) => sourceWords(point.energy_source)),
+    line("Energy source", ({ point }) => sourceWords(point)),
     plainLine("Measured on", "measured_on", String),
   ];
 }

@@ -14,7 +14,7 @@ function objects({ columns, absent, rows }) {
 /** What the points of one line have in common. */
 const SERIES = ["hardware", "model", "variant", "engine", "dtype", "gpus", "load", "axis"];
 /** What of a point is for the page alone, and in no download. */
-const PAGE_ONLY = ["axis_value", "at"];
+const PAGE_ONLY = ["axis_value", "at", "severity", "flagged_for"];
 
 /** A model on a piece of hardware: what has one row in the leaderboard, and what is selected. */
 export function groupOf(row) {
@@ -27,7 +27,8 @@ export function readDocument(text) {
   const points = objects(raw.points).map((point) => ({
     ...point,
     group: groupOf(point),
-    frontier: (point.frontier ?? "").split(" ").filter(Boolean),
+    source: raw.sources[point.energy_source],
+    frontier: point.frontier ?? [],
     series: JSON.stringify(SERIES.map((name) => point[name])),
   }));
   for (const list of Map.groupBy(points, (point) => JSON.stringify([point.task, point.group])).values()) {

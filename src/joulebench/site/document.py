@@ -1,6 +1,5 @@
 """What the page carries: the pooled points of all hardware, the tasks' targets, and the recommendations, as JSON."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,14 +7,15 @@ import polars as pl
 
 from joulebench.analysis.choices import placed
 from joulebench.analysis.repeats import NAMED, POINT, pooled
-from joulebench.analysis.verdicts import FLAGGED, USABLE, trusted
+from joulebench.analysis.sources import named
+from joulebench.analysis.verdicts import USABLE, Severity, flagged_for, has_severity, severity, trusted
+from joulebench.config.services import Service, Targets
+from joulebench.families import of
 from joulebench.names import TASKS
 from joulebench.tables.columns import QUANTILES
 from joulebench.tables.files import SIGNIFICANT_DIGITS
 from joulebench.tables.point import LATENCIES
 from joulebench.tables.schemas import COLUMNS
-
-_TARGET = re.compile(rf"({'|'.join(LATENCIES)})_p({'|'.join(map(str, QUANTILES))})_s <= ([0-9.]+(?:e[+-]?\d+)?)")
 
 _SHOWN = (
     *dict.fromkeys(
@@ -23,30 +23,39 @@ _SHOWN = (
     ),
     *("card_spread", "axis_value", "at", "footprint_reason", "frontier"),
 )
+_FACTS = ("severity", "flagged_for")
+"""What the verdict says, as values: no script looks into its text."""
+_FOUND = pl.List(pl.Struct({"metric": pl.String, "quantile": pl.Int64, "seconds": pl.Float64}))
 
 
 def document(
     tables: Mapping[str, Mapping[str, pl.DataFrame]],
     publish_flagged: bool,
-    services: Mapping[str, str | None],
+    targets: Targets,
+    services: Mapping[str, Service],
     card_spread: Mapping[str, float],
 ) -> dict[str, Any]:
     """What JSON can say of hardware -> table -> rows. A table is its `columns` and `rows`, without columns of nulls,
     whose names are `absent`."""
     parts = list(tables.values())
-    shown = [
-        _points(part, publish_flagged, card_spread.get(hardware, 0.0)).select(_SHOWN)
-        for hardware, part in tables.items()
+    pooled_points = [
+        _points(part, publish_flagged, card_spread.get(hardware, 0.0)) for hardware, part in tables.items()
     ]
+    shown = [rows.select(*_SHOWN, *_FACTS) for rows in pooled_points]
     points = pl.concat(shown) if parts else pl.DataFrame({"task": []})
-    leaderboards = [part["leaderboard"] for part in parts]
-    recommendations = [_recommendations(part) for part in parts]
+    recommendations = [
+        _recommendations(part["recommendations"], rows, targets, services)
+        for part, rows in zip(parts, pooled_points, strict=True)
+    ]
     found = set(points["task"])
     return {
         "tasks": [*(task for task in TASKS if task in found), *sorted(found.difference(TASKS))],
-        "targets": _targets(pl.concat(leaderboards)) if parts else {},
+        "targets": {
+            task: target.model_dump() for task, target in targets.items() if task in found and target is not None
+        },
         "publish_flagged": publish_flagged,
-        "services": dict(services),
+        "services": {name: service.model_dump(exclude={"tasks"}) for name, service in services.items()},
+        "sources": _sources(points) if parts else {},
         "points": _table(points.sort("task", "hardware", "model", "variant", "axis_value")) if parts else _EMPTY,
         "recommendations": _table(pl.concat(recommendations)) if parts else _EMPTY,
     }
@@ -65,26 +74,48 @@ def _points(part: Mapping[str, pl.DataFrame], publish_flagged: bool, card_spread
     points = part["points"].join(footprint, on=key, how="left", nulls_equal=True, maintain_order="left")
     served = pl.col("status").is_in(USABLE) & pl.col("responses_per_s").is_not_null()
     valid = (served & trusted(publish_flagged=False)).fill_null(False)
-    flagged = (served & FLAGGED).fill_null(False)
+    flagged = (served & has_severity(Severity.FLAGGED)).fill_null(False)
     usable = valid | (flagged & (pl.lit(publish_flagged) | ~valid.any().over(POINT)))
-    frontier = part["pareto"].group_by(NAMED).agg(frontier=pl.col("latency_metric").unique().sort().str.join(" "))
+    frontier = part["pareto"].group_by(NAMED).agg(frontier=pl.col("latency_metric").unique().sort())
     rows = pooled(points, usable).join(frontier, on=NAMED, how="left", nulls_equal=True, maintain_order="left")
-    return placed(rows).with_columns(card_spread=pl.lit(card_spread))
+    facts = {"severity": severity(), "flagged_for": flagged_for()}
+    return placed(rows).with_columns(card_spread=pl.lit(card_spread), **facts)
 
 
-def _recommendations(part: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Those of one hardware, with their points in words (choices.placed)."""
-    points = placed(part["points"]).select(*NAMED, "at").unique()
-    return part["recommendations"].join(points, on=NAMED, how="left", nulls_equal=True, maintain_order="left")
+def _recommendations(
+    rows: pl.DataFrame, points: pl.DataFrame, targets: Targets, services: Mapping[str, Service]
+) -> pl.DataFrame:
+    """Those of one hardware, with their points in words (choices.placed), and `found` in place of what is said of
+    latencies: those that the service asks for as the point has them, each with its metric, quantile and seconds."""
+    latencies = [f"{metric}_p{quantile}_s" for metric in LATENCIES for quantile in QUANTILES]
+    known = points.select(*NAMED, "at", *latencies)
+    joined = rows.join(known, on=NAMED, how="left", nulls_equal=True, maintain_order="left")
+    found = [_found(row, targets, services) for row in joined.iter_rows(named=True)]
+    return joined.drop(*latencies, "latency_target", "latency").with_columns(found=pl.Series(found, dtype=_FOUND))
 
 
-def _targets(leaderboard: pl.DataFrame) -> dict[str, Any]:
-    """Task -> its own latency target, where it has one that the page can set its controls to."""
-    found = {}
-    for task, target in leaderboard.select("task", "latency_target").drop_nulls().unique().sort("task").iter_rows():
-        if parts := _TARGET.fullmatch(target):
-            found[task] = {"metric": parts[1], "quantile": int(parts[2]), "at_most_s": float(parts[3])}
-    return found
+def _found(row: Mapping[str, Any], targets: Targets, services: Mapping[str, Service]) -> list[dict[str, Any]]:
+    if row["at"] is None:
+        return []
+    own, service = targets.get(row["task"]), services.get(row["service"])
+    limits = service.at_most if service else () if own is None else (own,)
+    asked: list[tuple[str, int]] = [(limit.metric, limit.quantile) for limit in limits]
+    asked = asked or [(of(row["task"]).metric, 50)]
+    seconds = [row[f"{metric}_p{quantile}_s"] for metric, quantile in asked]
+    return [
+        {"metric": metric, "quantile": quantile, "seconds": float(f"{value:.{SIGNIFICANT_DIGITS}g}")}
+        for (metric, quantile), value in zip(asked, seconds, strict=True)
+        if value is not None
+    ]
+
+
+def _sources(points: pl.DataFrame) -> dict[str, Any]:
+    """What stands in energy_source -> its words, and whether any of it is an estimate."""
+    said = {text: named([text]) for text in points["energy_source"].drop_nulls().unique().sort()}
+    return {
+        text: {"words": ", ".join(one.label for one in of), "estimate": any(one.is_estimate for one in of)}
+        for text, of in said.items()
+    }
 
 
 def _table(rows: pl.DataFrame) -> dict[str, Sequence[Any]]:

@@ -13,13 +13,6 @@ export const METRICS = {
 export const QUANTILES = [50, 90, 95, 99];
 export const PER_RESPONSES = 1000;
 
-const SOURCES = {
-  nvml_counter: "NVML energy counter (nvml_counter)",
-  nvml_power: "NVML power readings, integrated (nvml_power)",
-  rapl: "RAPL counters (rapl)",
-  codecarbon_estimate: "estimated by CodeCarbon (codecarbon_estimate), not measured",
-};
-
 const formats = new Map();
 
 /** `value` with so many significant digits and no exponent: 0.0123, 4.57, 12,300; "–" for null. */
@@ -85,16 +78,12 @@ export function parameters(count) {
   return count >= 1e9 ? `${significant(count / 1e9)} bn` : `${significant(count / 1e6)} M`;
 }
 
-export function sourceWords(joined) {
-  if (joined === null) return "none: no energy was measured";
-  return joined
-    .split("+")
-    .map((source) => SOURCES[source] ?? source)
-    .join(", ");
+export function sourceWords(point) {
+  return point.source?.words ?? "none: no energy was measured";
 }
 
 export function isEstimate(point) {
-  return (point.energy_source ?? "").split("+").includes("codecarbon_estimate");
+  return point.source?.estimate ?? false;
 }
 
 /** The point's setting and variant: "B 64, fp8", "4 requests/s". */

@@ -112,7 +112,7 @@ function showServices() {
   const service = services.some(([name]) => name === state.service) ? state.service : services[0][0];
   fill(byId("service"), services, service);
   byId("recommendations").replaceChildren(recommendationsTable(data, state, service));
-  byId("service-source").textContent = data.services[service] ?? "";
+  byId("service-source").textContent = data.services[service]?.source ?? "";
 }
 
 function countWords(rows, over, unknown) {
@@ -209,7 +209,7 @@ function showSources() {
         ...new Set(
           points
             .filter((point) => point.energy_per_response_j !== null)
-            .map((point) => sourceWords(point.energy_source)),
+            .map(sourceWords),
         ),
       ],
     ],

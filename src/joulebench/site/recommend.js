@@ -5,27 +5,32 @@ import { isShown } from "./choose.js";
 import { html, modelName } from "./dom.js";
 import { DASH, durationWords, figureOf, METRICS, pointName, significant } from "./format.js";
 
-const NAMES = Object.keys(METRICS)
-  .sort((a, b) => b.length - a.length)
-  .join("|");
-const LATENCY = new RegExp(`(${NAMES})_p(\\d+)_s (<=|=) ([\\d.e+-]+)`, "g");
-
 /** What services.OWN_TARGET is called on the page. */
 const OWN = ["config", "the task’s own target"];
 
-/** "ttft_p99_s <= 2" as people write it; what is not of this form stays as it is. */
-function latencyWords(text) {
-  return (text ?? "").replace(LATENCY, (_, metric, quantile, sign, seconds) => {
-    const found = Number(Number(seconds).toPrecision(sign === "=" ? 3 : 6));
-    return `${METRICS[metric].short} p${quantile}${sign === "=" ? "" : " ≤"} ${durationWords(found)}`;
-  });
+function latencyName({ metric, quantile }) {
+  return `${METRICS[metric].short} p${quantile}`;
+}
+
+/** What a service asks for: "TTFT p99 ≤ 2 s; TPOT p99 ≤ 100 ms". */
+function askedWords(data, one) {
+  const own = [data.targets[one.task]].filter(Boolean);
+  const asked = one.service === OWN[0] ? own : (data.services[one.service]?.at_most ?? []);
+  return asked.map((limit) => `${latencyName(limit)} ≤ ${durationWords(limit.at_most_s)}`).join("; ");
+}
+
+/** What was found of it: "TTFT p99 1.23 s; TPOT p99 45.6 ms". */
+function foundWords(found) {
+  return found
+    .map((latency) => `${latencyName(latency)} ${durationWords(Number(latency.seconds.toPrecision(3)))}`)
+    .join("; ");
 }
 
 /** The services of the state's task, each with what it asks for, as [name, words]. */
 export function servicesOf(data, state) {
   const found = new Map();
   for (const one of data.recommendations.filter((other) => other.task === state.task)) {
-    const asked = latencyWords(one.latency_target);
+    const asked = askedWords(data, one);
     const name = one.service === OWN[0] ? OWN[1] : one.service;
     if (!found.has(one.service)) found.set(one.service, `${name}: ${asked || "none"}`);
   }
@@ -60,7 +65,7 @@ function row(one) {
       "tr",
       {},
       model,
-      html("td", { colspan: 6, class: "muted" }, latencyWords(one.reason ?? "no point keeps it"), open),
+      html("td", { colspan: 6, class: "muted" }, one.reason ?? "no point keeps it", open),
     );
   }
   return html(
@@ -69,7 +74,7 @@ function row(one) {
     model,
     html("td", {}, pointName(one), open),
     html("td", { class: "number" }, withInterval(figureOf(one, "energy_per_response", "j"))),
-    html("td", {}, latencyWords(one.latency)),
+    html("td", {}, foundWords(one.found)),
     html(
       "td",
       { class: "number" },

@@ -20,7 +20,7 @@ export function facts(point, state, unit) {
   if (point.output_tokens_per_s !== null) found.push(["", `${significant(point.output_tokens_per_s)} tokens/s`]);
   if (point.power_w !== null) found.push(["Power", `${significant(point.power_w)} W`]);
   if (point.status === "overloaded") found.push(["Overloaded", point.reason ?? "memory limits the batch"]);
-  if (isFlagged(point)) found.push(["Flagged", point.verdict.replace(/^flagged: /, "")]);
+  if (isFlagged(point)) found.push(["Flagged", point.flagged_for]);
   if (point.weights === "synthetic") found.push(["Weights", "synthetic"]);
   return found;
 }

@@ -1,0 +1,59 @@
+"""Where energies are from: the one list of sources. Without polars, which the sampler does not load."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnergySource:
+    """What an energy is read from.
+
+    `label` names it to people; `words` go on from `energy`; `between` is what bounds a step of it in time.
+    """
+
+    name: str
+    label: str
+    words: str
+    between: str = "two updates of the energy counter"
+    of_gpu: bool = False
+    is_counter: bool = False
+    is_estimate: bool = False
+
+
+NVML_COUNTER: Final = EnergySource(
+    name="nvml_counter",
+    label="NVML energy counter (nvml_counter)",
+    words="from the NVML energy counter (nvml_counter)",
+    of_gpu=True,
+    is_counter=True,
+)
+NVML_POWER: Final = EnergySource(
+    name="nvml_power",
+    label="NVML power readings, integrated (nvml_power)",
+    words="integrated from NVML power readings (nvml_power)",
+    between="two readings of the power",
+    of_gpu=True,
+)
+RAPL: Final = EnergySource(
+    name="rapl", label="RAPL counters (rapl)", words="from the RAPL counters (rapl)", is_counter=True
+)
+CODECARBON: Final = EnergySource(
+    name="codecarbon_estimate",
+    label="estimated by CodeCarbon (codecarbon_estimate), not measured",
+    words="estimated by CodeCarbon (codecarbon_estimate), not measured",
+    between="two of CodeCarbon's estimates, not measured",
+    is_estimate=True,
+)
+
+SOURCES: Final = {one.name: one for one in (NVML_COUNTER, NVML_POWER, RAPL, CODECARBON)}
+"""By name, the most trusted first."""
+
+
+def source(name: str) -> EnergySource:
+    """That of a record; one that is not among SOURCES is known by its name alone."""
+    return SOURCES.get(name) or EnergySource(name=name, label=name, words=f"from {name}")
+
+
+def distrust(name: str) -> tuple[int, str]:
+    """The less, the more a source is trusted; one that is not among SOURCES comes last."""
+    return (list(SOURCES).index(name) if name in SOURCES else len(SOURCES)), name
