@@ -15,7 +15,7 @@ from joulebench.config.services import LatencyTarget, Service
 from joulebench.site.assemble import MODULES, STYLES
 from joulebench.tables.columns import BOUNDS, QUANTILES
 from joulebench.tables.point import LATENCIES
-from joulebench.tables.schemas import FOOTPRINT, LEADERBOARD, PARETO, POINTS, RECOMMENDATIONS, TABLES
+from joulebench.tables.schemas import FOOTPRINT, PARETO, POINTS, RECOMMENDATIONS, TABLES
 
 HOSTILE = ("</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "=1+cmd|'/c calc'!A1", "<!--data-->")
 MEGABYTE = 10**6
@@ -62,17 +62,13 @@ def points(models: list[str], batches: int = 4, **changes: object) -> pl.DataFra
 
 
 def whole(made: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """The tables of one hardware with `made` as its points, a target and a carbon intensity."""
+    """The tables of one hardware with `made` as its points, and a carbon intensity."""
     found = {name: pl.DataFrame(schema=TABLES[name]) for name in site.TABLES}
-    best = made.unique(["task", "model"], keep="first", maintain_order=True)
-    board = {name: pl.lit(None, dtype).alias(name) for name, dtype in LEADERBOARD.items()}
-    board |= {name: pl.col(name) for name in LEADERBOARD if name in POINTS}
     foot = {name: pl.lit(None, dtype).alias(name) for name, dtype in FOOTPRINT.items()}
     foot |= {name: pl.col(name) for name in FOOTPRINT if name in POINTS}
     foot["carbon_source"] = pl.lit("a number of this test").alias("carbon_source")
     foot["carbon_per_response_g"] = (pl.col("energy_per_response_j") / 10_000).alias("carbon_per_response_g")
     found["points"] = made
-    found["leaderboard"] = best.select(board.values())
     found["footprint"] = made.select(foot.values())
     return found
 

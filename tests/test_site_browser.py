@@ -22,7 +22,7 @@ from joulebench.names import TaskName
 from joulebench.plan import plan
 from joulebench.tables.columns import BOUNDS, QUANTILES
 from joulebench.tables.files import read_csv
-from joulebench.tables.schemas import FOOTPRINT, LEADERBOARD, PARETO, POINTS, RECOMMENDATIONS, TABLES
+from joulebench.tables.schemas import FOOTPRINT, PARETO, POINTS, RECOMMENDATIONS, TABLES
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -92,17 +92,12 @@ def whole(rows: list[dict[str, object]]) -> dict[str, pl.DataFrame]:
     for bound in BOUNDS:
         grams = pl.col(f"energy_per_response{bound}_j") / 3.6e6 * 400
         foot[f"carbon_per_response{bound}_g"] = grams.alias(f"carbon_per_response{bound}_g")
-    board = {
-        **{name: pl.lit(None, dtype).alias(name) for name, dtype in LEADERBOARD.items()},
-        **{name: pl.col(name) for name in LEADERBOARD if name in POINTS},
-    }
     frontier = {
         **{name: pl.lit(None, dtype).alias(name) for name, dtype in PARETO.items()},
         **{name: pl.col(name) for name in PARETO if name in POINTS},
         "latency_metric": pl.lit("tpot_p50_s").alias("latency_metric"),
     }
     frames["points"] = made
-    frames["leaderboard"] = made.unique(["task", "model"], keep="first", maintain_order=True).select(board.values())
     frames["footprint"] = made.select(foot.values())
     best = (pl.col("task") == "llm-chat") & (pl.col("max_batch_size") != 32)
     frames["pareto"] = made.filter(best).select(frontier.values())

@@ -19,7 +19,7 @@ CLOSED = (None, CLOSED_LOOP, BATCHES)
 LOADS = {CLOSED_LOOP: "closed loop", "at-once": "all at once", "poisson": "Poisson arrivals", "gamma": "gamma arrivals"}
 
 DOUBTED = has_severity(Severity.FLAGGED, Severity.INVALID)
-"""Whether a check fired at a row."""
+"""Whether a row is flagged or invalid."""
 
 METRICS = {
     "ttft": "time to first token",

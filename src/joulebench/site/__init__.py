@@ -8,7 +8,7 @@ from joulebench.config.services import Service, Targets
 from joulebench.site.assemble import assemble
 from joulebench.site.document import document
 
-TABLES = ("points", "leaderboard", "pareto", "recommendations", "footprint")
+TABLES = ("points", "pareto", "recommendations", "footprint")
 """Names in tables.TABLES of what the page is made from, for each piece of hardware."""
 
 
