@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 from joulebench.errors import UserError
-from joulebench.plan import plan
 from joulebench.config.resolved import hand_over
 from joulebench.inputs.yaml_files import read_yaml
+from joulebench.plan import plan
+from joulebench.plan.code import made_by
 
 if not Path("workflow", "scripts").is_dir():
     print(
@@ -64,6 +65,11 @@ wildcard_constraints:
 
 
 report: "docs/report/workflow.rst"
+
+
+def code(script, *modules):
+    """Of what a script is made, and of the modules that it finds by their names: a change of it makes its product again."""
+    return made_by(Path("workflow", "scripts", f"{script}.py"), *modules)
 
 
 # With an executor other than the local one, what needs no measured hardware stays where snakemake was called.

@@ -21,6 +21,8 @@ rule parquet:
         "logs/{hardware}/parquet/{table}.log",
     wildcard_constraints:
         table="|".join(TABLES),
+    params:
+        code=code("parquet"),
     script:
         "../workflow/scripts/parquet.py"
 
@@ -35,6 +37,7 @@ rule dataset:
         "logs/dataset.log",
     params:
         publish_flagged=PLAN.config.publish_flagged,
+        code=code("dataset"),
     script:
         "../workflow/scripts/dataset.py"
 
@@ -49,5 +52,6 @@ rule wandb:
         "logs/{hardware}/wandb.log",
     params:
         publish_flagged=PLAN.config.publish_flagged,
+        code=code("log_to_wandb"),
     script:
         "../workflow/scripts/log_to_wandb.py"

@@ -45,6 +45,7 @@ rule figure:
     params:
         caption=lambda wc: FIGURES[wc.figure].caption,
         targets=targets_of,
+        code=lambda wc: code("figure", f"joulebench.figures.{wc.figure}"),
     script:
         "../workflow/scripts/figure.py"
 
@@ -67,5 +68,6 @@ rule figure_across:
     params:
         caption=lambda wc: FIGURES[wc.figure].caption,
         targets=targets_of,
+        code=lambda wc: code("figure", f"joulebench.figures.{wc.figure}"),
     script:
         "../workflow/scripts/figure.py"

@@ -17,5 +17,6 @@ rule site:
         card_spread={name: PLAN.card_spread(name) for name in PLAN.compared()},
         targets=PLAN.plain_targets,
         services=PLAN.plain_services,
+        code=code("site"),
     script:
         "../workflow/scripts/site.py"

@@ -20,7 +20,8 @@ rule study:
     log:
         "logs/{hardware}/studies/{study}.log",
     params:
-        config=lambda wc: PLAN.of_study(wc.hardware, wc.study),
+        config=lambda wc: PLAN.study(wc.hardware, wc.study),
+        code=code("study"),
     script:
         "../workflow/scripts/study.py"
 
@@ -34,5 +35,6 @@ rule study_figure:
         "logs/{hardware}/figures/study_{study}.log",
     params:
         asks=lambda wc: PLAN.config.studies[wc.hardware][wc.study].asks,
+        code=code("study_figure"),
     script:
         "../workflow/scripts/study_figure.py"

@@ -26,7 +26,8 @@ rule tables:
     log:
         "logs/{hardware}/tables.log",
     params:
-        config=lambda wc: PLAN.digest(wc.hardware),
+        config=lambda wc: PLAN.tables(wc.hardware),
+        code=code("tables"),
     script:
         "../workflow/scripts/tables.py"
 
@@ -39,6 +40,9 @@ rule trace:
         "results/{hardware}/trace.csv",
     log:
         "logs/{hardware}/trace.log",
+    params:
+        config=lambda wc: PLAN.trace(wc.hardware),
+        code=code("trace"),
     script:
         "../workflow/scripts/trace.py"
 
@@ -63,5 +67,6 @@ rule choices:
         "logs/{hardware}/choices.log",
     params:
         config=lambda wc: PLAN.choices(wc.hardware),
+        code=code("choices"),
     script:
         "../workflow/scripts/choices.py"

@@ -36,7 +36,7 @@ def test_each_repeat_is_a_run_in_a_folder_of_its_own(raw: dict[str, Any]) -> Non
     folders = {str(cell.folder) for cell in once.cells()}
     assert {str(cell.folder) for cell in thrice.cells()} == {f"{one}{k}" for one in folders for k in ("", "@2", "@3")}
     assert {f"{CHAT}/joulebench--llama-1m{k}/run.json" for k in ("", "@2", "@3")} < set(thrice.targets())
-    assert len(thrice.digest("cpu")["specs"]) == 3 * len(once.digest("cpu")["specs"])
+    assert len(thrice.tables("cpu")["specs"]) == 3 * len(once.tables("cpu")["specs"])
     first, third = (thrice.cell("cpu", "llm-chat", f"joulebench--llama-1m{k}") for k in ("", "@3"))
     assert (first.repeat, third.repeat) == (1, 3)
     assert third.record == Path(CHAT, "joulebench--llama-1m@3", "run.json")

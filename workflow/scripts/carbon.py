@@ -1,17 +1,19 @@
 """The carbon intensity that the config asks for -> results/carbon.json."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from joulebench.carbon import reading
-from joulebench.config.resolved import handed_over
+from joulebench.config.footprint import Footprint
 from joulebench.logs import journal
 from joulebench.records.files import write_json
 
 
-def main(out: Path, log: Path) -> None:
+def main(asked: Mapping[str, Any] | None, out: Path, log: Path) -> None:
     with journal(log, "carbon intensity"):
-        found = reading(handed_over().footprint.carbon)
+        found = reading(Footprint.model_validate({"carbon": asked}).carbon)
         if found.g_per_kwh is None:
             logging.warning("no carbon intensity: %s", found.reason)
         else:
@@ -21,4 +23,4 @@ def main(out: Path, log: Path) -> None:
 
 if "snakemake" in globals():
     job = globals()["snakemake"]
-    main(Path(job.output[0]), Path(job.log[0]))
+    main(job.params.asked, Path(job.output[0]), Path(job.log[0]))

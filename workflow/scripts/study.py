@@ -1,28 +1,24 @@
 """The raw records of a study's runs -> results/{hardware}/studies/{study}.csv."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from joulebench.analysis.points import WantedRun
+from joulebench.analysis.points import wanted_runs
 from joulebench.analysis.study import study
 from joulebench.analysis.verdicts import USABLE, trusted
-from joulebench.config.resolved import handed_over
 from joulebench.errors import UserError
 from joulebench.logs import journal
-from joulebench.plan import Plan
 from joulebench.tables.files import write_csv
 from joulebench.tables.schemas import STUDY
 
 
-def main(hardware: str, name: str, out: Path, log: Path) -> None:
+def main(hardware: str, name: str, config: Mapping[str, Any], out: Path, log: Path) -> None:
     with journal(log, f"study {name} of {hardware}"):
-        plan = Plan(handed_over())
-        tdp_w = plan.config.hardware[hardware].tdp_w
-        table, left_out = study(
-            [WantedRun(cell.folder, plan.spec(cell), tdp_w) for cell in plan.studied(hardware, name)]
-        )
+        table, left_out = study(wanted_runs(**config))
         for row in left_out.iter_rows(named=True):
             logging.warning("left out: %s: %s", row["run"], row["reason"])
         if table.is_empty():
@@ -34,4 +30,4 @@ def main(hardware: str, name: str, out: Path, log: Path) -> None:
 
 if "snakemake" in globals():
     job = globals()["snakemake"]
-    main(job.wildcards.hardware, job.wildcards.study, Path(job.output[0]), Path(job.log[0]))
+    main(job.wildcards.hardware, job.wildcards.study, job.params.config, Path(job.output[0]), Path(job.log[0]))

@@ -1,24 +1,26 @@
 """The raw records of one hardware's runs -> points.csv, leaderboard.csv, left_out.csv, checks.csv."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from joulebench.analysis.conditions import read_machine
 from joulebench.analysis.leaderboard import leaderboard
-from joulebench.analysis.points import WantedRun, points
+from joulebench.analysis.points import points, wanted_runs
 from joulebench.analysis.verdicts import USABLE, fired, trusted
-from joulebench.config.resolved import handed_over
+from joulebench.config.services import targets_of
 from joulebench.errors import UserError
 from joulebench.logs import journal
-from joulebench.plan import Plan
 from joulebench.tables.files import rounded, write_csv
 from joulebench.tables.schemas import CHECKS, LEADERBOARD, LEFT_OUT, POINTS
 
 
 def main(
     hardware: str,
+    config: Mapping[str, Any],
     machine_json: Path | None,
     points_csv: Path,
     leaderboard_csv: Path,
@@ -27,17 +29,14 @@ def main(
     log: Path,
 ) -> None:
     with journal(log, f"tables of {hardware}"):
-        plan = Plan(handed_over())
-        tdp_w = plan.config.hardware[hardware].tdp_w
         probed = None if machine_json is None else read_machine(machine_json)
-        wanted = [WantedRun(cell.folder, plan.spec(cell), tdp_w, probed) for cell in plan.cells(hardware)]
-        table, left_out = points(wanted)
+        table, left_out = points(wanted_runs(config["specs"], config["tdp_w"], probed))
         table = rounded(table, POINTS)  # as points.csv has them, from which everything else is made
         for row in left_out.iter_rows(named=True):
             logging.warning("left out: %s %s: %s", row["task"], row["run"], row["reason"])
         if table.is_empty():
             raise UserError(f"{hardware}: no run was measured as the config says; see what was left out above")
-        best = leaderboard(table, plan.latency_targets, plan.config.publish_flagged, plan.card_spread(hardware))
+        best = leaderboard(table, targets_of(config["targets"]), config["publish_flagged"], config["card_spread"])
         write_csv(left_out, LEFT_OUT, left_out_csv)
         write_csv(fired(table), CHECKS, checks_csv)
         write_csv(table, POINTS, points_csv)
@@ -53,6 +52,7 @@ if "snakemake" in globals():
     out, machine = job.output, job.input.machine
     main(
         job.wildcards.hardware,
+        job.params.config,
         Path(machine) if machine else None,
         Path(out.points),
         Path(out.leaderboard),

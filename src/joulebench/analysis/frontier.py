@@ -17,13 +17,10 @@ Latency is what the task's target is about; without a target, the median time pe
 median latency of a batch of the others. Batch sizes, variants and parallelism of a model all compete.
 """
 
-from collections.abc import Mapping
-
 import polars as pl
 
 from joulebench.analysis.choices import Row, choices, latency_column, named, order, tied
-from joulebench.config.services import LatencyTarget
-from joulebench.names import TaskName
+from joulebench.config.services import Targets
 from joulebench.tables.columns import BOUNDS
 from joulebench.tables.schemas import PARETO
 
@@ -32,7 +29,7 @@ ENERGY, LATENCY = "energy_per_response_j", "latency_s"
 
 def frontier(
     points: pl.DataFrame,
-    targets: Mapping[TaskName, LatencyTarget | None],
+    targets: Targets,
     publish_flagged: bool = False,
     card_spread: float = 0.0,
 ) -> pl.DataFrame:

@@ -1,13 +1,10 @@
 """leaderboard.csv: from one row a point to one row a task and model, the best point of it."""
 
-from collections.abc import Mapping
-
 import polars as pl
 
 from joulebench.analysis.choices import choices, tied
 from joulebench.analysis.verdicts import USABLE
-from joulebench.config.services import LatencyTarget
-from joulebench.names import TaskName
+from joulebench.config.services import Targets
 from joulebench.tables.schemas import LEADERBOARD
 
 _GROUP = ("task", "model")
@@ -15,7 +12,7 @@ _GROUP = ("task", "model")
 
 def leaderboard(
     points: pl.DataFrame,
-    targets: Mapping[TaskName, LatencyTarget | None],
+    targets: Targets,
     publish_flagged: bool = False,
     card_spread: float = 0.0,
 ) -> pl.DataFrame:
@@ -77,7 +74,7 @@ def _ties(ordered: pl.DataFrame, card_spread: float) -> list[str | None]:
     ]
 
 
-def _judged(points: pl.DataFrame, targets: Mapping[TaskName, LatencyTarget | None]) -> pl.DataFrame:
+def _judged(points: pl.DataFrame, targets: Targets) -> pl.DataFrame:
     """`points` with latency_target as text, waited_s (what it is about), and meets_latency_target."""
     parts, named = [], {str(task): target for task, target in targets.items()}
     for (task,), rows in points.group_by("task", maintain_order=True):

@@ -1,6 +1,6 @@
 """points.csv: from the raw records of many runs to one row a point and repeat."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,11 @@ class WantedRun:
     spec: RunSpec
     tdp_w: float | None
     probed: Machine | None = None
+
+
+def wanted_runs(specs: Mapping[str, Any], tdp_w: float | None, probed: Machine | None = None) -> list[WantedRun]:
+    """Runs from plain values: `specs` is folder -> keys and values of its RunSpec."""
+    return [WantedRun(Path(folder), RunSpec.model_validate(spec), tdp_w, probed) for folder, spec in specs.items()]
 
 
 def points(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:

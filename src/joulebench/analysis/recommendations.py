@@ -25,8 +25,7 @@ import polars as pl
 
 from joulebench.analysis.choices import Interval, Row, choices, latency_column, named, order, tied
 from joulebench.analysis.verdicts import USABLE
-from joulebench.config.services import OWN_TARGET, LatencyTarget, Service
-from joulebench.names import TaskName
+from joulebench.config.services import OWN_TARGET, LatencyTarget, Service, Targets
 from joulebench.tables.columns import BOUNDS
 from joulebench.tables.schemas import RECOMMENDATIONS
 
@@ -37,7 +36,7 @@ COMPARED = {"least_latency": "least_latency", "largest_batch": "largest"}
 
 def recommendations(
     points: pl.DataFrame,
-    targets: Mapping[TaskName, LatencyTarget | None],
+    targets: Targets,
     services: Mapping[str, Service],
     publish_flagged: bool = False,
     card_spread: float = 0.0,

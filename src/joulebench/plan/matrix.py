@@ -1,8 +1,6 @@
 """What a config asks for: the runs of its matrix, the files that they need, and the targets that they make."""
 
-import hashlib
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -142,19 +140,26 @@ class Plan:
         )
         return list(measured)
 
-    def digest(self, hardware: str) -> dict[str, Any]:
-        """What the tables of one hardware take from the config: as changes of it redraw them, and nothing else."""
+    def tables(self, hardware: str) -> dict[str, Any]:
+        """What the tables of one hardware take from the config, as plain values: a change of it makes them again."""
         return {
-            "specs": {str(cell.folder): self.spec(cell).hash for cell in self.cells(hardware)},
-            "tdp_w": self.config.hardware[hardware].tdp_w,
+            **self._wanted(hardware, self.cells(hardware)),
             "card_spread": self.card_spread(hardware),
             "publish_flagged": self.config.publish_flagged,
             "targets": self.plain_targets,
         }
 
-    def of_study(self, hardware: str, study: str) -> dict[str, Any]:
-        """What the table of a study takes from the config, as `digest`."""
-        specs = {str(cell.folder): self.spec(cell).hash for cell in self.studied(hardware, study)}
+    def trace(self, hardware: str) -> dict[str, Any]:
+        """What the trace of one hardware takes from the config, as `tables`."""
+        return self._wanted(hardware, self.cells(hardware))
+
+    def study(self, hardware: str, study: str) -> dict[str, Any]:
+        """What the table of a study takes from the config, as `tables`."""
+        return self._wanted(hardware, self.studied(hardware, study))
+
+    def _wanted(self, hardware: str, cells: Iterable[Cell]) -> dict[str, Any]:
+        """The runs, folder -> spec, and the TDP of their device, W: see analysis.points.wanted_runs."""
+        specs = {str(cell.folder): self.spec(cell).model_dump(mode="json") for cell in cells}
         return {"specs": specs, "tdp_w": self.config.hardware[hardware].tdp_w}
 
     @property
@@ -183,13 +188,12 @@ class Plan:
         return 0.0 if known is None else known.percent / 100
 
     def choices(self, hardware: str) -> dict[str, Any]:
-        """What the frontier and the recommendations of one hardware take from the config, as `digest`; the services by
-        their hash."""
+        """What the frontier and the recommendations of one hardware take from the config, as `tables`."""
         return {
             "card_spread": self.card_spread(hardware),
             "publish_flagged": self.config.publish_flagged,
             "targets": self.plain_targets,
-            "services": hashlib.sha256(json.dumps(self.plain_services).encode()).hexdigest(),
+            "services": self.plain_services,
         }
 
     def check(self) -> None:
