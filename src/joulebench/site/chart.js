@@ -18,7 +18,7 @@ function drawable(data, state) {
   );
 }
 
-/** @param link {hover(group), select(group), say(text)} */
+/** @param {{hover: (group: string | null) => void, select: (group: string) => void, say: (text: string) => void}} link */
 export function makeChart(link) {
   const host = byId("chart");
   let shown = { placed: [], state: null, unit: null, elements: new Map() };
@@ -73,7 +73,7 @@ export function makeChart(link) {
     return shown.placed.findIndex((one) => one.point.series === name);
   }
 
-  for (const kind of ["pointermove", "pointerdown"]) {
+  for (const kind of /** @type {const} */ (["pointermove", "pointerdown"])) {
     host.addEventListener(kind, (event) => {
       if (!host.querySelector("svg")) return;
       const one = nearest(event);

@@ -1,8 +1,7 @@
 /** The leaderboard's table: DataTables sorts it, the rest of the page decides what is in it. */
 
-/* global DataTable */
 import { columnsFor } from "./cells.js";
-import { byId, html } from "./dom.js";
+import { byId, html, onControl } from "./dom.js";
 import { DEFAULT_SORT } from "./state.js";
 
 const NULLS_LAST = "nulls-last";
@@ -31,17 +30,19 @@ function definition(column) {
   };
 }
 
-/** @param link the page: {hover(group), select(group), sort(text)} */
+/** @param {{hover: (group: string | null) => void, select: (group: string) => void, sort: (sort: string) => void}} link */
 export function makeTable(severalHardware, link) {
   const host = byId("scroll");
   let [table, columns] = [null, []];
+  /** @type {() => NodeListOf<HTMLTableRowElement>} */
+  const bodyRows = () => host.querySelectorAll("tbody tr[data-group]");
   const groupAt = (event) => event.target.closest?.("tbody tr[data-group]")?.dataset.group ?? null;
 
   host.addEventListener("pointerover", (event) => link.hover(groupAt(event)));
   host.addEventListener("pointerleave", () => link.hover(null));
   host.addEventListener("focusin", (event) => link.hover(groupAt(event)));
   host.addEventListener("focusout", () => link.hover(null));
-  host.addEventListener("change", (event) => link.select(event.target.dataset.group));
+  onControl("scroll", "change", HTMLInputElement, ({ dataset }) => link.select(dataset.group));
 
   function build(sort, caption) {
     table?.destroy();
@@ -83,7 +84,7 @@ export function makeTable(severalHardware, link) {
         table && wanted.length === columns.length && wanted.every((one, place) => one.title === columns[place].title);
       if (same) {
         // The cells' functions are of these rows' scales; the table keeps calling the ones that it was made with.
-        columns.forEach((one, place) => Object.assign(one, wanted[place]));
+        for (const [place, one] of columns.entries()) Object.assign(one, wanted[place]);
       } else {
         columns = wanted;
         build(state.sort, caption);
@@ -101,21 +102,20 @@ export function makeTable(severalHardware, link) {
     mark(selected, colours) {
       const name = (element) =>
         colours.has(element.dataset.group) ? `c${colours.get(element.dataset.group)}` : "plain";
-      for (const box of host.querySelectorAll("input[data-group]")) {
+      const boxes = [...host.querySelectorAll("input")];
+      for (const box of boxes) {
         box.checked = selected.includes(box.dataset.group);
         box.className = name(box);
       }
       host.classList.toggle(
         "many",
-        [...host.querySelectorAll("input[data-group]")].some((box) => !colours.has(box.dataset.group)),
+        boxes.some((box) => !colours.has(box.dataset.group)),
       );
       for (const swatch of host.querySelectorAll(".swatch")) swatch.className = `swatch ${name(swatch)}`;
-      for (const row of host.querySelectorAll("tbody tr[data-group]"))
-        row.classList.toggle("is-selected", selected.includes(row.dataset.group));
+      for (const row of bodyRows()) row.classList.toggle("is-selected", selected.includes(row.dataset.group));
     },
     highlight(group) {
-      for (const row of host.querySelectorAll("tbody tr[data-group]"))
-        row.classList.toggle("is-hovered", row.dataset.group === group);
+      for (const row of bodyRows()) row.classList.toggle("is-hovered", row.dataset.group === group);
     },
   };
 }
