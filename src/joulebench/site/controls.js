@@ -84,7 +84,7 @@ export function makeControls(data, change, resetAll) {
 /** The theme that was chosen before; a page of a file may have no storage. */
 function remembered() {
   try {
-    const known = localStorage.getItem(THEME_KEY);
+    const known = localStorage.getItem(THEME_KEY) ?? "";
     return ["light", "dark"].includes(known) ? known : "auto";
   } catch {
     return "auto";

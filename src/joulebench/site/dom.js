@@ -15,7 +15,7 @@ export function byId(id, kind) {
 }
 
 /**
- * Has `act` called at the element's events of `type`, with the control of `kind` that they are of: itself, or one in it.
+ * Has `act` called at events of `type` with the control of `kind` that they are of: the element `id` or one in it.
  * @template {HTMLElement} T
  * @param {string} id
  * @param {"change" | "input"} type

@@ -70,7 +70,8 @@ function hover(group) {
   hovered = group;
   chart.highlight(group);
   table.highlight(group);
-  for (const item of byId("legend").querySelectorAll("li")) item.classList.toggle("is-hovered", item.dataset.group === group);
+  for (const item of byId("legend").querySelectorAll("li"))
+    item.classList.toggle("is-hovered", item.dataset.group === group);
 }
 
 /** The points of the task, and the unit of its latencies: the same while filters change. */

@@ -1,7 +1,7 @@
 /** The leaderboard's table: DataTables sorts it, the rest of the page decides what is in it. */
 
 import { columnsFor } from "./cells.js";
-import { byId, html, onControl } from "./dom.js";
+import { byId, html } from "./dom.js";
 import { DEFAULT_SORT } from "./state.js";
 
 const NULLS_LAST = "nulls-last";
@@ -30,10 +30,13 @@ function definition(column) {
   };
 }
 
-/** @param {{hover: (group: string | null) => void, select: (group: string) => void, sort: (sort: string) => void}} link */
+/** @param {{hover: (group: ?string) => void, select: (group: string) => void, sort: (sort: string) => void}} link */
 export function makeTable(severalHardware, link) {
   const host = byId("scroll");
-  let [table, columns] = [null, []];
+  /** @type {?DataTable} */
+  let table = null;
+  /** @type {ReturnType<typeof columnsFor>} */
+  let columns = [];
   /** @type {() => NodeListOf<HTMLTableRowElement>} */
   const bodyRows = () => host.querySelectorAll("tbody tr[data-group]");
   const groupAt = (event) => event.target.closest?.("tbody tr[data-group]")?.dataset.group ?? null;
@@ -42,10 +45,9 @@ export function makeTable(severalHardware, link) {
   host.addEventListener("pointerleave", () => link.hover(null));
   host.addEventListener("focusin", (event) => link.hover(groupAt(event)));
   host.addEventListener("focusout", () => link.hover(null));
-  onControl("scroll", "change", HTMLInputElement, ({ dataset }) => link.select(dataset.group));
+  host.addEventListener("change", (event) => link.select(groupAt(event)));
 
   function build(sort, caption) {
-    table?.destroy();
     const head = html("tr", {}, ...columns.map((one) => html("th", { scope: "col", class: one.type }, one.title)));
     const element = html(
       "table",
@@ -57,7 +59,7 @@ export function makeTable(severalHardware, link) {
     host.replaceChildren(element);
     const [key, direction] = sort.split(".");
     const place = columns.findIndex((one) => one.key === key);
-    table = new DataTable(element, {
+    const made = new DataTable(element, {
       columns: columns.map(definition),
       order: place < 0 ? [[0, "asc"]] : [[place, direction]],
       layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null },
@@ -71,23 +73,24 @@ export function makeTable(severalHardware, link) {
         if (row.rank === null) element_.classList.add("unranked");
       },
     });
-    table.on("order.dt", () => {
-      const [first] = table.order();
+    made.on("order.dt", () => {
+      const [first] = made.order();
       if (first) link.sort(`${columns[first[0]].key}.${first[1]}`);
     });
+    return made;
   }
 
   return {
     show(rows, state, unit, width, caption) {
       const wanted = columnsFor(rows, state, unit, width, severalHardware);
-      const same =
-        table && wanted.length === columns.length && wanted.every((one, place) => one.title === columns[place].title);
-      if (same) {
+      const same = wanted.length === columns.length && wanted.every((one, at) => one.title === columns[at].title);
+      if (table && same) {
         // The cells' functions are of these rows' scales; the table keeps calling the ones that it was made with.
         for (const [place, one] of columns.entries()) Object.assign(one, wanted[place]);
       } else {
         columns = wanted;
-        build(state.sort, caption);
+        table?.destroy();
+        table = build(state.sort, caption);
       }
       table.clear().rows.add(rows);
       table.draw();
@@ -95,7 +98,7 @@ export function makeTable(severalHardware, link) {
     sortBy(sort) {
       const [key, direction] = (sort ?? DEFAULT_SORT).split(".");
       const place = columns.findIndex((one) => one.key === key);
-      if (place >= 0) table.order([place, direction]).draw();
+      if (place >= 0) table?.order([place, direction]).draw();
     },
     /** The rows in the order in which they are shown. */
     rows: () => (table ? table.rows({ order: "applied" }).data().toArray() : []),
