@@ -25,7 +25,7 @@ function axis(low, high, length, tickPx, along) {
 /** At most about `most` round numbers from `low` to `high`. */
 function linearTicks(low, high, most) {
   let step = 10 ** Math.floor(Math.log10((high - low) / most));
-  step *= [1, 2, 5, 10].find((factor) => (high - low) / (step * factor) <= most);
+  step *= [1, 2, 5].find((factor) => (high - low) / (step * factor) <= most) ?? 10;
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
   return Array.from({ length: last - first + 1 }, (_, place) => Number(((first + place) * step).toPrecision(12)));

@@ -203,8 +203,8 @@ export function columnsFor(rows, state, unit, width, severalHardware) {
   );
   if (has("energy_per_output_token_j"))
     found.push(figureColumn("token", "J per token", ["energy_per_output_token", "j"]));
-  const speed = has("output_tokens_per_s") ? ["output_tokens", "per_s"] : ["responses", "per_s"];
-  found.push(figureColumn("speed", `${speed[0] === "responses" ? "Responses" : "Tokens"} per s`, speed, faster));
+  const [speed, counted] = has("output_tokens_per_s") ? ["Tokens", "output_tokens"] : ["Responses", "responses"];
+  found.push(figureColumn("speed", `${speed} per s`, [counted, "per_s"], faster));
   if (has("power_w")) found.push(figureColumn("power", "Power (W)", ["power", "w"]));
   if (has("carbon_per_response_g")) {
     found.push(figureColumn("carbon", "gCO₂e per 1,000", ["carbon_per_response", "g", PER_RESPONSES]));

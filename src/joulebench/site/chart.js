@@ -18,14 +18,17 @@ function drawable(data, state) {
   );
 }
 
-/** @param link {hover(group), select(group), say(text)} */
+/** @param {{hover: (group: ?string) => void, select: (group: string) => void, say: (text: string) => void}} link */
 export function makeChart(link) {
   const host = byId("chart");
+  /** @type {{placed: {point, x: number, y: number}[], state, unit, elements: Map<string, SVGElement[]>}} */
   let shown = { placed: [], state: null, unit: null, elements: new Map() };
   let at = -1;
+  const outline = () => host.querySelector("svg")?.getBoundingClientRect();
 
   function nearest(event) {
-    const box = host.querySelector("svg").getBoundingClientRect();
+    const box = outline();
+    if (!box) return null;
     const [x, y] = [event.clientX - box.left - MARGIN.left, event.clientY - box.top - MARGIN.top];
     let found = null;
     let least = REACH_PX;
@@ -38,8 +41,9 @@ export function makeChart(link) {
 
   function pointAt(one, x, y) {
     showTooltip(one.point, shown.state, shown.unit, x, y);
-    host.querySelector(".cursor").setAttribute("transform", `translate(${one.x},${one.y})`);
-    host.querySelector(".cursor").classList.add("on");
+    const cursor = host.querySelector(".cursor");
+    cursor?.setAttribute("transform", `translate(${one.x},${one.y})`);
+    cursor?.classList.add("on");
     link.hover(one.point.group);
   }
 
@@ -53,13 +57,13 @@ export function makeChart(link) {
     if (event.key === "Escape") return leave();
     if (event.key === "Enter" && shown.placed[at]) return link.select(shown.placed[at].point.group);
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!step || shown.placed.length === 0) return undefined;
+    const box = outline();
+    if (!step || !box) return undefined;
     event.preventDefault();
     const count = shown.placed.length;
     if (event.key === "ArrowLeft" || event.key === "ArrowRight") at = at < 0 ? 0 : (at + step + count) % count;
     else at = otherSeries(step);
     const one = shown.placed[at];
-    const box = host.querySelector("svg").getBoundingClientRect();
     pointAt(one, box.left + MARGIN.left + one.x, box.top + MARGIN.top + one.y);
     link.say(sentence(one.point, shown.state, shown.unit));
     return undefined;
@@ -73,9 +77,8 @@ export function makeChart(link) {
     return shown.placed.findIndex((one) => one.point.series === name);
   }
 
-  for (const kind of ["pointermove", "pointerdown"]) {
+  for (const kind of /** @type {const} */ (["pointermove", "pointerdown"])) {
     host.addEventListener(kind, (event) => {
-      if (!host.querySelector("svg")) return;
       const one = nearest(event);
       if (one) pointAt(one, event.clientX, event.clientY);
       else leave();
@@ -84,7 +87,7 @@ export function makeChart(link) {
   host.addEventListener("pointerleave", leave);
   host.addEventListener("focusout", leave);
   host.addEventListener("click", (event) => {
-    const one = host.querySelector("svg") && nearest(event);
+    const one = nearest(event);
     if (one) link.select(one.point.group);
   });
   host.addEventListener("keydown", onKey);
@@ -108,7 +111,7 @@ export function makeChart(link) {
       for (const [name, elements] of shown.elements) {
         for (const element of elements) {
           element.classList.toggle("is-hovered", name === group);
-          if (name === group) element.parentNode.append(element);
+          if (name === group) element.parentNode?.append(element);
         }
       }
     },

@@ -31,6 +31,7 @@ function figureLine(name, stem, unit, factor = 1) {
   );
 }
 
+/** @param {(value, point) => string} write */
 function plainLine(name, column, write = (value) => significant(value)) {
   return line(name, ({ point }) => (point[column] === null ? null : write(point[column], point)));
 }

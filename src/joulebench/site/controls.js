@@ -1,6 +1,6 @@
 /** The filters: their choices from the data, and what is said when one is changed. */
 
-import { byId, html } from "./dom.js";
+import { byId, html, onControl } from "./dom.js";
 import { metricsOf, unique } from "./data.js";
 import { durationWords, METRICS, QUANTILES, quantileWords } from "./format.js";
 import { makeLimit } from "./limits.js";
@@ -27,19 +27,16 @@ export function makeControls(data, change, resetAll) {
     const box = html("input", { type: "radio", name: "task", value: task });
     byId("tasks").append(html("label", {}, box, html("span", {}, task)));
   }
-  byId("tasks").addEventListener("change", (event) => change({ task: event.target.value }));
-  byId("metric").addEventListener("change", (event) => {
-    const metric = event.target.value;
-    change({ metric, target: own?.metric === metric ? own.target : null });
-  });
-  byId("quantile").addEventListener("change", (event) => change({ quantile: Number(event.target.value) }));
+  onControl("tasks", "change", HTMLInputElement, ({ value }) => change({ task: value }));
+  onControl("metric", "change", HTMLSelectElement, ({ value }) =>
+    change({ metric: value, target: own?.metric === value ? own.target : null }),
+  );
+  onControl("quantile", "change", HTMLSelectElement, ({ value }) => change({ quantile: Number(value) }));
   for (const name of ["hardware", "engine", "weights"]) {
-    byId(name).addEventListener("change", (event) =>
-      change({ [name]: event.target.value === ANY ? null : event.target.value }),
-    );
+    onControl(name, "change", HTMLSelectElement, ({ value }) => change({ [name]: value === ANY ? null : value }));
   }
-  byId("model").addEventListener("input", (event) => change({ model: event.target.value }));
-  byId("flagged").addEventListener("change", (event) => change({ flagged: event.target.checked }));
+  onControl("model", "input", HTMLInputElement, ({ value }) => change({ model: value }));
+  onControl("flagged", "change", HTMLInputElement, ({ checked }) => change({ flagged: checked }));
   byId("own-target").addEventListener("click", () => change({ ...own }));
   byId("reset").addEventListener("click", resetAll);
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
@@ -62,8 +59,9 @@ export function makeControls(data, change, resetAll) {
       for (const name of ["hardware", "engine", "weights"]) {
         fill(byId(name), [[ANY, "all"], ...unique(points, name).map((value) => [value, value])], state[name]);
       }
-      if (document.activeElement !== byId("model")) byId("model").value = state.model;
-      byId("flagged").checked = state.flagged;
+      const model = byId("model", HTMLInputElement);
+      if (document.activeElement !== model) model.value = state.model;
+      byId("flagged", HTMLInputElement).checked = state.flagged;
       const column = latencyColumn(state);
       const limit = own.metric === state.metric ? own.target : null;
       target.set([...points.map((point) => point[column]), limit], state.target, unit);
@@ -78,7 +76,7 @@ export function makeControls(data, change, resetAll) {
           ? "none"
           : `${quantileWords(own.metric, own.quantile)} at most ${durationWords(own.target)}`;
       byId("own-target").textContent = `${isOwn ? "The task’s own" : "Back to the task’s own"}: ${words}`;
-      byId("own-target").disabled = isOwn;
+      byId("own-target", HTMLButtonElement).disabled = isOwn;
     },
   };
 }
@@ -86,7 +84,7 @@ export function makeControls(data, change, resetAll) {
 /** The theme that was chosen before; a page of a file may have no storage. */
 function remembered() {
   try {
-    const known = localStorage.getItem(THEME_KEY);
+    const known = localStorage.getItem(THEME_KEY) ?? "";
     return ["light", "dark"].includes(known) ? known : "auto";
   } catch {
     return "auto";
@@ -100,10 +98,10 @@ export function makeTheme() {
     for (const box of byId("theme").querySelectorAll("input")) box.checked = box.value === theme;
   };
   set(remembered());
-  byId("theme").addEventListener("change", (event) => {
-    set(event.target.value);
+  onControl("theme", "change", HTMLInputElement, ({ value }) => {
+    set(value);
     try {
-      localStorage.setItem(THEME_KEY, event.target.value);
+      localStorage.setItem(THEME_KEY, value);
     } catch {
       // Not remembered, then.
     }

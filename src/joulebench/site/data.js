@@ -6,7 +6,7 @@ import { METRICS, QUANTILES } from "./format.js";
 function objects({ columns, absent, rows }) {
   return rows.map((row) => {
     const object = Object.fromEntries(absent.map((name) => [name, null]));
-    columns.forEach((name, place) => (object[name] = row[place]));
+    for (const [place, name] of columns.entries()) object[name] = row[place];
     return object;
   });
 }

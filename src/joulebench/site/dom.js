@@ -2,10 +2,36 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-export function byId(id) {
-  return document.getElementById(id);
+/**
+ * The page's own element `id`, which is of `kind` where that is given, as HTMLSelectElement.
+ * @template {HTMLElement} [T=HTMLElement]
+ * @param {string} id
+ * @param {new () => T} [kind]
+ */
+export function byId(id, kind) {
+  const element = document.getElementById(id);
+  if (!(element instanceof (kind ?? HTMLElement))) throw new TypeError(`#${id} is not such an element`);
+  return /** @type {T} */ (element);
 }
 
+/**
+ * Has `act` called at events of `type` with the control of `kind` that they are of: the element `id` or one in it.
+ * @template {HTMLElement} T
+ * @param {string} id
+ * @param {"change" | "input"} type
+ * @param {new () => T} kind
+ * @param {(control: T) => void} act
+ */
+export function onControl(id, type, kind, act) {
+  byId(id).addEventListener(type, ({ target }) => {
+    if (target instanceof kind) act(target);
+  });
+}
+
+/**
+ * @template {Element} T
+ * @param {T} element
+ */
 function filled(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== null && value !== undefined && value !== false)
@@ -24,11 +50,19 @@ export function modelName(model, variant = null) {
   return [...owner, ...broken(model.slice(place)), variant ? html("span", { class: "variant" }, `+${variant}`) : null];
 }
 
-/** An HTML element with `attributes`; `children` are nodes or strings. */
+/**
+ * An HTML element with `attributes`; `children` are nodes or strings.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ */
 export function html(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
 }
 
+/**
+ * @template {keyof SVGElementTagNameMap} Tag
+ * @param {Tag} tag
+ */
 export function svg(tag, attributes = {}, ...children) {
   return filled(document.createElementNS(SVG, tag), attributes, children);
 }

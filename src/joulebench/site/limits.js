@@ -45,7 +45,7 @@ export function makeLimit(host, name, change) {
       limit === null ? "any" : `at most ${significant(limit * scale.factor)} ${scale.unit}`,
     );
   const write = (limit) => {
-    field.value = limit === null ? "" : Number((limit * scale.factor).toPrecision(6));
+    field.value = limit === null ? "" : String(Number((limit * scale.factor).toPrecision(6)));
     say(limit);
   };
 
@@ -58,7 +58,7 @@ export function makeLimit(host, name, change) {
   field.addEventListener("input", () => {
     const value = Number(field.value);
     const limit = field.value !== "" && value > 0 ? value / scale.factor : null;
-    slider.value = placeOf(limit);
+    slider.value = String(placeOf(limit));
     say(limit);
     change(limit);
   });
@@ -79,7 +79,7 @@ export function makeLimit(host, name, change) {
       slider.disabled = field.disabled = known.length === 0;
       if (known.length === 0) scale = { ...scale, low: 1, high: 1 };
       unitText.textContent = unit.name;
-      slider.value = placeOf(limit);
+      slider.value = String(placeOf(limit));
       if (document.activeElement !== field) write(limit);
       else say(limit);
     },

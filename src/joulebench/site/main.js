@@ -6,7 +6,7 @@ import { compareTable } from "./compare.js";
 import { fill, makeControls, makeTheme } from "./controls.js";
 import { download, pointsCsv, rowsCsv } from "./csv.js";
 import { readDocument, unique } from "./data.js";
-import { byId, html } from "./dom.js";
+import { byId, html, onControl } from "./dom.js";
 import { durationUnit, durationWords, isEstimate, isOfBatchSizes, plural, quantileWords, sourceWords } from "./format.js";
 import { recommendationsTable, servicesOf } from "./recommend.js";
 import { fromHash, initialState, toHash } from "./state.js";
@@ -22,13 +22,21 @@ let hashTimer = null;
 // Read when they change: to ask for them while elements are being replaced has the page laid out each time.
 const widths = { chart: byId("chart").clientWidth, scroll: byId("scroll").clientWidth };
 
-const chart = makeChart({ hover, select, say: (text) => (byId("said").textContent = text) });
+const chart = makeChart({ hover, select, say });
 const table = makeTable(unique(data.points, "hardware").length > 1, {
   hover,
   select,
-  sort: (sort) => ((state.sort = sort), keepHash()),
+  sort: (sort) => {
+    state.sort = sort;
+    keepHash();
+  },
 });
 const controls = makeControls(data, change, () => apply(initialState(data, state.task)));
+
+/** For a screen reader. */
+function say(text) {
+  byId("said").textContent = text;
+}
 
 function keepHash() {
   clearTimeout(hashTimer);
@@ -62,7 +70,8 @@ function hover(group) {
   hovered = group;
   chart.highlight(group);
   table.highlight(group);
-  for (const item of byId("legend").children) item.classList.toggle("is-hovered", item.dataset.group === group);
+  for (const item of byId("legend").querySelectorAll("li"))
+    item.classList.toggle("is-hovered", item.dataset.group === group);
 }
 
 /** The points of the task, and the unit of its latencies: the same while filters change. */
@@ -102,7 +111,7 @@ function showSelection() {
   showLegend(drawn, colours);
   byId("chart-note").textContent = chartNote(drawn, rows);
   byId("compare").replaceChildren(compareTable(data, state, unit, colours, select));
-  byId("clear").disabled = state.selected.length === 0;
+  byId("clear", HTMLButtonElement).disabled = state.selected.length === 0;
 }
 
 function showServices() {
@@ -135,9 +144,7 @@ function countWords(rows, over, unknown) {
 
 /** The models in the chart as buttons: all of few, or the selected of many. */
 function showLegend(drawn, colours) {
-  const focused = byId("legend").contains(document.activeElement)
-    ? document.activeElement.parentNode.dataset.group
-    : null;
+  const focused = document.activeElement?.closest("li")?.dataset.group;
   const groups = unique(drawn, "group").filter((group) => colours.has(group));
   const several = unique(drawn, "hardware").length > 1;
   const items = groups.map((group) => {
@@ -155,7 +162,7 @@ function showLegend(drawn, colours) {
     return item;
   });
   byId("legend").replaceChildren(...items);
-  if (focused !== null) items.find((item) => item.dataset.group === focused)?.firstChild.focus();
+  if (focused) items.find((item) => item.dataset.group === focused)?.querySelector("button")?.focus();
 }
 
 function chartNote(drawn, rows) {
@@ -201,6 +208,7 @@ function showSources() {
     plural(points.length, "point"),
   ];
   byId("summary").textContent = `Energy of generative-AI inference: ${count.join(", ")}${when}.`;
+  /** @type {[string, string[]][]} */
   const found = [
     ["Hardware", [...new Set(points.map((point) => `${point.hardware}: ${point.device ?? "device not recorded"}`))]],
     [
@@ -232,10 +240,18 @@ function showSources() {
 
 function copyLink() {
   history.replaceState(null, "", `#${toHash(state, data)}`);
-  const done = () => (byId("said").textContent = byId("link").textContent = "Link copied");
-  const failed = () => (byId("said").textContent = byId("link").textContent = "The address bar has the link");
-  (navigator.clipboard?.writeText(location.href) ?? Promise.reject(new Error("no clipboard"))).then(done, failed);
-  setTimeout(() => (byId("link").textContent = "Copy link"), 2500);
+  const label = (text) => {
+    byId("link").textContent = text;
+  };
+  const ended = (text) => {
+    say(text);
+    label(text);
+  };
+  (navigator.clipboard?.writeText(location.href) ?? Promise.reject(new Error("no clipboard"))).then(
+    () => ended("Link copied"),
+    () => ended("The address bar has the link"),
+  );
+  setTimeout(label, 2500, "Copy link");
 }
 
 byId("download").addEventListener("click", () =>
@@ -246,7 +262,7 @@ byId("download-points").addEventListener("click", () => {
   const points = data.points.filter((point) => point.task === state.task && shown.has(point.group));
   download("joulebench-points.csv", pointsCsv(data.columns, points));
 });
-byId("service").addEventListener("change", (event) => change({ service: event.target.value }));
+onControl("service", "change", HTMLSelectElement, ({ value }) => change({ service: value }));
 byId("clear").addEventListener("click", () => apply({ ...state, selected: [] }));
 byId("link").addEventListener("click", copyLink);
 byId("skip").addEventListener("click", (event) => {
@@ -266,7 +282,7 @@ const observer = new ResizeObserver((entries) => {
 });
 for (const id of Object.keys(widths)) observer.observe(byId(id));
 
-byId("filters").open = window.innerWidth > 640;
+byId("filters", HTMLDetailsElement).open = window.innerWidth > 640;
 makeTheme();
 showSources();
 show();

@@ -5,6 +5,24 @@ import { QUANTILES } from "./format.js";
 
 export const DEFAULT_SORT = "rank.asc";
 
+/**
+ * Null is what nothing was asked of.
+ * @typedef {object} State
+ * @property {string | null} task
+ * @property {string} metric
+ * @property {number} quantile
+ * @property {number | null} target seconds
+ * @property {number | null} budget joules a response
+ * @property {string | null} hardware
+ * @property {string | null} engine
+ * @property {string | null} weights
+ * @property {string} model part of its name
+ * @property {boolean} flagged whether flagged points are taken
+ * @property {string} sort a column and a direction: "rank.asc"
+ * @property {string | null} service
+ * @property {string[]} selected groups of data.js
+ */
+
 /** The latency that a task is judged by when nothing else is asked for. */
 export function ownTarget(data, task) {
   const own = data.targets[task];
@@ -14,6 +32,7 @@ export function ownTarget(data, task) {
   return { metric, quantile: 50, target: null };
 }
 
+/** @returns {State} */
 export function initialState(data, task = data.tasks[0] ?? null) {
   return {
     task,
@@ -75,7 +94,8 @@ export function fromHash(hash, data) {
   for (const name of ["hardware", "engine", "weights"]) state[name] = oneOf(words, name, unique(points, name), null);
   state.model = words.get("model") ?? "";
   state.flagged = oneOf(words, "flagged", [true, false], state.flagged);
-  if (/^[a-z_]+\.(asc|desc)$/.test(words.get("sort") ?? "")) state.sort = words.get("sort");
+  const sort = words.get("sort") ?? "";
+  if (/^[a-z_]+\.(asc|desc)$/.test(sort)) state.sort = sort;
   state.service = words.get("service");
   const groups = new Set(points.map((point) => point.group));
   state.selected = [...new Set(words.getAll("select"))].filter((group) => groups.has(group));

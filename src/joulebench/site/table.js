@@ -1,6 +1,5 @@
 /** The leaderboard's table: DataTables sorts it, the rest of the page decides what is in it. */
 
-/* global DataTable */
 import { columnsFor } from "./cells.js";
 import { byId, html } from "./dom.js";
 import { DEFAULT_SORT } from "./state.js";
@@ -31,20 +30,24 @@ function definition(column) {
   };
 }
 
-/** @param link the page: {hover(group), select(group), sort(text)} */
+/** @param {{hover: (group: ?string) => void, select: (group: string) => void, sort: (sort: string) => void}} link */
 export function makeTable(severalHardware, link) {
   const host = byId("scroll");
-  let [table, columns] = [null, []];
+  /** @type {?DataTable} */
+  let table = null;
+  /** @type {ReturnType<typeof columnsFor>} */
+  let columns = [];
+  /** @type {() => NodeListOf<HTMLTableRowElement>} */
+  const bodyRows = () => host.querySelectorAll("tbody tr[data-group]");
   const groupAt = (event) => event.target.closest?.("tbody tr[data-group]")?.dataset.group ?? null;
 
   host.addEventListener("pointerover", (event) => link.hover(groupAt(event)));
   host.addEventListener("pointerleave", () => link.hover(null));
   host.addEventListener("focusin", (event) => link.hover(groupAt(event)));
   host.addEventListener("focusout", () => link.hover(null));
-  host.addEventListener("change", (event) => link.select(event.target.dataset.group));
+  host.addEventListener("change", (event) => link.select(groupAt(event)));
 
   function build(sort, caption) {
-    table?.destroy();
     const head = html("tr", {}, ...columns.map((one) => html("th", { scope: "col", class: one.type }, one.title)));
     const element = html(
       "table",
@@ -56,7 +59,7 @@ export function makeTable(severalHardware, link) {
     host.replaceChildren(element);
     const [key, direction] = sort.split(".");
     const place = columns.findIndex((one) => one.key === key);
-    table = new DataTable(element, {
+    const made = new DataTable(element, {
       columns: columns.map(definition),
       order: place < 0 ? [[0, "asc"]] : [[place, direction]],
       layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null },
@@ -70,23 +73,24 @@ export function makeTable(severalHardware, link) {
         if (row.rank === null) element_.classList.add("unranked");
       },
     });
-    table.on("order.dt", () => {
-      const [first] = table.order();
+    made.on("order.dt", () => {
+      const [first] = made.order();
       if (first) link.sort(`${columns[first[0]].key}.${first[1]}`);
     });
+    return made;
   }
 
   return {
     show(rows, state, unit, width, caption) {
       const wanted = columnsFor(rows, state, unit, width, severalHardware);
-      const same =
-        table && wanted.length === columns.length && wanted.every((one, place) => one.title === columns[place].title);
-      if (same) {
+      const same = wanted.length === columns.length && wanted.every((one, at) => one.title === columns[at].title);
+      if (table && same) {
         // The cells' functions are of these rows' scales; the table keeps calling the ones that it was made with.
-        columns.forEach((one, place) => Object.assign(one, wanted[place]));
+        for (const [place, one] of columns.entries()) Object.assign(one, wanted[place]);
       } else {
         columns = wanted;
-        build(state.sort, caption);
+        table?.destroy();
+        table = build(state.sort, caption);
       }
       table.clear().rows.add(rows);
       table.draw();
@@ -94,28 +98,27 @@ export function makeTable(severalHardware, link) {
     sortBy(sort) {
       const [key, direction] = (sort ?? DEFAULT_SORT).split(".");
       const place = columns.findIndex((one) => one.key === key);
-      if (place >= 0) table.order([place, direction]).draw();
+      if (place >= 0) table?.order([place, direction]).draw();
     },
     /** The rows in the order in which they are shown. */
     rows: () => (table ? table.rows({ order: "applied" }).data().toArray() : []),
     mark(selected, colours) {
       const name = (element) =>
         colours.has(element.dataset.group) ? `c${colours.get(element.dataset.group)}` : "plain";
-      for (const box of host.querySelectorAll("input[data-group]")) {
+      const boxes = [...host.querySelectorAll("input")];
+      for (const box of boxes) {
         box.checked = selected.includes(box.dataset.group);
         box.className = name(box);
       }
       host.classList.toggle(
         "many",
-        [...host.querySelectorAll("input[data-group]")].some((box) => !colours.has(box.dataset.group)),
+        boxes.some((box) => !colours.has(box.dataset.group)),
       );
       for (const swatch of host.querySelectorAll(".swatch")) swatch.className = `swatch ${name(swatch)}`;
-      for (const row of host.querySelectorAll("tbody tr[data-group]"))
-        row.classList.toggle("is-selected", selected.includes(row.dataset.group));
+      for (const row of bodyRows()) row.classList.toggle("is-selected", selected.includes(row.dataset.group));
     },
     highlight(group) {
-      for (const row of host.querySelectorAll("tbody tr[data-group]"))
-        row.classList.toggle("is-hovered", row.dataset.group === group);
+      for (const row of bodyRows()) row.classList.toggle("is-hovered", row.dataset.group === group);
     },
   };
 }
