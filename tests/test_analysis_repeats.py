@@ -11,7 +11,6 @@ from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.repeats import pooled
 from joulebench.tables.schemas import LEADERBOARD, POINTS
 
-HAS_ENERGY = pl.col("energy_per_response_j").is_not_null()
 # t(0.975) of one, two and three degrees of freedom, from a printed table.
 T1, T2, T3 = 12.706, 4.303, 3.182
 
@@ -29,7 +28,7 @@ def point(repeat: int, joules: float | None, half: float | None, **more: Any) ->
 
 
 def pool(*rows: dict[str, Any]) -> list[dict[str, Any]]:
-    return pooled(pl.DataFrame(rows, schema=POINTS), HAS_ENERGY).to_dicts()
+    return pooled(pl.DataFrame(rows, schema=POINTS)).to_dicts()
 
 
 def test_one_repeat_keeps_what_it_has() -> None:
@@ -96,6 +95,18 @@ def test_what_cannot_be_used_is_not_pooled() -> None:
     assert (found["energy_per_response_j"], found["reason"], found["repeats"]) == (None, "no luck", 1)
 
 
+def test_flagged_repeats_are_pooled_where_none_is_valid() -> None:
+    flagged = [point(k, joules, 0.1, verdict=f"flagged: {k}") for k, joules in ((1, 10.0), (2, 12.0))]
+    (found,) = pool(*flagged)
+    assert (found["energy_per_response_j"], found["repeats"], found["verdict"]) == (11.0, 2, "flagged: 1")
+    (found,) = pool(*flagged, point(3, 20.0, 0.1))
+    assert (found["energy_per_response_j"], found["repeats"], found["verdict"]) == (20.0, 1, "valid")
+    (found,) = pool(
+        point(1, 30.0, 0.1, verdict="invalid: all of it"), *(row | {"repeat": row["repeat"] + 1} for row in flagged)
+    )
+    assert (found["energy_per_response_j"], found["repeats"]) == (11.0, 2)
+
+
 def test_points_of_other_batch_sizes_variants_models_and_tasks_stay_apart() -> None:
     rows = [
         point(1, 1.0, None),
@@ -129,10 +140,13 @@ def test_the_pooled_interval_holds_the_truth_where_that_of_one_run_does_not(repe
         "energy_per_response_j": seen.ravel(),
         "energy_per_response_low_j": seen.ravel() - 1.96,
         "energy_per_response_high_j": seen.ravel() + 1.96,
+        "status": "measured",
+        "verdict": "valid",
+        "responses_per_s": 1.0,
     }
     rest = [pl.lit(None, dtype).alias(name) for name, dtype in POINTS.items() if name not in columns]
     points = pl.DataFrame(columns).with_columns(rest).select(POINTS.names())
-    low, high = (pooled(points, HAS_ENERGY)[f"energy_per_response_{end}_j"].to_numpy() for end in ("low", "high"))
+    low, high = (pooled(points)[f"energy_per_response_{end}_j"].to_numpy() for end in ("low", "high"))
     assert 0.95 - 0.01 < ((low <= 100) & (high >= 100)).mean() < 0.995
     own = (abs(seen[:, 0] - 100) <= 1.96).mean()
     assert own == pytest.approx(erf(1.96 / (2 * (1 + between**2)) ** 0.5), abs=0.03)  # 0.83, 0.46, 0.95

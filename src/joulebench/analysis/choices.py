@@ -32,12 +32,10 @@ def placed(points: pl.DataFrame) -> pl.DataFrame:
 def choices(points: pl.DataFrame, publish_flagged: bool = False) -> pl.DataFrame:
     """The repeats of each point of `points` (tables.POINTS) pooled (analysis.repeats), `placed`, with `usable`.
 
-    `usable`: the point has figures and its verdict is `valid`, with `publish_flagged` or flagged. Only such repeats
-    are pooled. A point that has none stands as its first repeat.
+    `usable`: the point has figures and its verdict is `valid`, with `publish_flagged` or flagged.
     """
     served = pl.col("status").is_in(USABLE) & pl.col("responses_per_s").is_not_null()
-    usable = (served & trusted(publish_flagged)).fill_null(False)
-    return placed(pooled(points, usable)).with_columns(usable=usable)
+    return placed(pooled(points)).with_columns(usable=(served & trusted(publish_flagged)).fill_null(False))
 
 
 def latency_column(task: str, target: LatencyTarget | None) -> str:

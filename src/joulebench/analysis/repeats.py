@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 
 from joulebench.analysis.cards import of_repeats
 from joulebench.analysis.intervals import CONFIDENCE
-from joulebench.analysis.verdicts import Severity, has_severity
+from joulebench.analysis.verdicts import USABLE, Severity, has_severity, trusted
 from joulebench.tables.point import AT, SETTING
 
 POINT = ("task", "dataset", "model", "variant", *SETTING)
@@ -26,19 +26,22 @@ NAMED = ("task", "dataset", "model", "variant", *AT)
 NORMAL_QUANTILE = 1.96
 
 
-def pooled(points: pl.DataFrame, usable: pl.Expr) -> pl.DataFrame:
+def pooled(points: pl.DataFrame) -> pl.DataFrame:
     """One row a point of `points` (columns of tables.POINTS), in the order in which they come first.
 
-    Only repeats that are `usable` are pooled; of a point that has none, the first repeat stands as it is. Numbers
-    with a fraction are means, those with an interval as above; the rest is the first pooled repeat's, but the
-    status is overloaded where that of any is, and the verdict a flagged repeat's where any is flagged. Three
-    columns are added, all of the energy per response: `repeats`, how many it is the mean of; `between_run_sd_j`, s,
-    null for one repeat; `within_run_sd_j`, the root mean square of h_i / 1.96, which is a little more than the
-    standard error where h_i has few degrees of freedom.
+    Of the repeats that have figures the valid ones are pooled; where none is valid, the flagged ones. Of a point that
+    has neither, the first repeat stands as it is. Numbers with a fraction are means, those with an interval as above;
+    the rest is the first pooled repeat's, but the status is overloaded where that of any is. Three columns are added,
+    all of the energy per response: `repeats`, how many it is the mean of; `between_run_sd_j`, s, null for one repeat;
+    `within_run_sd_j`, the root mean square of h_i / 1.96, which is a little more than the standard error where h_i has
+    few degrees of freedom.
     """
-    ordered = points.sort("repeat", maintain_order=True).with_columns(usable=usable.fill_null(False))
-    alone = ~pl.col("usable").any() & (pl.int_range(pl.len()) == 0)
-    groups = ordered.filter(pl.col("usable") | alone.over(POINT)).group_by(POINT, maintain_order=True)
+    figures = pl.col("energy_per_response_j").is_not_null() | pl.col("responses_per_s").is_not_null()
+    served = pl.col("status").is_in(USABLE) & figures
+    valid, flagged = ((served & one).fill_null(False) for one in (trusted(), has_severity(Severity.FLAGGED)))
+    grade = pl.when(valid).then(0).when(flagged).then(1).otherwise(2 + pl.int_range(pl.len()))
+    ordered = points.sort("repeat", maintain_order=True).with_columns(grade=grade.over(POINT))
+    groups = ordered.filter(pl.col("grade") == pl.col("grade").min().over(POINT)).group_by(POINT, maintain_order=True)
     most = max(groups.len()["len"].to_list(), default=1)
     quantiles = {n: float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) for n in range(2, most + 1)}
     energy, overloaded = "energy_per_response", pl.col("status") == "overloaded"
@@ -48,11 +51,10 @@ def pooled(points: pl.DataFrame, usable: pl.Expr) -> pl.DataFrame:
         between_run_sd_j=pl.col(f"{energy}_j").std(),
         within_run_sd_j=_own_half_width(f"{energy}_low_j", f"{energy}_high_j") / NORMAL_QUANTILE,
         any_overloaded=overloaded.any(),
-        flagged=pl.col("verdict").filter(has_severity(Severity.FLAGGED)).first(),
     )
     status = pl.when("any_overloaded").then(pl.lit("overloaded")).otherwise("status")
     added = ("repeats", "between_run_sd_j", "within_run_sd_j")
-    return result.with_columns(status=status, verdict=pl.coalesce("flagged", "verdict")).select(*points.columns, *added)
+    return result.with_columns(status=status).select(*points.columns, *added)
 
 
 def _of(name: str, dtype: pl.DataType, columns: list[str], quantiles: dict[int, float]) -> pl.Expr:

@@ -39,7 +39,7 @@ def flagged_for() -> pl.Expr:
     return flagged.then(pl.col("verdict").str.strip_prefix(f"{Severity.FLAGGED}: "))
 
 
-def trusted(publish_flagged: bool) -> pl.Expr:
+def trusted(publish_flagged: bool = False) -> pl.Expr:
     """Whether a point's figures may be shown as results: valid ones, with `publish_flagged` flagged ones too.
 
     False without a verdict. Where nothing measures energy, the latencies are what there is to show.

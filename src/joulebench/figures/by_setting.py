@@ -5,7 +5,6 @@ import polars as pl
 
 from joulebench.analysis.choices import placed
 from joulebench.analysis.repeats import POINT, pooled
-from joulebench.analysis.verdicts import Severity, has_severity
 from joulebench.figures import captions, style
 
 POINT_PX = 60  # an area, as Vega counts point sizes
@@ -21,13 +20,9 @@ AXES = {
 Channels = tuple[alt.Color, alt.Shape, alt.StrokeDash]
 
 
-def pooled_points(points: pl.DataFrame, shown: pl.Expr) -> pl.DataFrame:
-    """One row a point of `points` (tables.POINTS), as choices.placed, with its `run` as a legend names it.
-
-    Of the repeats that are `shown` the valid ones are pooled, or those that are flagged where none is valid.
-    """
-    valid = shown & has_severity(Severity.VALID)
-    return placed(pooled(points, valid | shown & ~valid.any().over(POINT))).with_columns(
+def pooled_points(points: pl.DataFrame) -> pl.DataFrame:
+    """One row a point of `points` (tables.POINTS), its repeats pooled, placed, with its `run` as a legend names it."""
+    return placed(pooled(points)).with_columns(
         run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String)
     )
 

@@ -31,7 +31,7 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
     shown = stationary.is_not_null() & ~captions.is_invalid()
     text, left_out = by_setting.along_one_axis(points.filter(TEXT.rows))
     rows = (
-        by_setting.pooled_points(text, shown)
+        by_setting.pooled_points(text)
         .with_columns(
             ratio=pl.when(shown).then(queue / stationary),
             low=queue / pl.col("plain_energy_per_output_token_high_j"),

@@ -55,7 +55,7 @@ def draw(
     """
     shown = pl.col("status").is_in(USABLE) & ~captions.is_invalid()
     of_family, left_out = by_setting.along_one_axis(points.filter(family.rows))
-    pooled = by_setting.pooled_points(of_family, shown).with_columns(shown=shown).sort("task", "run", "axis_value")
+    pooled = by_setting.pooled_points(of_family).with_columns(shown=shown).sort("task", "run", "axis_value")
     at = "batch size" if pooled.is_empty() or captions.over_batch_sizes(pooled) else "setting"
     rows = []
     for task in captions.tasks(pooled):

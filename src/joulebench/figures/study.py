@@ -60,7 +60,7 @@ def _rows(table: pl.DataFrame) -> pl.DataFrame:
         pl.when(stationary).then(f"energy_per_response_{end}_j").alias(f"energy_per_response_{end}_j")
         for end in ("low", "high")
     ).with_columns(energy_per_response_j=pl.when(energy.is_finite()).then(energy))
-    pooled = by_setting.pooled_points(given, pl.col("energy_per_response_j").is_not_null())
+    pooled = by_setting.pooled_points(given)
     most = pl.col("energy_per_response_j").max().over("model")
     return pooled.with_columns(
         x="axis_value",

@@ -25,7 +25,7 @@ def shares(points: pl.DataFrame) -> pl.DataFrame:
     found = shown & ~is_estimate()
     tdp_w = pl.when(found & (pl.col("tdp_w") > 0)).then(pl.col("tdp_w") * pl.col("gpus").fill_null(1))
     return (
-        by_setting.pooled_points(points, shown)
+        by_setting.pooled_points(points)
         .with_columns(
             **{f"share{bound}": pl.col(f"power{bound}_w") / tdp_w for bound in ("", "_low", "_high")},
             name=captions.run_name(),

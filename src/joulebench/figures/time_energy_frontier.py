@@ -24,9 +24,7 @@ def draw(points: pl.DataFrame, pareto: pl.DataFrame, targets: Targets) -> alt.Co
     shown = pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid()
     known = placed(points).select(*repeats.NAMED, "load", "axis", "axis_value", "at").unique()
     best = _steps(pareto.join(known, on=repeats.NAMED, how="left", nulls_equal=True))
-    beaten = (
-        by_setting.pooled_points(points, shown).filter(shown).join(best, on=repeats.NAMED, how="anti", nulls_equal=True)
-    )
+    beaten = by_setting.pooled_points(points).filter(shown).join(best, on=repeats.NAMED, how="anti", nulls_equal=True)
     pale = beaten.join(best, on=["task", "model"], how="semi").with_columns(energy="energy_per_response_j")
     panels = []
     for task in captions.tasks(points):

@@ -20,7 +20,7 @@ def draw(points: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
     points, left_out = by_setting.along_one_axis(points)
     shown = pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid()
     rows = (
-        by_setting.pooled_points(points, shown)
+        by_setting.pooled_points(points)
         .with_columns(
             latency=pl.coalesce(pl.when(family.rows).then(family.latency) for family in FAMILIES),
             energy=pl.when(shown).then("energy_per_response_j"),

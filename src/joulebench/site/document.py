@@ -6,9 +6,9 @@ from typing import Any
 import polars as pl
 
 from joulebench.analysis.choices import placed
-from joulebench.analysis.repeats import NAMED, POINT, pooled
+from joulebench.analysis.repeats import NAMED, pooled
 from joulebench.analysis.sources import named
-from joulebench.analysis.verdicts import USABLE, Severity, flagged_for, has_severity, severity, trusted
+from joulebench.analysis.verdicts import flagged_for, severity
 from joulebench.config.services import Service, Targets
 from joulebench.families import of
 from joulebench.names import TASKS
@@ -38,9 +38,7 @@ def document(
     """What JSON can say of hardware -> table -> rows. A table is its `columns` and `rows`, without columns of nulls,
     whose names are `absent`."""
     parts = list(tables.values())
-    pooled_points = [
-        _points(part, publish_flagged, card_spread.get(hardware, 0.0)) for hardware, part in tables.items()
-    ]
+    pooled_points = [_points(part, card_spread.get(hardware, 0.0)) for hardware, part in tables.items()]
     shown = [rows.select(*_SHOWN, *_FACTS) for rows in pooled_points]
     points = pl.concat(shown) if parts else pl.DataFrame({"task": []})
     recommendations = [
@@ -64,20 +62,13 @@ def document(
 _EMPTY: dict[str, Any] = {"columns": [], "absent": [], "rows": []}
 
 
-def _points(part: Mapping[str, pl.DataFrame], publish_flagged: bool, card_spread: float) -> pl.DataFrame:
-    """One row a point of one hardware: its repeats pooled and placed, with its footprint and its frontiers.
-
-    Pooled are the valid repeats; flagged ones where none is valid, and beside them where `publish_flagged` says so.
-    """
+def _points(part: Mapping[str, pl.DataFrame], card_spread: float) -> pl.DataFrame:
+    """One row a point of one hardware: its repeats pooled and placed, with its footprint and its frontiers."""
     key = [name for name in (*NAMED, "repeat") if name in part["footprint"].columns]
     footprint = part["footprint"].rename({"reason": "footprint_reason"}).drop("energy_source")
     points = part["points"].join(footprint, on=key, how="left", nulls_equal=True, maintain_order="left")
-    served = pl.col("status").is_in(USABLE) & pl.col("responses_per_s").is_not_null()
-    valid = (served & trusted(publish_flagged=False)).fill_null(False)
-    flagged = (served & has_severity(Severity.FLAGGED)).fill_null(False)
-    usable = valid | (flagged & (pl.lit(publish_flagged) | ~valid.any().over(POINT)))
     frontier = part["pareto"].group_by(NAMED).agg(frontier=pl.col("latency_metric").unique().sort())
-    rows = pooled(points, usable).join(frontier, on=NAMED, how="left", nulls_equal=True, maintain_order="left")
+    rows = pooled(points).join(frontier, on=NAMED, how="left", nulls_equal=True, maintain_order="left")
     facts = {"severity": severity(), "flagged_for": flagged_for()}
     return placed(rows).with_columns(card_spread=pl.lit(card_spread), **facts)
 
