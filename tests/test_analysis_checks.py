@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from joulebench.analysis import cards, checks, conditions
+from joulebench.analysis import cards, checks, checks_page, conditions
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.verdicts import fired
@@ -608,5 +608,5 @@ def test_the_published_records_of_the_h100_pass_every_check() -> None:
 
 def test_the_page_of_the_docs_is_in_step() -> None:
     page = (PROJECT / "docs" / "checks.md").read_text(encoding="utf-8")
-    assert page == checks.markdown(), "run python -m joulebench.analysis.checks > docs/checks.md"
+    assert page == checks_page.markdown(), "run python -m joulebench.analysis.checks_page > docs/checks.md"
     assert page.count("\n| ") == len(checks.CHECKS) + 1

@@ -4,14 +4,14 @@ See loads.base.Load for what a module holds.
 """
 
 from joulebench.inputs.checked import nearest
-from joulebench.loads import at_once, closed_loop, gamma, poisson
+from joulebench.loads import at_once, closed_loop, gamma
 from joulebench.loads.base import Load
 from joulebench.loads.setting import CLOSED_LOOP
 
 LOADS: dict[str, Load] = {
     CLOSED_LOOP: closed_loop.ClosedLoop(),
     "at-once": at_once.AtOnce(),
-    "poisson": poisson.Poisson(),
+    "poisson": gamma.Poisson(),
     "gamma": gamma.Gamma(),
 }
 

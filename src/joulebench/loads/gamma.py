@@ -113,3 +113,9 @@ class Gamma:
         if waiting <= max(ALWAYS_ALLOWED, MOST_WAITING * requests.height):
             return None
         return f"{waiting} of {requests.height} requests waiting when the last one came: the queue grows"
+
+
+class Poisson(Gamma):
+    """Of the shape 1: the arrivals of a Poisson process at a rate."""
+
+    needs: tuple[str, ...] = ("requests", "rate_per_s")
