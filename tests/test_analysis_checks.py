@@ -582,9 +582,10 @@ def test_flagged_points_are_let_in_and_invalid_ones_never() -> None:
     ]
 
 
-def test_repeats_of_which_one_is_flagged_are_flagged() -> None:
-    rows = [("a", 1, 4.0, "valid"), ("a", 1, 6.0, FLAGGED)]
-    assert board(rows, publish_flagged=True) == [(1, "a", 1, 5.0, FLAGGED, None)]
+def test_a_flagged_repeat_counts_where_none_is_valid() -> None:
+    rows = [("a", 1, 4.0, "valid"), ("a", 1, 6.0, FLAGGED), ("a", 1, 8.0, FLAGGED)]
+    assert board(rows, publish_flagged=True) == [(1, "a", 1, 4.0, "valid", None)]
+    assert board(rows[1:], publish_flagged=True) == [(1, "a", 1, 7.0, FLAGGED, None)]
     assert board(rows, publish_flagged=False) == [(1, "a", 1, 4.0, "valid", None)]
 
 

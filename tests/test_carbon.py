@@ -326,10 +326,6 @@ def test_the_token_is_in_no_record_and_no_log(
 
 
 def test_the_script_records_why_there_is_no_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = json.dumps({"measure_on": [], "hardware": {}, "tasks": {}, "models": {}, "engines": {}, "matrix": {}})
-    asked = {"footprint": {"carbon": ASKED.model_dump()}}
-    (tmp_path / "config.json").write_text(json.dumps(json.loads(config) | asked))
-    monkeypatch.setenv("JOULEBENCH_CONFIG", str(tmp_path / "config.json"))
     monkeypatch.setenv(electricity_maps.TOKEN, TOKEN)
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")  # where nobody listens: no test asks a real server
     script = importlib.util.spec_from_file_location("carbon_script", PROJECT / "workflow" / "scripts" / "carbon.py")
@@ -337,7 +333,7 @@ def test_the_script_records_why_there_is_no_reading(tmp_path: Path, monkeypatch:
     assert script.loader is not None
     module = importlib.util.module_from_spec(script)
     script.loader.exec_module(module)
-    module.main(tmp_path / "carbon.json", tmp_path / "carbon.log")
+    module.main(ASKED.model_dump(), tmp_path / "carbon.json", tmp_path / "carbon.log")
     found = CarbonReading.model_validate_json((tmp_path / "carbon.json").read_bytes())
     assert found.reason == "Electricity Maps: it could not be reached or read (Connection refused)"
     assert "no carbon intensity: Electricity Maps: " in (tmp_path / "carbon.log").read_text()

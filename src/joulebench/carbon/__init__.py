@@ -1,4 +1,4 @@
-"""Carbon intensities: a number of the config, or one module a source, which turns what the config asks for into a CarbonReading, and never raises.
+"""Carbon intensities: a number of the config, or one module a source, which gives a CarbonReading and never raises.
 
 A new source is one block in joulebench.config.footprint, one module here, and one line below.
 """
