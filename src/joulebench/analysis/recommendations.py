@@ -73,35 +73,38 @@ def _recommended(rows: list[Row], limits: Sequence[LatencyTarget], column: str, 
     """The columns of one row; `rows` are those of one task and model, in `order`; `column`: the median latency."""
     candidates = [row for row in rows if row["usable"] and row[ENERGY] is not None]
     eligible = [row for row in candidates if all(_kept(row, limit) for limit in limits)]
-    head = {
-        "task": rows[0]["task"],
-        "model": rows[0]["model"],
-        "hardware": rows[0]["hardware"],
-        "latency_target": "; ".join(map(str, limits)) or None,
-    }
+    head = {name: rows[0][name] for name in ("task", "model", "hardware")}
+    head["latency_target"] = "; ".join(map(str, limits)) or None
     if not eligible:
         reason = _nearest(candidates, limits) if candidates else _no_candidate(rows)
         return {**head, "undecided": _undecided(candidates, limits), "reason": reason}
     best = min(eligible, key=lambda row: (row[ENERGY], order(row)))
-    alike = [row for row in eligible if row is not best and tied(best, row, ENERGY, card_spread)]
     columns = [limit.column for limit in limits] or [column]
-    timed = [row for row in candidates if row[column] is not None]
-    quickest = min(timed, key=lambda row: (row[column], row[ENERGY], order(row)), default=None)
-    as_quick = [row for row in timed if quickest and row is not quickest and tied(quickest, row, column, card_spread)]
-    compared = {
-        "least_latency": quickest,
-        "largest_batch": min(candidates, key=lambda row: (-row["max_batch_size"], row[ENERGY], order(row))),
-    }
     return {
         **{name: best.get(name) for name in RECOMMENDATIONS},
         **head,
+        **_compared(best, candidates, column, card_spread),
         "latency": "; ".join(f"{name} = {best[name]:g}" for name in columns if best[name] is not None) or None,
-        **{key: value for name, other in compared.items() for key, value in _saving(best, other, name).items()},
-        "tied_with": "; ".join(named(row, best) for row in alike) or None,
-        "least_latency_tied_with": "; ".join(named(row, best) for row in as_quick) or None,
+        "tied_with": _alike(best, eligible, ENERGY, card_spread, best),
         "undecided": _undecided([row for row in candidates if row[ENERGY] <= best[ENERGY]], limits, best),
         "reason": None,
     }
+
+
+def _compared(best: Row, candidates: list[Row], column: str, card_spread: float) -> Row:
+    """What the best point saves against the one of least median latency, and against the largest batch."""
+    timed = [row for row in candidates if row[column] is not None]
+    quickest = min(timed, key=lambda row: (row[column], row[ENERGY], order(row)), default=None)
+    largest = min(candidates, key=lambda row: (-row["max_batch_size"], row[ENERGY], order(row)))
+    as_quick = None if quickest is None else _alike(quickest, timed, column, card_spread, best)
+    saved = {**_saving(best, quickest, "least_latency"), **_saving(best, largest, "largest_batch")}
+    return {**saved, "least_latency_tied_with": as_quick}
+
+
+def _alike(one: Row, rows: list[Row], column: str, card_spread: float, beside: Row) -> str | None:
+    """The other points that are not told apart from `one` in `column`, as they are named beside another."""
+    others = (row for row in rows if row is not one and tied(one, row, column, card_spread))
+    return "; ".join(named(row, beside) for row in others) or None
 
 
 def _kept(row: Row, limit: LatencyTarget) -> bool:
