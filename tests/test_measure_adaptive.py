@@ -472,7 +472,7 @@ def test_it_costs_less_than_a_thousandth_of_the_time(tmp_path: Path) -> None:
     file.write_text(HEADER + "".join(portions[0]))
     energy = Following(file, {"gpu:0": "nvml_counter"}, 1 << 17)
     asked = Adaptive(kind="adaptive", half_width=1e-9, max_seconds=1e6)
-    end = adaptive.Precise(asked, energy, 0.8, turnover=8, fewest=0, block_s=1.0)
+    end = adaptive.AdaptiveEnd(asked, energy, 0.8, turnover=8, fewest=0, block_s=1.0)
     spent_s, finished, second = 0.0, 0, 0
     for end_s, done, outputs, asked_prompts in rows:
         if int(end_s) > second:

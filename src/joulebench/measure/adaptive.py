@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 CHECK_S = 1.0
 
 
-class Precise:
+class AdaptiveEnd:
     """Ends a point when the interval of energy per output is narrow enough. See ends.End.
 
     The window holds `fewest` finished requests at least; `turnover` of them fill the batch. It is cut into blocks at

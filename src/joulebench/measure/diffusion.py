@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from joulebench.config.sweeps import Sweep
 from joulebench.engines.base import DiffusionEngine, Prepared
-from joulebench.measure.ends import batches_end
 from joulebench.measure.load import Load, Progress, Request, Watch
 from joulebench.measure.order import serving_order
+from joulebench.measure.protocol import batches_end
 from joulebench.meters.following import Following
 
 

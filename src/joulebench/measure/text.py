@@ -10,10 +10,10 @@ from joulebench.loads import LOADS
 from joulebench.loads.base import Arrivals
 from joulebench.loads.closed_loop import Opening
 from joulebench.loads.setting import Setting
-from joulebench.measure.ends import text_end
 from joulebench.measure.equilibrium import begun, found
 from joulebench.measure.load import Load, Progress, Request, Watch
 from joulebench.measure.order import serving_order
+from joulebench.measure.protocol import text_end
 from joulebench.meters.following import Following
 from joulebench.records.models import Start
 

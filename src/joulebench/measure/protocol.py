@@ -7,7 +7,7 @@ from joulebench.analysis.intervals import FEWEST_BLOCKS
 from joulebench.config.sweeps import Ending, Fixed, Timed
 from joulebench.engines.base import Prepared
 from joulebench.loads.setting import Setting
-from joulebench.measure.adaptive import Precise
+from joulebench.measure.adaptive import AdaptiveEnd
 from joulebench.measure.order import ENDLESS
 from joulebench.measure.sample_tokens import sample_tokens
 from joulebench.meters.following import Following
@@ -35,7 +35,7 @@ class End(Protocol):
         """
 
 
-class Counted:
+class FixedEnd:
     """Ends a point when so many requests have finished."""
 
     ended_by: EndedBy | None = None
@@ -50,7 +50,7 @@ class Counted:
         return finished >= self.requests
 
 
-class Clocked:
+class TimedEnd:
     """Ends a point so many seconds after its window has opened, and not before `fewest` requests have finished."""
 
     ended_by: EndedBy | None = None
@@ -90,15 +90,15 @@ def text_end(
     batch = setting.max_batch_size
     if protocol is None:
         assert setting.requests is not None
-        return Counted(setting.requests)
+        return FixedEnd(setting.requests)
     if isinstance(protocol, Fixed):
-        return Counted(protocol.requests)
+        return FixedEnd(protocol.requests)
     fewest, block_s = ((1 + FEWEST_BATCHES) * batch, 0.0) if whole_batches else (0, 1.0)
     if isinstance(protocol, Timed):
-        return Clocked(protocol.seconds, fewest)
+        return TimedEnd(protocol.seconds, fewest)
     tokens = sample_tokens(prepared)
     mix = None if tokens is None else tokens.prompt_tokens / tokens.output_tokens
-    return Precise(protocol, energy, mix, turnover=batch, fewest=fewest, block_s=block_s, start=start)
+    return AdaptiveEnd(protocol, energy, mix, turnover=batch, fewest=fewest, block_s=block_s, start=start)
 
 
 def batches_end(protocol: Ending | None, batch: int, energy: Following | None) -> End:
@@ -106,7 +106,7 @@ def batches_end(protocol: Ending | None, batch: int, energy: Following | None) -
     assert protocol is not None
     fewest = FEWEST_BATCHES * batch
     if isinstance(protocol, Fixed):
-        return Counted(max(protocol.requests, fewest))
+        return FixedEnd(max(protocol.requests, fewest))
     if isinstance(protocol, Timed):
-        return Clocked(protocol.seconds, fewest)
-    return Precise(protocol, energy, None, turnover=0, fewest=fewest, block_s=0.0)
+        return TimedEnd(protocol.seconds, fewest)
+    return AdaptiveEnd(protocol, energy, None, turnover=0, fewest=fewest, block_s=0.0)
