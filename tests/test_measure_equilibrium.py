@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import polars as pl
 import pytest
+from clockwork import Clockwork, ignore
 from hypothesis import given
 from hypothesis import strategies as st
-from test_measure_load import Clockwork, ignore
 
 from joulebench import config, datasets, models
 from joulebench.analysis import latency, lengths, windows

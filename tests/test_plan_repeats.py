@@ -1,6 +1,5 @@
 """Runs that are measured more than once: their folders, their specs, and in which order they are measured."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,23 +7,14 @@ from typing import Any
 
 import pytest
 import yaml
+from building import PROJECT
 
 from joulebench.config.spec import RunSpec
 from joulebench.inputs.checked import ConfigError
 from joulebench.plan import Cell, Plan, plan
 from joulebench.records.files import read_run
 
-PROJECT = Path(__file__).parents[1]
 CHAT = "results/cpu/runs/llm-chat"
-
-
-@pytest.fixture
-def raw(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The project's own config, as plain keys and values."""
-    monkeypatch.chdir(PROJECT)
-    found = json.loads(json.dumps(yaml.safe_load((PROJECT / "config.yaml").read_text())))
-    assert isinstance(found, dict)
-    return found
 
 
 def in_order(made: Plan, hardware: str) -> list[Cell]:
