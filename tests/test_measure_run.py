@@ -15,7 +15,7 @@ import polars as pl
 import psutil
 import pytest
 import yaml
-from building import PROJECT, prepare_tiny, tiny
+from building import PROJECT, plain, prepare_tiny, tiny
 
 from joulebench import config
 from joulebench.analysis.points import WantedRun, points
