@@ -3,16 +3,19 @@
 A builder takes what a test is about as keywords; everything else is filled in and of no consequence.
 """
 
+import io
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import polars as pl
+from PIL import Image
 
 from joulebench import config, datasets, models
 from joulebench.analysis.points import WantedRun
@@ -26,6 +29,9 @@ from joulebench.records.models import Machine, Point, Run
 from joulebench.records.schemas import PROMPTS
 
 PROJECT = Path(__file__).parents[1]
+RESULTS = PROJECT / "results"
+SHARED = PROJECT.parent / "shared"
+"""Originals that are not the project's; where they are missing, the tests that need them say so."""
 BIN = Path(sys.executable).parent
 """Where the programs of this environment are."""
 TINY = PROJECT / "config" / "tiny.yaml"
@@ -35,6 +41,7 @@ TINY_MODELS = {
     "vlm-chat": "joulebench/llava-5m",
     "text-to-image": "joulebench/sd-5m",
 }
+REVISION = "0123456789abcdef0123456789abcdef01234567"
 TEXTS = ["def area(side):", "def volume(side, height):", "print('three')", "x = [1, 2, 3]"] * 10
 """To train a tokenizer on."""
 STARTED, ENDED = "2026-03-04T05:06:07Z", "2026-03-04T05:07:07Z"
@@ -48,6 +55,13 @@ def copy_project(to: Path, without: str = "") -> None:
         if name and not (without and name.startswith(f"{without}/")) and (PROJECT / name).is_file():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, to / name)
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
 
 
 # Configs.
@@ -97,6 +111,13 @@ def synthetic(architecture: dict[str, Any] | str, vocabulary: int = 300, **chang
 def asked(*rows: tuple[str, str | None, bytes | None]) -> pl.DataFrame:
     """Requests as they are sampled: prompt, reference answer, image."""
     return pl.DataFrame([(n, str(n), *row) for n, row in enumerate(rows)], schema=PROMPTS, orient="row")
+
+
+def painted(colour: Any, mode: str = "RGB", size: tuple[int, int] = (61, 90), kind: str = "PNG") -> bytes:
+    """The file of an image of one colour."""
+    file = io.BytesIO()
+    Image.new(mode, size, colour).save(file, kind)
+    return file.getvalue()
 
 
 # Specs.
@@ -181,6 +202,12 @@ def write_run(folder: Path, spec: RunSpec, *points: Point, **changes: Any) -> Wa
 def sources_of(energy: pl.DataFrame) -> dict[str, str]:
     """Device -> source, as a machine's record has them."""
     return dict(energy.select("device", "source").iter_rows())
+
+
+def fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """A frame with the columns of `schema`; those that it lacks are null."""
+    absent = [pl.lit(None).alias(name) for name in schema if name not in frame.columns]
+    return frame.with_columns(*absent).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
 
 # Rows of tables.

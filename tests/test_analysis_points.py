@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from building import example_spec, machine, point_record, sources_of, write_point, write_run
+from building import example_spec, fitted, machine, point_record, sources_of, write_point, write_run
 
 from joulebench.analysis import metrics
 from joulebench.analysis.leaderboard import leaderboard
@@ -30,9 +30,7 @@ def energy(first_s: float = -1.0, last_s: float = 12.0, **columns: Any) -> pl.Da
     rows = pl.DataFrame({"time_s": times}).with_columns(
         device=pl.lit("cpu:0"), source=pl.lit("rapl"), energy_j=pl.col("time_s") * 50 + 1000, power_w=pl.lit(50.0)
     )
-    rows = rows.with_columns(**columns)
-    absent = [pl.lit(None).alias(name) for name in ENERGY if name not in rows.columns]
-    return rows.with_columns(*absent).select(pl.col(name).cast(dtype) for name, dtype in ENERGY.items())
+    return fitted(rows.with_columns(**columns), ENERGY)
 
 
 def write(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from building import PROJECT, asked, plain, tiny
+from building import PROJECT, asked, painted, plain, tiny
 from PIL import Image
 
 from joulebench import config, models
@@ -224,12 +224,6 @@ def changed(spec: RunSpec, **changes: Any) -> RunSpec:
     assert spec.generation is not None
     own = {name: changes.pop(name) for name in tuple(changes) if name in RunSpec.model_fields}
     return spec.model_copy(update=own | {"generation": spec.generation.model_copy(update=changes)})
-
-
-def painted(colour: Any, mode: str = "RGB", size: tuple[int, int] = (61, 90), kind: str = "PNG") -> bytes:
-    file = io.BytesIO()
-    Image.new(mode, size, colour).save(file, kind)
-    return file.getvalue()
 
 
 def requests(*rows: tuple[str, bytes | None]) -> pl.DataFrame:

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import torch
 import transformers
-from building import asked, synthetic, tiny_spec
+from building import asked, painted, synthetic, tiny_spec
 from PIL import Image
 
 from joulebench import models
@@ -31,6 +31,7 @@ from joulebench.measure.text import serve
 from joulebench.records.schemas import ITERATIONS
 
 TEXTS = ["def area(side):", "def volume(side, height):", "What is in this picture?", "x = [1, 2, 3]"] * 10
+PICTURE = painted((200, 30, 30), size=(90, 60))
 IMAGE_TOKENS = 64  # 112 / 14 patches a side
 
 
@@ -73,12 +74,6 @@ def _no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     assert {one for one in threading.enumerate() if one.name.startswith("generate")} <= before
-
-
-def picture(mode: str = "RGB", size: tuple[int, int] = (90, 60), colour: Any = (200, 30, 30)) -> bytes:
-    file = io.BytesIO()
-    Image.new(mode, size, colour).save(file, format="PNG")
-    return file.getvalue()
 
 
 def prompts(*rows: tuple[str, str], image: bytes | None = None) -> pl.DataFrame:
@@ -141,7 +136,7 @@ def test_padding_changes_no_answer(language: Path) -> None:
 
 
 def test_an_image_is_tokens_of_the_prompt(seeing: Path) -> None:
-    plain, grey = picture(), picture("L", (333, 31), 99)
+    plain, grey = PICTURE, painted(99, "L", (333, 31))
     engine = opened(seeing, task="vlm-chat")
     text = "What is in this picture?"
     (with_image,) = engine.prepare(prompts((text, "a b"), image=plain))
@@ -159,7 +154,7 @@ def test_what_is_shown_changes_the_answer(seeing: Path) -> None:
     file = io.BytesIO()
     noise.save(file, format="PNG")
     logits = []
-    for image in (picture(), file.getvalue()):
+    for image in (PICTURE, file.getvalue()):
         (one,) = engine.prepare(prompts(("x = [1", ""), image=image))
         logits.append(engine._model(**engine._collated([one.prompt])).logits[0, -1])
     engine.close()
@@ -171,7 +166,7 @@ def test_what_is_shown_changes_the_answer(seeing: Path) -> None:
     [
         (None, r"request 0 has no image, its task needs one; set dataset\.media"),
         (b"GIF89a", "request 0: its image is no JPEG, PNG or WebP file that can be read"),
-        (picture()[:60], "request 0: its image is no JPEG, PNG or WebP file that can be read"),
+        (PICTURE[:60], "request 0: its image is no JPEG, PNG or WebP file that can be read"),
     ],
 )
 def test_a_request_without_an_image_that_can_be_read(seeing: Path, image: bytes | None, complaint: str) -> None:
@@ -212,7 +207,7 @@ def test_the_checkpoint_s_sampling_and_penalties_do_not_count(language: Path, tm
 
 def test_serving_says_nothing(seeing: Path, capfd: pytest.CaptureFixture[str]) -> None:
     engine = opened(seeing, task="vlm-chat", output_length=OutputLength(kind="fixed", tokens=3))
-    answers(engine, prompts(("one", ""), ("two words", ""), image=picture()), together=True)
+    answers(engine, prompts(("one", ""), ("two words", ""), image=PICTURE), together=True)
     engine.close()
     assert tuple(capfd.readouterr()) == ("", "")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from building import point_row
+from building import PROJECT, point_row
 from huggingface_hub import DatasetCard
 from markdown_it import MarkdownIt
 
@@ -14,7 +14,7 @@ from joulebench.exports import card, dataset
 from joulebench.tables.files import write_csv
 from joulebench.tables.schemas import TABLES
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = PROJECT / "docs"
 HOSTILE = "me/<script>alert(1)</script>|[x](javascript:x)*_`~$&amp;\n# www.x.org @you"
 
 VALID, FLAGGED, INVALID, NO_MEMORY = (

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from building import machine, point_record, point_row, run_record, table_of
+from building import PROJECT, machine, point_record, point_row, run_record, table_of
 
 from joulebench.errors import UserError
 from joulebench.exports.wandb_runs import mode_of, write
@@ -23,7 +23,7 @@ from joulebench.tables.files import write_csv
 
 pytest.importorskip("wandb", reason="wandb is not installed: envs/wandb.txt")
 
-SRC = Path(__file__).parents[1] / "src"
+SRC = PROJECT / "src"
 KEY = "secret" * 7
 GPU = {"name": "NVIDIA H100 80GB HBM3", "uuid": "GPU-7b828b40", "driver": "580.1", "power_limit_w": 700.0}
 MODELS = (("llm-chat", "owner/name", None), ("text-to-image", "owner/pictures", "fp8"))

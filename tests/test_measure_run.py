@@ -15,7 +15,7 @@ import polars as pl
 import psutil
 import pytest
 import yaml
-from building import PROJECT, plain, prepare_tiny, tiny
+from building import PROJECT, plain, prepare_tiny, tiny, wait_until
 
 from joulebench import config
 from joulebench.analysis.points import WantedRun, points
@@ -107,13 +107,6 @@ def no_process_is_left() -> Iterator[None]:
     while left := [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]:
         assert time.monotonic() < deadline, f"left behind: {left}"
         time.sleep(0.1)
-
-
-def wait_until(condition: Any, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import Any
 import huggingface_hub
 import numpy as np
 import pytest
-from building import PROJECT, plain, synthetic
+from building import PROJECT, REVISION, plain, synthetic
 from huggingface_hub.errors import RevisionNotFoundError
 from safetensors.numpy import save_file
 
@@ -18,7 +18,6 @@ from joulebench.config.models import Checkpoint, Synthetic
 from joulebench.errors import UserError
 
 PROMPTS = [f"Tell me, in {number} words, how a bicycle stays upright." for number in range(40)]
-REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
 drawn = partial(synthetic, vocabulary=512)

@@ -1,13 +1,12 @@
 """Runs that are measured more than once: their folders, their specs, and in which order they are measured."""
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from building import PROJECT
+from building import BIN, PROJECT
 
 from joulebench.config.spec import RunSpec
 from joulebench.inputs.checked import ConfigError
@@ -138,7 +137,7 @@ def test_snakemake_measures_in_that_order_one_at_a_time_after_all_that_is_prepar
         (tmp_path / "workflow" / "scripts" / f"{script}.py").write_text(SCRIPT)
     made = plan(raw)
     records = [str(cell.record) for cell in made.cells("h100")]
-    snakemake = [str(Path(sys.executable).parent / "snakemake"), "--snakefile", str(PROJECT / "Snakefile")]
+    snakemake = [str(BIN / "snakemake"), "--snakefile", str(PROJECT / "Snakefile")]
     done = subprocess.run(
         [*snakemake, *records, "--cores", cores], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import polars as pl
 import psutil
 import pytest
 import yaml
-from building import BIN, copy_project
+from building import BIN, copy_project, wait_until
 
 from joulebench.tables.files import read_csv
 from joulebench.tables.schemas import CHECKS, FOOTPRINT, LEADERBOARD, LEFT_OUT, PARETO, POINTS, RECOMMENDATIONS, TABLES
@@ -183,13 +182,6 @@ def test_a_killed_workflow_leaves_nothing_running_and_the_same_command_goes_on(m
     assert done.returncode == 0, done.stderr
     best = read_csv(mine / "results/cpu/leaderboard.csv", LEADERBOARD)
     assert best["task"].to_list() == TASKS
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.05)
 
 
 def test_what_a_changed_rule_keeps_from_being_made_is_said_and_made_by_the_second_call(mine: Path) -> None:

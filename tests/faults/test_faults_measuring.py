@@ -7,15 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import yaml
-from building import PROJECT, prepare_tiny, tiny
+from building import PROJECT, prepare_tiny, tiny, wait_until
 
 TASK, MODEL = "llm-chat", "joulebench/llama-1m"
 RUN = f"results/cpu/runs/{TASK}/joulebench--llama-1m"
@@ -74,13 +73,6 @@ class Bench:
 def digests(run: Path) -> dict[str, str]:
     files = sorted(run.glob("points/[0-9]*/*"))
     return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
 
 
 def finished(process: "subprocess.Popen[str]") -> tuple[int, str]:
