@@ -12,6 +12,7 @@ from typing import Any
 import points as made_up  # benchmarks/points.py: the records of a closed loop
 import polars as pl
 import pytest
+from building import RESULTS
 
 from joulebench.analysis.points import WantedRun, points
 from joulebench.config.spec import RunSpec
@@ -20,7 +21,7 @@ from joulebench.records.files import read_run, sha256s
 from joulebench.records.models import point_folder
 from joulebench.records.schemas import POINT_FILES
 
-PUBLISHED = Path(__file__).parents[1] / "results" / "h100" / "runs"
+PUBLISHED = RESULTS / "h100" / "runs"
 TEXT, DIFFUSION = "llm-chat/made-up", "text-to-image/stabilityai--stable-diffusion-2-1"
 SECOND = {TEXT: "01-b16", DIFFUSION: "01-b2"}
 

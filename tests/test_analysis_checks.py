@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import building
 import polars as pl
 import pytest
+from building import PROJECT, example_spec
 
 from joulebench.analysis import cards, checks, checks_page, conditions
 from joulebench.analysis.leaderboard import leaderboard
@@ -12,39 +14,22 @@ from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.verdicts import fired
 from joulebench.config.spec import RunSpec
 from joulebench.names import TASKS
-from joulebench.records.files import read_run, sha256s, write_json, write_parquet
-from joulebench.records.models import Machine, Point, Run, point_folder
+from joulebench.records.files import read_run, sha256s, write_json
+from joulebench.records.models import Machine, Point, Run
 from joulebench.records.schemas import ENERGY, ITERATIONS, REQUESTS
 from joulebench.tables.schemas import CHECKS, POINTS
 
-PROJECT = Path(__file__).parents[1]
 STEP_S, BATCH, LENGTH = 0.05, 4, 10
 """4 requests of 10 tokens each at a time, a step every 0.05 s: 80 tokens/s, and 400 W: 5 J a token."""
 
 
 def spec(**changes: Any) -> RunSpec:
-    nothing = ("variant", "architecture", "weights_seed", "tokenizer", "generation")
-    return RunSpec.model_validate(
-        {
-            **dict.fromkeys(nothing),
-            "hardware": "h100",
-            "device": "cuda",
-            "reports_as": "H100",
-            "task": "llm-chat",
-            "model": "example/one",
-            "weights": "checkpoint",
-            "revision": "0" * 40,
-            "trust_remote_code": False,
-            "dtype": "bfloat16",
-            "engine": "vllm",
-            "engine_settings": {},
-            "dataset": {"name": "synthetic", "source": {"kind": "packaged"}},
-            "sample": {"requests": 8},
-            "output_length": {"kind": "fixed", "tokens": LENGTH},
-            "sweep": {"batch_sizes": [BATCH], "protocol": {"kind": "timed", "seconds": 25}},
-            **changes,
-        }
-    )
+    own = {
+        "reports_as": "H100",
+        "output_length": {"kind": "fixed", "tokens": LENGTH},
+        "sweep": {"batch_sizes": [BATCH], "protocol": {"kind": "timed", "seconds": 25}},
+    }
+    return example_spec(**own | changes)
 
 
 def recording(seconds: float = 26.0, update_s: float = 0.1, poll_s: float = 0.02) -> dict[str, pl.DataFrame]:
@@ -93,47 +78,29 @@ def recording(seconds: float = 26.0, update_s: float = 0.1, poll_s: float = 0.02
 
 
 def machine(*devices: dict[str, Any]) -> Machine:
-    known = {"host": "h", "cpu": "c", "cores": 1, "memory_mb": 1, "device": "An H100", "tdp_w": None}
-    return Machine.model_validate(
-        {**known, "devices": list(devices), "tdp_source": None, "energy_sources": {"gpu:0": "nvml_counter"}}
-    )
+    return building.machine(device="An H100", devices=list(devices), energy_sources={"gpu:0": "nvml_counter"})
 
 
-def run_of(wanted: RunSpec, *ended: Point, used: Machine | None = None) -> Run:
-    return Run(
-        spec=wanted.model_dump(mode="json"),
-        spec_hash=wanted.hash,
-        parameters=1000,
-        model_files_sha256={},
-        requests_sha256="",
-        versions={},
-        machine=used or machine({"uuid": "GPU-1"}),
-        started_utc="2026-03-04T05:06:00Z",
-        ended_utc="2026-03-04T05:08:00Z",
-        points=list(ended),
-    )
+def run_of(wanted: RunSpec, *ended: Point, **changes: Any) -> Run:
+    times = {"started_utc": "2026-03-04T05:06:00Z", "ended_utc": "2026-03-04T05:08:00Z"}
+    return building.run_record(wanted, *ended, **{"machine": machine({"uuid": "GPU-1"})} | times | changes)
 
 
 def point(**changes: Any) -> Point:
-    facts = {"point": 0, "max_batch_size": BATCH, "status": "measured", "duration_s": 26.0}
-    return Point.model_validate({**facts, "started_utc": "2026-03-04T05:06:30Z", **changes})
+    return building.point_record(BATCH, **{"started_utc": "2026-03-04T05:06:30Z", "duration_s": 26.0} | changes)
 
 
 def row_of(folder: Path, recorded: dict[str, pl.DataFrame], wanted: RunSpec | None = None, **more: Any) -> pl.DataFrame:
     """points.csv of a run of one point."""
     wanted = wanted or spec()
     probed, used = more.pop("probed", None), more.pop("used", None)
-    place = folder / "points" / point_folder(0, f"b{BATCH}")
-    for name, frame in recorded.items():
-        write_parquet(frame, place / f"{name}.parquet")
     lasted = {"duration_s": recorded["iterations"]["end_s"][-1]} if recorded else {}
     ended = point(**lasted, **more)
-    write_json(ended, place / "point.json")
+    place = building.write_point(folder, ended, recorded)
     used = used or machine({"uuid": "GPU-1"})
     if recorded:
-        sources = dict(recorded["energy"].select("device", "source").iter_rows())
-        used = used.model_copy(update={"energy_sources": sources})
-    run = run_of(wanted, ended, used=used)
+        used = used.model_copy(update={"energy_sources": building.sources_of(recorded["energy"])})
+    run = run_of(wanted, ended, machine=used)
     if ended.sample_tokens or ended.loaded_idle_power_w:  # written together with the checksums
         run = run.model_copy(update={"points_sha256": {place.name: sha256s(place)}})
     write_json(run, folder / "run.json")

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from building import point_row, table_of
 
 from joulebench.analysis.costs import footprint, read_carbon
 from joulebench.config.footprint import CarbonReading, Footprint
@@ -21,23 +22,14 @@ ASKED = Footprint(pue=1.5, price_per_kwh=0.2, price_per_gpu_hour={"h100": 3.6, "
 
 def points(*changes: dict[str, Any]) -> pl.DataFrame:
     """Points of 7,200 J (3,600 to 10,800) a response and a response in two seconds, on two GPUs."""
-    row = {
-        **dict.fromkeys(POINTS),
-        "task": "llm-chat",
-        "model": "a/b",
-        "hardware": "h100",
-        "gpus": 2,
-        "max_batch_size": 8,
-        "repeat": 1,
-        "status": "measured",
-        "verdict": "valid",
-        "energy_source": "nvml_counter",
-        "energy_per_response_j": 7200.0,
-        "energy_per_response_low_j": 3600.0,
-        "energy_per_response_high_j": 10800.0,
-        "responses_per_s": 0.5,
-    }
-    return pl.DataFrame([row | change for change in changes or ({},)], schema=POINTS, orient="row")
+    row = point_row(
+        gpus=2,
+        energy_per_response_j=7200.0,
+        energy_per_response_low_j=3600.0,
+        energy_per_response_high_j=10800.0,
+        responses_per_s=0.5,
+    )
+    return table_of(POINTS, *(row | change for change in changes or ({},)))
 
 
 def only(table: pl.DataFrame) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """Geweke's test of a window's start."""
 
 from math import isnan, sqrt
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from building import PROJECT
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ from joulebench.analysis.recorded import read_energy
 from joulebench.loads.stretch import inside, with_durations
 
 ONE = np.ones(20)
-SWEEP = Path(__file__).parents[1] / "results/h100/runs/llm-chat/meta-llama--Llama-3.1-8B-Instruct/points"
+SWEEP = PROJECT / "results/h100/runs/llm-chat/meta-llama--Llama-3.1-8B-Instruct/points"
 
 
 def test_by_hand() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from building import point_row, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,17 +20,16 @@ def point(
     batch: int, joules: float | None, tpot: float | None, half_j: float = 0.0, half_s: float = 0.0, **more: Any
 ) -> dict[str, Any]:
     """A point whose intervals reach `half_j` and `half_s` to either side; none where they are 0."""
-    facts = {"task": "llm-chat", "model": "a", "status": "measured", "responses_per_s": 1.0, "verdict": "valid"}
     figures = {"energy_per_response_j": joules, "tpot_p50_s": tpot}
     if half_j and joules is not None:
         figures |= {"energy_per_response_low_j": joules - half_j, "energy_per_response_high_j": joules + half_j}
     if half_s and tpot is not None:
         figures |= {"tpot_p50_low_s": tpot - half_s, "tpot_p50_high_s": tpot + half_s}
-    return {**facts, "axis": "max_batch_size", "max_batch_size": batch, **figures, **more}
+    return point_row(**{"model": "a", "max_batch_size": batch, "responses_per_s": 1.0} | figures | more)
 
 
 def table(*rows: dict[str, Any], targets: Any = None, **options: Any) -> pl.DataFrame:
-    found = frontier(pl.DataFrame(rows, schema=POINTS), TARGETS if targets is None else targets, **options)
+    found = frontier(table_of(POINTS, *rows), TARGETS if targets is None else targets, **options)
     assert found.schema == PARETO
     return found
 

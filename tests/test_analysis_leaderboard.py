@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import polars as pl
+from building import point_row, table_of
 
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.config.services import LatencyTarget
@@ -12,13 +12,12 @@ TARGET = {"llm-chat": LatencyTarget(metric="tpot", quantile=50, at_most_s=0.2)}
 
 
 def point(model: str, batch: int, joules: float | None, tpot: float | None, **more: Any) -> dict[str, Any]:
-    facts = {"task": "llm-chat", "status": "measured", "responses_per_s": 1.0, "verdict": "valid"}
-    figures = {"energy_per_response_j": joules, "tpot_p50_s": tpot}
-    return {**facts, "model": model, "axis": "max_batch_size", "max_batch_size": batch, **figures, **more}
+    figures = {"energy_per_response_j": joules, "tpot_p50_s": tpot, "responses_per_s": 1.0}
+    return point_row(**{"model": model, "max_batch_size": batch} | figures | more)
 
 
 def best(rows: list[dict[str, Any]], targets: Any = TARGET) -> list[tuple[Any, ...]]:
-    table = leaderboard(pl.DataFrame(rows, schema=POINTS), targets)
+    table = leaderboard(table_of(POINTS, *rows), targets)
     assert table.schema == LEADERBOARD
     return table.select("rank", "meets_latency_target", "model", "max_batch_size", "variant").rows()
 
@@ -37,7 +36,7 @@ def test_least_energy_that_meets_the_target() -> None:
 
 
 def test_target_as_text() -> None:
-    table = leaderboard(pl.DataFrame([point("a", 1, 9.0, 0.1)], schema=POINTS), TARGET)
+    table = leaderboard(table_of(POINTS, point("a", 1, 9.0, 0.1)), TARGET)
     assert table["latency_target"].to_list() == ["tpot_p50_s <= 0.2"]
 
 
@@ -65,7 +64,7 @@ def test_a_model_that_failed_keeps_a_row() -> None:
         point("a", 2, None, None, status="failed", responses_per_s=None, reason="second"),
         point("a", 1, None, None, status="out_of_memory", responses_per_s=None, reason="first"),
     ]
-    table = leaderboard(pl.DataFrame(rows, schema=POINTS), TARGET)
+    table = leaderboard(table_of(POINTS, *rows), TARGET)
     assert table.select("rank", "meets_latency_target", "reason").rows() == [(None, None, "first")]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from building import example_spec, fitted, machine, point_record, sources_of, write_point, write_run
 
 from joulebench.analysis import metrics
 from joulebench.analysis.leaderboard import leaderboard
@@ -14,35 +15,14 @@ from joulebench.analysis.verdicts import NO_ENERGY
 from joulebench.config.spec import RunSpec
 from joulebench.families import TEXT
 from joulebench.files import RecordError
-from joulebench.records.files import write_json, write_parquet
-from joulebench.records.models import Machine, Point, Run, point_folder
+from joulebench.records.files import write_parquet
 from joulebench.records.schemas import ENERGY, ITERATIONS, REQUESTS
 from joulebench.tables.files import read_csv, write_csv
 from joulebench.tables.schemas import LEFT_OUT, POINTS
 
 
 def spec(model: str = "example/one", **changes: Any) -> RunSpec:
-    nothing = ("reports_as", "variant", "architecture", "weights_seed", "tokenizer", "generation")
-    return RunSpec.model_validate(
-        {
-            **dict.fromkeys(nothing),
-            "hardware": "cpu",
-            "device": "cpu",
-            "task": "llm-chat",
-            "model": model,
-            "weights": "checkpoint",
-            "revision": "0" * 40,
-            "trust_remote_code": False,
-            "dtype": "bfloat16",
-            "engine": "transformers",
-            "engine_settings": {},
-            "dataset": {"name": "synthetic", "source": {"kind": "packaged"}},
-            "sample": {"requests": 8},
-            "output_length": {"kind": "natural", "tokens": 100},
-            "sweep": {"batch_sizes": [1], "protocol": {"kind": "fixed", "requests": 8}},
-            **changes,
-        }
-    )
+    return example_spec(hardware="cpu", device="cpu", engine="transformers", model=model, **changes)
 
 
 def energy(first_s: float = -1.0, last_s: float = 12.0, **columns: Any) -> pl.DataFrame:
@@ -50,55 +30,25 @@ def energy(first_s: float = -1.0, last_s: float = 12.0, **columns: Any) -> pl.Da
     rows = pl.DataFrame({"time_s": times}).with_columns(
         device=pl.lit("cpu:0"), source=pl.lit("rapl"), energy_j=pl.col("time_s") * 50 + 1000, power_w=pl.lit(50.0)
     )
-    rows = rows.with_columns(**columns)
-    absent = [pl.lit(None).alias(name) for name in ENERGY if name not in rows.columns]
-    return rows.with_columns(*absent).select(pl.col(name).cast(dtype) for name, dtype in ENERGY.items())
+    return fitted(rows.with_columns(**columns), ENERGY)
 
 
 def write(
     folder: Path, wanted: RunSpec, meters: pl.DataFrame | None = None, waiting: int = 1, **point: Any
 ) -> WantedRun:
     """A run of one point, B = 1: ten iterations of 1 s, two tokens each, a request finishing at every second."""
-    facts = {"point": 0, "max_batch_size": 1, "status": "measured", "started_utc": "", "duration_s": 10.0, **point}
-    ended = Point.model_validate(facts)
-    place = folder / "points" / point_folder(0, "b1")
+    ended = point_record(1, **{"started_utc": "", "duration_s": 10.0} | point)
     steps = [(0, i, i + 1.0, 1, waiting if i < 9 else 0, 5, 2, (i + 1) % 2, i % 2, 0, 0.1) for i in range(10)]
     served = [(0, i, 10, 4, 0.0, 2.0 * i, 2.0 * i + 1, 2.0 * i + 2, "finished", None, None) for i in range(5)]
     meters = energy() if meters is None else meters
-    if ended.status in ("measured", "overloaded"):
-        frames = {
-            "iterations": pl.DataFrame(steps, schema=ITERATIONS, orient="row"),
-            "requests": pl.DataFrame(served, schema=REQUESTS, orient="row"),
-            "energy": meters,
-        }
-        for name, frame in frames.items():
-            write_parquet(frame, place / f"{name}.parquet")
-    write_json(ended, place / "point.json")
-    machine = Machine(
-        host="h",
-        cpu="c",
-        cores=1,
-        memory_mb=1,
-        device="Example CPU",
-        devices=[],
-        tdp_w=80.0,
-        tdp_source="a table",
-        energy_sources=dict(meters.select("device", "source").iter_rows()),
-    )
-    run = Run(
-        spec=wanted.model_dump(mode="json"),
-        spec_hash=wanted.hash,
-        parameters=1000,
-        model_files_sha256={},
-        requests_sha256="",
-        versions={},
-        machine=machine,
-        started_utc="2026-03-04T05:06:07Z",
-        ended_utc="2026-03-04T05:07:07Z",
-        points=[ended],
-    )
-    write_json(run, folder / "run.json")
-    return WantedRun(folder, wanted, None)
+    frames = {
+        "iterations": pl.DataFrame(steps, schema=ITERATIONS, orient="row"),
+        "requests": pl.DataFrame(served, schema=REQUESTS, orient="row"),
+        "energy": meters,
+    }
+    write_point(folder, ended, frames if ended.status in ("measured", "overloaded") else {})
+    used = machine(device="Example CPU", tdp_w=80.0, tdp_source="a table", energy_sources=sources_of(meters))
+    return write_run(folder, wanted, ended, machine=used)
 
 
 def row(wanted: WantedRun) -> dict[str, Any]:

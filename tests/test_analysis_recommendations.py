@@ -4,6 +4,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from building import point_row, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,11 +25,10 @@ BOTH = Service(
 
 
 def point(batch: int, joules: float | None, tpot: float | None, half: float | None = None, **more: Any) -> Any:
-    facts = {"task": "llm-chat", "model": "a", "status": "measured", "responses_per_s": 1.0, "verdict": "valid"}
     figures = {"energy_per_response_j": joules, "tpot_p50_s": tpot}
     if half is not None and joules is not None:
         figures |= {"energy_per_response_low_j": joules - half, "energy_per_response_high_j": joules + half}
-    return {**facts, "hardware": "h100", "axis": "max_batch_size", "max_batch_size": batch, **figures, **more}
+    return point_row(**{"model": "a", "max_batch_size": batch, "responses_per_s": 1.0} | figures | more)
 
 
 def both(batch: int, joules: float, ttft: float | None, tpot: float | None, **more: Any) -> Any:
@@ -37,7 +37,7 @@ def both(batch: int, joules: float, ttft: float | None, tpot: float | None, **mo
 
 
 def advice(*rows: Any, targets: Any = None, services: Any = None, **options: Any) -> list[dict[str, Any]]:
-    points = pl.DataFrame(rows, schema=POINTS)
+    points = table_of(POINTS, *rows)
     found = recommendations(points, TARGETS if targets is None else targets, services or {}, **options)
     assert found.schema == RECOMMENDATIONS
     return found.to_dicts()

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from building import point_row, table_of
 
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.repeats import pooled
@@ -23,12 +24,11 @@ def point(repeat: int, joules: float | None, half: float | None, **more: Any) ->
         if joules is not None and half is not None
     }
     figures = {"energy_per_response_j": joules, "responses_per_s": 1.0, **bounds}
-    facts = {"task": "llm-chat", "model": "a", "max_batch_size": 8, "status": "measured", "verdict": "valid"}
-    return {**facts, "repeat": repeat, **figures, **more}
+    return point_row(**{"model": "a", "repeat": repeat} | figures | more)
 
 
 def pool(*rows: dict[str, Any]) -> list[dict[str, Any]]:
-    return pooled(pl.DataFrame(rows, schema=POINTS)).to_dicts()
+    return pooled(table_of(POINTS, *rows)).to_dicts()
 
 
 def test_one_repeat_keeps_what_it_has() -> None:

@@ -5,35 +5,28 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from test_analysis_checks import spec as example
+from building import example_spec, machine, point_record, table_of, write_point, write_run
 
 from joulebench.analysis.knee import knee
 from joulebench.analysis.points import WantedRun
 from joulebench.analysis.study import study
 from joulebench.config.spec import RunSpec
-from joulebench.files import sha256
 from joulebench.loads.setting import Setting
-from joulebench.records.files import write_json, write_parquet
-from joulebench.records.models import Machine, Point, Run, SampleTokens
-from joulebench.records.schemas import ENERGY, ITERATIONS, POINT_FILES, REQUESTS
+from joulebench.records.files import sha256s
+from joulebench.records.models import Point, SampleTokens
+from joulebench.records.schemas import ENERGY, ITERATIONS, REQUESTS
 from joulebench.tables.schemas import STUDY
 
 CAP = 2
-TIMES = "2026-01-01T00:00:00Z"
 
 
 def spec(requests: tuple[int, ...]) -> RunSpec:
     sweep = {"load": "at-once", "requests": requests, "max_batch_size": CAP}
-    return example(sample={"requests": 4}, output_length={"kind": "reference", "tokens": 2}, sweep=sweep)
+    length = {"kind": "reference", "tokens": 2}
+    return example_spec(reports_as="H100", sample={"requests": 4}, output_length=length, sweep=sweep)
 
 
-def filled(rows: list[dict[str, object]], schema: pl.Schema) -> pl.DataFrame:
-    frame = pl.DataFrame(rows)
-    empty = [pl.lit(None, kind).alias(name) for name, kind in schema.items() if name not in frame.columns]
-    return frame.with_columns(empty).select(pl.col(name).cast(kind) for name, kind in schema.items())
-
-
-def write_point(folder: Path, run: RunSpec, index: int, count: int) -> tuple[Point, dict[str, str]]:
+def measure(folder: Path, run: RunSpec, index: int, count: int) -> tuple[Point, dict[str, str]]:
     """`count` requests of 10 + 2 tokens, two at a time, a step of 1 s each: the counter rises 100 J in a step that two
     share, 60 J in one that one has for itself."""
     waves = [min(CAP, count - first) for first in range(0, count, CAP)]
@@ -67,54 +60,26 @@ def write_point(folder: Path, run: RunSpec, index: int, count: int) -> tuple[Poi
     energy = [
         {"device": "gpu:0", "source": "nvml_counter", "time_s": at, "energy_j": j, "power_w": 80.0} for at, j in polls
     ]
-    setting = run.sweep.settings[index]
-    point = Point(
+    point = point_record(
+        CAP,
         point=index,
-        max_batch_size=CAP,
-        setting=setting,
-        status="measured",
-        started_utc=TIMES,
+        setting=run.sweep.settings[index],
         duration_s=last,
         start="cold",
         sample_tokens=SampleTokens(requests=4, prompt_tokens=40, output_tokens=8),
     )
-    place = folder / "points" / point.folder
-    place.mkdir(parents=True)
-    write_parquet(filled(requests, REQUESTS), place / "requests.parquet")
-    write_parquet(filled(steps, ITERATIONS), place / "iterations.parquet")
-    write_parquet(filled(energy, ENERGY), place / "energy.parquet")
-    write_json(point, place / "point.json")
-    return point, {name: sha256(place / name) for name in POINT_FILES}
+    frames = {"requests": (REQUESTS, requests), "iterations": (ITERATIONS, steps), "energy": (ENERGY, energy)}
+    place = write_point(folder, point, {name: table_of(schema, *rows) for name, (schema, rows) in frames.items()})
+    return point, sha256s(place)
 
 
 def measured(folder: Path, run: RunSpec) -> WantedRun:
-    found = [write_point(folder, run, index, one.requests or 0) for index, one in enumerate(run.sweep.settings)]
-    machine = Machine(
-        host="one",
-        cpu="one",
-        cores=2,
-        memory_mb=1.0,
-        device="NVIDIA H100",
-        devices=[{"name": "NVIDIA H100", "uuid": "GPU-0123456789"}],
-        tdp_w=700.0,
-        tdp_source=None,
-        energy_sources={"gpu:0": "nvml_counter"},
-    )
-    record = Run(
-        spec=run.model_dump(mode="json"),
-        spec_hash=run.hash,
-        parameters=1,
-        model_files_sha256={},
-        requests_sha256="0" * 64,
-        versions={},
-        machine=machine,
-        started_utc=TIMES,
-        ended_utc="2026-01-01T01:00:00Z",
-        points=[point for point, _ in found],
-        points_sha256={point.folder: sums for point, sums in found},
-    )
-    write_json(record, folder / "run.json")
-    return WantedRun(folder, run, 700.0)
+    found = [measure(folder, run, index, one.requests or 0) for index, one in enumerate(run.sweep.settings)]
+    card = {"name": "NVIDIA H100", "uuid": "GPU-0123456789"}
+    used = machine(device="NVIDIA H100", devices=[card], tdp_w=700.0, energy_sources={"gpu:0": "nvml_counter"})
+    sums = {point.folder: digests for point, digests in found}
+    wanted = write_run(folder, run, *(point for point, _ in found), machine=used, points_sha256=sums)
+    return WantedRun(folder, wanted.spec, 700.0)
 
 
 def test_the_whole_of_a_point_and_its_parts(tmp_path: Path) -> None:

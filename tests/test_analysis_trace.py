@@ -6,38 +6,19 @@ from typing import Any
 
 import polars as pl
 import pytest
+from building import PROJECT, best_row, example_spec, point_record, table_of, write_point, write_run
 
 from joulebench.analysis import trace as tracing
 from joulebench.analysis.points import WantedRun
 from joulebench.analysis.trace import chosen, trace
-from joulebench.config.spec import RunSpec
 from joulebench.files import RecordError
 from joulebench.inputs.yaml_files import read_yaml
 from joulebench.plan import plan
-from joulebench.records.files import write_json, write_parquet
-from joulebench.records.models import Machine, Point, Run, point_folder
 from joulebench.records.schemas import BATCHES, ENERGY, ITERATIONS, REQUESTS
 from joulebench.tables.files import read_csv
 from joulebench.tables.schemas import LEADERBOARD, TRACE
 
-PROJECT = Path(__file__).parents[1]
-SPEC: dict[str, Any] = {
-    **dict.fromkeys(("reports_as", "variant", "architecture", "weights_seed", "tokenizer", "generation")),
-    "hardware": "h100",
-    "device": "cuda",
-    "task": "llm-chat",
-    "model": "example/one",
-    "weights": "checkpoint",
-    "revision": "0" * 40,
-    "trust_remote_code": False,
-    "dtype": "bfloat16",
-    "engine": "vllm",
-    "engine_settings": {},
-    "dataset": {"name": "synthetic", "source": {"kind": "packaged"}},
-    "sample": {"requests": 8},
-    "output_length": {"kind": "fixed", "tokens": 100},
-    "sweep": {"batch_sizes": [1, 2], "protocol": {"kind": "fixed", "requests": 8}},
-}
+TWO = {"batch_sizes": [1, 2], "protocol": {"kind": "fixed", "requests": 8}}
 # end_s, running, waiting, finished
 STEPS = [
     (1.0, 1, 3, 0),
@@ -83,54 +64,16 @@ def steps(rows: Sequence[tuple[float, int, int, int]] = STEPS) -> pl.DataFrame:
 
 def wanted(folder: Path, iterations: pl.DataFrame, energy: list[dict[str, Any]], **changes: Any) -> WantedRun:
     """A run folder whose second point, B = 2, has these records."""
-    spec = RunSpec.model_validate(SPEC | changes)
-    place = folder / "points" / point_folder(1, "b2")
-    write_parquet(pl.DataFrame(schema=REQUESTS), place / "requests.parquet")
-    write_parquet(iterations, place / "iterations.parquet")
-    write_parquet(pl.DataFrame(energy, schema=ENERGY), place / "energy.parquet")
-    ended = [
-        Point(point=i, max_batch_size=i + 1, status="measured", started_utc="2026-03-04T05:06:07Z", duration_s=9)
-        for i in range(2)
-    ]
-    machine = Machine(
-        host="h",
-        cpu="c",
-        cores=1,
-        memory_mb=1,
-        device="Example GPU",
-        devices=[],
-        tdp_w=None,
-        tdp_source=None,
-        energy_sources={},
-    )
-    run = Run(
-        spec=spec.model_dump(mode="json"),
-        spec_hash=spec.hash,
-        parameters=123,
-        model_files_sha256={},
-        requests_sha256="",
-        versions={},
-        machine=machine,
-        started_utc="2026-03-04T05:06:07Z",
-        ended_utc="2026-03-04T05:07:07Z",
-        points=ended,
-    )
-    write_json(run, folder / "run.json")
-    return WantedRun(folder, spec, None)
+    ended = [point_record(i + 1, point=i, duration_s=9) for i in range(2)]
+    frames = {"requests": REQUESTS.to_frame(), "iterations": iterations, "energy": pl.DataFrame(energy, schema=ENERGY)}
+    write_point(folder, ended[1], frames)
+    spec = example_spec(**{"output_length": {"kind": "fixed", "tokens": 100}, "sweep": TWO} | changes)
+    return write_run(folder, spec, *ended)
 
 
 def board(*rows: dict[str, Any]) -> pl.DataFrame:
-    first: dict[str, Any] = {
-        **dict.fromkeys(LEADERBOARD),
-        "rank": 1,
-        "task": "llm-chat",
-        "model": "example/one",
-        "hardware": "h100",
-        "tdp_w": 700.0,
-        "max_batch_size": 2,
-        "setting": "b2",
-    }
-    return pl.DataFrame([first | row for row in rows or ({},)], schema=LEADERBOARD, orient="row")
+    first = best_row(rank=1, model="example/one", tdp_w=700.0, max_batch_size=2, setting="b2")
+    return table_of(LEADERBOARD, *(first | row for row in rows or ({},)))
 
 
 def rows_of(table: pl.DataFrame) -> list[tuple[Any, ...]]:

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from building import PROJECT
 
 from joulebench.carbon import country, electricity_maps, reading
 from joulebench.config.footprint import CarbonNow, CarbonNumber, CarbonOfCountry, CarbonReading, Footprint
@@ -23,7 +24,6 @@ from joulebench.inputs.checked import ConfigError, checked
 from joulebench.logs import journal
 from joulebench.records.files import write_json
 
-PROJECT = Path(__file__).parents[1]
 TOKEN = "Sesame-0pen-7391"
 ASKED = CarbonNow(kind="electricity-maps", zone="DE")
 ANSWER = {

@@ -7,24 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
+from building import PROJECT
 
 from joulebench import config
 from joulebench.config.schema import json_schema
 from joulebench.config.spec import RunSpec, run_spec
 from joulebench.inputs.checked import ConfigError
 from joulebench.plan import plan
-
-PROJECT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def raw(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The project's own config, as plain keys and values."""
-    monkeypatch.chdir(PROJECT)
-    found = yaml.safe_load((PROJECT / "config.yaml").read_text())
-    unshared = json.loads(json.dumps(found))  # what YAML's anchors share is one object
-    assert isinstance(unshared, dict)
-    return unshared
 
 
 def complaint(raw: dict[str, Any]) -> str:

@@ -1,26 +1,14 @@
 """The presets of services, and what a config may call its own."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from joulebench.config.services import SERVICES
 from joulebench.inputs.checked import ConfigError
 from joulebench.plan import Plan, plan
 from joulebench.tables.schemas import POINTS
-
-PROJECT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def raw(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The project's own config, as plain keys and values."""
-    monkeypatch.chdir(PROJECT)
-    found: dict[str, Any] = yaml.safe_load((PROJECT / "config.yaml").read_text())
-    return found
 
 
 def limits(name: str) -> dict[str, float]:

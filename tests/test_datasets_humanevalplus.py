@@ -8,13 +8,14 @@ from typing import Any
 
 import polars as pl
 import pytest
+from building import SHARED
 
 from joulebench import datasets
 from joulebench.config.tasks import Dataset, Sample
 from joulebench.errors import UserError
 from joulebench.records.files import write_parquet
 
-ORIGINAL = Path(__file__).parents[2] / "shared" / "datasets" / "humanevalplus" / "HumanEvalPlus.jsonl.gz"
+ORIGINAL = SHARED / "datasets" / "humanevalplus" / "HumanEvalPlus.jsonl.gz"
 
 
 def take(path: Path | None, count: int, seed: int = 0) -> datasets.Sampled:

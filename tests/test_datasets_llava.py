@@ -9,6 +9,7 @@ from typing import Any
 
 import datasets as hugging_face  # type: ignore[import-untyped]
 import pytest
+from building import SHARED
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -21,8 +22,8 @@ from joulebench.inputs.checked import ConfigError
 from joulebench.records.files import read_parquet, write_parquet
 from joulebench.records.schemas import PROMPTS
 
-SHARED = Path(__file__).parents[2] / "shared" / "datasets" / "llava-instruct"
-REAL = SHARED / "llava_instruct_150k.subset150_with_images.json"
+ORIGINALS = SHARED / "datasets" / "llava-instruct"
+REAL = ORIGINALS / "llava_instruct_150k.subset150_with_images.json"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason=f"no {REAL}")
 PACKAGED = Packaged(kind="packaged")
 
@@ -207,7 +208,7 @@ def test_the_real_file_with_its_images(tmp_path: Path) -> None:
     first = [row["conversations"][0]["value"] for row in rows]
     assert sum(text.endswith("\n<image>") for text in first) == 78
     assert sum(text.startswith("<image>\n") for text in first) == 72
-    taken = datasets.sample(dataset(SHARED, SHARED / "train2017"), Sample(requests=150, seed=68))
+    taken = datasets.sample(dataset(ORIGINALS, ORIGINALS / "train2017"), Sample(requests=150, seed=68))
     assert (taken.rows, taken.unusable, taken.looked_at) == (150, {}, 150)
     assert taken.requests["image"].n_unique() == 148
     expected = {
@@ -216,6 +217,6 @@ def test_the_real_file_with_its_images(tmp_path: Path) -> None:
     }
     assert set(taken.requests.select("source_id", "prompt", "reference").iter_rows()) == expected
     for source_id, image in taken.requests.select("source_id", "image").head(10).iter_rows():
-        assert image == (SHARED / "train2017" / f"{source_id}.jpg").read_bytes()
+        assert image == (ORIGINALS / "train2017" / f"{source_id}.jpg").read_bytes()
     write_parquet(taken.requests, tmp_path / "a.parquet")
     assert read_parquet(tmp_path / "a.parquet", PROMPTS).equals(taken.requests)

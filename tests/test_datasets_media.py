@@ -12,6 +12,7 @@ import httpx
 import huggingface_hub
 import numpy as np
 import pytest
+from building import REVISION
 from huggingface_hub import errors
 from PIL import Image
 
@@ -20,7 +21,6 @@ from joulebench.datasets import media
 from joulebench.datasets.media import UnusableError, first_frame, picture
 from joulebench.errors import UserError
 
-REVISION = "0123456789abcdef0123456789abcdef01234567"
 FOLDER = HubFolder(kind="hub-folder", repo="some/images", revision=REVISION, folder="train2017")
 ARCHIVE = HubFile(kind="hub", repo="some/images", revision=REVISION, file="zip/train2017.zip")
 LEADS_OUT = ["../a.jpg", "x/../../a.jpg", "/etc/passwd", "..", "", ".", "..\\a.jpg", "C:\\a.jpg", "a\0.jpg"]

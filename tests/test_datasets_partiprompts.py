@@ -6,6 +6,7 @@ from typing import Any
 
 import datasets as hugging_face  # type: ignore[import-untyped]
 import pytest
+from building import SHARED
 
 from joulebench import datasets
 from joulebench.config.tasks import Dataset, LocalFile, Packaged, Sample
@@ -13,7 +14,7 @@ from joulebench.errors import UserError
 from joulebench.inputs.checked import ConfigError
 from joulebench.records.schemas import PROMPTS
 
-REAL = Path(__file__).parents[2] / "shared" / "datasets" / "partiprompts" / "PartiPrompts.tsv"
+REAL = SHARED / "datasets" / "partiprompts" / "PartiPrompts.tsv"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason=f"no {REAL}")
 
 HEADER = "Prompt\tCategory\tChallenge\tNote\n"

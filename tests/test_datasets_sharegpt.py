@@ -9,6 +9,7 @@ from typing import Any
 
 import datasets as hugging_face  # type: ignore[import-untyped]
 import pytest
+from building import SHARED
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,9 +21,9 @@ from joulebench.inputs.checked import ConfigError
 from joulebench.records.files import read_parquet, write_parquet
 from joulebench.records.schemas import PROMPTS
 
-SHARED = Path(__file__).parents[2] / "shared" / "datasets"
-REAL = SHARED / "sharegpt" / "ShareGPT_V3_unfiltered_cleaned_split.subset998.json"
-NEOX = SHARED / "tokenizers" / "gpt-neox-20b" / "tokenizer.json"
+ORIGINALS = SHARED / "datasets"
+REAL = ORIGINALS / "sharegpt" / "ShareGPT_V3_unfiltered_cleaned_split.subset998.json"
+NEOX = ORIGINALS / "tokenizers" / "gpt-neox-20b" / "tokenizer.json"
 
 needs_real = pytest.mark.skipif(not REAL.exists(), reason=f"no {REAL}")
 

@@ -12,6 +12,7 @@ from typing import Any
 import av
 import polars as pl
 import pytest
+from building import SHARED
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -23,8 +24,8 @@ from joulebench.errors import UserError
 from joulebench.inputs.checked import ConfigError
 from joulebench.records.schemas import PROMPTS
 
-SHARED = Path(__file__).parents[2] / "shared" / "datasets" / "sharegpt4video"
-REAL = SHARED / "sharegpt4video_100.json"
+ORIGINALS = SHARED / "datasets" / "sharegpt4video"
+REAL = ORIGINALS / "sharegpt4video_100.json"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason=f"no {REAL}")
 PACKAGED = Packaged(kind="packaged")
 SHARD = "panda_videos_1.zip"
@@ -234,20 +235,20 @@ def test_the_packaged_sample_is_usable_whole_with_its_videos() -> None:
 @needs_real
 def test_the_real_captions() -> None:
     lists = json.loads(REAL.read_bytes())
-    taken = sampled(SHARED, 100)
+    taken = sampled(ORIGINALS, 100)
     assert (taken.rows, taken.unusable) == (100, {})
     by_id = dict(zip(lists["video_id"], lists["caption"], strict=True))
     assert dict(taken.requests.select("source_id", "prompt").iter_rows()) == by_id
     with pytest.raises(UserError, match=r"none of 100 rows can be used \(100 image not there\)"):
-        sampled(SHARED, 1, SHARED / "videos")
+        sampled(ORIGINALS, 1, ORIGINALS / "videos")
 
 
 @needs_real
 @pytest.mark.parametrize("packed", [False, True])
 def test_real_videos_give_their_first_frames(tmp_path: Path, packed: bool) -> None:
-    videos = sorted((SHARED / "videos").glob("*.mp4"))
+    videos = sorted((ORIGINALS / "videos").glob("*.mp4"))
     path = write(tmp_path, [captioned(video.stem) for video in videos])
-    media = SHARED / "videos"
+    media = ORIGINALS / "videos"
     if packed:
         media = tmp_path / SHARD
         with zipfile.ZipFile(media, "w") as archive:
@@ -257,7 +258,7 @@ def test_real_videos_give_their_first_frames(tmp_path: Path, packed: bool) -> No
     assert (taken.unusable, taken.looked_at, taken.origin["media"]) == ({}, 5, media.name)
     for name, content in taken.requests.select("source_id", "image").iter_rows():
         image = Image.open(io.BytesIO(content))
-        with av.open(str(SHARED / "videos" / f"{name}.mp4")) as video:
+        with av.open(str(ORIGINALS / "videos" / f"{name}.mp4")) as video:
             stream = video.streams.video[0]
             shrunk = max(1.0, max(stream.width, stream.height) / 1024)
             assert image.size == pytest.approx((stream.width / shrunk, stream.height / shrunk), abs=1)

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import huggingface_hub
 import pytest
+from building import REVISION
 from huggingface_hub import errors
 
 from joulebench import datasets
@@ -15,7 +16,6 @@ from joulebench.datasets import sources
 from joulebench.errors import UserError
 from joulebench.inputs.checked import ConfigError
 
-REVISION = "0123456789abcdef0123456789abcdef01234567"
 HUB = HubFile(kind="hub", repo="some/prompts", revision=REVISION, file="in/Prompts.tsv")
 TABLE = "Prompt\tCategory\na cat\tAnimals\na dog\tAnimals\n"
 

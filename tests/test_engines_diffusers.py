@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-import yaml
+from building import PROJECT, asked, painted, plain, tiny
 from PIL import Image
 
 from joulebench import config, models
@@ -24,16 +24,15 @@ from joulebench.errors import UserError
 from joulebench.measure.run import measure
 from joulebench.records.files import read_parquet, read_run, write_json, write_parquet
 from joulebench.records.models import Requests
-from joulebench.records.schemas import BATCHES, PROMPTS, REQUESTS
+from joulebench.records.schemas import BATCHES, REQUESTS
 
-PROJECT = Path(__file__).parents[1]
 MODEL = "joulebench/tiny"
 PROMPT_TEXTS = [f"a red bicycle number {number} rolls down the street" for number in range(40)]
 
 
 def shipped(name: str, **components: Any) -> dict[str, Any]:
     """A tiny shape of the project, some of its components changed."""
-    shape: dict[str, Any] = yaml.safe_load((PROJECT / "config" / "models" / f"{name}.yaml").read_text())
+    shape: dict[str, Any] = plain(PROJECT / "config" / "models" / f"{name}.yaml")
     for part, changes in components.items():
         shape["components"][part]["config"] |= changes
     return shape
@@ -183,7 +182,7 @@ NEEDS_FTFY = {"wan-i2v"}
 
 def config_of(task: str, shape: dict[str, Any], generation: dict[str, Any], batch_sizes: list[int]) -> Config:
     """The tiny config with one model of `shape` for `task` alone."""
-    raw = yaml.safe_load((PROJECT / "config" / "tiny.yaml").read_text())
+    raw = tiny()
     dataset = {"name": "sharegpt4video", "source": {"kind": "packaged"}}
     if task == "image-to-video":
         dataset["media"] = {"kind": "packaged"}
@@ -227,15 +226,8 @@ def changed(spec: RunSpec, **changes: Any) -> RunSpec:
     return spec.model_copy(update=own | {"generation": spec.generation.model_copy(update=changes)})
 
 
-def painted(colour: Any, mode: str = "RGB", size: tuple[int, int] = (61, 90), kind: str = "PNG") -> bytes:
-    file = io.BytesIO()
-    Image.new(mode, size, colour).save(file, kind)
-    return file.getvalue()
-
-
 def requests(*rows: tuple[str, bytes | None]) -> pl.DataFrame:
-    full = [(number, str(number), prompt, None, image) for number, (prompt, image) in enumerate(rows)]
-    return pl.DataFrame(full, schema=PROMPTS, orient="row")
+    return asked(*((prompt, None, image) for prompt, image in rows))
 
 
 FOUR = requests(

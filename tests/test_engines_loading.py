@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from building import TINY_MODELS, tiny_config, tiny_spec
 
-from joulebench import config, models
-from joulebench.config.spec import RunSpec, run_spec
+from joulebench import models
+from joulebench.config.spec import RunSpec
 from joulebench.engines import loading
 from joulebench.errors import UserError
 from joulebench.records.models import Model
 
-PROJECT = Path(__file__).parents[1]
 TEXTS = [f"a red bicycle number {number} rolls down the street" for number in range(40)]
 CELLS = {"llama-1m": "llm-chat", "sd-5m": "text-to-image"}
 Drawn = tuple[RunSpec, Path, Model]
@@ -22,14 +22,11 @@ Drawn = tuple[RunSpec, Path, Model]
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Drawn]:
     """The spec of a run in float32, the model's folder without weights, and its record."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(PROJECT)
-        tiny = config.load("config/tiny.yaml")
-        made = {}
-        for name, task in CELLS.items():
-            model, folder = f"joulebench/{name}", tmp_path_factory.mktemp(name)
-            record = models.prepare(model, tiny.models[model], TEXTS, folder)
-            made[name] = (run_spec(tiny, "cpu", task, model), folder, record)  # type: ignore[arg-type]
+    made = {}
+    for name, task in CELLS.items():
+        model, folder = TINY_MODELS[task], tmp_path_factory.mktemp(name)
+        record = models.prepare(model, tiny_config().models[model], TEXTS, folder)
+        made[name] = tiny_spec(task), folder, record
     return made
 
 

@@ -1,42 +1,26 @@
 """The transformers engine, stepped by hand on a tiny network."""
 
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
+from building import TEXTS, asked, synthetic, tiny_spec
 
-from joulebench import config, models
-from joulebench.config.models import Synthetic
-from joulebench.config.spec import RunSpec, run_spec
+from joulebench import models
 from joulebench.config.tasks import OutputLength
 from joulebench.engines import open_engine
 from joulebench.engines.base import TextEngine
-from joulebench.records.schemas import PROMPTS
-
-PROJECT = Path(__file__).parents[1]
-TEXTS = ["def area(side):", "def volume(side, height):", "print('three')", "x = [1, 2, 3]"] * 10
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("model")
-    architecture = str(PROJECT / "config" / "models" / "llama-1m.yaml")
-    tokenizer = {"kind": "trained", "train_on": "llm-chat", "vocabulary": 300}
-    facts = {"weights": "synthetic", "architecture": architecture, "tokenizer": tokenizer, "dtype": "float32"}
-    models.prepare("a/b", Synthetic.model_validate(facts), TEXTS, made)
+    models.prepare("a/b", synthetic("llama-1m"), TEXTS, made)
     return made
 
 
-def spec(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> RunSpec:
-    monkeypatch.chdir(PROJECT)
-    made = run_spec(config.load("config/tiny.yaml"), "cpu", "llm-chat", "joulebench/llama-1m")
-    return made.model_copy(update=changes)
-
-
 def prompts(*texts: str) -> pl.DataFrame:
-    rows = [(number, str(number), text, "one two three", None) for number, text in enumerate(texts)]
-    return pl.DataFrame(rows, schema=PROMPTS, orient="row")
+    return asked(*((text, "one two three", None) for text in texts))
 
 
 def serve(engine: TextEngine, count: int) -> tuple[dict[int, int], int]:
@@ -51,9 +35,9 @@ def serve(engine: TextEngine, count: int) -> tuple[dict[int, int], int]:
     return finished, tokens
 
 
-def test_answers_get_the_length_that_was_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_get_the_length_that_was_asked_for(folder: Path) -> None:
     length = OutputLength(kind="fixed", tokens=7)
-    engine = open_engine(spec(monkeypatch, output_length=length), folder)
+    engine = open_engine(tiny_spec(output_length=length), folder)
     prepared = engine.prepare(prompts("one", "two and more words", "three"))
     for number, one in enumerate(prepared):
         engine.submit(number, one)  # type: ignore[union-attr]
@@ -63,9 +47,9 @@ def test_answers_get_the_length_that_was_asked_for(folder: Path, monkeypatch: py
     assert tokens == 21
 
 
-def test_a_completion_prompt_has_no_chat_template(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    chat = open_engine(spec(monkeypatch), folder)
-    plain = open_engine(spec(monkeypatch, prompt_form="completion"), folder)
+def test_a_completion_prompt_has_no_chat_template(folder: Path) -> None:
+    chat = open_engine(tiny_spec(), folder)
+    plain = open_engine(tiny_spec(prompt_form="completion"), folder)
     ((framed,), (bare,)) = (engine.prepare(prompts("def area(side):")) for engine in (chat, plain))
     assert framed.prompt_tokens == (bare.prompt_tokens or 0) + 3  # user, end and assistant
     assert isinstance(framed.prompt, list)
@@ -74,11 +58,11 @@ def test_a_completion_prompt_has_no_chat_template(folder: Path, monkeypatch: pyt
     plain.close()
 
 
-def test_a_stop_string_ends_an_answer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_string_ends_an_answer(folder: Path) -> None:
     from transformers import AutoTokenizer
 
     natural = OutputLength(kind="natural", tokens=40)
-    free = open_engine(spec(monkeypatch, output_length=natural, prompt_form="completion"), folder)
+    free = open_engine(tiny_spec(output_length=natural, prompt_form="completion"), folder)
     said: list[int] = []
     free.submit(0, free.prepare(prompts("x = [1, 2"))[0])  # type: ignore[union-attr]
     while True:
@@ -92,7 +76,7 @@ def test_a_stop_string_ends_an_answer(folder: Path, monkeypatch: pytest.MonkeyPa
     stop = words.decode(said[10:12])
     ends = min(count for count in range(1, len(said) + 1) if stop in words.decode(said[:count]))
     assert ends < whole
-    held = open_engine(spec(monkeypatch, output_length=natural, prompt_form="completion", stop=(stop,)), folder)
+    held = open_engine(tiny_spec(output_length=natural, prompt_form="completion", stop=(stop,)), folder)
     held.submit(0, held.prepare(prompts("x = [1, 2"))[0])  # type: ignore[union-attr]
     finished, tokens = serve(held, 1)  # type: ignore[arg-type]
     held.submit(1, held.prepare(prompts("x = [1, 2"))[0])  # type: ignore[union-attr]

@@ -12,12 +12,12 @@ import polars as pl
 import pytest
 import torch
 import transformers
+from building import asked, painted, synthetic, tiny_spec
 from PIL import Image
 
-from joulebench import config, models
+from joulebench import models
 from joulebench.config import sweeps
-from joulebench.config.models import Synthetic
-from joulebench.config.spec import RunSpec, run_spec
+from joulebench.config.spec import RunSpec
 from joulebench.config.tasks import OutputLength
 from joulebench.engines import open_engine
 from joulebench.engines.base import Step
@@ -28,19 +28,16 @@ from joulebench.loads.closed_loop import overloaded
 from joulebench.loads.setting import Setting
 from joulebench.measure.load import Load
 from joulebench.measure.text import serve
-from joulebench.records.schemas import ITERATIONS, PROMPTS
+from joulebench.records.schemas import ITERATIONS
 
-PROJECT = Path(__file__).parents[1]
 TEXTS = ["def area(side):", "def volume(side, height):", "What is in this picture?", "x = [1, 2, 3]"] * 10
+PICTURE = painted((200, 30, 30), size=(90, 60))
 IMAGE_TOKENS = 64  # 112 / 14 patches a side
 
 
 def build(name: str, folder: Path) -> Path:
     """A checkpoint of the config's network, its layers heavier than its embedding: else an answer repeats one token."""
-    tokenizer = {"kind": "trained", "train_on": "llm-chat", "vocabulary": 300}
-    architecture = str(PROJECT / "config" / "models" / f"{name}.yaml")
-    facts = {"weights": "synthetic", "architecture": architecture, "tokenizer": tokenizer, "dtype": "float32"}
-    models.prepare("a/b", Synthetic.model_validate(facts), TEXTS, folder)
+    models.prepare("a/b", synthetic(name), TEXTS, folder)
     kind = transformers.AutoModelForImageTextToText if "llava" in name else transformers.AutoModelForCausalLM
     made = language_model(kind, spec().model_copy(update={"weights": "synthetic"}), folder)
     with torch.no_grad():
@@ -62,17 +59,8 @@ def seeing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def spec(**changes: Any) -> RunSpec:
-    made = run_spec(config.load(PROJECT / "config" / "tiny.yaml"), "cpu", "llm-chat", "joulebench/llama-1m")
-    length = OutputLength(kind="reference", tokens=40)
-    return made.model_copy(
-        update={
-            "weights": "checkpoint",
-            "engine": "transformers-static",
-            "engine_settings": {},
-            "output_length": length,
-            **changes,
-        }
-    )
+    engine = {"weights": "checkpoint", "engine": "transformers-static", "engine_settings": {}}
+    return tiny_spec(**engine | {"output_length": OutputLength(kind="reference", tokens=40)} | changes)
 
 
 def opened(folder: Path, **changes: Any) -> TransformersStaticEngine:
@@ -82,22 +70,14 @@ def opened(folder: Path, **changes: Any) -> TransformersStaticEngine:
 
 
 @pytest.fixture(autouse=True)
-def _in_project(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(PROJECT)
+def _no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     assert {one for one in threading.enumerate() if one.name.startswith("generate")} <= before
 
 
-def picture(mode: str = "RGB", size: tuple[int, int] = (90, 60), colour: Any = (200, 30, 30)) -> bytes:
-    file = io.BytesIO()
-    Image.new(mode, size, colour).save(file, format="PNG")
-    return file.getvalue()
-
-
 def prompts(*rows: tuple[str, str], image: bytes | None = None) -> pl.DataFrame:
-    table = [(number, str(number), text, answer, image) for number, (text, answer) in enumerate(rows)]
-    return pl.DataFrame(table, schema=PROMPTS, orient="row")
+    return asked(*((text, answer, image) for text, answer in rows))
 
 
 def batch(engine: TransformersStaticEngine) -> list[Step]:
@@ -156,7 +136,7 @@ def test_padding_changes_no_answer(language: Path) -> None:
 
 
 def test_an_image_is_tokens_of_the_prompt(seeing: Path) -> None:
-    plain, grey = picture(), picture("L", (333, 31), 99)
+    plain, grey = PICTURE, painted(99, "L", (333, 31))
     engine = opened(seeing, task="vlm-chat")
     text = "What is in this picture?"
     (with_image,) = engine.prepare(prompts((text, "a b"), image=plain))
@@ -174,7 +154,7 @@ def test_what_is_shown_changes_the_answer(seeing: Path) -> None:
     file = io.BytesIO()
     noise.save(file, format="PNG")
     logits = []
-    for image in (picture(), file.getvalue()):
+    for image in (PICTURE, file.getvalue()):
         (one,) = engine.prepare(prompts(("x = [1", ""), image=image))
         logits.append(engine._model(**engine._collated([one.prompt])).logits[0, -1])
     engine.close()
@@ -186,7 +166,7 @@ def test_what_is_shown_changes_the_answer(seeing: Path) -> None:
     [
         (None, r"request 0 has no image, its task needs one; set dataset\.media"),
         (b"GIF89a", "request 0: its image is no JPEG, PNG or WebP file that can be read"),
-        (picture()[:60], "request 0: its image is no JPEG, PNG or WebP file that can be read"),
+        (PICTURE[:60], "request 0: its image is no JPEG, PNG or WebP file that can be read"),
     ],
 )
 def test_a_request_without_an_image_that_can_be_read(seeing: Path, image: bytes | None, complaint: str) -> None:
@@ -227,7 +207,7 @@ def test_the_checkpoint_s_sampling_and_penalties_do_not_count(language: Path, tm
 
 def test_serving_says_nothing(seeing: Path, capfd: pytest.CaptureFixture[str]) -> None:
     engine = opened(seeing, task="vlm-chat", output_length=OutputLength(kind="fixed", tokens=3))
-    answers(engine, prompts(("one", ""), ("two words", ""), image=picture()), together=True)
+    answers(engine, prompts(("one", ""), ("two words", ""), image=PICTURE), together=True)
     engine.close()
     assert tuple(capfd.readouterr()) == ("", "")
 

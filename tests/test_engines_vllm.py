@@ -16,22 +16,18 @@ from types import MappingProxyType, ModuleType
 from types import SimpleNamespace as Some
 from typing import Any
 
-import polars as pl
 import pytest
+from building import asked, tiny_spec
 from PIL import Image
 
-from joulebench import config
 from joulebench.config import sweeps
-from joulebench.config.spec import run_spec
 from joulebench.config.tasks import OutputLength
 from joulebench.engines import vllm as ours
 from joulebench.engines import vllm_start
 from joulebench.engines.base import Times
 from joulebench.errors import UserError
 from joulebench.measure import process
-from joulebench.records.schemas import PROMPTS
 
-PROJECT = Path(__file__).parents[1]
 STATISTICS: dict[str, Any] = {
     "PrefixCacheStats": ("hits",),
     "SchedulerStats": ("num_running_reqs", "num_waiting_reqs", "kv_cache_usage", "prefix_cache_stats"),
@@ -179,16 +175,9 @@ def opened(
         module = ModuleType(name)
         vars(module).update(content)
         patch.setitem(sys.modules, name, module)
-    patch.chdir(PROJECT)
-    model = "joulebench/llava-5m" if task == "vlm-chat" else "joulebench/llama-1m"
-    spec = run_spec(config.load("config/tiny.yaml"), "cpu", task, model)  # type: ignore[arg-type]
-    asked = spec.model_copy(update={"engine": "vllm", "engine_settings": {}} | changes)
-    engine = ours.VllmEngine(asked, ours.Settings.model_validate(asked.engine_settings), Path("made"))
+    spec = tiny_spec(task, **{"engine": "vllm", "engine_settings": {}} | changes)
+    engine = ours.VllmEngine(spec, ours.Settings.model_validate(spec.engine_settings), Path("made"))
     return engine, engine._engine
-
-
-def asked(*rows: tuple[str, str | None, bytes | None]) -> pl.DataFrame:
-    return pl.DataFrame([(n, str(n), *row) for n, row in enumerate(rows)], schema=PROMPTS, orient="row")
 
 
 THREE = asked(("a b c", "x y", None), ("a b", "x", None), ("a b c d e", "x y z", None))

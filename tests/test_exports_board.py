@@ -1,14 +1,11 @@
 """The README's board is made from the published table."""
 
-from pathlib import Path
-
 import polars as pl
+from building import PROJECT
 
 from joulebench.exports import board
 from joulebench.tables.files import read_csv
 from joulebench.tables.schemas import LEADERBOARD
-
-PROJECT = Path(__file__).parents[1]
 
 
 def test_the_readme_is_in_step() -> None:

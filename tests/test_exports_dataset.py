@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from building import PROJECT, point_row
 from huggingface_hub import DatasetCard
 from markdown_it import MarkdownIt
 
@@ -13,7 +14,7 @@ from joulebench.exports import card, dataset
 from joulebench.tables.files import write_csv
 from joulebench.tables.schemas import TABLES
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = PROJECT / "docs"
 HOSTILE = "me/<script>alert(1)</script>|[x](javascript:x)*_`~$&amp;\n# www.x.org @you"
 
 VALID, FLAGGED, INVALID, NO_MEMORY = (
@@ -25,25 +26,18 @@ VALID, FLAGGED, INVALID, NO_MEMORY = (
 
 
 def point(batch: int, **changes: object) -> dict[str, object]:
-    return {
-        "task": "llm-chat",
+    known = {
         "model": "owner/name",
-        "weights": "checkpoint",
-        "hardware": "h100",
         "device": "NVIDIA H100 80GB HBM3",
         "engine": "vllm",
         "parameters": 8_030_261_248,
         "tdp_w": 700.0,
-        "axis": "max_batch_size",
         "max_batch_size": batch,
-        "repeat": 1,
-        "status": "measured",
-        "energy_source": "nvml_counter",
         "energy_per_response_j": 100.0 / batch,
         "responses_per_s": 2.0,
         "measured_on": "2025-11-02",
-        **changes,
     }
+    return point_row(**known | changes)
 
 
 def csvs(folder: Path, **rows: list[dict[str, object]]) -> dict[str, Path]:

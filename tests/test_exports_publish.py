@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from building import PROJECT
 from huggingface_hub import HfApi
 
 from joulebench.errors import UserError
@@ -21,7 +22,6 @@ from joulebench.exports.publish import check_repo, publish, uploads
 from joulebench.tables.files import write_csv
 from joulebench.tables.schemas import TABLES
 
-PROJECT = Path(__file__).parents[1]
 TOKEN = "hf_" + "x" * 34
 NAMES = [
     "README.md",

@@ -12,6 +12,8 @@ from xml.etree import ElementTree
 
 import polars as pl
 import pytest
+from building import table_of
+from drawn import SVG, texts
 
 from joulebench import figures
 from joulebench.analysis.frontier import frontier
@@ -53,7 +55,6 @@ TARGETS = {
     "llm-chat": LatencyTarget(metric="tpot", quantile=50, at_most_s=0.05),
     "text-to-image": LatencyTarget(metric="latency", quantile=50, at_most_s=5),
 }
-SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "</script><script>alert(1)</script>"
 
 
@@ -80,7 +81,6 @@ def example(**changes: object) -> pl.DataFrame:
             joules, seconds = energy / 1.6**step, latency * 1.3**step
             rows.append(
                 {
-                    **dict.fromkeys(POINTS),
                     "task": task,
                     "model": model,
                     "variant": variant,
@@ -105,7 +105,7 @@ def example(**changes: object) -> pl.DataFrame:
                     **changes,
                 }
             )
-    return pl.DataFrame(rows, schema=POINTS, orient="row")
+    return table_of(POINTS, *rows)
 
 
 def best(points: pl.DataFrame) -> pl.DataFrame:
@@ -148,11 +148,8 @@ def draw(name: str, points: pl.DataFrame) -> Any:
     return figures.draw(name, given, TARGETS)
 
 
-def texts(name: str, points: pl.DataFrame, folder: Path) -> list[str]:
-    """Every line of text of the figure's SVG."""
-    path = folder / f"{name}.svg"
-    render.save(draw(name, points), [path])
-    return [line for text in ElementTree.parse(path).iter(f"{SVG}text") for line in text.itertext()]
+def texts_of(name: str, points: pl.DataFrame, folder: Path) -> list[str]:
+    return texts(draw(name, points), folder)
 
 
 class Scripts(HTMLParser):
@@ -181,7 +178,7 @@ class Scripts(HTMLParser):
 
 
 def test_bars_name_every_model_with_its_energy_and_batch_size(tmp_path: Path) -> None:
-    found = texts("energy_per_response", example(), tmp_path)
+    found = texts_of("energy_per_response", example(), tmp_path)
     # The last of seven steps down by 1.6 from 280 J: 280 / 1.6^6 = 16.69.
     assert {"16.7 J, B = 256", "351 J, B = 32", "486 J, B = 32, misses latency target"} <= set(found)
     assert {f"{LLAMA}+fp8", QWEN, GEMMA, MISTRAL, PHI, FLUX, SD, PIXART} <= set(found)
@@ -193,7 +190,7 @@ def test_bars_name_every_model_with_its_energy_and_batch_size(tmp_path: Path) ->
 
 
 def test_lines_name_every_run_and_both_axes(tmp_path: Path) -> None:
-    found = texts("time_energy_tradeoff", example(), tmp_path)
+    found = texts_of("time_energy_tradeoff", example(), tmp_path)
     assert {"Median time per output token (s)", "Median latency of a batch (s)", "Energy per response (J)"} <= set(
         found
     )
@@ -212,14 +209,14 @@ def test_points_that_are_flagged_are_owned_up_to_and_invalid_ones_not_drawn(tmp_
     invalid = valid.with_columns(verdict=pl.when(first).then(pl.lit("invalid: clock step")).otherwise("verdict"))
 
     def owned_up(points: pl.DataFrame) -> bool:
-        return any("flagged points included" in text for text in texts("time_energy_tradeoff", points, tmp_path))
+        return any("flagged points included" in text for text in texts_of("time_energy_tradeoff", points, tmp_path))
 
     assert (owned_up(valid), owned_up(flagged), owned_up(invalid)) == (False, True, False)
     # The first points: six runs of llm-chat at B = 1, 2 or 4, three of text-to-image at 1.
-    left = texts("time_energy_tradeoff", invalid, tmp_path)
+    left = texts_of("time_energy_tradeoff", invalid, tmp_path)
     assert "not drawn, without energy or latency: 6 invalid" in left
     assert "not drawn, without energy or latency: 3 invalid" in left
-    assert "1" in texts("time_energy_tradeoff", valid, tmp_path)
+    assert "1" in texts_of("time_energy_tradeoff", valid, tmp_path)
     assert "1" not in left
 
 
@@ -227,13 +224,11 @@ def test_a_model_that_a_check_left_out_says_so(tmp_path: Path) -> None:
     left_out = pl.col("model") == PHI
 
     def save(where: pl.Expr) -> list[str]:
-        path = tmp_path / "figure.svg"
         rows = best(example(verdict="valid")).with_columns(
             energy_per_response_j=pl.when(~where).then("energy_per_response_j"),
             verdict=pl.when(where).then(pl.lit("flagged: drift (5, at most 3)")).otherwise("verdict"),
         )
-        render.save(figures.draw("energy_per_response", {"leaderboard": rows}, {}), [path])
-        return [line for text in ElementTree.parse(path).iter(f"{SVG}text") for line in text.itertext()]
+        return texts(figures.draw("energy_per_response", {"leaderboard": rows}, {}), tmp_path)
 
     assert "left out: flagged, B = 32" in save(left_out)
     assert "No point of text-to-image passed every check: there are no bars to draw." in save(
@@ -253,7 +248,7 @@ def test_repeats_are_one_point_of_their_mean(tmp_path: Path) -> None:
         repeat=pl.lit(4, pl.Int64), energy_per_response_j=pl.lit(1e9), verdict=pl.lit("flagged: it moves")
     )
     points = pl.concat([once, *more, doubtful])
-    tradeoff = texts("time_energy_tradeoff", points, tmp_path)
+    tradeoff = texts_of("time_energy_tradeoff", points, tmp_path)
     assert tradeoff.count("256") == 3
     drawn = draw("time_energy_tradeoff", points).to_dict()["datasets"]
     (curves,) = [
@@ -263,12 +258,12 @@ def test_repeats_are_one_point_of_their_mean(tmp_path: Path) -> None:
     assert first == [pytest.approx(360 * 1.02)]  # the mean of 1, 1.02 and 1.04
     means = "Means of 3 repeats, each from a new start of the engine; their intervals hold what differs between them."
     assert means in tradeoff
-    assert means in texts("energy_per_response", points.filter(pl.col("repeat") < 4), tmp_path)
-    assert not any(text.startswith("Means of") for text in texts("time_energy_tradeoff", once, tmp_path))
+    assert means in texts_of("energy_per_response", points.filter(pl.col("repeat") < 4), tmp_path)
+    assert not any(text.startswith("Means of") for text in texts_of("time_energy_tradeoff", once, tmp_path))
 
 
 def test_bars_part_the_energy_of_prompt_and_output(tmp_path: Path) -> None:
-    found = texts("prefill_decode", example(), tmp_path)
+    found = texts_of("prefill_decode", example(), tmp_path)
     # Gemma's last of seven steps down by 1.6 from 64 J: 64 / 1.6^6 = 3.815 J, a fifth of it for 100 prompt tokens.
     assert "0.763 J prompt (20 %) + 3.05 J output" in found
     assert "100 prompt tokens at 0.00763 J, 400 output tokens at 0.00763 J, B = 256" in found
@@ -292,26 +287,26 @@ def test_the_bar_of_the_output_begins_where_that_of_the_prompt_ends(tmp_path: Pa
 
 def test_parts_that_may_be_nothing_are_one_bar(tmp_path: Path) -> None:
     doubtful = pl.when(pl.col("model") != GEMMA).then(pl.col("energy_per_prompt_token_low_j")).otherwise(-0.001)
-    found = texts("prefill_decode", example().with_columns(energy_per_prompt_token_low_j=doubtful), tmp_path)
+    found = texts_of("prefill_decode", example().with_columns(energy_per_prompt_token_low_j=doubtful), tmp_path)
     assert "3.81 J: its parts are not known well enough" in found
     assert {"both, not told apart", "100 prompt tokens, 400 output tokens, B = 256"} <= set(found)
 
 
 def test_without_parts_the_figure_says_so_in_words(tmp_path: Path) -> None:
     whole = without(example(), "energy_per_prompt_token", "energy_per_decoded_token")
-    found = texts("prefill_decode", whole, tmp_path)
+    found = texts_of("prefill_decode", whole, tmp_path)
     assert "The energy of llm-chat is known as a whole alone: its answers ended by themselves, or too soon." in found
     gone = pl.when(pl.col("model") != PHI).then(pl.col("energy_per_prompt_token_j"))
-    some = texts("prefill_decode", example().with_columns(energy_per_prompt_token_j=gone), tmp_path)
+    some = texts_of("prefill_decode", example().with_columns(energy_per_prompt_token_j=gone), tmp_path)
     assert "not drawn, without the energy of its parts: 1 of 5 models" in some
-    images = texts("prefill_decode", example().filter(pl.col("task") == "text-to-image"), tmp_path)
+    images = texts_of("prefill_decode", example().filter(pl.col("task") == "text-to-image"), tmp_path)
     assert any(text.startswith("No text task is among the results") for text in images)
 
 
 def test_without_energy_the_figures_say_so_in_words(tmp_path: Path) -> None:
     points = without(example(energy_source=None), "energy_per", "plain_energy_per", "tdp_estimate", "power")
     for name in figures.FIGURES:
-        found = texts(name, points, tmp_path)
+        found = texts_of(name, points, tmp_path)
         tasks = 1 if name in OF_ONE_TASK else 2
         assert sum(text.startswith("No energy was measured for") for text in found) == tasks
         assert any("no energy source: energy not shown" in text for text in found)
@@ -325,12 +320,12 @@ def test_an_estimate_is_named_an_estimate_and_needs_no_interval(tmp_path: Path) 
         "energy_per_response_high",
         "tdp_estimate",
     )
-    bars = texts("energy_per_response", points, tmp_path)
+    bars = texts_of("energy_per_response", points, tmp_path)
     assert bars.count("Energy per response (J), estimated") == 2
     assert {"estimated", "estimated, misses the latency target"} <= set(bars)
     assert not {"measured", "if the device drew its TDP throughout"} & set(bars)
     assert not any("95 %" in text for text in bars)
-    lines = texts("time_energy_tradeoff", points, tmp_path)
+    lines = texts_of("time_energy_tradeoff", points, tmp_path)
     assert lines.count("Energy per response (J), estimated") == 2
 
 
@@ -341,21 +336,21 @@ def test_a_model_without_energy_keeps_its_row_and_is_counted(tmp_path: Path) -> 
         *(pl.when(~gone).then(pl.col(name)).alias(name) for name in figured),
         status=pl.when(gone).then(pl.lit("out_of_memory")).otherwise("status"),
     )
-    assert "no energy (out of memory), B = 32" in texts("energy_per_response", points, tmp_path)
-    tradeoff = texts("time_energy_tradeoff", points, tmp_path)
+    assert "no energy (out of memory), B = 32" in texts_of("energy_per_response", points, tmp_path)
+    tradeoff = texts_of("time_energy_tradeoff", points, tmp_path)
     assert "not drawn, without energy or latency: 5 out_of_memory" in tradeoff
 
 
 def test_empty_tables_are_drawn_as_a_sentence(tmp_path: Path) -> None:
     for name in figures.FIGURES:
-        assert any("No run has been measured yet" in text for text in texts(name, example().clear(), tmp_path))
+        assert any("No run has been measured yet" in text for text in texts_of(name, example().clear(), tmp_path))
 
 
 @pytest.mark.parametrize("name", figures.FIGURES)
 def test_a_hostile_name_is_text_in_every_format(name: str, tmp_path: Path) -> None:
     points = example().with_columns(pl.col("model").replace({QWEN: HOSTILE, FLUX: HOSTILE}))
-    assert any(HOSTILE in text for text in texts(name, points, tmp_path))
-    assert not list(ElementTree.parse(tmp_path / f"{name}.svg").iter(f"{SVG}script"))
+    assert any(HOSTILE in text for text in texts_of(name, points, tmp_path))
+    assert not list(ElementTree.parse(tmp_path / "figure.svg").iter(f"{SVG}script"))
     render.save(draw(name, points), [tmp_path / "page.html"])
     page = Scripts((tmp_path / "page.html").read_text())
     assert len(page.found) == 3

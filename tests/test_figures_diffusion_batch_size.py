@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import polars as pl
+from building import point_row, table_of
 
 from joulebench.figures import diffusion_batch_size
 from joulebench.tables.schemas import POINTS
@@ -14,26 +14,12 @@ IMAGES, VIDEOS = "owner/images", "owner/videos"
 def point(
     task: str, model: str, batch: int, energy_j: float | None, latency_s: float | None, **changes: object
 ) -> dict[str, object]:
-    return {
-        **dict.fromkeys(POINTS),
-        "task": task,
-        "model": model,
-        "hardware": "h100",
-        "status": "measured",
-        "verdict": "valid",
-        "energy_source": "nvml_counter",
-        "axis": "max_batch_size",
-        "max_batch_size": batch,
-        "repeat": 1,
-        "energy_per_response_j": energy_j,
-        "latency_p50_s": latency_s,
-        **changes,
-    }
+    figures = {"energy_per_response_j": energy_j, "latency_p50_s": latency_s}
+    return point_row(**{"task": task, "model": model, "max_batch_size": batch} | figures | changes)
 
 
 def drawn(*points: dict[str, object]) -> dict[str, Any]:
-    table = pl.DataFrame(points, schema=POINTS, orient="row")
-    chart: dict[str, Any] = diffusion_batch_size.draw(table).to_dict()
+    chart: dict[str, Any] = diffusion_batch_size.draw(table_of(POINTS, *points)).to_dict()
     return chart
 
 

@@ -4,8 +4,8 @@ import json
 import math
 from typing import Any
 
-import polars as pl
 import pytest
+from building import best_row, interval, table_of
 
 from joulebench.figures import energy_against_model_size
 from joulebench.tables.schemas import LEADERBOARD
@@ -13,31 +13,18 @@ from joulebench.tables.schemas import LEADERBOARD
 
 def best(model: str, billions: float | None, energy_j: float | None, **changes: object) -> dict[str, object]:
     """A best point with 200 output tokens."""
-    each = None if energy_j is None else energy_j / 200
-    return {
-        **dict.fromkeys(LEADERBOARD),
-        "task": "llm-chat",
+    known = {
         "model": model,
         "parameters": None if billions is None else round(billions * 1e9),
-        "hardware": "h100",
-        "status": "measured",
-        "verdict": "valid",
-        "energy_source": "nvml_counter",
-        "axis": "max_batch_size",
         "max_batch_size": 64,
         "energy_per_response_j": energy_j,
-        "energy_per_output_token_j": each,
-        "energy_per_output_token_low_j": each and each * 0.8,
-        "energy_per_output_token_high_j": each and each * 1.2,
-        "meets_latency_target": True,
-        "repeats": 1,
-        **changes,
     }
+    each = interval("energy_per_output_token_j", energy_j and energy_j / 200, 0.8, 1.2)
+    return best_row(**known | each | changes)
 
 
 def drawn(*rows: dict[str, object]) -> dict[str, Any]:
-    table = pl.DataFrame(rows, schema=LEADERBOARD, orient="row")
-    chart: dict[str, Any] = energy_against_model_size.draw(table).to_dict()
+    chart: dict[str, Any] = energy_against_model_size.draw(table_of(LEADERBOARD, *rows)).to_dict()
     return chart
 
 

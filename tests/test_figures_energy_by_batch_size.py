@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-import polars as pl
 import pytest
+from building import interval, point_row, table_of
 
 from joulebench.figures import energy_by_batch_size
 from joulebench.tables.schemas import POINTS
@@ -21,41 +21,24 @@ TITLES = [
 
 def point(model: str, batch: int, energy_j: float | None, **changes: object) -> dict[str, object]:
     """A point at 500 W, of 500 / energy_j tokens/s."""
+    known = {"model": model, "max_batch_size": batch, "gpus": 1, "tdp_w": 700.0}
     figures = (
-        {
+        {}
+        if energy_j is None
+        else {
             "energy_per_response_j": 100 * energy_j,
-            "energy_per_output_token_j": energy_j,
-            "energy_per_output_token_low_j": energy_j * 0.9,
-            "energy_per_output_token_high_j": energy_j * 1.1,
+            **interval("energy_per_output_token_j", energy_j),
             "output_tokens_per_s": 500 / energy_j,
             "power_w": 500.0,
             "itl_p50_s": 0.01 * batch,
             "itl_p99_s": 0.04 * batch,
         }
-        if energy_j is not None
-        else {}
     )
-    return {
-        **dict.fromkeys(POINTS),
-        "task": "llm-chat",
-        "model": model,
-        "hardware": "h100",
-        "status": "measured",
-        "verdict": "valid",
-        "energy_source": "nvml_counter",
-        "axis": "max_batch_size",
-        "max_batch_size": batch,
-        "repeat": 1,
-        "gpus": 1,
-        "tdp_w": 700.0,
-        **figures,
-        **changes,
-    }
+    return point_row(**known | figures | changes)
 
 
 def drawn(*points: dict[str, object]) -> dict[str, Any]:
-    table = pl.DataFrame(points, schema=POINTS, orient="row")
-    chart: dict[str, Any] = energy_by_batch_size.draw(table).to_dict()
+    chart: dict[str, Any] = energy_by_batch_size.draw(table_of(POINTS, *points)).to_dict()
     return chart
 
 

@@ -2,53 +2,33 @@
 
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
-import polars as pl
 import pytest
+from building import best_row, interval, table_of
+from drawn import texts
 
 from joulebench import figures
 from joulebench.config.services import LatencyTarget
-from joulebench.figures import render
 from joulebench.tables.schemas import LEADERBOARD
 
 TARGET = LatencyTarget(metric="tpot", quantile=50, at_most_s=0.2)
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 def row(hardware: str = "h100", joules: float | None = 20.0, **changes: Any) -> dict[str, Any]:
-    return {
-        **dict.fromkeys(LEADERBOARD),
+    known = {
         "rank": 1,
-        "meets_latency_target": True,
         "latency_target": "tpot_p50_s <= 0.2",
-        "task": "llm-chat",
         "model": "a/one",
-        "weights": "checkpoint",
         "hardware": hardware,
         "device": f"NVIDIA {hardware.upper()}",
-        "axis": "max_batch_size",
-        "max_batch_size": 8,
-        "status": "measured",
-        "verdict": "valid",
-        "energy_source": "nvml_counter",
-        "energy_per_response_j": joules,
-        "energy_per_response_low_j": None if joules is None else 0.9 * joules,
-        "energy_per_response_high_j": None if joules is None else 1.1 * joules,
         "measured_on": "2026-11-21",
-        "repeats": 1,
-    } | changes
+    }
+    return best_row(**known | interval("energy_per_response_j", joules) | changes)
 
 
 def drawn(*rows: dict[str, Any], targets: bool = True) -> Any:
-    table = pl.DataFrame(rows, schema=LEADERBOARD, orient="row")
+    table = table_of(LEADERBOARD, *rows)
     return figures.draw("hardware_compared", {"leaderboard": table}, {"llm-chat": TARGET} if targets else {})
-
-
-def texts(chart: Any, folder: Path) -> list[str]:
-    render.save(chart, [folder / "figure.svg"])
-    found = ElementTree.parse(folder / "figure.svg").iter(f"{SVG}text")
-    return [line for text in found for line in text.itertext()]
 
 
 def test_every_model_has_a_bar_a_hardware_with_its_ratio_to_the_least(tmp_path: Path) -> None:

@@ -3,34 +3,20 @@
 import json
 from typing import Any
 
-import polars as pl
 import pytest
+from building import best_row, table_of
 
 from joulebench.figures import output_length
 from joulebench.tables.schemas import LEADERBOARD
 
 
 def best(model: str, tokens: float | None, energy_j: float | None, task: str = "llm-chat") -> dict[str, object]:
-    return {
-        **dict.fromkeys(LEADERBOARD),
-        "task": task,
-        "model": model,
-        "hardware": "h100",
-        "status": "measured",
-        "verdict": "valid",
-        "energy_source": "nvml_counter",
-        "axis": "max_batch_size",
-        "max_batch_size": 64,
-        "energy_per_response_j": energy_j,
-        "response_output_tokens": tokens,
-        "meets_latency_target": True,
-        "repeats": 1,
-    }
+    figures = {"energy_per_response_j": energy_j, "response_output_tokens": tokens}
+    return best_row(task=task, model=model, max_batch_size=64, **figures)
 
 
 def drawn(*rows: dict[str, object]) -> dict[str, Any]:
-    table = pl.DataFrame(rows, schema=LEADERBOARD, orient="row")
-    chart: dict[str, Any] = output_length.draw(table).to_dict()
+    chart: dict[str, Any] = output_length.draw(table_of(LEADERBOARD, *rows)).to_dict()
     return chart
 
 

@@ -6,12 +6,13 @@ from xml.etree import ElementTree
 
 import polars as pl
 import pytest
+from building import best_row, table_of
+from drawn import SVG, texts
 
 from joulebench import figures
 from joulebench.figures import render
 from joulebench.tables.schemas import LEADERBOARD, TRACE
 
-SVG = "{http://www.w3.org/2000/svg}"
 # start_s, end_s, power_w, running, window
 STRETCHES = [
     (-1.0, 0.0, 120.0, None, None),
@@ -25,7 +26,6 @@ STRETCHES = [
 
 def trace(stretches: Any = STRETCHES, **changes: Any) -> pl.DataFrame:
     point = {
-        **dict.fromkeys(TRACE),
         "task": "llm-chat",
         "model": "a/one",
         "hardware": "h100",
@@ -35,36 +35,20 @@ def trace(stretches: Any = STRETCHES, **changes: Any) -> pl.DataFrame:
         "tdp_w": 700.0,
     } | changes
     names = ("start_s", "end_s", "power_w", "running", "window")
-    rows = [point | dict(zip(names, stretch, strict=True)) for stretch in stretches]
-    return pl.DataFrame(rows, schema=TRACE, orient="row")
+    return table_of(TRACE, *(point | dict(zip(names, stretch, strict=True)) for stretch in stretches))
 
 
 def board(**changes: Any) -> pl.DataFrame:
-    row = {
-        **dict.fromkeys(LEADERBOARD),
-        "rank": 1,
-        "task": "llm-chat",
-        "model": "a/one",
-        "weights": "synthetic",
-        "hardware": "h100",
-        "device": "NVIDIA H100",
-        "status": "measured",
-        "verdict": "valid",
-        "energy_source": "nvml_counter",
-        "energy_per_response_j": 10.0,
-        "measured_on": "2026-11-21",
-    } | changes
-    return pl.DataFrame([row], schema=LEADERBOARD, orient="row")
+    known = {"rank": 1, "model": "a/one", "weights": "synthetic", "energy_per_response_j": 10.0}
+    return table_of(LEADERBOARD, best_row(**known | {"measured_on": "2026-11-21"} | changes))
 
 
-def texts(rows: pl.DataFrame, leaderboard: pl.DataFrame, folder: Path) -> list[str]:
-    render.save(figures.draw("power_trace", {"trace": rows, "leaderboard": leaderboard}, {}), [folder / "figure.svg"])
-    found = ElementTree.parse(folder / "figure.svg").iter(f"{SVG}text")
-    return [line for text in found for line in text.itertext()]
+def texts_of(rows: pl.DataFrame, leaderboard: pl.DataFrame, folder: Path) -> list[str]:
+    return texts(figures.draw("power_trace", {"trace": rows, "leaderboard": leaderboard}, {}), folder)
 
 
 def test_the_windows_the_tdp_and_the_means_are_named(tmp_path: Path) -> None:
-    found = texts(trace(), board(), tmp_path)
+    found = texts_of(trace(), board(), tmp_path)
     windows = ["ramp: the batch fills", "queue window, its first turnover", "stationary window"]
     assert {*windows, "drain: no request waits any more", "a/one"} <= set(found)
     assert {"Power (W)", "Running batch", "Time since the point began (s)", "TDP 700 W", "maximum 4"} <= set(found)
@@ -99,7 +83,7 @@ def test_steps_hold_until_the_next_and_the_last_until_its_end() -> None:
 
 def test_several_devices_have_a_line_each_and_a_common_mean(tmp_path: Path) -> None:
     two = pl.concat([trace(), trace([(s, e, w / 2, r, n) for s, e, w, r, n in STRETCHES], device="gpu:1")])
-    found = texts(two, board(), tmp_path)
+    found = texts_of(two, board(), tmp_path)
     assert {"gpu:0", "gpu:1", "TDP 700 W, each", "mean 630 W", "mean 315 W"} <= set(found)
     assert "Mean power, 2 devices together: 945 W in the stationary window, 880 W in the whole queue window." in found
 
@@ -117,7 +101,7 @@ def test_the_labels_at_the_right_keep_apart(tmp_path: Path) -> None:
 def test_diffusion_an_estimate_and_no_tdp(tmp_path: Path) -> None:
     batches = [(0.0, 2.0, 30.0, 4.0, "warm-up"), (2.0, 4.0, 40.0, 4.0, "batches")]
     changes = {"task": "text-to-image", "energy_source": "codecarbon_estimate", "device": "cpu:0", "tdp_w": None}
-    found = texts(trace(batches, **changes), board(task="text-to-image", device=None, hardware="cpu"), tmp_path)
+    found = texts_of(trace(batches, **changes), board(task="text-to-image", device=None, hardware="cpu"), tmp_path)
     assert {"warm-up batches", "measured batches", "Power (W), estimated"} <= set(found)
     assert "Mean power: 40.0 W in the measured batches." in found
     assert any(text.startswith("Each step: the mean between two of CodeCarbon's estimates") for text in found)
@@ -125,10 +109,10 @@ def test_diffusion_an_estimate_and_no_tdp(tmp_path: Path) -> None:
 
 
 def test_where_nothing_is_ranked_it_says_so(tmp_path: Path) -> None:
-    found = texts(trace([]), board(rank=None, meets_latency_target=False), tmp_path)
+    found = texts_of(trace([]), board(rank=None, meets_latency_target=False), tmp_path)
     assert "No model of llm-chat is ranked: there is no best point whose power to show." in found
 
 
 def test_a_best_point_with_too_few_updates_says_so(tmp_path: Path) -> None:
-    found = texts(trace([]), board(), tmp_path)
+    found = texts_of(trace([]), board(), tmp_path)
     assert any(text.startswith("The energy counter was read too seldom in the best point") for text in found)

@@ -2,51 +2,31 @@
 
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
-import polars as pl
 import pytest
+from building import interval, point_row, table_of
+from drawn import texts
 
 from joulebench import figures
-from joulebench.figures import render
 from joulebench.tables.schemas import POINTS
 
 NAME = "queue_against_stationary"
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 def point(**changes: Any) -> dict[str, Any]:
     """0.5 J a token in the stationary window, known to +-10 %, and 0.45 J in the queue window."""
-    return {
-        **dict.fromkeys(POINTS),
-        "task": "llm-chat",
+    known = {
         "model": "a/one",
-        "weights": "checkpoint",
-        "hardware": "h100",
-        "device": "NVIDIA H100",
-        "axis": "max_batch_size",
-        "max_batch_size": 8,
-        "repeat": 1,
-        "status": "measured",
-        "verdict": "valid",
-        "energy_source": "nvml_counter",
-        "energy_per_response_j": 100.0,
-        "plain_energy_per_output_token_j": 0.5,
-        "plain_energy_per_output_token_low_j": 0.45,
-        "plain_energy_per_output_token_high_j": 0.55,
-        "queue_energy_per_output_token_j": 0.45,
         "measured_on": "2026-11-21",
-    } | changes
+        "energy_per_response_j": 100.0,
+        "queue_energy_per_output_token_j": 0.45,
+    }
+    ends = interval("plain_energy_per_output_token_j", 0.5)
+    return point_row(**known | ends | changes)
 
 
 def drawn(*points: dict[str, Any]) -> Any:
-    return figures.draw(NAME, {"points": pl.DataFrame(points, schema=POINTS, orient="row")}, {})
-
-
-def texts(chart: Any, folder: Path) -> list[str]:
-    render.save(chart, [folder / "figure.svg"])
-    found = ElementTree.parse(folder / "figure.svg").iter(f"{SVG}text")
-    return [line for text in found for line in text.itertext()]
+    return figures.draw(NAME, {"points": table_of(POINTS, *points)}, {})
 
 
 def rows(chart: Any, column: str) -> list[dict[str, Any]]:

@@ -4,41 +4,29 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import polars as pl
 import pytest
+from building import interval, point_row, table_of
+from drawn import SVG, texts
 
-from joulebench.figures import render, small_multiples, study
+from joulebench.figures import small_multiples, study
 from joulebench.tables.schemas import STUDY
 
-SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "</script><script>alert(1)</script>"
 KNEE = {"knee": 34.2, "knee_low": 21.4, "knee_high": 59.6}
 
 
 def loop(batch: int, energy_j: float | None, **changes: object) -> dict[str, object]:
     """A point of a closed loop, its energy known to +-10 %."""
-    return {
-        **dict.fromkeys(STUDY),
-        "task": "llm-chat",
+    known = {
         "model": "a/one",
-        "weights": "checkpoint",
-        "hardware": "h100",
-        "device": "NVIDIA H100",
         "card": "GPU-1",
         "load": "closed-loop",
-        "axis": "max_batch_size",
         "max_batch_size": batch,
         "setting": f"b{batch}",
-        "repeat": 1,
-        "status": "measured",
-        "verdict": "valid",
-        "energy_source": "nvml_counter",
-        "energy_per_response_j": energy_j,
-        "energy_per_response_low_j": energy_j and 0.9 * energy_j,
-        "energy_per_response_high_j": energy_j and 1.1 * energy_j,
         "study_energy_per_response_j": energy_j,
         "measured_on": "2026-01-04",
-    } | changes
+    }
+    return point_row(**known | interval("energy_per_response_j", energy_j) | changes)
 
 
 def arrivals(rate: float, energy_j: float, steady_j: float | None, **changes: object) -> dict[str, object]:
@@ -49,9 +37,7 @@ def arrivals(rate: float, energy_j: float, steady_j: float | None, **changes: ob
         "rate_per_s": rate,
         "requests": 100,
         "setting": f"r{rate:g}-n100-b64",
-        "energy_per_response_j": steady_j,
-        "energy_per_response_low_j": steady_j and 0.9 * steady_j,
-        "energy_per_response_high_j": steady_j and 1.1 * steady_j,
+        **interval("energy_per_response_j", steady_j),
         "whole_energy_j": 100 * energy_j,
         "whole_energy_per_response_j": energy_j,
         "steady_energy_per_response_j": steady_j,
@@ -61,13 +47,7 @@ def arrivals(rate: float, energy_j: float, steady_j: float | None, **changes: ob
 
 
 def drawn(*points: dict[str, object], name: str = "concurrency", asks: str = "what it costs") -> Any:
-    return study.draw(pl.DataFrame(points, schema=STUDY, orient="row"), name, asks)
-
-
-def texts(chart: Any, folder: Path) -> list[str]:
-    render.save(chart, [folder / "figure.svg"])
-    found = ElementTree.parse(folder / "figure.svg").iter(f"{SVG}text")
-    return [line for text in found for line in text.itertext()]
+    return study.draw(table_of(STUDY, *points), name, asks)
 
 
 def data(chart: Any, mark: str, **style: object) -> list[dict[str, Any]]:

@@ -2,54 +2,33 @@
 
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import polars as pl
 import pytest
+from building import interval, point_row, table_of
+from drawn import texts
 
 from joulebench import figures
-from joulebench.figures import render, tdp
+from joulebench.figures import tdp
 from joulebench.figures.power_share_of_tdp import DIAMETER_PX, MOST_PX, _swarm
 from joulebench.tables.schemas import POINTS
 
 BOTH = ("power_share_of_tdp", "measured_against_tdp")
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 def point(power_w: float | None, batch: int = 8, **changes: Any) -> dict[str, Any]:
     """A point of a 700 W card: 100 J a response, and an interval of the power from 0.8 to 1.25 times it."""
-    watts = power_w or 0.0
-    return {
-        **dict.fromkeys(POINTS),
-        "task": "llm-chat",
-        "model": "a/b",
-        "weights": "checkpoint",
-        "hardware": "h100",
-        "device": "NVIDIA H100 80GB HBM3",
-        "gpus": 1,
-        "tdp_w": 700.0,
-        "axis": "max_batch_size",
-        "max_batch_size": batch,
-        "repeat": 1,
-        "status": "measured",
-        "verdict": "valid",
-        "energy_source": "nvml_counter",
-        "energy_per_response_j": 100.0,
-        "power_w": power_w,
-        "power_low_w": watts * 0.8,
-        "power_high_w": watts * 1.25,
-        **changes,
-    }
+    known = {"device": "NVIDIA H100 80GB HBM3", "gpus": 1, "tdp_w": 700.0, "max_batch_size": batch}
+    power = interval("power_w", power_w, 0.8, 1.25)
+    return point_row(**known | {"energy_per_response_j": 100.0} | power | changes)
 
 
 def table(*rows: dict[str, Any]) -> pl.DataFrame:
-    return pl.DataFrame(list(rows), schema=POINTS, orient="row")
+    return table_of(POINTS, *rows)
 
 
-def texts(name: str, points: pl.DataFrame, folder: Path) -> list[str]:
-    path = folder / f"{name}.svg"
-    render.save(figures.draw(name, {"points": points}, {}), [path])
-    return [line for text in ElementTree.parse(path).iter(f"{SVG}text") for line in text.itertext()]
+def texts_of(name: str, points: pl.DataFrame, folder: Path) -> list[str]:
+    return texts(figures.draw(name, {"points": points}, {}), folder)
 
 
 def dots(name: str, points: pl.DataFrame, column: str) -> list[dict[str, Any]]:
@@ -84,7 +63,7 @@ def test_what_has_no_share_of_the_tdp_is_null() -> None:
 def test_at_half_the_tdp_an_estimate_is_twice_the_measured_energy(tmp_path: Path) -> None:
     points = table(point(350.0, 8), point(560.0, 64))
     assert {"2.00 at B = 8, 1.25 at B = 64", "a/b", "Energy at the TDP, times the measured energy"} <= set(
-        texts("measured_against_tdp", points, tmp_path)
+        texts_of("measured_against_tdp", points, tmp_path)
     )
     found = [(row["axis_value"], row["times"]) for row in dots("measured_against_tdp", points, "times")]
     assert found == [(8, 2.0), (64, 1.25)]
@@ -103,12 +82,12 @@ def test_an_interval_of_power_that_reaches_zero_is_not_drawn_as_endless(tmp_path
     [intervals] = [rows for rows in drawn.values() if rows and "low" in rows[0]]
     assert len(intervals) == 1
     assert intervals[0]["high"] < 5
-    assert "2.00 at B = 8, 1.25 at B = 64" in texts("measured_against_tdp", points, tmp_path)
+    assert "2.00 at B = 8, 1.25 at B = 64" in texts_of("measured_against_tdp", points, tmp_path)
 
 
 def test_the_strips_name_the_lowest_and_the_highest_and_the_median(tmp_path: Path) -> None:
     points = table(point(350.0), point(560.0, 64), point(420.0, 8, model="c/d"), point(693.0, 64, model="c/d"))
-    found = texts("power_share_of_tdp", points, tmp_path)
+    found = texts_of("power_share_of_tdp", points, tmp_path)
     # Of 0.5, 0.6, 0.8 and 0.99 the median is 0.7.
     assert "median 70 % · lowest 50 %: a/b, B = 8 · highest 99 %: c/d, B = 64" in found
     assert {"TDP: thermal design power, 700 W a device.", "Power / TDP", "100 %"} <= set(found)
@@ -117,11 +96,11 @@ def test_the_strips_name_the_lowest_and_the_highest_and_the_median(tmp_path: Pat
 @pytest.mark.parametrize("name", BOTH)
 def test_estimates_are_left_out_and_owned_up_to(name: str, tmp_path: Path) -> None:
     estimate = point(350.0, task="llm-code", model="e/f", energy_source="codecarbon_estimate")
-    alone = texts(name, table(estimate), tmp_path)
+    alone = texts_of(name, table(estimate), tmp_path)
     words = "The energy of llm-code is CodeCarbon's estimate, which is made of the TDP itself."
     assert words in alone
     assert not any("TDP: thermal" in text for text in alone)
-    beside = texts(name, table(point(350.0), estimate), tmp_path)
+    beside = texts_of(name, table(point(350.0), estimate), tmp_path)
     assert words in beside
     assert (
         "1 point not drawn: CodeCarbon's estimate is the TDP times the load, so its share of the TDP is no finding."
@@ -132,17 +111,17 @@ def test_estimates_are_left_out_and_owned_up_to(name: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", BOTH)
 def test_without_a_tdp_the_figures_say_so_and_other_points_are_counted(name: str, tmp_path: Path) -> None:
-    found = texts(name, table(point(350.0, tdp_w=None), point(350.0, task="vlm-chat")), tmp_path)
+    found = texts_of(name, table(point(350.0, tdp_w=None), point(350.0, task="vlm-chat")), tmp_path)
     assert "No TDP is known of what served llm-chat." in found
     gone = point(None, 16, status="out_of_memory", energy_per_response_j=None, energy_source=None, gpus=None)
-    assert any("not drawn: 1 out_of_memory" in text for text in texts(name, table(point(350.0), gone), tmp_path))
+    assert any("not drawn: 1 out_of_memory" in text for text in texts_of(name, table(point(350.0), gone), tmp_path))
 
 
 @pytest.mark.parametrize("name", BOTH)
 def test_one_legend_for_all_tasks_and_one_title_of_the_axis(name: str, tmp_path: Path) -> None:
     tasks = ("llm-chat", "llm-code", "text-to-image")
     points = table(*(point(350.0 + batch, batch, task=task) for task in tasks for batch in (1, 2, 4)))
-    found = texts(name, points, tmp_path)
+    found = texts_of(name, points, tmp_path)
     assert found.count("Maximum batch size") == 1
     assert sum(text in ("Power / TDP", "Energy at the TDP, times the measured energy") for text in found) == 1
 

@@ -2,18 +2,17 @@
 
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
-import polars as pl
 import pytest
+from building import interval, point_row, table_of
+from drawn import texts
 
 from joulebench import figures
 from joulebench.analysis.frontier import frontier
 from joulebench.config.services import LatencyTarget
-from joulebench.figures import against_latency, render
+from joulebench.figures import against_latency
 from joulebench.tables.schemas import POINTS
 
-SVG = "{http://www.w3.org/2000/svg}"
 TARGETS: dict[Any, Any] = {"llm-chat": LatencyTarget(metric="tpot", quantile=50, at_most_s=0.05)}
 BAND = "Grey band: the least of all models, whose answers are not equally good."
 DIAMONDS = "Diamonds: beaten by the estimates alone, not told apart by the intervals."
@@ -21,14 +20,11 @@ PALE = "Pale points: beaten by another of the same model, or left out by a check
 
 
 def point(model: str, batch: int, joules: float | None, tpot: float | None, half: float = 0.0, **more: Any) -> Any:
+    ends = (1 - half, 1 + half) if half and joules is not None and tpot is not None else None
     figures = {"energy_per_response_j": joules, "tpot_p50_s": tpot}
-    if half and joules is not None and tpot is not None:
-        for name, value in (("energy_per_response", joules), ("tpot_p50", tpot)):
-            unit = "j" if name.startswith("energy") else "s"
-            figures |= {f"{name}_low_{unit}": value * (1 - half), f"{name}_high_{unit}": value * (1 + half)}
-    facts = {"task": "llm-chat", "status": "measured", "verdict": "valid", "responses_per_s": 1.0, "hardware": "h100"}
-    source = {"energy_source": "nvml_counter", "weights": "checkpoint"}
-    return {**facts, **source, "model": model, "axis": "max_batch_size", "max_batch_size": batch, **figures, **more}
+    if ends is not None:
+        figures = interval("energy_per_response_j", joules, *ends) | interval("tpot_p50_s", tpot, *ends)
+    return point_row(**{"model": model, "max_batch_size": batch, "responses_per_s": 1.0} | figures | more)
 
 
 TWO = [
@@ -42,14 +38,12 @@ TWO = [
 
 
 def chart(rows: list[Any]) -> Any:
-    points = pl.DataFrame(rows, schema=POINTS)
+    points = table_of(POINTS, *rows)
     return figures.draw("time_energy_frontier", {"points": points, "pareto": frontier(points, TARGETS)}, TARGETS)
 
 
-def texts(rows: list[Any], folder: Path) -> list[str]:
-    path = folder / "figure.svg"
-    render.save(chart(rows), [path])
-    return [line for text in ElementTree.parse(path).iter(f"{SVG}text") for line in text.itertext()]
+def texts_of(rows: list[Any], folder: Path) -> list[str]:
+    return texts(chart(rows), folder)
 
 
 def layers(rows: list[Any]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
@@ -92,7 +86,7 @@ def test_the_band_is_the_least_of_all_models() -> None:
 
 
 def test_what_the_words_say(tmp_path: Path) -> None:
-    found = texts(TWO, tmp_path)
+    found = texts_of(TWO, tmp_path)
     assert {"Least energy per response at each latency", "Median time per output token (s)", "big", "small"} <= set(
         found
     )
@@ -105,7 +99,7 @@ def test_what_the_words_say(tmp_path: Path) -> None:
 def test_one_model_has_no_band(tmp_path: Path) -> None:
     alone = [row for row in TWO if row["model"] == "small"]
     assert [width for width, _ in lines(alone)] == [1.6]
-    found = texts(alone, tmp_path)
+    found = texts_of(alone, tmp_path)
     assert not any("Grey band" in line for line in found)
     assert PALE not in found
 
@@ -116,26 +110,26 @@ def test_a_tie_is_a_diamond_and_no_step(tmp_path: Path) -> None:
     assert [row["at"] for row in diamonds] == ["B = 16"]
     ((_, steps),) = lines(rows)
     assert [row["energy"] for row in steps] == [10.0, 5.0, 5.0]
-    assert any(DIAMONDS in line and "Thin lines: 95 % intervals." in line for line in texts(rows, tmp_path))
+    assert any(DIAMONDS in line and "Thin lines: 95 % intervals." in line for line in texts_of(rows, tmp_path))
 
 
 def test_variants_of_a_model_share_its_frontier(tmp_path: Path) -> None:
     rows = [point("a", 8, 10.0, 0.010, variant="tp2"), point("a", 8, 7.0, 0.015), point("a", 16, 5.0, 0.030)]
-    found = texts(rows, tmp_path)
+    found = texts_of(rows, tmp_path)
     assert {"8 +tp2", "8", "16"} <= set(found)
     assert found.count("a") == 1
 
 
 def test_of_many_models_those_that_draw_least_are_named(tmp_path: Path) -> None:
     rows = [point(f"m{k:02}", size, (k + 1) * 100.0 / size, 0.01 + 0.001 * size) for k in range(30) for size in (4, 8)]
-    found = texts(rows, tmp_path)
+    found = texts_of(rows, tmp_path)
     assert [f"m{k:02}" for k in range(30) if f"m{k:02}" in found] == [f"m{k:02}" for k in range(7)]
     assert "23 other models" in found
     assert [text for text in found if text in ("4", "8")] == ["4", "8"]  # those of m00, which draws least throughout
 
 
 def test_models_without_a_trusted_point_are_counted(tmp_path: Path) -> None:
-    found = texts([*TWO, point("doubtful", 8, 1.0, 0.001, verdict="flagged: drift")], tmp_path)
+    found = texts_of([*TWO, point("doubtful", 8, 1.0, 0.001, verdict="flagged: drift")], tmp_path)
     assert "not drawn, without a point that passed every check: 1 of 3 models" in found
     assert "doubtful" not in found
 
@@ -149,11 +143,11 @@ def test_models_without_a_trusted_point_are_counted(tmp_path: Path) -> None:
     ],
 )
 def test_without_a_frontier_it_says_why(rows: list[Any], words: str, tmp_path: Path) -> None:
-    assert f"{words}: there is no frontier to draw." in texts(rows, tmp_path)
+    assert f"{words}: there is no frontier to draw." in texts_of(rows, tmp_path)
 
 
 def test_an_empty_table(tmp_path: Path) -> None:
-    assert "No run has been measured yet: there is nothing to draw." in texts([], tmp_path)
+    assert "No run has been measured yet: there is nothing to draw." in texts_of([], tmp_path)
 
 
 @pytest.mark.parametrize(

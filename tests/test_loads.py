@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from clockwork import Clockwork, ignore, prompts
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_measure_load import Clockwork, ignore, prompts
 
 from joulebench import loads
 from joulebench.analysis.windows import one_size, text_windows

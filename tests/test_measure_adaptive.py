@@ -5,18 +5,17 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 import pytest
+from building import PROJECT, machine, prepare_tiny, tiny_spec
 from pydantic import ValidationError
 
-from joulebench import config, datasets, models
 from joulebench.analysis.energy import Drawn, headline
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import read_energy
-from joulebench.config.spec import run_spec
 from joulebench.config.sweeps import Adaptive, Sweep
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.loads.setting import Setting
@@ -30,21 +29,9 @@ from joulebench.meters.base import COLUMNS
 from joulebench.meters.following import Following
 from joulebench.meters.sampling import Sampling
 from joulebench.records.files import read_parquet, read_point, write_parquet
-from joulebench.records.models import Machine, SampleTokens
+from joulebench.records.models import SampleTokens
 from joulebench.records.schemas import BATCHES, ENERGY, ITERATIONS
 
-PROJECT = Path(__file__).parents[1]
-MACHINE = Machine(
-    host="h",
-    cpu="c",
-    cores=2,
-    memory_mb=1.0,
-    device="c",
-    devices=[],
-    tdp_w=None,
-    tdp_source=None,
-    energy_sources={},
-)
 HEADER = ",".join(COLUMNS) + "\n"
 STEP_S = 0.25
 POLLS_S, MOVES_EACH = 0.02, 5
@@ -507,21 +494,18 @@ def test_the_config_knows_the_protocol() -> None:
 
 
 def test_a_sweep_hands_the_energy_on_and_says_how_each_point_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """With a real sampler, which finds nothing that measures energy."""
-    monkeypatch.chdir(PROJECT)
-    made = config.load("config/tiny.yaml")
     limits = {"min_seconds": 0.1, "max_seconds": 0.3}
-    for task, name, engine in (
-        ("llm-chat", "llama-1m", Clockwork(World(tmp_path))),
-        ("text-to-image", "sd-5m", Darkroom(World(tmp_path), 1.0)),
+    for task, engine in (
+        ("llm-chat", Clockwork(World(tmp_path))),
+        ("text-to-image", Darkroom(World(tmp_path), 1.0)),
     ):
         folder = tmp_path / task
         folder.mkdir()
-        spec = run_spec(made, "cpu", cast(Any, task), f"joulebench/{name}")
-        spec = spec.model_copy(update={"sweep": Sweep(batch_sizes=(1, 3), protocol=protocol(**limits))})
-        session = Session(folder, spec, "digest", MACHINE)
+        spec = tiny_spec(task, sweep=Sweep(batch_sizes=(1, 3), protocol=protocol(**limits)))
+        session = Session(folder, spec, "digest", machine())
         with Sampling.start(("none",), folder) as sampling:
             sweep.Sweep(spec, engine, prompts(), sampling).run(session)
         assert [(one.status, one.ended_by) for one in session.points()] == [("measured", "max_seconds")] * 2
@@ -529,16 +513,10 @@ def test_a_sweep_hands_the_energy_on_and_says_how_each_point_ended(
 
 
 @pytest.mark.slow
-def test_a_small_run_ends_when_it_knows_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(PROJECT)
-    made = config.load("config/tiny.yaml")
-    task = made.tasks["llm-chat"]
-    sampled = datasets.write(task.dataset, task.sample, tmp_path / "asked.parquet")
-    texts = [*sampled.requests["prompt"], *sampled.requests["reference"]]
-    models.prepare("joulebench/llama-1m", made.models["joulebench/llama-1m"], texts, tmp_path / "model")
+def test_a_small_run_ends_when_it_knows_enough(tmp_path: Path) -> None:
+    prepare_tiny("llm-chat", tmp_path / "asked.parquet", tmp_path / "model")
     asked = protocol(half_width=0.45, confidence=0.5, min_seconds=1.0, max_seconds=60.0)
-    spec = run_spec(made, "cpu", "llm-chat", "joulebench/llama-1m")
-    spec = spec.model_copy(update={"sweep": Sweep(batch_sizes=(2,), protocol=asked)})
+    spec = tiny_spec(sweep=Sweep(batch_sizes=(2,), protocol=asked))
     run = measure(spec, tmp_path / "asked.parquet", tmp_path / "model", tmp_path / "run")
     (point,) = run.points
     assert point == read_point(tmp_path / "run" / "points" / "00-b2")

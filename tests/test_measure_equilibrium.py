@@ -8,15 +8,14 @@ from types import SimpleNamespace
 
 import polars as pl
 import pytest
+from building import prepare_tiny, tiny_spec
+from clockwork import Clockwork, ignore
 from hypothesis import given
 from hypothesis import strategies as st
-from test_measure_load import Clockwork, ignore
 
-from joulebench import config, datasets, models
 from joulebench.analysis import latency, lengths, windows
 from joulebench.analysis.keyed import KEY
 from joulebench.analysis.points import WantedRun, points
-from joulebench.config.spec import run_spec
 from joulebench.config.sweeps import Sweep, Timed
 from joulebench.config.tasks import OutputLength
 from joulebench.engines import prompts
@@ -32,8 +31,6 @@ from joulebench.measure.run import measure
 from joulebench.measure.text import serve
 from joulebench.records.files import sha256s, write_json
 from joulebench.records.schemas import ITERATIONS, REQUESTS
-
-PROJECT = Path(__file__).parents[1]
 
 
 def test_equal_steps_along_the_lengths_fall_on_requests_and_ages() -> None:
@@ -306,18 +303,10 @@ def test_a_cold_start_is_the_default_and_in_no_hash() -> None:
 
 
 @pytest.mark.slow
-def test_a_small_run_that_starts_in_equilibrium_is_measured_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(PROJECT)
-    made, name = config.load("config/tiny.yaml"), "joulebench/llama-1m"
-    asked = made.tasks["llm-chat"]
-    sampled = datasets.write(asked.dataset, asked.sample, tmp_path / "asked.parquet")
-    texts = [*sampled.requests["prompt"], *sampled.requests["reference"].drop_nulls()]
-    models.prepare(name, made.models[name], texts, tmp_path / "model")
-    spec = run_spec(made, "cpu", "llm-chat", name)
+def test_a_small_run_that_starts_in_equilibrium_is_measured_whole(tmp_path: Path) -> None:
+    prepare_tiny("llm-chat", tmp_path / "asked.parquet", tmp_path / "model")
     sweep = Sweep(batch_sizes=(1, 4), protocol=Timed(kind="timed", seconds=2.0), start="equilibrium")
-    spec = spec.model_copy(update={"sweep": sweep})
+    spec = tiny_spec(sweep=sweep)
     run = measure(spec, tmp_path / "asked.parquet", tmp_path / "model", tmp_path / "run")
     assert [(one.status, one.start) for one in run.points] == [("measured", "equilibrium")] * 2
     table, left_out = points([WantedRun(tmp_path / "run", spec, None)])

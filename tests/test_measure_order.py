@@ -5,21 +5,15 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from building import machine, tiny_spec
 
-from joulebench import config
 from joulebench.config import sweeps
-from joulebench.config.spec import RunSpec, run_spec
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.measure.order import serving_order
 from joulebench.measure.session import Session
 from joulebench.measure.sweep import Sweep
 from joulebench.meters.sampling import Sampling
-from joulebench.records.models import Machine
 
-PROJECT = Path(__file__).parents[1]
-MACHINE = Machine(
-    host="h", cpu="c", cores=2, memory_mb=1.0, device="c", devices=[], tdp_w=None, tdp_source=None, energy_sources={}
-)
 AS_EVER = [0, 1, 2, 3, 4, 5, 3, 0, 2, 1, 4, 5, 2, 3, 0]
 """Fifteen of six requests under seed 7, as served when the first records were published."""
 PROMPTS = [Prepared(str(number), prompt_tokens=5, max_output_tokens=1) for number in range(6)]
@@ -62,14 +56,12 @@ class Noting:
 
 def served(task: str, repeat: int, folder: Path) -> list[int]:
     """The sampled requests in the order in which a run of one point, B = 2, serves eighteen of them."""
-    model = "joulebench/llama-1m" if task == "llm-chat" else "joulebench/sd-5m"
     sweep = sweeps.Sweep(batch_sizes=(2,), protocol=sweeps.Fixed(kind="fixed", requests=18), warmup_batches=0)
-    spec: RunSpec = run_spec(config.load("config/tiny.yaml"), "cpu", task, model, repeat)  # type: ignore[arg-type]
-    spec = spec.model_copy(update={"sweep": sweep})
+    spec = tiny_spec(task, repeat, sweep=sweep)
     engine = Noting()
     folder.mkdir()
     with Sampling.start(("none",), folder) as sampling:
-        Sweep(spec, engine, PROMPTS, sampling).run(Session(folder, spec, "digest", MACHINE))
+        Sweep(spec, engine, PROMPTS, sampling).run(Session(folder, spec, "digest", machine()))
     return engine.served[1:] if task == "llm-chat" else engine.served  # the first one of a text task warms up
 
 
@@ -92,10 +84,7 @@ def test_a_repeat_serves_the_same_requests_in_other_orders(repeat: int) -> None:
 
 
 @pytest.mark.parametrize("task", ["llm-chat", "text-to-image"])
-def test_a_runs_repeat_goes_from_its_spec_to_the_engine(
-    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(PROJECT)
+def test_a_runs_repeat_goes_from_its_spec_to_the_engine(task: str, tmp_path: Path) -> None:
     first, second, again = (
         served(task, repeat, tmp_path / name) for name, repeat in zip("abc", (1, 2, 2), strict=True)
     )

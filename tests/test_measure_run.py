@@ -15,14 +15,14 @@ import polars as pl
 import psutil
 import pytest
 import yaml
+from building import PROJECT, plain, prepare_tiny, tiny, wait_until
 
-from joulebench import config, datasets, models
+from joulebench import config
 from joulebench.analysis.points import WantedRun, points
 from joulebench.plan import Plan
 from joulebench.records.files import read_parquet
 from joulebench.records.schemas import ITERATIONS
 
-PROJECT = Path(__file__).parents[1]
 SCRIPTS = PROJECT / "workflow" / "scripts"
 TASK, MODEL = "llm-chat", "joulebench/llama-1m"
 
@@ -92,23 +92,11 @@ class Bench:
             os.chdir(here)
 
 
-def tiny() -> dict[str, Any]:
-    raw = yaml.safe_load((PROJECT / "config" / "tiny.yaml").read_text())
-    for model in raw["models"].values():
-        model["architecture"] = str(PROJECT / model["architecture"])
-    assert isinstance(raw, dict)
-    return raw
-
-
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Requests and model of the tiny config, made once."""
     results = tmp_path_factory.mktemp("prepared")
-    made = config.parse(tiny())
-    task = made.tasks[TASK]
-    sampled = datasets.write(task.dataset, task.sample, results / "requests" / f"{TASK}.parquet")
-    texts = [*sampled.requests["prompt"], *sampled.requests["reference"]]
-    models.prepare(MODEL, made.models[MODEL], texts, results / "models" / "joulebench--llama-1m")
+    prepare_tiny(TASK, results / "requests" / f"{TASK}.parquet", results / "models" / "joulebench--llama-1m")
     return results
 
 
@@ -119,13 +107,6 @@ def no_process_is_left() -> Iterator[None]:
     while left := [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]:
         assert time.monotonic() < deadline, f"left behind: {left}"
         time.sleep(0.1)
-
-
-def wait_until(condition: Any, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
 
 
 @pytest.mark.slow
@@ -257,7 +238,7 @@ def test_requests_or_a_model_made_under_another_config_are_refused(tmp_path: Pat
 
 
 def test_hardware_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    raw = yaml.safe_load((PROJECT / "config.yaml").read_text())
+    raw = plain(PROJECT / "config.yaml")
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(raw))
     done = subprocess.run(
         [sys.executable, str(SCRIPTS / "probe_machine.py"), "h100", "machine.json", "probe.log"],

@@ -6,13 +6,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+from building import prepare_tiny, table_of, tiny_spec
 
-from joulebench import config, datasets, models
 from joulebench.analysis import metrics
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import Recorded
 from joulebench.config import sweeps
-from joulebench.config.spec import RunSpec, run_spec
+from joulebench.config.spec import RunSpec
 from joulebench.config.tasks import OutputLength
 from joulebench.engines import open_engine
 from joulebench.families import TEXT
@@ -22,7 +22,6 @@ from joulebench.records.files import read_parquet, read_run, write_parquet
 from joulebench.records.models import EngineStart
 from joulebench.records.schemas import ENERGY, ITERATIONS, REQUESTS
 
-PROJECT = Path(__file__).parents[1]
 BATCHES = 4
 
 
@@ -55,9 +54,7 @@ def energy() -> pl.DataFrame:
     for half in range(20):
         rows.append({"time_s": half / 2, "energy_j": drawn, "power_w": None})
         drawn += 50.0 if half % 4 in (0, 1) else 20.0
-    named = pl.DataFrame(rows).with_columns(device=pl.lit("gpu:0"), source=pl.lit("nvml_counter"))
-    empty = [pl.lit(None, kind).alias(name) for name, kind in ENERGY.items() if name not in named.columns]
-    return named.with_columns(empty).select(pl.col(name).cast(kind) for name, kind in ENERGY.items())
+    return table_of(ENERGY, *({"device": "gpu:0", "source": "nvml_counter"} | row for row in rows))
 
 
 def figures(folder: Path, iterations: pl.DataFrame) -> dict[str, Any]:
@@ -101,14 +98,9 @@ def test_latencies_of_static_batches(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_small_run_with_images_is_measured_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(PROJECT)
-    made = config.load("config/tiny.yaml")
-    sampled = datasets.write(made.tasks["vlm-chat"].dataset, made.tasks["vlm-chat"].sample, tmp_path / "asked.parquet")
-    model = made.models["joulebench/llava-5m"]
-    models.prepare("joulebench/llava-5m", model, sampled.requests["prompt"].to_list(), tmp_path / "model")
-    spec = run_spec(made, "cpu", "vlm-chat", "joulebench/llava-5m")
+    prepare_tiny("vlm-chat", tmp_path / "asked.parquet", tmp_path / "model")
     sweep = sweeps.Sweep(batch_sizes=(1, 4), protocol=sweeps.Timed(kind="timed", seconds=0.5))
-    spec = spec.model_copy(update={"sweep": sweep, "output_length": OutputLength(kind="fixed", tokens=8)})
+    spec = tiny_spec("vlm-chat", sweep=sweep, output_length=OutputLength(kind="fixed", tokens=8))
     start = EngineStart(process="fork", compile_cache="cold")
 
     def opened(spec: RunSpec, *given: Any) -> Any:

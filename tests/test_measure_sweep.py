@@ -7,10 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
+from building import machine, tiny_spec
 
-from joulebench import config
 from joulebench.config import sweeps
-from joulebench.config.spec import RunSpec, run_spec
+from joulebench.config.spec import RunSpec
 from joulebench.config.tasks import Sample
 from joulebench.engines.base import Prepared
 from joulebench.engines.out_of_memory import is_out_of_memory
@@ -20,21 +20,7 @@ from joulebench.measure.session import Session
 from joulebench.measure.sweep import Sweep
 from joulebench.meters.sampling import Sampling
 from joulebench.records.files import read_parquet, read_point
-from joulebench.records.models import Machine
 from joulebench.records.schemas import BATCHES
-
-PROJECT = Path(__file__).parents[1]
-MACHINE = Machine(
-    host="h",
-    cpu="c",
-    cores=2,
-    memory_mb=1.0,
-    device="c",
-    devices=[],
-    tdp_w=None,
-    tdp_source=None,
-    energy_sources={},
-)
 
 
 class Narrow:
@@ -59,15 +45,13 @@ class Narrow:
 
 
 @pytest.fixture
-def spec(monkeypatch: pytest.MonkeyPatch) -> RunSpec:
-    monkeypatch.chdir(PROJECT)
-    made = run_spec(config.load("config/tiny.yaml"), "cpu", "text-to-image", "joulebench/sd-5m")
+def spec() -> RunSpec:
     protocol = sweeps.Fixed(kind="fixed", requests=8)
-    return made.model_copy(update={"sweep": sweeps.Sweep(batch_sizes=(1, 2, 4, 8), protocol=protocol)})
+    return tiny_spec("text-to-image", sweep=sweeps.Sweep(batch_sizes=(1, 2, 4, 8), protocol=protocol))
 
 
 def sweep(spec: RunSpec, engine: Narrow, folder: Path) -> Session:
-    session = Session(folder, spec, "digest", MACHINE)
+    session = Session(folder, spec, "digest", machine())
     folder.mkdir(parents=True, exist_ok=True)
     with Sampling.start(("none",), folder) as sampling:
         Sweep(spec, engine, [Prepared("a"), Prepared("b")], sampling).run(session)
@@ -99,9 +83,9 @@ def test_any_other_error_is_a_failure_that_is_saved_and_measured_again(tmp_path:
 
 def test_another_spec_measures_anew(tmp_path: Path, spec: RunSpec) -> None:
     sweep(spec, Narrow(room=100), tmp_path / "run")
-    assert list(Session(tmp_path / "run", spec, "digest", MACHINE).left()) == []
+    assert list(Session(tmp_path / "run", spec, "digest", machine()).left()) == []
     other = spec.model_copy(update={"sample": Sample(requests=7)})
-    assert list(Session(tmp_path / "run", other, "digest", MACHINE).left()) == [0, 1, 2, 3]
+    assert list(Session(tmp_path / "run", other, "digest", machine()).left()) == [0, 1, 2, 3]
 
 
 def test_only_torch_itself_says_out_of_memory() -> None:

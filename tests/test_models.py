@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
 import numpy as np
 import pytest
-import yaml
+from building import PROJECT, REVISION, plain, synthetic
 from huggingface_hub.errors import RevisionNotFoundError
 from safetensors.numpy import save_file
 
@@ -16,16 +17,10 @@ from joulebench import config, models
 from joulebench.config.models import Checkpoint, Synthetic
 from joulebench.errors import UserError
 
-PROJECT = Path(__file__).parents[1]
 PROMPTS = [f"Tell me, in {number} words, how a bicycle stays upright." for number in range(40)]
-REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
-def synthetic(architecture: dict[str, Any] | str, **changes: Any) -> Synthetic:
-    tokenizer = {"kind": "trained", "train_on": "llm-chat", "vocabulary": 512}
-    facts = {"weights": "synthetic", "architecture": architecture, "tokenizer": tokenizer, "dtype": "float32"}
-    return Synthetic.model_validate(facts | changes)
-
+drawn = partial(synthetic, vocabulary=512)
 
 LLAMA = {
     "kind": "causal-lm",
@@ -42,7 +37,7 @@ LLAMA = {
 
 
 def test_parameters_of_a_llama_are_what_its_sizes_say(tmp_path: Path) -> None:
-    made = models.prepare("a/b", synthetic(LLAMA), PROMPTS, tmp_path / "m")
+    made = models.prepare("a/b", drawn(LLAMA), PROMPTS, tmp_path / "m")
     attention = 32 * 32 + 32 * 16 + 32 * 16 + 32 * 32  # q, k, v, o: four heads of 8, two of them for keys
     block = attention + 3 * 32 * 64 + 2 * 32  # gate, up, down; two norms
     assert made.parameters == 512 * 32 + 2 * block + 32
@@ -55,7 +50,7 @@ def test_parameters_of_a_llama_are_what_its_sizes_say(tmp_path: Path) -> None:
 
 def test_parameters_that_the_config_says_are_checked(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a/b: 34,976 parameters in its weights, the config says 40,000"):
-        models.prepare("a/b", synthetic(LLAMA, parameters=40_000), PROMPTS, tmp_path / "m")
+        models.prepare("a/b", drawn(LLAMA, parameters=40_000), PROMPTS, tmp_path / "m")
     assert not (tmp_path / "m" / "model.json").exists()
 
 
@@ -77,18 +72,16 @@ def test_parameters_that_the_config_says_are_checked(tmp_path: Path) -> None:
 )
 def test_an_architecture_that_cannot_be_built(tmp_path: Path, architecture: dict[str, Any], complaint: str) -> None:
     with pytest.raises(UserError, match=complaint):
-        models.prepare("a/b", synthetic(architecture), PROMPTS, tmp_path / "m")
+        models.prepare("a/b", drawn(architecture), PROMPTS, tmp_path / "m")
 
 
 def test_a_given_tokenizer(tmp_path: Path) -> None:
-    models.prepare("a/b", synthetic(LLAMA), PROMPTS, tmp_path / "first")
+    models.prepare("a/b", drawn(LLAMA), PROMPTS, tmp_path / "first")
     given = {"kind": "given", "path": str(tmp_path / "first" / "tokenizer.json")}
-    made = models.prepare("a/c", synthetic(LLAMA, tokenizer=given), [], tmp_path / "second")
+    made = models.prepare("a/c", drawn(LLAMA, tokenizer=given), [], tmp_path / "second")
     assert made.parameters > 0
     with pytest.raises(UserError, match=r"no file nowhere\.json; name a tokenizer\.json"):
-        models.prepare(
-            "a/d", synthetic(LLAMA, tokenizer={"kind": "given", "path": "nowhere.json"}), [], tmp_path / "third"
-        )
+        models.prepare("a/d", drawn(LLAMA, tokenizer={"kind": "given", "path": "nowhere.json"}), [], tmp_path / "third")
 
 
 def test_synthetic_shapes_of_the_config_are_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +140,7 @@ def sd3(**components: Any) -> dict[str, Any]:
 def test_every_text_encoder_has_the_vocabulary_of_its_own_tokenizer(tmp_path: Path) -> None:
     from transformers import CLIPTokenizer, T5Tokenizer
 
-    models.prepare("a/b", synthetic(sd3()), PROMPTS, tmp_path / "m")
+    models.prepare("a/b", drawn(sd3()), PROMPTS, tmp_path / "m")
     clip = CLIPTokenizer.from_pretrained(tmp_path / "m" / "tokenizer_2")
     t5 = T5Tokenizer.from_pretrained(tmp_path / "m" / "tokenizer_3")
     for number, words in (("_2", clip), ("_3", t5)):
@@ -164,8 +157,8 @@ def test_every_text_encoder_has_the_vocabulary_of_its_own_tokenizer(tmp_path: Pa
 
 
 def test_parameters_of_a_t5_encoder_are_what_its_sizes_say(tmp_path: Path) -> None:
-    whole = models.prepare("a/b", synthetic(sd3()), PROMPTS, tmp_path / "m")
-    without = models.prepare("a/b", synthetic(sd3(text_encoder_3=None, tokenizer_3=None)), PROMPTS, tmp_path / "n")
+    whole = models.prepare("a/b", drawn(sd3()), PROMPTS, tmp_path / "m")
+    without = models.prepare("a/b", drawn(sd3(text_encoder_3=None, tokenizer_3=None)), PROMPTS, tmp_path / "n")
     attention = 4 * 32 * (2 * 8)  # q, k, v, o: two heads of 8
     layer = attention + 3 * 32 * 64 + 2 * 32  # gate, up, down; two norms
     biases = 32 * 2  # one for each of 32 buckets of distance and head, in the first layer alone
@@ -174,29 +167,27 @@ def test_parameters_of_a_t5_encoder_are_what_its_sizes_say(tmp_path: Path) -> No
 
 def test_a_pipeline_may_leave_out_a_text_encoder(tmp_path: Path) -> None:
     shape = sd3(text_encoder_3=None, tokenizer_3=None)
-    models.prepare("a/b", synthetic(shape), PROMPTS, tmp_path / "m")
+    models.prepare("a/b", drawn(shape), PROMPTS, tmp_path / "m")
     index = json.loads((tmp_path / "m" / "model_index.json").read_text())
     assert (index["text_encoder_3"], index["tokenizer_3"]) == ([None, None], [None, None])
     assert not (tmp_path / "m" / "text_encoder_3").exists()
 
 
 def test_an_image_processor_is_saved_with_its_sizes(tmp_path: Path) -> None:
-    shape = yaml.safe_load((PROJECT / "config" / "models" / "svd-7m.yaml").read_text())
+    shape = plain(PROJECT / "config" / "models" / "svd-7m.yaml")
     shape["components"]["feature_extractor"]["config"] = {"size": {"shortest_edge": 96}, "crop_size": 64}
-    models.prepare("a/b", synthetic(shape), PROMPTS, tmp_path / "m")
+    models.prepare("a/b", drawn(shape), PROMPTS, tmp_path / "m")
     written = json.loads((tmp_path / "m" / "feature_extractor" / "preprocessor_config.json").read_text())
     assert (written["size"], written["crop_size"]) == ({"shortest_edge": 96}, {"height": 64, "width": 64})
 
 
 def llava() -> dict[str, Any]:
-    shape = yaml.safe_load((PROJECT / "config" / "models" / "llava-5m.yaml").read_text())
-    assert isinstance(shape, dict)
-    return shape
+    return plain(PROJECT / "config" / "models" / "llava-5m.yaml")
 
 
 def test_parameters_of_a_llava_are_what_its_sizes_say(tmp_path: Path) -> None:
     shape = llava()
-    saved = models.prepare("a/b", synthetic(shape), PROMPTS, tmp_path / "m").parameters
+    saved = models.prepare("a/b", drawn(shape), PROMPTS, tmp_path / "m").parameters
     # Vision: a class token, 14 x 14 x 3 patches without bias, 64 + 1 places, 4 layers, a norm before and one after.
     attention, mlp = 4 * (128 * 128 + 128), 128 * 512 + 512 + 512 * 128 + 128
     vision = 128 + 14 * 14 * 3 * 128 + 65 * 128 + 4 * (attention + mlp + 4 * 128) + 4 * 128
@@ -208,7 +199,7 @@ def test_parameters_of_a_llava_are_what_its_sizes_say(tmp_path: Path) -> None:
 def test_a_model_that_sees_knows_its_image_token(tmp_path: Path) -> None:
     from transformers import AutoProcessor
 
-    models.prepare("a/b", synthetic(llava()), PROMPTS, tmp_path / "m")
+    models.prepare("a/b", drawn(llava()), PROMPTS, tmp_path / "m")
     processor = AutoProcessor.from_pretrained(tmp_path / "m", local_files_only=True)
     written = json.loads((tmp_path / "m" / "config.json").read_text())
     image = processor.tokenizer.convert_tokens_to_ids("<image>")
@@ -230,10 +221,10 @@ def test_a_processor_that_cannot_be_built(tmp_path: Path) -> None:
     shape = llava()
     shape["processor"]["class"] = "os"
     with pytest.raises(UserError, match="has no class os that can be built"):
-        models.prepare("a/b", synthetic(shape), PROMPTS, tmp_path / "m")
+        models.prepare("a/b", drawn(shape), PROMPTS, tmp_path / "m")
     del shape["processor"]
     with pytest.raises(UserError, match=r"architecture: vision-language\.processor: field required"):
-        models.prepare("a/b", synthetic(shape), PROMPTS, tmp_path / "m")
+        models.prepare("a/b", drawn(shape), PROMPTS, tmp_path / "m")
 
 
 def checkpoint(**changes: Any) -> Checkpoint:

@@ -1,14 +1,11 @@
 """The time limit that a run asks a cluster for, against sums by hand."""
 
-from pathlib import Path
-
 import pytest
+from building import PROJECT, tiny_config
 
 from joulebench.config.whole import load
 from joulebench.plan import Plan
 from joulebench.plan.time_limit import runtime_min
-
-PROJECT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -25,7 +22,7 @@ PROJECT = Path(__file__).parents[1]
     ],
 )
 def test_minutes_cover_the_start_and_every_point(task: str, sweep: dict[str, object], minutes: int) -> None:
-    plan = Plan(load(PROJECT / "config/tiny.yaml"))
+    plan = Plan(tiny_config())
     cell = next(cell for cell in plan.cells("cpu") if cell.task == task)
     spec = plan.spec(cell)
     assert runtime_min(type(spec).model_validate(spec.model_dump() | {"sweep": sweep})) == minutes
@@ -42,7 +39,7 @@ def test_what_slurm_is_asked_for_is_no_part_of_what_a_record_stands_for() -> Non
 
 
 def test_everything_that_needs_a_network_is_prepared_before() -> None:
-    plan = Plan(load(PROJECT / "config/tiny.yaml"))
+    plan = Plan(tiny_config())
     assert sorted(plan.prepared()) == [
         *(f"results/models/joulebench--{name}/model.json" for name in ("animatediff-6m", "llama-1m", "llava-5m")),
         *(f"results/models/joulebench--{name}/model.json" for name in ("sd-5m", "svd-7m")),

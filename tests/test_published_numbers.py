@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from building import RESULTS
 
 from joulebench.tables.files import read_csv
 from joulebench.tables.schemas import POINTS
 
-RESULTS = Path(__file__).parents[1] / "results"
 LLAMA, GEMMA = "meta-llama/Llama-3.1-8B-Instruct", "google/gemma-2-2b-it"
 MISTRAL, QWEN = "mistralai/Mistral-7B-Instruct-v0.3", "Qwen/Qwen3-8B"
 CODE_LLAMA = "codellama/CodeLlama-7b-hf"

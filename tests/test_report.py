@@ -5,19 +5,17 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from building import BIN, PROJECT, copy_project
 
 from joulebench.figures import FIGURES
 from joulebench.figures.__main__ import markdown
 
-PROJECT = Path(__file__).parents[1]
-BIN = Path(sys.executable).parent
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 TABLES = ("leaderboard", "pareto", "recommendations")
 FILES = [f"results/h100/{name}.csv" for name in TABLES] + [
@@ -32,16 +30,7 @@ FILES = [f"results/h100/{name}.csv" for name in TABLES] + [
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that `--report results/report.zip` gives, in a copy of what git holds or would hold."""
     clone = tmp_path_factory.mktemp("clone")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=PROJECT,
-        capture_output=True,
-        check=True,
-    )
-    for name in listed.stdout.decode().split("\0"):
-        if name and (PROJECT / name).is_file():
-            (clone / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, clone / name)
+    copy_project(clone)
     nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     done = subprocess.run(
         [str(BIN / "snakemake"), "--cores", "1", *FILES, "--report", "results/report.zip"],

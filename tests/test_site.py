@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from building import interval, point_row, table_of
 
 from joulebench import site
 from joulebench.config.services import LatencyTarget, Service
@@ -27,38 +28,29 @@ def points(models: list[str], batches: int = 4, **changes: object) -> pl.DataFra
     for place, model in enumerate(models):
         for step in range(batches):
             joules, seconds = 100.0 * (1 + place) / 2**step, 0.01 * (1 + place / 100) * 2**step
-            row = {
-                **dict.fromkeys(POINTS),
-                "task": "llm-chat",
-                "model": model,
-                "parameters": 10**9 * (1 + place),
-                "weights": "checkpoint",
-                "hardware": "h100",
-                "device": "NVIDIA H100 80GB HBM3",
-                "engine": "vllm",
-                "dtype": "bfloat16",
-                "gpus": 1,
-                "load": "closed-loop",
-                "axis": "max_batch_size",
-                "setting": f"b{2**step}",
-                "max_batch_size": 2**step,
-                "repeat": 1,
-                "status": "measured",
-                "verdict": "valid",
-                "energy_source": "nvml_counter",
-                "responses_per_s": 1.0 + step,
-                "output_tokens_per_s": 300.0 + step,
-                "power_w": 512.0,
-                "measured_on": "2026-11-02",
-            }
-            for name in ("energy_per_response", "energy_per_output_token"):
-                row |= {f"{name}_j": joules, f"{name}_low_j": 0.99 * joules, f"{name}_high_j": 1.01 * joules}
+            row = point_row(
+                model=model,
+                parameters=10**9 * (1 + place),
+                device="NVIDIA H100 80GB HBM3",
+                engine="vllm",
+                dtype="bfloat16",
+                gpus=1,
+                load="closed-loop",
+                setting=f"b{2**step}",
+                max_batch_size=2**step,
+                responses_per_s=1.0 + step,
+                output_tokens_per_s=300.0 + step,
+                power_w=512.0,
+                measured_on="2026-11-02",
+            )
+            for name in ("energy_per_response_j", "energy_per_output_token_j"):
+                row |= interval(name, joules, 0.99, 1.01)
             for metric in LATENCIES:
                 for quantile, factor in zip(QUANTILES, (1.0, 1.5, 2.0, 3.0), strict=True):
                     for bound, share in zip(BOUNDS, (1.0, 0.98, 1.02), strict=True):
                         row[f"{metric}_p{quantile}{bound}_s"] = seconds * factor * share
-            rows.append({**row, **changes})
-    return pl.DataFrame(rows, schema=POINTS, orient="row")
+            rows.append(row | changes)
+    return table_of(POINTS, *rows)
 
 
 def whole(made: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -177,8 +169,8 @@ def test_repeats_are_pooled_and_a_flagged_one_is_not_beside_valid_ones() -> None
 def test_the_frontier_and_the_footprint_are_at_their_points() -> None:
     made = whole(points(["a/b"], batches=2))
     keys = {"task": "llm-chat", "model": "a/b", "hardware": "h100", "max_batch_size": 2, "setting": "b2"}
-    pareto = [dict.fromkeys(PARETO) | keys | {"latency_metric": metric} for metric in ("tpot_p50_s", "itl_p99_s")]
-    made["pareto"] = pl.DataFrame(pareto, schema=PARETO)
+    pareto = [keys | {"latency_metric": metric} for metric in ("tpot_p50_s", "itl_p99_s")]
+    made["pareto"] = table_of(PARETO, *pareto)
     first, second = rows_of(site.page({"h100": made}))
     assert (first["frontier"], second["frontier"]) == (None, ["itl_p99_s", "tpot_p50_s"])
     assert first["carbon_per_response_g"] == 0.01
@@ -218,9 +210,7 @@ def test_a_recommendation_has_the_latencies_that_its_service_asks_for() -> None:
     keys = {"task": "llm-chat", "model": "a/b", "hardware": "h100", "max_batch_size": 2, "setting": "b2"}
     none = {"task": "llm-chat", "model": "a/b", "hardware": "h100", "service": "strict", "reason": "too slow"}
     rows = [keys | {"service": "config"}, keys | {"service": "strict"}, none]
-    made["recommendations"] = pl.DataFrame(
-        [dict.fromkeys(RECOMMENDATIONS) | row for row in rows], schema=RECOMMENDATIONS
-    )
+    made["recommendations"] = table_of(RECOMMENDATIONS, *rows)
     limits = (
         LatencyTarget(metric="ttft", quantile=99, at_most_s=2.0),
         LatencyTarget(metric="tpot", quantile=90, at_most_s=0.1),

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import polars as pl
 import pytest
+from building import PROJECT, RESULTS, interval, point_row, table_of
 
 from joulebench import site
 from joulebench.analysis.leaderboard import leaderboard
@@ -47,19 +48,16 @@ SD, VIDEO = "stabilityai/stable-diffusion-2-1", "Wan-AI/Wan2.1-T2V-1.3B"
 def point(model: str, batch: int, joules: float | None, tpot_s: float, **more: object) -> dict[str, object]:
     """A row of points.csv whose latencies at p50, p90, p95 and p99 are 1, 1.5, 2 and 4 times those of the median."""
     image = more.get("task", "llm-chat") != "llm-chat"
-    row: dict[str, object] = {
-        **dict.fromkeys(POINTS),
-        **{"task": "llm-chat", "model": model, "parameters": 8 * 10**9, "weights": "checkpoint", "hardware": "h100"},
-        **{"device": "NVIDIA H100 80GB HBM3", "engine": "vllm", "dtype": "bfloat16", "gpus": 1, "repeat": 1},
-        **{"load": "closed-loop", "axis": "max_batch_size", "max_batch_size": batch, "setting": f"b{batch}"},
-        **{"status": "measured", "verdict": "valid", "measured_on": "2026-11-02"},
-        **{"energy_source": None if joules is None else "nvml_counter", "responses_per_s": batch / 4, "tdp_w": 700.0},
-        **{"window_s": 20.0, "window_responses": 100},
-    }
+    row = point_row(
+        **{"model": model, "parameters": 8 * 10**9, "device": "NVIDIA H100 80GB HBM3", "gpus": 1},
+        **{"engine": "vllm", "dtype": "bfloat16", "load": "closed-loop", "measured_on": "2026-11-02"},
+        **{"max_batch_size": batch, "setting": f"b{batch}", "responses_per_s": batch / 4, "tdp_w": 700.0},
+        **{"energy_source": None if joules is None else "nvml_counter", "window_s": 20.0, "window_responses": 100},
+    )
     if joules is not None:
         row |= {"power_w": 600.0, "power_low_w": 590.0, "power_high_w": 611.0, "tdp_estimate_j": 1.1 * joules}
-        row |= {"energy_per_response_j": joules, "energy_per_response_low_j": 0.97 * joules}
-        row |= {"energy_per_response_high_j": 1.04 * joules, "net_energy_per_response_j": 0.9 * joules}
+        row |= interval("energy_per_response_j", joules, 0.97, 1.04)
+        row["net_energy_per_response_j"] = 0.9 * joules
     if not image:
         row |= {"output_tokens_per_s": 80.0 * batch, "mean_prompt_tokens": 150.0, "mean_output_tokens": 320.0}
         if joules is not None:
@@ -76,7 +74,7 @@ def point(model: str, batch: int, joules: float | None, tpot_s: float, **more: o
 
 def whole(rows: list[dict[str, object]]) -> dict[str, pl.DataFrame]:
     """The tables of one hardware whose points are `rows`: 400 gCO2e and 0.2 USD a kWh."""
-    made = pl.DataFrame(rows, schema=POINTS, orient="row")
+    made = table_of(POINTS, *rows)
     frames = {name: pl.DataFrame(schema=TABLES[name]) for name in site.TABLES}
     kwh = pl.col("energy_per_response_j") / 3.6e6
     foot = {
@@ -151,8 +149,7 @@ def hostile() -> dict[str, dict[str, pl.DataFrame]]:
     rows += sweep(IMAGE, 5.0, 0.01, **bad) + sweep(SCRIPT, 7.0, 0.01, variant=FORMULA, verdict=f"flagged: {IMAGE}")
     made = whole(rows)
     given = {"task": "llm-chat", "model": SCRIPT, "hardware": "h100", "service": IMAGE, "latency_target": SCRIPT}
-    found = {**dict.fromkeys(RECOMMENDATIONS), **given, "reason": AMPERSAND}
-    made["recommendations"] = pl.DataFrame([found], schema=RECOMMENDATIONS)
+    made["recommendations"] = table_of(RECOMMENDATIONS, given | {"reason": AMPERSAND})
     return {"h100": made}
 
 
@@ -176,7 +173,7 @@ def estimated() -> dict[str, dict[str, pl.DataFrame]]:
 def published() -> dict[str, dict[str, pl.DataFrame]]:
     """The committed records of an H100."""
     frames = {name: pl.DataFrame(schema=TABLES[name]) for name in site.TABLES}
-    folder = Path(__file__).parents[1] / "results" / "h100"
+    folder = RESULTS / "h100"
     for name in ("points", "leaderboard"):
         frames[name] = read_csv(folder / f"{name}.csv", TABLES[name])
     return {"h100": frames}
@@ -191,8 +188,7 @@ def arrivals() -> dict[str, dict[str, pl.DataFrame]]:
     ]
     made = whole([*sweep(GEMMA, 40.0, 0.004), *rows])
     best = {name: rows[-1][name] for name in RECOMMENDATIONS if name in rows[-1]}
-    found = {**dict.fromkeys(RECOMMENDATIONS), **best, "service": "a-service"}
-    made["recommendations"] = pl.DataFrame([found], schema=RECOMMENDATIONS)
+    made["recommendations"] = table_of(RECOMMENDATIONS, best | {"service": "a-service"})
     return {"h100": made}
 
 
@@ -210,7 +206,7 @@ PAGES: dict[str, Callable[[], dict[str, dict[str, pl.DataFrame]]]] = {
 
 TARGETS = {
     "many": {"llm-chat": LatencyTarget(metric="tpot", quantile=50, at_most_s=0.1)},
-    "published": targets_of(plan(read_yaml(Path(__file__).parents[1] / "config.yaml", "config")).plain_targets),
+    "published": targets_of(plan(read_yaml(PROJECT / "config.yaml", "config")).plain_targets),
 }
 OTHERS_TARGETS = {
     "llm-chat": LatencyTarget(metric="tpot", quantile=50, at_most_s=0.05),

@@ -5,9 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +13,16 @@ import polars as pl
 import psutil
 import pytest
 import yaml
+from building import BIN, copy_project, wait_until
 
 from joulebench.tables.files import read_csv
 from joulebench.tables.schemas import CHECKS, FOOTPRINT, LEADERBOARD, LEFT_OUT, PARETO, POINTS, RECOMMENDATIONS, TABLES
 
-PROJECT = Path(__file__).parents[1]
 FIGURES = [
     f"results/cpu/figures/{name}.{suffix}"
     for name in ("energy_per_response", "time_energy_tradeoff")
     for suffix in ("svg", "png", "html")
 ]
-BIN = Path(sys.executable).parent
 RUNS = [
     ("image-to-video", "joulebench/svd-7m", 1),
     ("llm-chat", "joulebench/llama-1m", 2),
@@ -38,20 +35,6 @@ RUNS = [
 TASKS = [task for task, _, _ in RUNS]
 
 pytestmark = pytest.mark.slow
-
-
-def copy_project(to: Path) -> None:
-    """What git holds or would hold, as it is in the working tree."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=PROJECT,
-        capture_output=True,
-        check=True,
-    )
-    for name in listed.stdout.decode().split("\0"):
-        if name and (PROJECT / name).is_file():
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, to / name)
 
 
 def call(where: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -199,13 +182,6 @@ def test_a_killed_workflow_leaves_nothing_running_and_the_same_command_goes_on(m
     assert done.returncode == 0, done.stderr
     best = read_csv(mine / "results/cpu/leaderboard.csv", LEADERBOARD)
     assert best["task"].to_list() == TASKS
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.05)
 
 
 def test_what_a_changed_rule_keeps_from_being_made_is_said_and_made_by_the_second_call(mine: Path) -> None:

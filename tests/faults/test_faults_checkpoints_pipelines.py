@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from building import PROJECT, TEXTS, machine, plain
 from fake_hub import serving
 from safetensors.torch import load_file, save_file
-from tiny_checkpoints import PROJECT, TEXTS, TRAINED, asked, odd, spec
+from tiny_checkpoints import TRAINED, asked, odd, spec
 
 from joulebench import models
 from joulebench.config.models import Checkpoint, Generation, Synthetic
@@ -23,7 +23,6 @@ from joulebench.measure.session import Session
 from joulebench.measure.sweep import Sweep
 from joulebench.meters.sampling import Sampling
 from joulebench.records.files import read_point
-from joulebench.records.models import Machine
 
 TASK = "text-to-image"
 NAME = "lab/sd"
@@ -33,7 +32,7 @@ TWO = asked("a red bicycle", "a boat")
 
 def drawn(folder: Path) -> Any:
     """The project's tiny Stable Diffusion, its weights drawn."""
-    architecture = yaml.safe_load((PROJECT / "config" / "models" / "sd-5m.yaml").read_text())
+    architecture = plain(PROJECT / "config" / "models" / "sd-5m.yaml")
     facts = {"weights": "synthetic", "architecture": architecture, "tokenizer": TRAINED, "dtype": "float32"}
     models.prepare("a/b", Synthetic.model_validate(facts), TEXTS, folder)
     return pipeline(spec(TASK, weights="synthetic", weights_seed=1), folder)
@@ -191,10 +190,7 @@ def test_the_guidance_that_was_taken_is_in_the_records(tmp_path: Path, stable_di
     one = Sweeps(batch_sizes=(2,), protocol=Fixed(kind="fixed", requests=2))
     run = spec(TASK, generation=generation(), sweep=one)
     engine: Any = open_engine(run, stable_diffusion)
-    machine = Machine(
-        host="", cpu="", cores=1, memory_mb=1.0, device="", devices=[], tdp_w=None, tdp_source=None, energy_sources={}
-    )
-    session = Session(tmp_path / "run", run, "digest", machine)
+    session = Session(tmp_path / "run", run, "digest", machine())
     with Sampling.start(("none",), tmp_path / "run") as sampling:
         Sweep(run, engine, engine.prepare(TWO), sampling).run(session)
     engine.close()

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from building import TEXTS
 from PIL import Image
-from tiny_checkpoints import TEXTS, TRAINED, asked, edited, llama, odd, prepared, spec, words
+from tiny_checkpoints import TRAINED, asked, edited, llama, odd, prepared, spec, words
 
 from joulebench import models
 from joulebench.checkpoints import chat

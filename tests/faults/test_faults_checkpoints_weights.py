@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from building import REVISION
 from fake_hub import Hub, serving
 from safetensors.torch import load_file, save_file
 from tiny_checkpoints import answered, asked, edited, llama, odd, spec, weights
@@ -21,7 +22,6 @@ from joulebench.models import counting
 from joulebench.models.counting import parameters
 from joulebench.records.models import Model
 
-REVISION = "0123456789abcdef0123456789abcdef01234567"
 NAME = "lab/tiny"
 ENGINES = ("transformers", "transformers-static")
 

@@ -10,15 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
+from building import PROJECT, TINY, tiny
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from joulebench.inputs.checked import ConfigError
 from joulebench.inputs.yaml_files import read_yaml
 from joulebench.plan import plan
-
-PROJECT = Path(__file__).parents[2]
-TINY = PROJECT / "config" / "tiny.yaml"
 
 
 def refused(what: str, says: str, *edits: tuple[str, str], id: str) -> Any:
@@ -432,7 +430,7 @@ def test_an_alias_bomb_is_one_line_in_bounds(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.fault("input", "a matrix of a million runs", "refused: one line")
 def test_a_matrix_of_a_million_runs_is_one_line(tmp_path: Path) -> None:
-    raw: Any = yaml.safe_load(TINY.read_text())
+    raw: Any = tiny()
     name = next(iter(raw["models"]))
     raw["repeats"] = 100
     raw["models"] |= {f"m{i}": raw["models"][name] for i in range(200)}
@@ -478,7 +476,7 @@ def places(raw: Any, where: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [where, *(place for key, value in inner for place in places(value, (*where, key)))]
 
 
-PLACES = places(yaml.safe_load(TINY.read_text()))
+PLACES = places(tiny())
 
 
 @pytest.mark.slow
@@ -486,7 +484,7 @@ PLACES = places(yaml.safe_load(TINY.read_text()))
 @settings(max_examples=300, deadline=5000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(place=st.sampled_from(PLACES), value=VALUES)
 def test_any_value_at_any_place_is_refused_in_lines_or_taken(place: tuple[Any, ...], value: Any) -> None:
-    raw: Any = yaml.safe_load(TINY.read_text())
+    raw: Any = tiny()
     at = {"": raw}
     key: Any = ""
     inner: Any = at

@@ -20,6 +20,7 @@ from typing import Any
 import huggingface_hub
 import polars as pl
 import pytest
+from building import REVISION
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -37,7 +38,6 @@ from joulebench.records.files import read_parquet, read_requests, read_run
 from joulebench.records.schemas import ENERGY
 
 PACKAGED = Path(datasets.__file__).parent / "packaged"
-REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
 def refused(what: str, *values: Any, id: str, outcome: str = "refused: one line", slow: bool = False) -> Any:

@@ -19,6 +19,7 @@ from unittest import mock
 
 import polars as pl
 import pytest
+from building import BIN, PROJECT, copy_project
 
 from joulebench import meters
 from joulebench.errors import UserError
@@ -27,10 +28,6 @@ from joulebench.meters.base import NoMeterError
 from joulebench.meters.sampling import Sampling
 from joulebench.tables.files import read_csv, write_csv
 from joulebench.tables.schemas import FOOTPRINT
-
-PROJECT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
-
 
 # Processors.
 
@@ -617,16 +614,6 @@ def test_any_proxy_is_one_line(tmp_path: Path, environment: dict[str, str], says
 # Places.
 
 
-def copy_project(to: Path) -> None:
-    """What git holds or would hold, as it is in the working tree, without the published records."""
-    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(words, cwd=PROJECT, capture_output=True, check=True)
-    for name in listed.stdout.decode().split("\0"):
-        if name and not name.startswith("results/") and (PROJECT / name).is_file():
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, to / name)
-
-
 def call(where: Path, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     every = os.environ | {"PYTHONPATH": str(where / "src")} | environment
     return subprocess.run(words, cwd=where, env=every, capture_output=True, text=True, check=False, timeout=300)
@@ -639,7 +626,7 @@ def snakemake(where: Path, *words: str, **environment: str) -> "subprocess.Compl
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("a clone") / "with spaces, and it's quoted"
-    copy_project(where)
+    copy_project(where, without="results")
     return where
 
 

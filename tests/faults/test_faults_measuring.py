@@ -7,18 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import yaml
+from building import PROJECT, prepare_tiny, tiny, wait_until
 
-from joulebench import config, datasets, models
-
-PROJECT = Path(__file__).parents[2]
 TASK, MODEL = "llm-chat", "joulebench/llama-1m"
 RUN = f"results/cpu/runs/{TASK}/joulebench--llama-1m"
 LOCKS = "import sys; from pathlib import Path; from joulebench.measure import locks; locks.LOCKS = Path.cwd(); "
@@ -27,12 +24,9 @@ LOCKS = "import sys; from pathlib import Path; from joulebench.measure import lo
 pytestmark = pytest.mark.slow
 
 
-def tiny(batch_sizes: list[int]) -> dict[str, Any]:
-    raw = yaml.safe_load((PROJECT / "config" / "tiny.yaml").read_text())
-    for model in raw["models"].values():
-        model["architecture"] = str(PROJECT / model["architecture"])
+def swept(batch_sizes: list[int]) -> dict[str, Any]:
+    raw = tiny()
     raw["tasks"][TASK]["sweep"] = {"batch_sizes": batch_sizes, "protocol": {"kind": "timed", "seconds": 0.5}}
-    assert isinstance(raw, dict)
     return raw
 
 
@@ -41,7 +35,7 @@ class Bench:
 
     def __init__(self, folder: Path, shared: Path) -> None:
         self.folder, self.run = folder, folder / RUN
-        (folder / "config.yaml").write_text(yaml.safe_dump(tiny([1, 2, 3])))
+        (folder / "config.yaml").write_text(yaml.safe_dump(swept([1, 2, 3])))
         (folder / "results").mkdir()
         for part in ("requests", "models"):
             (folder / "results" / part).symlink_to(shared / part)
@@ -81,13 +75,6 @@ def digests(run: Path) -> dict[str, str]:
     return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
-
-
 def finished(process: "subprocess.Popen[str]") -> tuple[int, str]:
     said = process.communicate(timeout=180)[1]
     return process.returncode, said
@@ -97,11 +84,7 @@ def finished(process: "subprocess.Popen[str]") -> tuple[int, str]:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Requests and model of the tiny config, made once."""
     results = tmp_path_factory.mktemp("prepared")
-    made = config.parse(tiny([1]))
-    task = made.tasks[TASK]
-    sampled = datasets.write(task.dataset, task.sample, results / "requests" / f"{TASK}.parquet")
-    texts = [*sampled.requests["prompt"], *sampled.requests["reference"]]
-    models.prepare(MODEL, made.models[MODEL], texts, results / "models" / "joulebench--llama-1m")
+    prepare_tiny(TASK, results / "requests" / f"{TASK}.parquet", results / "models" / "joulebench--llama-1m")
     return results
 
 
@@ -229,7 +212,7 @@ class Workflow:
             if name and (PROJECT / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(PROJECT / name, folder / name)
-        (folder / "mine.yaml").write_text(yaml.safe_dump(tiny([1, 2])))
+        (folder / "mine.yaml").write_text(yaml.safe_dump(swept([1, 2])))
 
     def start(self, *words: str) -> "subprocess.Popen[str]":
         command = [str(Path(sys.executable).with_name("snakemake")), "--cores", "all", f"{RUN}/run.json"]

@@ -2,11 +2,9 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-PROJECT = Path(__file__).parents[2]
+from building import PROJECT
 
 
 @pytest.mark.slow

@@ -1,13 +1,14 @@
 """Tiny checkpoints in the layouts that real repositories have, and the specs and engines to serve them with."""
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
 
+import building
 import polars as pl
 import pytest
 import torch
+from building import TEXTS, TINY_MODELS, tiny
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from joulebench import config
@@ -16,12 +17,8 @@ from joulebench.config.spec import RunSpec, run_spec
 from joulebench.config.tasks import OutputLength
 from joulebench.engines import open_engine
 from joulebench.engines.base import Prepared
-from joulebench.inputs.yaml_files import read_yaml
 from joulebench.models import tokenizer as tokenizers
-from joulebench.records.schemas import PROMPTS
 
-PROJECT = Path(__file__).parents[2]
-TEXTS = ["def area(side):", "def volume(side, height):", "print('three')", "x = [1, 2, 3]"] * 10
 SIZES = {
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -78,11 +75,10 @@ def edited(file: Path, **values: Any) -> None:
 
 def spec(task: str = "llm-chat", **changes: Any) -> RunSpec:
     """A run of the tiny config, of a checkpoint that ends its answers by itself."""
-    model = {"vlm-chat": "llava-5m", "text-to-image": "sd-5m"}.get(task, "llama-1m")
-    raw = copy.deepcopy(read_yaml(PROJECT / "config" / "tiny.yaml", "tests"))
+    raw = tiny()
     for facts in raw["models"].values():
         facts["architecture"] = {}  # a checkpoint's are its own files
-    made = run_spec(config.parse(raw), "cpu", task, f"joulebench/{model}")  # type: ignore[arg-type]
+    made = run_spec(config.parse(raw), "cpu", task, TINY_MODELS[task])  # type: ignore[arg-type]
     length = OutputLength(kind="natural", tokens=LONGEST) if made.output_length else None
     return made.model_copy(
         update={"weights": "checkpoint", "engine_settings": {"threads": 1}, "output_length": length, **changes}
@@ -91,8 +87,7 @@ def spec(task: str = "llm-chat", **changes: Any) -> RunSpec:
 
 def asked(*texts: str, images: list[bytes] | None = None, answer: str | None = None) -> pl.DataFrame:
     """Requests as they are sampled."""
-    rows = [(n, str(n), text, answer, images[n] if images else None) for n, text in enumerate(texts)]
-    return pl.DataFrame(rows, schema=PROMPTS, orient="row")
+    return building.asked(*((text, answer, images[n] if images else None) for n, text in enumerate(texts)))
 
 
 def prepared(folder: Path, requests: pl.DataFrame, **changes: Any) -> list[Prepared]:

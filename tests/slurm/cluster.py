@@ -2,19 +2,16 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from building import BIN, copy_project
 
-PROJECT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
 CONF = Path("/etc/slurm/slurm.conf")
 RUN = "results/cpu/runs/llm-chat/joulebench--llama-1m"
 FIRST = f"{RUN}/points/00-b1/point.json"
@@ -83,16 +80,7 @@ def alive(process: psutil.Process) -> bool:
 
 def copied(where: Path) -> Project:
     """A copy of what git would have of this tree."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=PROJECT,
-        capture_output=True,
-        check=True,
-    )
-    for name in listed.stdout.decode().split("\0"):
-        if name and (PROJECT / name).is_file():
-            (where / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, where / name)
+    copy_project(where)
     return Project(where)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cluster import CONF, PROJECT, Project, copied
+from building import PROJECT
+from cluster import CONF, Project, copied
 
 TASKS = ("llm-chat", "llm-code")
 PACKAGES = "slurm-wlm munge slurmdbd mariadb-server-core mariadb-client-core"

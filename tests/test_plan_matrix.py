@@ -1,30 +1,19 @@
 """Runs that are measured more than once: their folders, their specs, and in which order they are measured."""
 
-import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from building import BIN, PROJECT
 
 from joulebench.config.spec import RunSpec
 from joulebench.inputs.checked import ConfigError
 from joulebench.plan import Cell, Plan, plan
 from joulebench.records.files import read_run
 
-PROJECT = Path(__file__).parents[1]
 CHAT = "results/cpu/runs/llm-chat"
-
-
-@pytest.fixture
-def raw(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The project's own config, as plain keys and values."""
-    monkeypatch.chdir(PROJECT)
-    found = json.loads(json.dumps(yaml.safe_load((PROJECT / "config.yaml").read_text())))
-    assert isinstance(found, dict)
-    return found
 
 
 def in_order(made: Plan, hardware: str) -> list[Cell]:
@@ -148,7 +137,7 @@ def test_snakemake_measures_in_that_order_one_at_a_time_after_all_that_is_prepar
         (tmp_path / "workflow" / "scripts" / f"{script}.py").write_text(SCRIPT)
     made = plan(raw)
     records = [str(cell.record) for cell in made.cells("h100")]
-    snakemake = [str(Path(sys.executable).parent / "snakemake"), "--snakefile", str(PROJECT / "Snakefile")]
+    snakemake = [str(BIN / "snakemake"), "--snakefile", str(PROJECT / "Snakefile")]
     done = subprocess.run(
         [*snakemake, *records, "--cores", cores], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from building import SHARED, fitted
 
 from joulebench.analysis import metrics
 from joulebench.analysis.recorded import Recorded
@@ -12,9 +13,9 @@ from joulebench.records.files import write_parquet
 from joulebench.records.models import point_folder
 from joulebench.records.schemas import ENERGY, ITERATIONS, REQUESTS
 
-SHARED = Path(__file__).parents[2] / "shared" / "recordings"
-ONCE, SWEEP = SHARED / "h100-llama-3.1-8b-shape", SHARED / "h100-llama-3.1-8b-shape-sweep"
-pytestmark = pytest.mark.skipif(not SHARED.exists(), reason="the recordings lie beside the checkout, in shared/")
+ORIGINALS = SHARED / "recordings"
+ONCE, SWEEP = ORIGINALS / "h100-llama-3.1-8b-shape", ORIGINALS / "h100-llama-3.1-8b-shape-sweep"
+pytestmark = pytest.mark.skipif(not ORIGINALS.exists(), reason="the recordings lie beside the checkout, in shared/")
 
 # Point -> J per output token of the queue window, of the stationary one, and seconds of both.
 ONCE_TABLE = {
@@ -34,12 +35,6 @@ SWEEP_TABLE = {
     256: (0.0531, 12620, 670, 254.2, 16.2, 60.3, 1.002, 3.8),
     512: (0.0507, 12997, 659, 507.5, 38.2, 87.9, 1.001, 3.6),
 }
-
-
-def fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    """With the columns of `schema`; what was not recorded is null."""
-    absent = [pl.lit(None).alias(name) for name in schema if name not in frame.columns]
-    return frame.with_columns(*absent).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
 
 def write_point(run: Path, point: int, batch: int, **frames: pl.DataFrame) -> None:

@@ -13,17 +13,17 @@ from typing import Any
 
 import polars as pl
 import pytest
+from building import PROJECT, machine, point_record, point_row, run_record, table_of
 
 from joulebench.errors import UserError
 from joulebench.exports.wandb_runs import mode_of, write
 from joulebench.records.files import write_json
-from joulebench.records.models import Machine, Point, Run
 from joulebench.tables import schemas
 from joulebench.tables.files import write_csv
 
 pytest.importorskip("wandb", reason="wandb is not installed: envs/wandb.txt")
 
-SRC = Path(__file__).parents[1] / "src"
+SRC = PROJECT / "src"
 KEY = "secret" * 7
 GPU = {"name": "NVIDIA H100 80GB HBM3", "uuid": "GPU-7b828b40", "driver": "580.1", "power_limit_w": 700.0}
 MODELS = (("llm-chat", "owner/name", None), ("text-to-image", "owner/pictures", "fp8"))
@@ -33,54 +33,24 @@ def measured(folder: Path, task: str, model: str, variant: str | None) -> Path:
     """A run folder with its run.json."""
     spec = {"task": task, "model": model, "variant": variant, "hardware": "h100", "engine": "vllm", "repeat": 1}
     moment = "2025-11-02T08:00:00Z"
-    run = Run(
-        spec=spec,
-        spec_hash=f"hash of {model}",
-        parameters=8,
-        model_files_sha256={},
-        requests_sha256="0" * 64,
-        versions={"vllm": "0.25.1"},
-        machine=Machine(
-            host="the-measuring-host",
-            cpu="a cpu",
-            cores=16,
-            memory_mb=1.0,
-            device=GPU["name"],
-            devices=[GPU],
-            tdp_w=None,
-            tdp_source=None,
-            energy_sources={"gpu:0": "nvml_counter"},
-        ),
-        started_utc=moment,
-        ended_utc=moment,
-        points=[Point(point=0, max_batch_size=1, status="measured", started_utc=moment, duration_s=1.0)],
+    gpu = machine(
+        host="the-measuring-host", device=GPU["name"], devices=[GPU], energy_sources={"gpu:0": "nvml_counter"}
     )
+    facts = {"spec_hash": f"hash of {model}", "parameters": 8, "versions": {"vllm": "0.25.1"}, "machine": gpu}
+    times = {"started_utc": moment, "ended_utc": moment}
+    run = run_record(spec, point_record(1, started_utc=moment), **facts, **times)
     path = folder / task / f"{model.replace('/', '--')}{f'+{variant}' if variant else ''}"
     write_json(run, path / "run.json")
     return path
 
 
 def row(task: str, model: str, variant: str | None, batch: int, **changes: object) -> dict[str, object]:
-    return dict.fromkeys(schemas.POINTS) | {
-        "task": task,
-        "model": model,
-        "variant": variant,
-        "weights": "synthetic",
-        "hardware": "h100",
-        "device": GPU["name"],
-        "load": "closed-loop",
-        "axis": "max_batch_size",
-        "max_batch_size": batch,
-        "repeat": 1,
-        "status": "measured",
-        "verdict": "valid",
-        "energy_source": "nvml_counter",
-        "energy_per_response_j": 100 / batch,
-        "latency_p50_s": 0.5 * batch,
-        "responses_per_s": 2.0,
-        "tdp_w": 700.0,
-        **changes,
+    known = {
+        **{"task": task, "model": model, "variant": variant, "weights": "synthetic", "device": GPU["name"]},
+        **{"load": "closed-loop", "max_batch_size": batch, "tdp_w": 700.0, "responses_per_s": 2.0},
+        **{"energy_per_response_j": 100 / batch, "latency_p50_s": 0.5 * batch},
     }
+    return point_row(**known | changes)
 
 
 POINTS = [
@@ -135,7 +105,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory, unasked: Counting) -> Path:
     for name in ("home", "tmp"):
         (place / name).mkdir()
     runs = [measured(place / "results/h100/runs", *one) for one in (*MODELS, ("llm-code", "not/in-the-table", None))]
-    write_csv(pl.DataFrame(POINTS, schema=schemas.POINTS), schemas.POINTS, place / "points.csv")
+    write_csv(table_of(schemas.POINTS, *POINTS), schemas.POINTS, place / "points.csv")
     words = [str(one.relative_to(place)) for one in runs]
     code = f"""if True:
         import os
@@ -271,7 +241,7 @@ def test_no_network_is_asked_for(logged: Path, unasked: Counting) -> None:
 
 def test_logging_again_replaces_what_was(logged: Path, tmp_path: Path) -> None:
     run = measured(tmp_path / "runs", *MODELS[0])
-    points = pl.DataFrame(POINTS, schema=schemas.POINTS)
+    points = table_of(schemas.POINTS, *POINTS)
     before = dict(os.environ)
     names = []
     for publish_flagged in (False, True):
@@ -291,7 +261,7 @@ def test_a_service_that_refuses_is_one_line_without_the_key(
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     (tmp_path / "wandb").mkdir()
     (tmp_path / "wandb" / "before").touch()
-    points = pl.DataFrame(POINTS, schema=schemas.POINTS)
+    points = table_of(schemas.POINTS, *POINTS)
     with service() as server:
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
         with pytest.raises(UserError, match=r"Weights & Biases: .* error 401") as error:

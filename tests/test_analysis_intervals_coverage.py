@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from building import fitted
 from methods import TIMED, adjusted_by_length, at_once, by_rule, first
 from served import times
 from simulated import Recording, simulate
@@ -106,13 +107,10 @@ def test_a_recording_is_cut_as_the_records_of_a_real_one_are(tmp_path: Path) -> 
     energy = pl.DataFrame({"time_s": run.update_s, "energy_j": run.update_j}).with_columns(
         device=pl.lit("gpu:0"), source=pl.lit("nvml_counter")
     )
-    energy = energy.with_columns(
-        pl.lit(None, dtype).alias(name) for name, dtype in ENERGY.items() if name not in energy.columns
-    )
     tables = {
-        "iterations": pl.DataFrame(iterations).select(pl.col(n).cast(t) for n, t in ITERATIONS.items()),
+        "iterations": fitted(pl.DataFrame(iterations), ITERATIONS),
         "requests": pl.DataFrame(schema=REQUESTS),
-        "energy": energy.select(ENERGY.names()),
+        "energy": fitted(energy, ENERGY),
     }
     for name, rows in tables.items():
         write_parquet(rows, tmp_path / f"{name}.parquet")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from building import PROJECT
 
 from joulebench import config
 from joulebench.config.models import Synthetic
@@ -13,7 +14,6 @@ from joulebench.config.spec import architecture
 from joulebench.models import synthetic
 from joulebench.models.language import VisionLanguage, network
 
-PROJECT = Path(__file__).parents[1]
 TOLERANCE = 0.01
 PROMPTS = [f"Tell me, in {number} words, how a bicycle stays upright." for number in range(40)]
 SHAPES = {

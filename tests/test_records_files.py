@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from building import PROJECT, machine
 from pydantic import ValidationError
 
 from joulebench import files
 from joulebench.files import RecordError
 from joulebench.records.files import read_parquet, read_point, read_run, sha256s, write_json, write_parquet
-from joulebench.records.models import EngineStart, Machine
+from joulebench.records.models import EngineStart
 from joulebench.records.schemas import ENERGY, POINT_FILES
-
-PROJECT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -174,12 +173,11 @@ def test_a_number_that_is_none_is_refused(tmp_path: Path, duration_s: str) -> No
 
 @pytest.mark.parametrize("idle_power_w", [float("nan"), float("inf"), -50, "abc", [1], True])
 def test_an_idle_power_that_is_none_is_refused(idle_power_w: Any) -> None:
-    known = {"host": "h", "cpu": "c", "cores": 1, "memory_mb": 1, "device": "d", "tdp_w": None, "tdp_source": None}
     with pytest.raises(ValidationError, match=r"idle_power_w is .*, expected a number of W"):
-        Machine(**known, devices=[{"idle_power_w": idle_power_w}], energy_sources={})
+        machine(devices=[{"idle_power_w": idle_power_w}])
     with pytest.raises(ValidationError, match=r"uuid is .*, expected text"):
-        Machine(**known, devices=[{"uuid": [1]}], energy_sources={})
-    assert Machine(**known, devices=[{"idle_power_w": None}], energy_sources={}).devices
+        machine(devices=[{"uuid": [1]}])
+    assert machine(devices=[{"idle_power_w": None}]).devices
 
 
 def test_a_run_from_before_starts_were_told_apart_is_read(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from building import example_spec, machine, point_record, sources_of, table_of, write_point, write_run
 
 from joulebench.analysis import lengths
 from joulebench.analysis.energy import energy_at, updates
@@ -15,30 +16,11 @@ from joulebench.analysis.latency import inter_token_latency
 from joulebench.analysis.points import WantedRun, points
 from joulebench.config.spec import RunSpec
 from joulebench.loads.closed_loop import overloaded
-from joulebench.records.files import write_json, write_parquet
-from joulebench.records.models import Machine, Point, Run, point_folder
 from joulebench.records.schemas import BATCHES, ENERGY, ITERATIONS, REQUESTS
 from joulebench.tables.schemas import POINTS
 
-SPEC: dict[str, Any] = {
-    **dict.fromkeys(("reports_as", "variant", "architecture", "weights_seed", "tokenizer", "generation")),
-    "hardware": "h100",
-    "device": "cuda",
-    "task": "llm-chat",
-    "model": "example/one",
-    "weights": "checkpoint",
-    "revision": "0" * 40,
-    "trust_remote_code": False,
-    "dtype": "bfloat16",
-    "engine": "vllm",
-    "engine_settings": {},
-    "dataset": {"name": "synthetic", "source": {"kind": "packaged"}},
-    "sample": {"requests": 8},
-    "output_length": {"kind": "natural", "tokens": 100},
-    "sweep": {"batch_sizes": [2, 4], "protocol": {"kind": "fixed", "requests": 8}},
-}
-TEXT = RunSpec.model_validate(SPEC)
-DIFFUSION = RunSpec.model_validate({**SPEC, "task": "text-to-image", "output_length": None})
+TEXT = example_spec()
+DIFFUSION = example_spec(task="text-to-image", output_length=None)
 
 # B = 2, an iteration every 0.5 s but for those that prefill (1.0 s). The batch is full from the first iteration on;
 # the last with requests waiting is the tenth.
@@ -107,40 +89,17 @@ def write(folder: Path, spec: RunSpec, loads: Mapping[int, Mapping[str, pl.DataF
     """A run folder with one measured point a batch size of `loads`."""
     spec = spec.model_copy(update={"sweep": spec.sweep.model_copy(update={"batch_sizes": tuple(loads)})})
     ended = []
-    for point, (batch, tables_of_point) in enumerate(loads.items()):
-        place = folder / "points" / point_folder(point, f"b{batch}")
-        for name, rows in tables_of_point.items():
-            of_point = rows.with_columns(point=pl.lit(point, pl.Int32)) if "point" in rows.columns else rows
-            write_parquet(of_point, place / f"{name}.parquet")
-        known = {"point": point, "max_batch_size": batch, "status": "measured", "started_utc": "2026-03-04T05:06:07Z"}
-        lasted_s = tables_of_point["iterations"]["end_s"][-1]
-        ended.append(Point.model_validate({**known, "duration_s": lasted_s}))
-        write_json(ended[-1], place / "point.json")
-    machine = Machine(
-        host="h",
-        cpu="c",
-        cores=1,
-        memory_mb=1,
-        device="Example GPU",
-        devices=[],
-        tdp_w=250.0,
-        tdp_source=None,
-        energy_sources=dict(next(iter(loads.values()))["energy"].select("device", "source").iter_rows()),
-    )
-    run = Run(
-        spec=spec.model_dump(mode="json"),
-        spec_hash=spec.hash,
-        parameters=123,
-        model_files_sha256={},
-        requests_sha256="",
-        versions={},
-        machine=machine,
-        started_utc="2026-03-04T05:06:07Z",
-        ended_utc="2026-03-04T05:07:07Z",
-        points=ended,
-    )
-    write_json(run.model_copy(update=changes), folder / "run.json")
-    return WantedRun(folder, spec, None)
+    for number, (batch, frames) in enumerate(loads.items()):
+        lasted_s = frames["iterations"]["end_s"][-1]
+        ended.append(point_record(batch, point=number, duration_s=lasted_s))
+        of_point = {
+            name: rows.with_columns(point=pl.lit(number, pl.Int32)) if "point" in rows.columns else rows
+            for name, rows in frames.items()
+        }
+        write_point(folder, ended[-1], of_point)
+    sources = sources_of(next(iter(loads.values()))["energy"])
+    used = machine(device="Example GPU", tdp_w=250.0, energy_sources=sources)
+    return write_run(folder, spec, *ended, machine=used, parameters=123, **changes)
 
 
 @pytest.fixture
@@ -279,12 +238,10 @@ def test_diffusion(tmp_path: Path) -> None:
     ]
     # 100 W, then 200 W from 5 s on, in updates of a second: 100 t up to 5 s, then 500 + 200 (t - 5).
     counter = [(t, 100.0 * t if t <= 5 else 500 + 200.0 * (t - 5)) for t in range(11)]
-    energy = pl.DataFrame({"time_s": [float(t) for t, _ in counter], "energy_j": [j for _, j in counter]}).with_columns(
-        device=pl.lit("gpu:0"), source=pl.lit("nvml_counter")
+    energy = table_of(
+        ENERGY,
+        *({"device": "gpu:0", "source": "nvml_counter", "time_s": float(t), "energy_j": float(j)} for t, j in counter),
     )
-    energy = energy.with_columns(
-        pl.lit(None, dtype).alias(name) for name, dtype in ENERGY.items() if name not in energy.columns
-    ).select(ENERGY.names())
     times = [(start, start, end, end) for _, _, start, end, outputs, *_ in batches for _ in range(outputs)]
     requests = frame(
         [(0, i, None, None, *of, "finished", None, None) for i, of in enumerate(times)],
