@@ -382,6 +382,8 @@ FETCH = """
 import sys
 from pathlib import Path
 from joulebench import datasets
+from joulebench.config.models import Checkpoint
+from joulebench.config.tasks import Dataset, HubFile, Sample
 from joulebench.errors import UserError
 from joulebench.logs import quiet_libraries
 from joulebench.models import checkpoint, damage
@@ -389,11 +391,11 @@ quiet_libraries()
 revision = "0" * 40
 try:
     if sys.argv[1] == "dataset":
-        source = config.HubFile(kind="hub", repo="a/b", revision=revision, file="x.json")
-        datasets.sample(config.Dataset(name="sharegpt", source=source), config.Sample(requests=1))
+        source = HubFile(kind="hub", repo="a/b", revision=revision, file="x.json")
+        datasets.sample(Dataset(name="sharegpt", source=source), Sample(requests=1))
     else:
         folder = Path(sys.argv[2])
-        checkpoint.download("a/b", config.Checkpoint(weights="checkpoint", revision=revision), folder)
+        checkpoint.download("a/b", Checkpoint(weights="checkpoint", revision=revision), folder)
         damage.check("a/b", folder)
         raise UserError("nothing was fetched")
 except UserError as error:
