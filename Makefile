@@ -78,8 +78,7 @@ $(VENV)/.ready-dev: envs/dev.txt envs/cluster.txt envs/wandb.txt $(VENV)/.ready-
 # What looks at the page's scripts, and Node to run it.
 $(VENV)/page/.ready: envs/page/package.json envs/page/package-lock.json envs/page/.npmrc $(VENV)/.ready-dev
 	@mkdir -p $(VENV)/page && cp envs/page/package.json envs/page/package-lock.json envs/page/.npmrc $(VENV)/page/
-	@cd $(VENV)/page && $(NPM) ci --silent || rm -rf node_modules
-	@touch $@
+	@if (cd $(VENV)/page && $(NPM) ci --silent); then touch $@; else rm -rf $(VENV)/page/node_modules; fi
 
 $(VENV)/.ready-cpu: envs/cpu.txt envs/analysis.txt envs/constraints.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Setting up $(VENV) (a few minutes the first time)"

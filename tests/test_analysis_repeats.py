@@ -10,6 +10,7 @@ from building import point_row, table_of
 
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.repeats import pooled
+from joulebench.analysis.verdicts import NO_ENERGY
 from joulebench.tables.schemas import LEADERBOARD, POINTS
 
 # t(0.975) of one, two and three degrees of freedom, from a printed table.
@@ -105,6 +106,14 @@ def test_flagged_repeats_are_pooled_where_none_is_valid() -> None:
         point(1, 30.0, 0.1, verdict="invalid: all of it"), *(row | {"repeat": row["repeat"] + 1} for row in flagged)
     )
     assert (found["energy_per_response_j"], found["repeats"]) == (11.0, 2)
+
+
+def test_a_repeat_that_nothing_measured_hides_none_that_has_an_energy() -> None:
+    unmeasured = point(1, None, None, verdict=NO_ENERGY)
+    (found,) = pool(unmeasured, point(2, 20.0, 0.1, verdict="flagged: it"))
+    assert (found["energy_per_response_j"], found["repeats"], found["verdict"]) == (20.0, 1, "flagged: it")
+    (found,) = pool(unmeasured, point(2, None, None, verdict="flagged: it"))
+    assert (found["responses_per_s"], found["verdict"]) == (1.0, NO_ENERGY)
 
 
 def test_points_of_other_batch_sizes_variants_models_and_tasks_stay_apart() -> None:

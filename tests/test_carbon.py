@@ -340,6 +340,17 @@ def test_the_script_records_why_there_is_no_reading(tmp_path: Path, monkeypatch:
     assert not any(TOKEN in file.read_text() for file in tmp_path.iterdir())
 
 
+def test_a_socks_proxy_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its package is not installed, and the client asks for it before it looks at NO_PROXY."""
+    monkeypatch.setenv(electricity_maps.TOKEN, TOKEN)
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    began = time.monotonic()
+    found = electricity_maps.read(ASKED, "http://127.0.0.1:1/")
+    assert time.monotonic() - began < 5
+    assert found.reason is not None
+    assert "a SOCKS proxy is set" in found.reason
+
+
 def test_a_number_keeps_the_source_that_it_came_with() -> None:
     found = reading(CarbonNumber(kind="number", g_per_kwh=0, source="our own wind"))
     assert (found.g_per_kwh, found.source, found.reason) == (0, "our own wind", None)

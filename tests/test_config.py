@@ -235,3 +235,13 @@ def test_what_may_be_a_number_or_a_list_is_told_in_one_line(raw: dict[str, Any],
     with pytest.raises(ConfigError) as error:
         config.parse(raw, "config")
     assert str(error.value) == f"config: studies.cpu.arrival-rate.sweep.{said}"
+
+
+def test_a_bad_name_is_told_beside_what_is_wrong_in_its_block(raw: dict[str, Any]) -> None:
+    raw["hardware"]["bad name/!"] = {"device": "tpu"}
+    with pytest.raises(ConfigError) as error:
+        config.parse(raw, "config")
+    lines = str(error.value).splitlines()
+    assert len(lines) == 2
+    assert "a hardware name is lower-case letters" in lines[0]
+    assert "device: found 'tpu'" in lines[1]

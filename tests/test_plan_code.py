@@ -1,10 +1,12 @@
 """The digest of what a product is made by changes with what its script imports, through any number of modules."""
 
+import ast
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from building import PROJECT
 
 from joulebench.plan import code
 
@@ -61,3 +63,31 @@ def test_what_is_found_by_its_name_counts_when_it_is_told(digest: Callable[..., 
     more = "joulebench.room.other"
     assert digest("room/other.py", more) != digest("", more)
     assert digest("unused.py", more) == digest("", more) != digest()
+
+
+def by_syntax(path: Path) -> set[str]:
+    """The modules that a file imports of the library, by Python's own parser."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found & code._modules().keys()
+
+
+FILES_THAT_IMPORT = [*(PROJECT / "src/joulebench").rglob("*.py"), *(PROJECT / "workflow/scripts").glob("*.py")]
+
+
+def test_it_finds_the_imports_that_python_finds() -> None:
+    rooms = {".".join(name.split(".")[:end]) for name in code._modules() for end in (1, 2)}
+    for path in FILES_THAT_IMPORT:
+        assert set(code._imports(path)) - rooms == by_syntax(path) - rooms, path
+
+
+def test_a_comment_behind_an_import_hides_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(
+        "from joulebench.exports import parquet  # a (note)\nfrom joulebench.plan import (  # (two)\n  code,\n)\n"
+    )
+    assert {"joulebench.exports.parquet", "joulebench.plan.code"} <= set(code._imports(path))

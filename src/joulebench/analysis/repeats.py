@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 
 from joulebench.analysis.cards import of_repeats
 from joulebench.analysis.intervals import CONFIDENCE
-from joulebench.analysis.verdicts import USABLE, Severity, has_severity, trusted
+from joulebench.analysis.verdicts import NO_ENERGY, USABLE, Severity, has_severity, trusted
 from joulebench.tables.point import AT, SETTING
 
 POINT = ("task", "dataset", "model", "variant", *SETTING)
@@ -29,8 +29,9 @@ NORMAL_QUANTILE = 1.96
 def pooled(points: pl.DataFrame) -> pl.DataFrame:
     """One row a point of `points` (columns of tables.POINTS), in the order in which they come first.
 
-    Of the repeats that have figures the valid ones are pooled; where none is valid, the flagged ones. Of a point that
-    has neither, the first repeat stands as it is. Numbers with a fraction are means, those with an interval as above;
+    Of the repeats that have figures the valid ones are pooled; where none is valid, the flagged ones that have an
+    energy; then those of which nothing measures it, then other flagged ones. Of a point that has none of them the first
+    repeat stands as it is. Numbers with a fraction are means, those with an interval as above;
     the rest is the first pooled repeat's, but the status is overloaded where that of any is. Three columns are added,
     all of the energy per response: `repeats`, how many it is the mean of; `between_run_sd_j`, s, null for one repeat;
     `within_run_sd_j`, the root mean square of h_i / 1.96, which is a little more than the standard error where h_i has
@@ -38,8 +39,16 @@ def pooled(points: pl.DataFrame) -> pl.DataFrame:
     """
     figures = pl.col("energy_per_response_j").is_not_null() | pl.col("responses_per_s").is_not_null()
     served = pl.col("status").is_in(USABLE) & figures
-    valid, flagged = ((served & one).fill_null(False) for one in (trusted(), has_severity(Severity.FLAGGED)))
-    grade = pl.when(valid).then(0).when(flagged).then(1).otherwise(2 + pl.int_range(pl.len()))
+    flagged = has_severity(Severity.FLAGGED)
+    best = (
+        has_severity(Severity.VALID) & (pl.col("verdict") != NO_ENERGY),
+        flagged & pl.col("energy_per_response_j").is_not_null(),
+        trusted(),
+        flagged,
+    )
+    grade = pl.coalesce(
+        *(pl.when(served & one).then(place) for place, one in enumerate(best)), len(best) + pl.int_range(pl.len())
+    )
     ordered = points.sort("repeat", maintain_order=True).with_columns(grade=grade.over(POINT))
     groups = ordered.filter(pl.col("grade") == pl.col("grade").min().over(POINT)).group_by(POINT, maintain_order=True)
     most = max(groups.len()["len"].to_list(), default=1)

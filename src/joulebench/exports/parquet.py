@@ -28,7 +28,7 @@ def write(frame: pl.DataFrame, table: str, columns: Iterable[Column], path: Path
     """
     described = {column.name: {"unit": column.unit, "meaning": column.meaning} for column in columns}
     metadata = {METADATA: json.dumps({"table": table, "columns": described}, ensure_ascii=False)}
-    buffer = io.BytesIO()  # as records.write_parquet: a full disk is then Python's OSError
+    buffer = io.BytesIO()  # as records.files.write_parquet: a full disk is then Python's OSError
     frame.write_parquet(buffer, compression="zstd", statistics=False, metadata=metadata)
     with whole_file(path) as aside:
         aside.write_bytes(buffer.getbuffer())

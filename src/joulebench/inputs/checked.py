@@ -128,7 +128,8 @@ def _meant(model: type[BaseModel], errors: Sequence[Any]) -> Iterator[Any]:
     schema = model.model_json_schema()
     by_key: dict[tuple[str, ...], list[Any]] = {}
     for error in errors:
-        by_key.setdefault(tuple(_walk(schema, error["loc"])[0]), []).append(error)
+        of_name = [step for step in error["loc"][-1:] if step == "[key]"]  # the key itself, not what it holds
+        by_key.setdefault((*_walk(schema, error["loc"])[0], *of_name), []).append(error)
     for keys, of in by_key.items():
         if not any(other[: len(keys)] == keys for other in by_key if len(other) > len(keys)):
             yield next((one for one in of if not one["type"].endswith("_type")), of[0])

@@ -40,5 +40,6 @@ def inside(
     keys = rows["key"].rle().struct.unnest()
     found = keys.lazy().join(bounds, left_on="value", right_on="key", how="left", maintain_order="left").collect()
     w0, w1 = (pl.Series(name, np.repeat(found[name].to_numpy(), found["len"].to_numpy())) for name in ("w0", "w1"))
-    within = (pl.col(at) > pl.col("w0")) & (pl.col(at) <= pl.col("w1"))
+    bounded = pl.col("w0").is_not_nan() & pl.col("w1").is_not_nan()
+    within = bounded & (pl.col(at) > pl.col("w0")) & (pl.col(at) <= pl.col("w1"))
     return rows.with_columns(w0, w1).filter(within)

@@ -17,7 +17,7 @@ CHECK_S = 1.0
 
 
 class AdaptiveEnd:
-    """Ends a point when the interval of energy per output is narrow enough. See ends.End.
+    """Ends a point when the interval of energy per output is narrow enough. See protocol.End.
 
     The window holds `fewest` finished requests at least; `turnover` of them fill the batch. It is cut into blocks at
     the first iteration end that comes `block_s` after the last cut. Once a second the energy at the cuts is looked up
@@ -57,7 +57,7 @@ class AdaptiveEnd:
             )
 
     def over(self, now: float, finished: int, outputs: int = 0, prompts: int = 0, towards: float = 1.0) -> bool:
-        """See ends.End. Once over, it stays so."""
+        """See protocol.End. Once over, it stays so."""
         if self.ended_by is not None:
             return True
         check = now >= self._check_s

@@ -13,7 +13,10 @@ from pathlib import Path
 import joulebench
 
 LIBRARY = Path(joulebench.__file__).parent
+BESIDE = (".css", ".html", ".js", ".ttf")
+"""What of a room is not Python, and goes into what is made with it."""
 _IMPORT = re.compile(r"^\s*from (joulebench[\w.]*) import (?:\(([^)]*)\)|([^(\n]+))", re.MULTILINE)
+_COMMENT = re.compile("#[^\n]*")
 
 
 def made_by(script: Path, *more: str) -> str:
@@ -51,7 +54,7 @@ def _needs(module: str) -> frozenset[str]:
 
 def _imports(path: Path) -> Iterator[str]:
     """The modules that a file imports, and the rooms that they lie in."""
-    for base, several, one in _IMPORT.findall(_content(path).decode()):
+    for base, several, one in _IMPORT.findall(_COMMENT.sub("", _content(path).decode())):
         names = (name.split(" as ")[0].strip() for name in (several or one).split(","))
         for module in {base, *(f"{base}.{name}" for name in names)} & _modules().keys():
             parts = module.split(".")
@@ -61,4 +64,4 @@ def _imports(path: Path) -> Iterator[str]:
 def _files(module: str) -> Iterable[Path]:
     path = _modules()[module]
     beside = path.parent.rglob("*") if path.name == "__init__.py" and path.parent != LIBRARY else ()
-    return {path, *(file for file in beside if file.is_file() and file.suffix not in (".py", ".pyc"))}
+    return {path, *(file for file in beside if file.is_file() and file.suffix in BESIDE)}
