@@ -69,7 +69,9 @@ report: "docs/report/workflow.rst"
 
 def code(script, *modules):
     """Of what a script is made, and of the modules that it finds by their names: a change of it makes its product again."""
-    return made_by(Path("workflow", "scripts", f"{script}.py"), *modules)
+    return made_by(
+        Path(workflow.basedir, "workflow", "scripts", f"{script}.py"), *modules
+    )
 
 
 # With an executor other than the local one, what needs no measured hardware stays where snakemake was called.
