@@ -75,6 +75,11 @@ def explained(what: str, where: str, otherwise: str) -> Iterator[None]:
     raise kind(f"{what}: {problem}, {otherwise}")
 
 
+def lacks_socks(error: Exception) -> bool:
+    """Whether it is httpx's, of a SOCKS proxy of the environment, for which it wants the package socksio."""
+    return isinstance(error, ImportError) and "socks" in str(error).lower()
+
+
 def _cause(error: Exception) -> str:
     """What an error says, in one line, with what a proxy of the environment has to do with it."""
     said = in_one_line(error)
@@ -83,7 +88,7 @@ def _cause(error: Exception) -> str:
     if type(error).__name__ == "InvalidURL":
         named = [name for name in ("NO_PROXY", "no_proxy") if os.environ.get(name)]
         said += f": {' and '.join(named)} or a proxy's address holds what is no host" if named else ""
-    if isinstance(error, ImportError) and "socks" in said.lower():
+    if lacks_socks(error):
         said = "a SOCKS proxy needs the package socksio: pip install socksio, or unset ALL_PROXY"
     return said
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from joulebench.analysis.frontier import frontier
 from joulebench.analysis.recommendations import recommendations
-from joulebench.config.services import Service, targets_of
+from joulebench.config.services import services_of, targets_of
 from joulebench.logs import journal
 from joulebench.tables.files import read_csv, write_csv
 from joulebench.tables.schemas import PARETO, POINTS, RECOMMENDATIONS
@@ -20,8 +20,7 @@ def main(
 ) -> None:
     with journal(log, f"choices of {hardware}"):
         flagged, spread = config["publish_flagged"], config["card_spread"]
-        targets = targets_of(config["targets"])
-        services = {name: Service(**service) for name, service in config["services"].items()}
+        targets, services = targets_of(config["targets"]), services_of(config["services"])
         points = read_csv(points_csv, POINTS)
         best = frontier(points, targets, flagged, spread)
         advice = recommendations(points, targets, services, flagged, spread)

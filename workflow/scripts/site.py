@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from joulebench.config.services import Service, Targets, targets_of
+from joulebench.config.services import Service, Targets, services_of, targets_of
 from joulebench.files import write_text
 from joulebench.logs import journal
 from joulebench.site import page
@@ -41,7 +41,7 @@ if "snakemake" in globals():
         {name: [Path(file) for file in files] for name, files in given.items()},
         job.params.publish_flagged,
         targets_of(job.params.targets),
-        {name: Service(**service) for name, service in job.params.services.items()},
+        services_of(job.params.services),
         job.params.card_spread,
         Path(job.output[0]),
         Path(job.log[0]),

@@ -13,7 +13,7 @@ import polars as pl
 
 from joulebench.analysis.drift import geweke
 from joulebench.analysis.energy import headline, longest_gaps_s
-from joulebench.analysis.keyed import KEY, by_key
+from joulebench.analysis.keyed import KEY, bounds_by_key, by_key
 from joulebench.inputs.checked import checked
 from joulebench.inputs.yaml_files import read_yaml
 from joulebench.loads.stretch import inside
@@ -72,7 +72,7 @@ def of_processors(energy: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
     `energy`: records.ENERGY with key, all its devices; `windows`: key, start_s, end_s. Linear between two readings;
     at least 0, which clock ticks of 10 ms may miss by a little. Null where half of a window or more has no readings.
     """
-    bounds = {key: (w0, w1) for key, w0, w1 in windows.drop_nulls().select("key", "start_s", "end_s").iter_rows()}
+    bounds = bounds_by_key(windows)
     read = energy.select("key", "time_s", *_BUSY).filter(pl.col("others_busy_s").is_not_null()).sort("key", "time_s")
     rows = []
     for key, of in by_key(read, ("time_s", *_BUSY)):

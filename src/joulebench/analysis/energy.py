@@ -6,11 +6,11 @@ only, and taken as linear between two of them, not between two polls. Nothing is
 Which devices count together is told by joulebench.records.devices: `headline` and `host` pick their polls.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import polars as pl
 
-from joulebench.analysis.keyed import KEY, by_key, whole_sum
+from joulebench.analysis.keyed import KEY, bounds_by_key, by_key, whole_sum
 from joulebench.analysis.sources import joined
 from joulebench.records.devices import Counted, counted
 
@@ -83,12 +83,19 @@ def updates(polls: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def at_each(meter: Callable[[pl.DataFrame, str], pl.Series], times: pl.DataFrame, *columns: str) -> Iterator[pl.Series]:
+    """What `meter` says at the times of each of the `columns` of `times`; it is asked once."""
+    stacked = pl.concat([times.select("key", at_s=column) for column in columns])
+    values = meter(stacked, "at_s")
+    return (values.slice(place * times.height, times.height) for place in range(len(columns)))
+
+
 def longest_gaps_s(devices: Iterable[pl.DataFrame], windows: pl.DataFrame, name: str) -> pl.DataFrame:
     """key and `name`: the longest time between two rows of one device, those that straddle a window's ends too.
 
     `devices`: key and time_s, both rising; `windows`: key, start_s, end_s. No row where there are no two.
     """
-    bounds = {key: (w0, w1) for key, w0, w1 in windows.select("key", "start_s", "end_s").drop_nulls().iter_rows()}
+    bounds = bounds_by_key(windows)
     longest_s: dict[int, float] = {}
     for times in devices:
         for key, of in by_key(times, ("time_s",)):

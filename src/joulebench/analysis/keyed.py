@@ -61,6 +61,11 @@ def by_key(frame: pl.DataFrame, columns: Sequence[str]) -> Iterator[tuple[int, d
         yield int(keys[first]), {name: values[first:end] for name, values in arrays.items()}
 
 
+def bounds_by_key(windows: pl.DataFrame) -> dict[int, tuple[float, float]]:
+    """start_s and end_s of the keys that have a window."""
+    return {key: (w0, w1) for key, w0, w1 in windows.select("key", "start_s", "end_s").drop_nulls().iter_rows()}
+
+
 def whole_sum(column: str) -> pl.Expr:
     """The sum of a column; null, never a part of it, where any value is null."""
     return pl.when(pl.col(column).null_count() == 0).then(pl.col(column).sum())

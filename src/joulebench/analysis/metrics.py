@@ -13,13 +13,11 @@ responses per s, exactly: all of them are of one window. The adjusted ones are o
 only by chance. The intervals per response, of energy and of throughput, take L as given, which it is.
 """
 
-from collections.abc import Callable, Iterator
-
 import polars as pl
 
 from joulebench.analysis import latency, lengths, windows
 from joulebench.analysis.conditions import drifts
-from joulebench.analysis.energy import Drawn, headline, host
+from joulebench.analysis.energy import Drawn, at_each, headline, host
 from joulebench.analysis.keyed import KEY, whole_sum
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.uncertainty import Figure, adjusted_energy, ratios
@@ -189,11 +187,11 @@ def _with_energy(found: pl.DataFrame, blocks: pl.DataFrame, energy: pl.DataFrame
     meters, beside = Drawn(headline(energy)), Drawn(host(energy))
     if "queue_start_s" not in found.columns:
         found = found.with_columns(pl.lit(None, pl.Float64).alias(name) for name in windows.QUEUE)
-    start_j, end_j, queue_start_j, queue_end_j = _at_each(
+    start_j, end_j, queue_start_j, queue_end_j = at_each(
         meters.energy_j, found, "start_s", "end_s", "queue_start_s", "queue_end_s"
     )
-    integrated_start_j, integrated_end_j = _at_each(meters.integrated_power_j, found, "start_s", "end_s")
-    host_start_j, host_end_j = _at_each(beside.energy_j, found, "start_s", "end_s")
+    integrated_start_j, integrated_end_j = at_each(meters.integrated_power_j, found, "start_s", "end_s")
+    host_start_j, host_end_j = at_each(beside.energy_j, found, "start_s", "end_s")
     table = found.with_columns(
         window_s=pl.col("end_s") - pl.col("start_s"),
         counter_start_j=start_j,
@@ -214,15 +212,6 @@ def _with_energy(found: pl.DataFrame, blocks: pl.DataFrame, energy: pl.DataFrame
         missing=pl.concat_str("no_window", _no_energy(), separator="; ", ignore_nulls=True).replace("", None),
     )
     return table.drop("no_window", "counter_start_j", "integrated_j"), drawn
-
-
-def _at_each(
-    meter: Callable[[pl.DataFrame, str], pl.Series], found: pl.DataFrame, *columns: str
-) -> Iterator[pl.Series]:
-    """What `meter` says at the times of each of the `columns` of `found`; it is asked once."""
-    stacked = pl.concat([found.select("key", at_s=column) for column in columns])
-    values = meter(stacked, "at_s")
-    return (values.slice(place * found.height, found.height) for place in range(len(columns)))
 
 
 def _risen(column: str, start: str) -> pl.Expr:

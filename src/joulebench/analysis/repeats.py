@@ -31,11 +31,10 @@ def pooled(points: pl.DataFrame) -> pl.DataFrame:
 
     Of the repeats that have figures the valid ones are pooled; where none is valid, the flagged ones that have an
     energy; then those of which nothing measures it, then other flagged ones. Of a point that has none of them the first
-    repeat stands as it is. Numbers with a fraction are means, those with an interval as above;
-    the rest is the first pooled repeat's, but the status is overloaded where that of any is. Three columns are added,
-    all of the energy per response: `repeats`, how many it is the mean of; `between_run_sd_j`, s, null for one repeat;
-    `within_run_sd_j`, the root mean square of h_i / 1.96, which is a little more than the standard error where h_i has
-    few degrees of freedom.
+    repeat stands as it is. Numbers with a fraction are means, those with an interval as above; the rest is the first
+    pooled repeat's, but the status is overloaded where that of any is. Three columns are added, all of the energy per
+    response: `repeats`, how many it is the mean of; `between_run_sd_j`, s, null for one repeat; `within_run_sd_j`, the
+    root mean square of h_i / 1.96, which is a little more than the standard error where h_i has few degrees of freedom.
     """
     figures = pl.col("energy_per_response_j").is_not_null() | pl.col("responses_per_s").is_not_null()
     served = pl.col("status").is_in(USABLE) & figures

@@ -13,7 +13,7 @@ import polars as pl
 from joulebench import families
 from joulebench.analysis import windows
 from joulebench.analysis.choices import placed
-from joulebench.analysis.energy import Drawn, headline
+from joulebench.analysis.energy import Drawn, at_each, headline
 from joulebench.analysis.keyed import KEY, whole_sum
 from joulebench.analysis.knee import knee
 from joulebench.analysis.points import WantedRun, points
@@ -87,7 +87,8 @@ def _parts(wanted: Sequence[WantedRun]) -> pl.DataFrame:
         .with_columns(closed_s=pl.when(pl.col("opened_s").is_not_null()).then("closed_s"))
     )
     drawn = Drawn(headline(recorded.energy))
-    at = {name: drawn.energy_j(ends, f"{name}_s") for name in ("zero", "opened", "closed", "last")}
+    names = ("zero", "opened", "closed", "last")
+    at = dict(zip(names, at_each(drawn.energy_j, ends, *(f"{name}_s" for name in names)), strict=True))
     tokens = iterations.join(ends, on="key", maintain_order="left")
     inside = (pl.col("end_s") > pl.col("opened_s")) & (pl.col("end_s") <= pl.col("closed_s"))
     served = tokens.group_by("key").agg(

@@ -18,6 +18,7 @@ import httpx
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from joulebench.config.footprint import MOST_G_PER_KWH, CarbonNow, CarbonReading
+from joulebench.downloads import lacks_socks
 
 URL = "https://api.electricitymaps.com/v3/carbon-intensity/latest"
 TOKEN = "ELECTRICITY_MAPS_TOKEN"
@@ -102,9 +103,7 @@ def _body(url: str, query: dict[str, str], headers: dict[str, str], limit_s: flo
                 body += part
                 if len(body) > LIMIT_BYTES:
                     raise _Refused(f"the answer is longer than {LIMIT_BYTES} bytes")
-    except ImportError:
-        raise _Refused("a SOCKS proxy is set, which needs the package socksio (pip install socksio)") from None
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ImportError, OSError, ValueError) as error:
         raise _Refused(_why(error)) from None
     return body
 
@@ -143,6 +142,8 @@ def _status(code: int) -> str:
 
 def _why(error: Exception) -> str:
     """The kind of a failure, in words of this machine's own."""
+    if lacks_socks(error):
+        return "a SOCKS proxy is set, which needs the package socksio (pip install socksio)"
     cause: BaseException = error
     while inner := cause.__cause__ or cause.__context__:
         cause = inner

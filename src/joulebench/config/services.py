@@ -54,6 +54,11 @@ class Service(Strict):
     source: str | None = Field(default=None, description="Who set it, and where.")
 
 
+def services_of(plain: Mapping[str, Any]) -> dict[str, Service]:
+    """Services from plain keys and values, as `targets_of`."""
+    return {name: Service(**service) for name, service in plain.items()}
+
+
 def _text(source: str, ttft_s: float, tpot_s: float) -> Service:
     return Service(
         tasks=("llm-chat", "llm-code", "vlm-chat"),

@@ -88,7 +88,8 @@ def checked(model: type[M], raw: Any, name: str) -> M:
     try:
         made = model.model_validate(raw)
     except ValidationError as error:
-        said = [_explain(model, one) for one in _meant(model, error.errors())]
+        schema = model.model_json_schema()
+        said = [_explain(schema, one) for one in _meant(schema, error.errors())]
         raise ConfigError("\n".join(printable(f"{name}: {one}")[:MOST_LETTERS] for one in said)) from None
     if lines := [
         f"{name}: {where}: found {str(value).lower()}; expected a number"
@@ -120,12 +121,11 @@ def nearest(word: str, names: Iterable[str]) -> str:
     return f"; known are {', '.join(known)}" if known else ""
 
 
-def _meant(model: type[BaseModel], errors: Sequence[Any]) -> Iterator[Any]:
+def _meant(schema: dict[str, Any], errors: Sequence[Any]) -> Iterator[Any]:
     """One error a key: of a value that may be of several kinds (a number or a list) there is one a kind.
 
     The kind that was meant is the one that got furthest: into the list, or beyond the question of its type.
     """
-    schema = model.model_json_schema()
     by_key: dict[tuple[str, ...], list[Any]] = {}
     for error in errors:
         of_name = [step for step in error["loc"][-1:] if step == "[key]"]  # the key itself, not what it holds
@@ -135,8 +135,8 @@ def _meant(model: type[BaseModel], errors: Sequence[Any]) -> Iterator[Any]:
             yield next((one for one in of if not one["type"].endswith("_type")), of[0])
 
 
-def _explain(model: type[BaseModel], error: Any) -> str:
-    keys, allowed, nodes = _walk(model.model_json_schema(), error["loc"])
+def _explain(schema: dict[str, Any], error: Any) -> str:
+    keys, allowed, nodes = _walk(schema, error["loc"])
     where = ".".join(keys)
     if error["type"] == "extra_forbidden":
         return f"{where}: unknown key{nearest(keys[-1], allowed)}"

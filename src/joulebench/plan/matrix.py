@@ -7,7 +7,7 @@ from typing import Any
 
 from joulebench import datasets, engines
 from joulebench.config.models import Synthetic, TrainedTokenizer
-from joulebench.config.services import SERVICES, LatencyTarget, Service
+from joulebench.config.services import SERVICES, Service
 from joulebench.config.spec import RunSpec, run_folder, run_spec
 from joulebench.config.tasks import PromptForm
 from joulebench.config.whole import Config, parse
@@ -163,13 +163,8 @@ class Plan:
         return {"specs": specs, "tdp_w": self.config.hardware[hardware].tdp_w}
 
     @property
-    def latency_targets(self) -> dict[TaskName, LatencyTarget | None]:
-        """Each task's own."""
-        return {name: task.latency_target for name, task in self.config.tasks.items()}
-
-    @property
     def plain_targets(self) -> dict[str, Any]:
-        """The same as plain keys and values: what a rule gives to its script (services.targets_of)."""
+        """Each task's own latency target, as plain values: what a rule gives to its script (services.targets_of)."""
         return {name: task.model_dump(mode="json")["latency_target"] for name, task in self.config.tasks.items()}
 
     @property
@@ -179,7 +174,7 @@ class Plan:
 
     @property
     def plain_services(self) -> dict[str, Any]:
-        """The same as plain keys and values."""
+        """The same as plain values (services.services_of)."""
         return {name: service.model_dump(mode="json") for name, service in self.services.items()}
 
     def card_spread(self, hardware: str) -> float:
