@@ -27,7 +27,7 @@ def write_project(folder: Path, runs: int, hardware: str = "cpu") -> None:
     names = [f"joulebench/llama-{number:04d}" for number in range(runs)]
     raw["models"] = dict.fromkeys(names, model)
     raw["matrix"] = {hardware: {"llm-chat": raw["matrix"][hardware]["llm-chat"] | {"models": names}}}
-    raw["measure_on"] = [hardware]
+    raw["measure_on"], raw["studies"] = [hardware], {}
     (folder / "config.yaml").write_text(yaml.safe_dump(raw))
     for link in ("config", "rules", "workflow", "profiles"):
         (folder / link).symlink_to(PROJECT / link)
