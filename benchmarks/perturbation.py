@@ -1,11 +1,12 @@
 """What measuring costs a vLLM engine: python benchmarks/perturbation.py OUT [GROUP RUN] [BATCH REQUESTS PAIRS]
 
 One engine serves the same requests in turn as it is measured (closed loop, statistics, the sampler reading the
-counter) and bare (all requests at once, nothing of ours attached). Prints output tokens a second of each pair and
-their ratio; beside it, for each measured stretch, energy by Zeus's own window and by the sampled counter, and for both
-how many processors this process and the engine core's kept busy: near 1, that process is what limits. Aim: a median
-ratio of at least 0.99, and energies within 0.5 %. Run where results/requests and results/models are made. GROUP is a
-task of config.yaml's matrix for the h100, or one of its studies.
+counter) and bare (all requests at once, nothing of ours attached), after a bare stretch that does not count; every
+second pair begins with the bare one. Prints output tokens a second of each pair and their ratio; beside it, for each
+measured stretch, energy by Zeus's own window and by the sampled counter, and for both how many processors this process
+and the engine core's kept busy: near 1, that process is what limits. Aim: a median ratio of at least 0.99, and energies
+within 0.5 %. Run where results/requests and results/models are made. GROUP is a task of config.yaml's matrix for the
+h100, or one of its studies.
 """
 
 import json
@@ -115,6 +116,7 @@ def main(
         core = max((share for each, share in used.items() if each != own), default=0.0)
         return given | {"own_processors": used[own], "core_processors": core}
 
+    print(f"first, not counted: {bare()['tokens_per_s']:.0f} tokens/s", flush=True)
     for pair in range(pairs):
         order = (("measured", measured), ("bare", bare))[:: 1 if pair % 2 == 0 else -1]
         parts = {name: busy(one) for name, one in order}
@@ -123,7 +125,8 @@ def main(
         print(json.dumps(rows[-1]), flush=True)
         out.write_text(json.dumps(rows, indent=2))
     engine.close()
-    print(f"median ratio {statistics.median(row['ratio'] for row in rows):.4f}")
+    ratios = [row["ratio"] for row in rows]
+    print(f"median ratio {statistics.median(ratios):.4f}, geometric mean {statistics.geometric_mean(ratios):.4f}")
 
 
 if __name__ == "__main__":
