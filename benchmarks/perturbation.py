@@ -30,6 +30,7 @@ from joulebench.engines.vllm import VllmEngine
 from joulebench.loads.setting import Setting
 from joulebench.measure.load import Load
 from joulebench.measure.order import serving_order
+from joulebench.measure.serving import Serving
 from joulebench.measure.text import serve, warm_up
 from joulebench.meters.sampling import Sampling
 from joulebench.plan import Plan
@@ -73,7 +74,7 @@ def main(
             zeus.begin_window("run", sync_execution=False)
             protocol = Fixed(kind="fixed", requests=requests)
             setting = Setting(max_batch_size=batch)
-            serve(engine, prepared, load, setting, protocol, 0, lambda _: sampling.check())
+            serve(engine, Serving(prepared, setting, protocol), load, lambda _: sampling.check())
             window = zeus.end_window("run", sync_execution=False)
             ended = time.monotonic()
             write_parquet(sampling.since(load.started, ended), Path(folder) / "energy.parquet")

@@ -27,6 +27,7 @@ from joulebench.errors import UserError
 from joulebench.loads.closed_loop import overloaded
 from joulebench.loads.setting import Setting
 from joulebench.measure.load import Load
+from joulebench.measure.serving import Serving
 from joulebench.measure.text import serve
 from joulebench.records.schemas import ITERATIONS
 
@@ -292,7 +293,10 @@ def test_a_point_of_whole_batches(language: Path, count: int) -> None:
     prepared = engine.prepare(prompts(("one", ""), ("two words", ""), ("three", "")))
     load = Load(0, ITERATIONS)
     serve(
-        engine, prepared, load, Setting(max_batch_size=4), sweeps.Fixed(kind="fixed", requests=count), 0, lambda _: None
+        engine,
+        Serving(prepared, Setting(max_batch_size=4), sweeps.Fixed(kind="fixed", requests=count)),
+        load,
+        lambda _: None,
     )
     engine.close()
     iterations = load.tables()[1]
@@ -307,7 +311,10 @@ def test_a_timed_point_ends_between_batches(language: Path) -> None:
     prepared = engine.prepare(prompts(("one", ""), ("two words", "")))
     load = Load(0, ITERATIONS)
     serve(
-        engine, prepared, load, Setting(max_batch_size=2), sweeps.Timed(kind="timed", seconds=0.05), 0, lambda _: None
+        engine,
+        Serving(prepared, Setting(max_batch_size=2), sweeps.Timed(kind="timed", seconds=0.05)),
+        load,
+        lambda _: None,
     )
     engine.close()
     requests, iterations = load.tables()

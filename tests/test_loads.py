@@ -25,6 +25,7 @@ from joulebench.loads.gamma import Gaps
 from joulebench.loads.setting import Setting
 from joulebench.measure import text
 from joulebench.measure.load import Load
+from joulebench.measure.serving import Serving
 from joulebench.measure.text import serve
 from joulebench.measure.to_length import of_setting
 from joulebench.records.models import Point
@@ -71,7 +72,7 @@ def served(
 ) -> tuple[Load, pl.DataFrame, pl.DataFrame, Steps]:
     world = World(monkeypatch)
     load, engine = Load(0, ITERATIONS, started=0.0), Steps(world)
-    serve(engine, prompts(4), load, setting, protocol, 0, ignore)
+    serve(engine, Serving(prompts(4), setting, protocol), load, ignore)
     return load, *load.tables(), engine
 
 

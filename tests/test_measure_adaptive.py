@@ -24,6 +24,7 @@ from joulebench.measure.diffusion import batches
 from joulebench.measure.load import Load, Progress
 from joulebench.measure.run import measure
 from joulebench.measure.sample_tokens import sample_tokens
+from joulebench.measure.serving import Serving
 from joulebench.measure.session import Session
 from joulebench.meters.base import COLUMNS
 from joulebench.meters.following import Following
@@ -150,7 +151,8 @@ def serve(world: World, engine: Clockwork, batch: int, asked: Adaptive, prepared
     def watch(progress: Progress) -> None:
         shares.append(progress.share)
 
-    text.serve(engine, prepared or prompts(), load, Setting(max_batch_size=batch), asked, 0, watch, 1, world.energy())
+    what = Serving(prepared or prompts(), Setting(max_batch_size=batch), asked, energy=world.energy())
+    text.serve(engine, what, load, watch)
     assert shares == sorted(shares)
     assert 0.0 <= shares[0] <= shares[-1] == 1.0
     return load
@@ -288,19 +290,9 @@ class Darkroom:
 
 def develop(world: World, seconds: float, asked: Adaptive) -> Load:
     load = Load(0, BATCHES, started=world.now)
-    asked_of = Sweep(batch_sizes=(4,), protocol=asked, warmup_batches=1)
     shares: list[float] = []
-    batches(
-        Darkroom(world, seconds),
-        prompts(),
-        load,
-        4,
-        asked_of,
-        0,
-        lambda one: shares.append(one.share),
-        1,
-        world.energy(),
-    )
+    what = Serving(prompts(), Setting(max_batch_size=4), asked, warmup_batches=1, energy=world.energy())
+    batches(Darkroom(world, seconds), what, load, lambda one: shares.append(one.share))
     assert shares == sorted(shares)
     assert 0.0 <= shares[0] <= shares[-1] == 1.0
     return load

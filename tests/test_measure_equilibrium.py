@@ -28,6 +28,7 @@ from joulebench.measure import text
 from joulebench.measure.equilibrium import begun, check, found
 from joulebench.measure.load import Load
 from joulebench.measure.run import measure
+from joulebench.measure.serving import Serving
 from joulebench.measure.text import serve
 from joulebench.records.files import sha256s, write_json
 from joulebench.records.schemas import ITERATIONS, REQUESTS
@@ -88,7 +89,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.2) -> tuple[Begin
     monkeypatch.setattr(text, "time", SimpleNamespace(monotonic=lambda: next(ticks) / 1000))
     load, engine = Load(0, ITERATIONS, started=0.0), Begins()
     protocol = Timed(kind="timed", seconds=seconds)
-    serve(engine, prepared(4, 12), load, Setting(max_batch_size=4), protocol, 0, ignore, start="equilibrium")
+    what = Serving(prepared(4, 12), Setting(max_batch_size=4), protocol, start="equilibrium")
+    serve(engine, what, load, ignore)
     return engine, *load.tables()
 
 

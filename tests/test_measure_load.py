@@ -8,20 +8,21 @@ import polars as pl
 import pytest
 from clockwork import Clockwork, ignore, prompts
 
-from joulebench.config.sweeps import Fixed, Sweep, Timed
+from joulebench.config.sweeps import Fixed, Timed
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.loads.setting import Setting
 from joulebench.measure import text
 from joulebench.measure.diffusion import batches
 from joulebench.measure.load import Load, Request
 from joulebench.measure.order import serving_order
+from joulebench.measure.serving import Serving
 from joulebench.measure.text import serve
 from joulebench.records.schemas import BATCHES, ITERATIONS
 
 
 def test_closed_loop_keeps_b_in_flight_until_the_queue_is_empty() -> None:
     load = Load(0, ITERATIONS)
-    serve(Clockwork(), prompts(7), load, Setting(max_batch_size=2), Fixed(kind="fixed", requests=7), 0, ignore)
+    serve(Clockwork(), Serving(prompts(7), Setting(max_batch_size=2), Fixed(kind="fixed", requests=7)), load, ignore)
     requests, iterations = load.tables()
     # Three steps a pair; the seventh request runs alone at the end.
     assert iterations["running"].to_list() == [2] * 9 + [1] * 3
@@ -43,7 +44,12 @@ def test_closed_loop_keeps_b_in_flight_until_the_queue_is_empty() -> None:
 
 def test_a_full_engine_shows_fewer_running_than_asked_for() -> None:
     load = Load(0, ITERATIONS)
-    serve(Clockwork(seats=3), prompts(8), load, Setting(max_batch_size=8), Fixed(kind="fixed", requests=8), 0, ignore)
+    serve(
+        Clockwork(seats=3),
+        Serving(prompts(8), Setting(max_batch_size=8), Fixed(kind="fixed", requests=8)),
+        load,
+        ignore,
+    )
     assert load.tables()[1]["running"].max() == 3
 
 
@@ -53,7 +59,7 @@ def test_timed_ends_after_a_turnover_and_its_seconds(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(text, "time", clock)
     load = Load(0, ITERATIONS, started=0.0)
     engine = Clockwork()
-    serve(engine, prompts(3), load, Setting(max_batch_size=4), Timed(kind="timed", seconds=0.05), 0, ignore)
+    serve(engine, Serving(prompts(3), Setting(max_batch_size=4), Timed(kind="timed", seconds=0.05)), load, ignore)
     requests, iterations = load.tables()
     turnover = iterations.filter(pl.col("finished").cum_sum() >= 4)["end_s"][0]
     # An iteration is two looks, and one more for each of the up to four requests that it lets in.
@@ -78,15 +84,8 @@ class Locked(Clockwork):
 def test_timed_ends_between_batches_where_an_engine_serves_whole_ones(batch: int) -> None:
     """The seconds are over at the first look: three batches are served after the turnover, each to its end."""
     load = Load(0, ITERATIONS)
-    serve(
-        Locked(),
-        prompts(3, tokens=5),
-        load,
-        Setting(max_batch_size=batch),
-        Timed(kind="timed", seconds=1e-9),
-        0,
-        ignore,
-    )
+    what = Serving(prompts(3, tokens=5), Setting(max_batch_size=batch), Timed(kind="timed", seconds=1e-9))
+    serve(Locked(), what, load, ignore)
     requests, iterations = load.tables()
     assert iterations["finished"].to_list() == [0, 0, 0, 0, batch] * 4
     assert requests["status"].to_list() == ["finished"] * 4 * batch
@@ -94,7 +93,12 @@ def test_timed_ends_between_batches_where_an_engine_serves_whole_ones(batch: int
 
 def test_a_failed_request_ends_the_point_with_its_reason() -> None:
     load = Load(0, ITERATIONS)
-    serve(Clockwork(fails=1), prompts(4), load, Setting(max_batch_size=2), Fixed(kind="fixed", requests=4), 0, ignore)
+    serve(
+        Clockwork(fails=1),
+        Serving(prompts(4), Setting(max_batch_size=2), Fixed(kind="fixed", requests=4)),
+        load,
+        ignore,
+    )
     assert load.failure == "request 1 failed: its seat broke"
     assert load.tables()[0]["status"].to_list()[1] == "failed"
 
@@ -131,8 +135,8 @@ class Darkroom:
 
 def test_batches_back_to_back_after_the_warm_up() -> None:
     load, engine = Load(2, BATCHES), Darkroom()
-    sweep = Sweep(batch_sizes=(4,), protocol=Fixed(kind="fixed", requests=10), warmup_batches=1)
-    batches(engine, prompts(6), load, 4, sweep, 0, ignore)
+    protocol = Fixed(kind="fixed", requests=10)
+    batches(engine, Serving(prompts(6), Setting(max_batch_size=4), protocol, warmup_batches=1), load, ignore)
     requests, iterations = load.tables()
     # Ten images in batches of four take three, after one to warm up.
     assert [len(batch) for batch in engine.batches] == [4, 4, 4, 4]
@@ -146,9 +150,9 @@ def test_batches_back_to_back_after_the_warm_up() -> None:
 
 def test_what_a_broken_batch_left_is_kept() -> None:
     load = Load(0, BATCHES)
-    sweep = Sweep(batch_sizes=(2,), protocol=Fixed(kind="fixed", requests=10))
+    what = Serving(prompts(6), Setting(max_batch_size=2), Fixed(kind="fixed", requests=10), warmup_batches=1)
     with pytest.raises(RuntimeError, match="the lamp broke"):
-        batches(Darkroom(breaks_at=2), prompts(6), load, 2, sweep, 0, ignore)
+        batches(Darkroom(breaks_at=2), what, load, ignore)
     requests, iterations = load.tables()
     assert iterations.height == 2
     assert requests["status"].to_list() == ["finished"] * 4 + ["aborted"] * 2
@@ -164,7 +168,7 @@ def test_the_first_output_of_what_is_aborted_is_recorded() -> None:
 
     load = Load(0, ITERATIONS, started=10.0)
     load.requests = [Request(10, 10.0), Request(10, 10.0), Request(10, 10.0)]
-    serve(Late(), prompts(1), load, Setting(max_batch_size=1), Fixed(kind="fixed", requests=1), 0, ignore)
+    serve(Late(), Serving(prompts(1), Setting(max_batch_size=1), Fixed(kind="fixed", requests=1)), load, ignore)
     requests = load.tables()[0][:3]
     assert requests["admitted_s"].to_list() == [None, 1.0, None]
     assert requests["first_output_s"].to_list() == [None, 2.5, None]

@@ -2,35 +2,55 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
-from joulebench.config.sweeps import Sweep
+import polars as pl
+
+from joulebench.config.spec import RunSpec
 from joulebench.engines.base import DiffusionEngine, Prepared
+from joulebench.loads.setting import Setting
 from joulebench.measure.load import Load, Progress, Request, Watch
 from joulebench.measure.order import serving_order
 from joulebench.measure.protocol import batches_end
-from joulebench.meters.following import Following
+from joulebench.measure.serving import Serving
 
 
-def batches(
-    engine: DiffusionEngine,
-    prepared: Sequence[Prepared],
-    load: Load,
-    batch: int,
-    sweep: Sweep,
-    seed: int,
-    watch: Watch,
-    repeat: int = 1,
-    energy: Following | None = None,
-) -> None:
+class DiffusionServer:
+    """See serving.Server."""
+
+    def __init__(self, spec: RunSpec, engine: DiffusionEngine, prepared: Sequence[Prepared]) -> None:
+        self._engine, self._prepared = engine, prepared
+
+    def make_ready(self) -> None:
+        """Each point has its own warm-up batches."""
+
+    def prepared(self, setting: Setting) -> Sequence[Prepared]:
+        """See serving.Server."""
+        return self._prepared
+
+    def serve(self, what: Serving, load: Load, watch: Watch) -> None:
+        """See serving.Server."""
+        batches(self._engine, what, load, watch)
+
+    def overloaded(self, what: Serving, requests: pl.DataFrame, iterations: pl.DataFrame) -> None:
+        """Its batches wait for nobody."""
+
+    def facts(self, what: Serving) -> dict[str, Any]:
+        """See serving.Server."""
+        return {"generation": self._engine.arguments}
+
+
+def batches(engine: DiffusionEngine, what: Serving, load: Load, watch: Watch) -> None:
     """Run the warm-up batches, then whole batches until the protocol says that the point has ended.
 
-    fixed: as many as its requests fill, rounded up. timed: until so many seconds have passed. adaptive: until `energy`
-    per output is known well enough. Three at least.
+    fixed: as many as its requests fill, rounded up. timed: until so many seconds have passed. adaptive: until the
+    energy per output is known well enough. Three at least.
     Every batch, a warm-up one too, takes the model's own number of denoising steps.
     """
-    end = batches_end(sweep.protocol, batch, energy)
-    queue = serving_order(len(prepared), 2**31, seed, repeat)
-    for _ in range(sweep.warmup_batches):
+    batch, prepared = what.setting.max_batch_size, what.prepared
+    end = batches_end(what)
+    queue = serving_order(len(prepared), 2**31, what.seed, what.repeat)
+    for _ in range(what.warmup_batches):
         _one(engine, [prepared[next(queue)] for _ in range(batch)], load, warmup=True)
         watch(Progress(0, load.ended - load.started, end.share))
     finished = 0

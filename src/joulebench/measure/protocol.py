@@ -1,17 +1,14 @@
 """When a point ends, by the protocol of the config."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from joulebench.analysis.intervals import FEWEST_BLOCKS
-from joulebench.config.sweeps import Ending, Fixed, Timed
-from joulebench.engines.base import Prepared
-from joulebench.loads.setting import Setting
+from joulebench.config.sweeps import Fixed, Timed
 from joulebench.measure.adaptive import AdaptiveEnd
 from joulebench.measure.order import ENDLESS
 from joulebench.measure.sample_tokens import sample_tokens
-from joulebench.meters.following import Following
-from joulebench.records.models import EndedBy, Start
+from joulebench.measure.serving import Serving
+from joulebench.records.models import EndedBy
 
 FEWEST_BATCHES = FEWEST_BLOCKS
 """That a window holds where requests are served in whole batches, its blocks: fewer give no interval."""
@@ -75,38 +72,31 @@ class TimedEnd:
         return done >= 1.0
 
 
-def text_end(
-    protocol: Ending | None,
-    prepared: Sequence[Prepared],
-    setting: Setting,
-    energy: Following | None,
-    whole_batches: bool,
-    start: Start = "cold",
-) -> End:
-    """Of a point that serves the `prepared` requests; without a protocol it ends when its requests have finished.
+def text_end(what: Serving, whole_batches: bool) -> End:
+    """Of a point of text; without a protocol it ends when its requests have finished.
 
     With `whole_batches` it is asked after each of them, and they are the blocks.
     """
-    batch = setting.max_batch_size
-    if protocol is None:
-        assert setting.requests is not None
-        return FixedEnd(setting.requests)
-    if isinstance(protocol, Fixed):
-        return FixedEnd(protocol.requests)
+    batch = what.setting.max_batch_size
+    if what.protocol is None:
+        assert what.setting.requests is not None
+        return FixedEnd(what.setting.requests)
+    if isinstance(what.protocol, Fixed):
+        return FixedEnd(what.protocol.requests)
     fewest, block_s = ((1 + FEWEST_BATCHES) * batch, 0.0) if whole_batches else (0, 1.0)
-    if isinstance(protocol, Timed):
-        return TimedEnd(protocol.seconds, fewest)
-    tokens = sample_tokens(prepared)
+    if isinstance(what.protocol, Timed):
+        return TimedEnd(what.protocol.seconds, fewest)
+    tokens = sample_tokens(what.prepared)
     mix = None if tokens is None else tokens.prompt_tokens / tokens.output_tokens
-    return AdaptiveEnd(protocol, energy, mix, turnover=batch, fewest=fewest, block_s=block_s, start=start)
+    return AdaptiveEnd(what.protocol, what.energy, mix, batch, fewest, block_s, what.start)
 
 
-def batches_end(protocol: Ending | None, batch: int, energy: Following | None) -> End:
-    """Of batches of `batch` outputs, back to back."""
-    assert protocol is not None
-    fewest = FEWEST_BATCHES * batch
-    if isinstance(protocol, Fixed):
-        return FixedEnd(max(protocol.requests, fewest))
-    if isinstance(protocol, Timed):
-        return TimedEnd(protocol.seconds, fewest)
-    return AdaptiveEnd(protocol, energy, None, turnover=0, fewest=fewest, block_s=0.0)
+def batches_end(what: Serving) -> End:
+    """Of batches, back to back, of as many outputs as the setting says."""
+    assert what.protocol is not None
+    fewest = FEWEST_BATCHES * what.setting.max_batch_size
+    if isinstance(what.protocol, Fixed):
+        return FixedEnd(max(what.protocol.requests, fewest))
+    if isinstance(what.protocol, Timed):
+        return TimedEnd(what.protocol.seconds, fewest)
+    return AdaptiveEnd(what.protocol, what.energy, None, turnover=0, fewest=fewest, block_s=0.0)

@@ -8,14 +8,15 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 from pydantic import ValidationError
 
 from joulebench.analysis import belonging
 from joulebench.config.spec import RunSpec
 from joulebench.errors import UserError
-from joulebench.files import RecordError, clear_leftovers
+from joulebench.files import RecordError, clear_leftovers, whole_folder
 from joulebench.inputs.reading import MIB, read_bytes
-from joulebench.records.files import read_point, read_run, sha256s, write_json
+from joulebench.records.files import read_point, read_run, sha256s, write_json, write_parquet
 from joulebench.records.models import Machine, Point, Record, Run, point_folder
 from joulebench.records.schemas import POINT_FILES
 
@@ -223,6 +224,14 @@ class Session:
         """Remove what a failed or half-written attempt left of a point, and what run.json told of it."""
         self._sums.pop(self.place(index).name, None)
         shutil.rmtree(self.place(index), ignore_errors=True)
+
+    def save(self, point: Point, requests: pl.DataFrame, iterations: pl.DataFrame, energy: pl.DataFrame) -> None:
+        """Write a point's files; its folder has its name once all of them are there."""
+        with whole_folder(self.place(point.point)) as folder:
+            write_parquet(requests, folder / "requests.parquet")
+            write_parquet(iterations, folder / "iterations.parquet")
+            write_parquet(energy, folder / "energy.parquet")
+            write_json(point, folder / "point.json")
 
     def record(self) -> tuple[list[Point], dict[str, dict[str, str]]]:
         """The points of run.json, up to the one that ended the sweep or failed, and their files' SHA-256.

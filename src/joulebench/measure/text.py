@@ -3,60 +3,85 @@
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
-from joulebench.config.sweeps import Ending
+import polars as pl
+
+from joulebench.config.spec import RunSpec
 from joulebench.engines.base import Prepared, Step, TextEngine
 from joulebench.loads import LOADS
 from joulebench.loads.base import Arrivals
 from joulebench.loads.closed_loop import Opening
 from joulebench.loads.setting import Setting
-from joulebench.measure.equilibrium import begun, found
+from joulebench.measure.equilibrium import begun, check, found
 from joulebench.measure.load import Load, Progress, Request, Watch
 from joulebench.measure.order import serving_order
 from joulebench.measure.protocol import text_end
-from joulebench.meters.following import Following
-from joulebench.records.models import Start
+from joulebench.measure.sample_tokens import sample_tokens
+from joulebench.measure.serving import Serving
+from joulebench.measure.to_length import of_setting
 
 IDLE_S = 0.25
 """So long at most does the loop sleep before it lets its watchers look."""
 
 
-def serve(
-    engine: TextEngine,
-    prepared: Sequence[Prepared],
-    load: Load,
-    setting: Setting,
-    protocol: Ending | None,
-    seed: int,
-    watch: Watch,
-    repeat: int = 1,
-    energy: Following | None = None,
-    start: Start = "cold",
-) -> None:
+class TextServer:
+    """See serving.Server. Raises UserError for a start in equilibrium that cannot be."""
+
+    def __init__(self, spec: RunSpec, engine: TextEngine, prepared: Sequence[Prepared]) -> None:
+        check(spec.sweep, prepared, engine.whole_batches)
+        self._settings, self._engine, self._prepared = spec.sweep.settings, engine, prepared
+
+    def make_ready(self) -> None:
+        """See serving.Server."""
+        for setting in self._settings:  # what cannot be held is told before anything is measured
+            self.prepared(setting)
+        warm_up(self._engine, self._prepared)
+
+    def prepared(self, setting: Setting) -> Sequence[Prepared]:
+        """See serving.Server."""
+        return of_setting(self._engine, self._prepared, setting)
+
+    def serve(self, what: Serving, load: Load, watch: Watch) -> None:
+        """See serving.Server."""
+        serve(self._engine, what, load, watch)
+
+    def overloaded(self, what: Serving, requests: pl.DataFrame, iterations: pl.DataFrame) -> str | None:
+        """See serving.Server."""
+        batch = what.setting.max_batch_size
+        begun = batch if what.start == "equilibrium" else 0
+        return LOADS[what.setting.load].overloaded(iterations, requests, batch, begun)
+
+    def facts(self, what: Serving) -> dict[str, Any]:
+        """See serving.Server."""
+        return {"setting": what.setting, "start": what.start, "sample_tokens": sample_tokens(what.prepared)}
+
+
+def serve(engine: TextEngine, what: Serving, load: Load, watch: Watch) -> None:
     """Submit requests as the setting's load has them arrive, at most its B of them in flight, until the point ends.
 
     A load that counts its requests ends with the last answer. Else the protocol says when: fixed: when all its requests
-    have finished. timed: so many seconds once the load is stationary. adaptive: from then on until `energy` per output
-    token is known well enough. Both end after a batch, three after the turnover, where an engine serves whole ones;
-    elsewhere what is in flight is aborted. Stationary it is after one turnover; with a `start` in equilibrium, as
+    have finished. timed: so many seconds once the load is stationary. adaptive: from then on until the energy per
+    output token is known well enough. Both end after a batch, three after the turnover, where an engine serves whole
+    ones; elsewhere what is in flight is aborted. Stationary it is after one turnover; with a start in equilibrium, as
     closed_loop.Opening says.
     A request that fails ends the point, and `load.failure` says why. `watch` is called after each iteration.
     Where nothing is in flight and nothing is due the loop sleeps, and records that as an iteration that ran nothing.
     """
-    batch = setting.max_batch_size
-    end = text_end(protocol, prepared, setting, energy, engine.whole_batches, start)
-    queue = serving_order(len(prepared), end.requests, seed, repeat)
+    prepared, batch = what.prepared, what.setting.max_batch_size
+    end = text_end(what, engine.whole_batches)
+    queue = serving_order(len(prepared), end.requests, what.seed, what.repeat)
     wanted, finished, in_engine = end.requests, 0, 0
     outputs = prompts = 0
     over, opening = False, None
-    if start == "equilibrium":
+    if what.start == "equilibrium":
         opening = Opening(batch)
         lengths = [one.max_output_tokens for one in prepared]
-        for request, age in found(lengths, batch, seed, repeat):
+        for request, age in found(lengths, batch, what.seed, what.repeat):
             aged = begun(engine, prepared[request], age)
             engine.submit(_submitted(load, aged, time.monotonic(), age), aged)
         wanted, in_engine = wanted - batch, batch
-    arrivals = LOADS[setting.load].arrivals(setting, wanted, seed, repeat)
+    arrivals = LOADS[what.setting.load].arrivals(what.setting, wanted, what.seed, what.repeat)
     held: deque[tuple[int, Prepared]] = deque()
     while not over:
         now_s = time.monotonic() - load.started
