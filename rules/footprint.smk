@@ -21,7 +21,7 @@ rule footprint:
         "logs/{hardware}/footprint.log",
     params:
         asked=PLAN.config.footprint.model_dump(mode="json", exclude={"carbon"}),
-        on_gpu=lambda wc: PLAN.config.hardware[wc.hardware].device == "cuda",
+        on_gpu=lambda wc: PLAN.config.hardware[wc.hardware].device != "cpu",
         code=code("footprint"),
     script:
         "../workflow/scripts/footprint.py"

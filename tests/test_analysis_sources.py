@@ -31,7 +31,7 @@ def test_rows_of_a_kind_of_source() -> None:
 
 
 def test_what_is_estimated_is_no_counter_and_every_name_is_in_its_words() -> None:
-    assert [name for name, one in SOURCES.items() if one.is_counter] == ["nvml_counter", "rapl"]
+    assert [name for name, one in SOURCES.items() if one.is_counter] == ["nvml_counter", "amdsmi_counter", "rapl"]
     assert [name for name, one in SOURCES.items() if one.is_estimate] == ["codecarbon_estimate"]
     assert all(f"({name})" in one.words and f"({name})" in one.label for name, one in SOURCES.items())
 

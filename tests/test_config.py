@@ -203,6 +203,16 @@ def test_spec_goes_through_json_unchanged(raw: dict[str, Any]) -> None:
     assert (spec.run, spec.dtype) == ("joulebench--llama-9m+bf16", "bfloat16")
 
 
+def test_a_gpu_is_named_by_its_platform_and_is_cuda_to_torch(raw: dict[str, Any]) -> None:
+    for device, on_gpu, torch_device in (("cpu", False, "cpu"), ("cuda", True, "cuda"), ("rocm", True, "cuda")):
+        raw["hardware"]["cpu"]["device"] = device
+        spec = run_spec(config.parse(raw), "cpu", "llm-chat", "joulebench/llama-1m")
+        assert (spec.device, spec.on_gpu, spec.torch_device) == (device, on_gpu, torch_device)
+    raw["hardware"]["cpu"]["device"] = "hip"
+    with pytest.raises(UserError, match=r"hardware\.cpu\.device: found 'hip'; expected 'cpu', 'cuda' or 'rocm'"):
+        config.parse(raw)
+
+
 def test_the_requests_of_a_study_are_never_anothers() -> None:
     """A study `b` on `cpu`, and hardware `cpu-b`: each has its own sample, by its own name."""
     made = config.load(PROJECT / "config" / "tiny.yaml").model_dump(mode="json")

@@ -18,7 +18,7 @@ import pytest
 from joulebench.config.spec import RunSpec
 from joulebench.measure import devices
 from joulebench.measure import locks as holding
-from joulebench.meters.gpus import Gpu
+from joulebench.meters.base import Gpu
 from joulebench.meters.machine import MachineError
 
 pynvml: Any = pytest.importorskip("pynvml")
@@ -176,8 +176,8 @@ def test_a_cpu_is_one_device_and_no_gpu_is_looked_at(locks: Path, monkeypatch: p
     monkeypatch.setattr(holding, "LOCKS", locks)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-1")
     cpu = RunSpec.model_construct(device="cpu", tensor_parallel=1)
-    script = TAKE.replace('"cuda"', '"cpu"') + "with devices.taken(gpus, 1):\n    print(time.monotonic())"
-    with devices.taken(devices.given(cpu), 1):
+    script = TAKE.replace('"cuda"', '"cpu"') + "with devices.taken(spec, gpus):\n    print(time.monotonic())"
+    with devices.taken(cpu, devices.given(cpu)):
         second = python(script, locks, 1)
         while "waiting" not in (second.stderr.readline() if second.stderr else ""):
             assert second.poll() is None
@@ -215,7 +215,7 @@ def test_engine_sampler_and_records_see_what_was_taken(locks: Path, driver: dict
     script = TAKE + (
         "from joulebench.meters import opened\nfrom joulebench.meters.machine import probe, require\n"
         "from joulebench.meters.sampling import Sampling\n"
-        "with devices.taken(gpus, spec.tensor_parallel):\n"
+        "with devices.taken(spec, gpus):\n"
         "    machine = probe('cuda', opened('nvml', ['nvml']))\n"
         "    require(machine, 'h100', 'cuda', 'H100')\n"
         "    with Sampling.start(['nvml'], Path(sys.argv[3])) as sampling:\n"
@@ -255,7 +255,7 @@ def test_the_probe_of_a_machine_describes_all_that_is_visible(driver: dict[str, 
 
 def test_more_runs_than_gpus_each_have_their_own(locks: Path, driver: dict[str, str]) -> None:
     script = TAKE + (
-        "with devices.taken(gpus, spec.tensor_parallel):\n"
+        "with devices.taken(spec, gpus):\n"
         "    began = time.monotonic()\n"
         "    time.sleep(0.3)\n"
         "    print(json.dumps([os.environ['CUDA_VISIBLE_DEVICES'], began, time.monotonic()]))\n"
@@ -277,12 +277,12 @@ def test_fewer_than_needed_in_the_machine_is_one_line_too(locks: Path, driver: d
 def test_the_last_process_of_the_run_before_is_waited_for(locks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(holding, "LOCKS", locks)
     left = [2, 1, 0]
-    monkeypatch.setattr(devices.nvml, "facts", lambda: [{"compute_processes": left.pop(0)}])
+    monkeypatch.setattr(devices.GPUS["cuda"], "facts", lambda: [{"compute_processes": left.pop(0)}])
     monkeypatch.setattr(time, "sleep", lambda _: None)
-    with devices.taken([Gpu(5, "GPU-a")], 1):
+    with devices.taken(spec(1), [Gpu(5, "GPU-a")]):
         assert left == []
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "5"
-    monkeypatch.setattr(devices.nvml, "facts", lambda: [{"compute_processes": 1}])
+    monkeypatch.setattr(devices.GPUS["cuda"], "facts", lambda: [{"compute_processes": 1}])
     monkeypatch.setattr(devices, "LEAVING_S", 0.05)
-    with devices.taken([Gpu(5, "GPU-a")], 1):
+    with devices.taken(spec(1), [Gpu(5, "GPU-a")]):
         pass  # somebody else's: the run's own look at the machine refuses that

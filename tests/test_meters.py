@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from joulebench.errors import UserError
-from joulebench.meters import METERS, choose, codecarbon, none, opened
+from joulebench.meters import METERS, choose, codecarbon, none, nvml, opened
 from joulebench.meters.base import NoMeterError
 from joulebench.meters.machine import MachineError, probe, require
 from joulebench.meters.memory import EngineMemory
@@ -39,7 +39,10 @@ def _only(monkeypatch: pytest.MonkeyPatch, *usable: str) -> None:
         ("cuda", ["nvml", "rapl", "codecarbon"], ("nvml", "rapl")),
         ("cuda", ["nvml", "codecarbon"], ("nvml",)),
         ("cuda", ["rapl", "codecarbon"], ("none",)),
-        ("cpu", ["nvml", "rapl", "codecarbon"], ("rapl",)),
+        ("rocm", ["nvml", "amdsmi", "rapl", "codecarbon"], ("amdsmi", "rapl")),
+        ("rocm", ["nvml", "amdsmi"], ("amdsmi",)),
+        ("rocm", ["nvml", "rapl"], ("none",)),
+        ("cpu", ["nvml", "amdsmi", "rapl", "codecarbon"], ("rapl",)),
         ("cpu", ["nvml", "codecarbon"], ("codecarbon",)),
         ("cpu", ["nvml"], ("none",)),
     ],
@@ -80,7 +83,7 @@ def test_the_variable_overrides_the_choice(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("wattmeter", "JOULEBENCH_METERS: no meter 'wattmeter'; known are nvml, rapl, codecarbon, none"),
+        ("wattmeter", "JOULEBENCH_METERS: no meter 'wattmeter'; known are nvml, amdsmi, rapl, codecarbon, none"),
         ("nvml", "JOULEBENCH_METERS: nvml cannot be used here .not on this machine.; leave it out"),
         ("none,rapl", "JOULEBENCH_METERS: found 'none,rapl'; none stands for no meter, so it stands alone"),
     ],
@@ -159,10 +162,10 @@ def test_the_table_counts_once_a_socket(
 
 
 def test_a_machine_without_a_gpu_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def none() -> list[object]:
+    def none(_: object) -> list[object]:
         raise NoMeterError("no NVIDIA driver on this machine")
 
-    monkeypatch.setattr("joulebench.meters.nvml.facts", none)
+    monkeypatch.setattr(nvml.Nvidia, "facts", none)
     with pytest.raises(MachineError) as error:
         probe("cuda", hardware_name="h100", reports_as="H100")
     assert str(error.value) == (

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from joulebench.meters.base import NoMeterError
-from joulebench.meters.gpus import Gpu, named, see_only, visible
+from joulebench.meters import GPUS
+from joulebench.meters.base import Gpu, NoMeterError
 
 pynvml: Any = pytest.importorskip("pynvml")
 
+NVIDIA = GPUS["cuda"]
 UUIDS = ["GPU-11aa-0", "GPU-11bb-1", "GPU-22aa-2", "GPU-33aa-3"]
 GPUS = [Gpu(index, uuid) for index, uuid in enumerate(UUIDS)]
 
@@ -56,7 +57,7 @@ def test_indices_and_uuids(
 ) -> None:
     if value is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
-    assert visible() == [GPUS[index] for index in indices]
+    assert NVIDIA.visible() == [GPUS[index] for index in indices]
 
 
 @pytest.mark.parametrize(
@@ -80,31 +81,31 @@ def test_what_names_no_gpu_is_refused(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
     with pytest.raises(NoMeterError, match=complaint) as error:
-        visible()
+        NVIDIA.visible()
     assert "\n" not in str(error.value)
 
 
 def test_a_slurm_job_has_what_slurm_says_and_no_more(closed: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     with pytest.raises(NoMeterError, match="no GPU given to this Slurm job"):
-        visible()
+        NVIDIA.visible()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
-    assert visible() == GPUS[1:3]
+    assert NVIDIA.visible() == GPUS[1:3]
 
 
 def test_what_is_handed_down_is_read_back(closed: set[int]) -> None:
-    see_only([GPUS[3], GPUS[1]])
+    NVIDIA.see_only([GPUS[3], GPUS[1]])
     assert (os.environ["CUDA_VISIBLE_DEVICES"], os.environ["CUDA_DEVICE_ORDER"]) == ("3,1", "PCI_BUS_ID")
-    assert named() == ["3", "1"]
-    assert visible() == [GPUS[3], GPUS[1]]
+    assert NVIDIA.named() == ["3", "1"]
+    assert NVIDIA.visible() == [GPUS[3], GPUS[1]]
 
 
 def test_gpus_that_a_job_may_not_open_are_not_its_own(closed: set[int]) -> None:
     closed |= {2, 3}
-    assert visible() == GPUS[:2]
+    assert NVIDIA.visible() == GPUS[:2]
     closed |= {0}  # CUDA would call the second GPU 0, NVML calls it 1
     with pytest.raises(NoMeterError, match="GPU 0 closed to this job, and 1, behind it, open to it"):
-        visible()
+        NVIDIA.visible()
     closed |= {1}
     with pytest.raises(NoMeterError, match="no GPU under"):
-        visible()
+        NVIDIA.visible()

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from joulebench.meters import choose, nvml, opened
+from joulebench.meters import GPUS, choose, opened
+from joulebench.meters import gpus as common
 from joulebench.meters.base import NoMeterError
 from joulebench.meters.machine import MachineError, probe, require
 
@@ -79,7 +80,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> list[Gpu]:
 
 
 def test_units_are_those_of_the_columns(gpus: list[Gpu]) -> None:
-    meter = nvml.start(1)
+    meter = GPUS["cuda"].start(1)
     assert meter.sources == {"gpu:0": "nvml_counter", "gpu:1": "nvml_counter"}
     first, second = meter.read()
     assert (first.device, second.device) == ("gpu:0", "gpu:1")
@@ -93,12 +94,12 @@ def test_units_are_those_of_the_columns(gpus: list[Gpu]) -> None:
 @pytest.mark.parametrize(("reasons", "throttled"), [(IDLE, False), (POWER_CAP, False), (THERMAL | POWER_CAP, True)])
 def test_throttled_is_slowing_down_not_the_power_limit(gpus: list[Gpu], reasons: int, throttled: bool) -> None:
     gpus[0].reasons = reasons
-    reading = next(nvml.start(1).read())
+    reading = next(GPUS["cuda"].start(1).read())
     assert (reading.throttled, reading.power_capped) == (throttled, reasons != IDLE)
 
 
 def test_processes_are_counted_once_in_fifty_polls(gpus: list[Gpu]) -> None:
-    meter = nvml.start(1)
+    meter = GPUS["cuda"].start(1)
     seen = []
     for poll in range(101):
         gpus[0].processes = [object()] * (poll + 1)
@@ -109,8 +110,8 @@ def test_processes_are_counted_once_in_fifty_polls(gpus: list[Gpu]) -> None:
 def test_without_a_counter_power_is_integrated(gpus: list[Gpu], monkeypatch: pytest.MonkeyPatch) -> None:
     gpus[1].counter_mj = None
     clock = iter([10.0, 11.0, 13.0])
-    monkeypatch.setattr(nvml, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    meter = nvml.start(1)
+    monkeypatch.setattr(common, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    meter = GPUS["cuda"].start(1)
     assert meter.sources == {"gpu:0": "nvml_counter", "gpu:1": "nvml_power"}
     energies = []
     for power_mw in (100_000, 200_000, 400_000):
@@ -124,7 +125,7 @@ def test_without_a_counter_power_is_integrated(gpus: list[Gpu], monkeypatch: pyt
 def test_a_counter_that_is_not_supported_after_all_falls_back(gpus: list[Gpu], monkeypatch: pytest.MonkeyPatch) -> None:
     gpus[0].counter_mj = None
     monkeypatch.setattr(Gpu, "supports_get_total_energy_consumption", lambda _: True)
-    assert nvml.start(1).sources["gpu:0"] == "nvml_power"
+    assert GPUS["cuda"].start(1).sources["gpu:0"] == "nvml_power"
 
 
 def test_what_a_gpu_does_not_know_is_null(gpus: list[Gpu], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +135,7 @@ def test_what_a_gpu_does_not_know_is_null(gpus: list[Gpu], monkeypatch: pytest.M
     gpus[0].power_mw = None
     for name in ("nvmlDeviceGetClockInfo", "nvmlDeviceGetCurrentClocksThrottleReasons", "nvmlDeviceGetMemoryInfo"):
         monkeypatch.setattr(pynvml, name, unknown)
-    reading = next(nvml.start(1).read())
+    reading = next(GPUS["cuda"].start(1).read())
     assert reading.energy_j == 5000.0
     assert (reading.power_w, reading.clock_mhz, reading.throttled, reading.memory_used_mb) == (None,) * 4
 
@@ -143,7 +144,7 @@ def test_a_gpu_that_is_lost_is_an_error(gpus: list[Gpu], monkeypatch: pytest.Mon
     def lost(*_: object) -> None:
         raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
 
-    meter = nvml.start(1)
+    meter = GPUS["cuda"].start(1)
     monkeypatch.setattr(pynvml, "nvmlDeviceGetClockInfo", lost)
     with pytest.raises(pynvml.NVMLError):
         next(meter.read())
@@ -152,7 +153,7 @@ def test_a_gpu_that_is_lost_is_an_error(gpus: list[Gpu], monkeypatch: pytest.Mon
 def test_a_gpu_without_counter_and_power_is_no_meter(gpus: list[Gpu]) -> None:
     gpus[1].counter_mj = gpus[1].power_mw = None
     with pytest.raises(NoMeterError, match="gpu:1 has neither"):
-        nvml.start(1)
+        GPUS["cuda"].start(1)
 
 
 def test_facts_of_a_machine_with_gpus(gpus: list[Gpu], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +200,7 @@ def test_idle_power_is_the_counter_s_rise_over_the_time(gpus: list[Gpu], monkeyp
         for place, gpu in enumerate(gpus):
             gpu.counter_mj = (gpu.counter_mj or 0) + round(seconds * 1000 * (71 + place))
 
-    monkeypatch.setattr(nvml, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    monkeypatch.setattr(common, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
     idle = [gpu["idle_power_w"] for gpu in probe("cuda", opened("nvml", ["nvml"]), idle_s=10.0).devices]
     assert idle == [pytest.approx(71.0), pytest.approx(72.0)]
     assert now[0] >= 10.0

@@ -5,6 +5,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, StringConstraints
 
+Device = Literal["cpu", "cuda", "rocm"]
+"""What a run is measured on: the processor, NVIDIA's GPUs or AMD's, by PyTorch's names of the platforms."""
+
 TaskName = Literal["llm-chat", "llm-code", "vlm-chat", "text-to-image", "text-to-video", "image-to-video"]
 TASKS: tuple[TaskName, ...] = get_args(TaskName)
 IMAGE_TASKS: frozenset[str] = frozenset({"vlm-chat", "image-to-video"})

@@ -34,7 +34,7 @@ _RECORDS = "the H100's published records"
 _STABLE = "ML.ENERGY, Thermally Stable Profiling for Accurate GPU Energy Measurement"
 
 
-_BY_NVML: dict[str, Any] = {"where": _ON_GPU, "about": "energy from NVML"}
+_OF_GPU: dict[str, Any] = {"where": _ON_GPU, "about": "energy of a GPU"}
 _OTHERWISE: dict[str, Any] = {"where": ~_ON_GPU, "about": "other energy"}
 
 _GAP: dict[str, Any] = {
@@ -128,14 +128,14 @@ CHECKS = (
         voids=10.0,
         form=_SHARE,
         where=_COUNTED,
-        about="energy from NVML's counter",
+        about="energy from a GPU's counter",
         says="The counter, and the power readings integrated over the same window, tell different energies.",
         source=f"Zeus, issue 12: 1 % at most; {_RECORDS}: 2.0 % at most but for bursts of images, 3.1 %; Yang et al. "
         "2023, Part-time Power Measurements (arXiv 2312.02741): an H100 samples its power a quarter of the time",
     ),
     Check(
         **_GAP,
-        **_BY_NVML,
+        **_OF_GPU,
         flags=0.5,
         source=f"25 of its 20 ms intervals and 5 updates of the counter; {_RECORDS}: 0.04 s at most",
     ),
@@ -147,7 +147,7 @@ CHECKS = (
     ),
     Check(
         **_UPDATE_GAP,
-        **_BY_NVML,
+        **_OF_GPU,
         flags=0.5,
         voids=2.0,
         source=f"5 of its updates, which come every 0.1 s; {_RECORDS}: 0.14 s at most; 2 s without a reading void a "
@@ -201,7 +201,7 @@ CHECKS = (
     ),
     Check(
         **_WINDOW,
-        **_BY_NVML,
+        **_OF_GPU,
         flags=10.0,
         says="The window is shorter than what is known to give stable readings.",
         source=f"{_STABLE}: windows of a second or so are distorted; Zeus' own zeus.profile tries up to 10 s",
@@ -234,7 +234,7 @@ CHECKS = (
         flags=20,
         at_least=True,
         where=_COUNTED,
-        about="energy from NVML's counter",
+        about="energy from a GPU's counter",
         says="The counter moved too seldom for the energy between the window's ends to be told.",
         source=f"{_STABLE}: it moves about every 100 ms; an end is interpolated, off by less than one move in 20",
     ),
@@ -244,7 +244,7 @@ CHECKS = (
         value=pl.col("drift_z"),
         flags=drift.LIMIT,
         where=_ON_GPU & _PIECES,
-        about="energy from NVML, over a stationary load",
+        about="energy of a GPU, over a stationary load",
         says="The energy per output changed from the window's first part to its last half.",
         source=f"Geweke 1992, Evaluating the Accuracy of Sampling-Based Approaches; {_RECORDS}: 2.2 at most, 3.4 at a "
         "first point on a cold card. Not for "
@@ -252,7 +252,7 @@ CHECKS = (
     ),
     Check(
         **_INTERVAL,
-        **_BY_NVML,
+        **_OF_GPU,
         flags=10.0,
         source=f"models next to each other differ by less; {_RECORDS}: 4.1 % at most; windows of three to six static "
         "batches of unlike answers had 46 to 70 %",

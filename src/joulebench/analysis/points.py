@@ -155,7 +155,7 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "sample_prompt_tokens": None if tokens is None else tokens.prompt_tokens / tokens.requests,
         "sample_output_tokens": None if tokens is None else tokens.output_tokens / tokens.requests,
         "clock_step_s": clock_step_s,
-        "on_gpu": spec.device == "cuda",
+        "on_gpu": spec.on_gpu,
         "run": str(one.folder),
         "served": f"{one.folder}/{lengths}",
         "sampled": spec.sample.requests,

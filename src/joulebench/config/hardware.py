@@ -1,10 +1,11 @@
 """The machines: a block of the config."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, PositiveFloat, StringConstraints
 
 from joulebench.inputs.checked import Strict, TableText
+from joulebench.names import Device
 
 
 class Slurm(Strict):
@@ -30,7 +31,7 @@ class CardSpread(Strict):
 class Hardware(Strict):
     """A machine kind: what its device must report itself as, and its thermal design power."""
 
-    device: Literal["cpu", "cuda"]
+    device: Device = Field(description="cuda: NVIDIA GPUs; rocm: AMD GPUs.")
     reports_as: str | None = Field(None, description="What the device's own name must contain, in any case.")
     tdp_w: PositiveFloat | None = Field(None, description="Watts of one device. Null on a CPU: CodeCarbon's table.")
     card_spread: CardSpread | None = Field(

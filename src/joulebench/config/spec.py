@@ -14,7 +14,7 @@ from joulebench.config.whole import Config
 from joulebench.families import DIFFUSION, of
 from joulebench.inputs.checked import Strict
 from joulebench.inputs.yaml_files import read_yaml
-from joulebench.names import TaskName
+from joulebench.names import Device, TaskName
 
 
 class RunSpec(Strict):
@@ -24,7 +24,7 @@ class RunSpec(Strict):
     """
 
     hardware: str
-    device: Literal["cpu", "cuda"]
+    device: Device
     reports_as: str | None
     task: TaskName
     model: str
@@ -53,6 +53,15 @@ class RunSpec(Strict):
     def run(self) -> str:
         """The run's folder name: `run_folder` of the model id, with '+variant' where there is one, and the repeat."""
         return run_folder(self.model if self.variant is None else f"{self.model}+{self.variant}", self.repeat)
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device != "cpu"
+
+    @property
+    def torch_device(self) -> str:
+        """As PyTorch calls it, to which a GPU is `cuda` under ROCm too."""
+        return "cuda" if self.on_gpu else "cpu"
 
     @property
     def hash(self) -> str:

@@ -64,7 +64,7 @@ class DiffusersEngine:
         self._own = [name for name in ("prompt", "image") if name in takes and given(spec.task, name)]
         self._seeded = "generator" in takes
         _save_memory(self._pipeline, settings, self._kind)
-        self._pipeline.to(spec.device)
+        self._pipeline.to(spec.torch_device)
         self._pipeline.set_progress_bar_config(disable=True)
         for library in (logging, encoders):
             library.set_verbosity_error()  # from here on a warning would come again with every batch
@@ -96,10 +96,10 @@ class DiffusersEngine:
         if len(batch) == 1 and "image" in inputs:
             (inputs["image"],) = inputs["image"]  # every pipeline takes a bare image, and ONE_IMAGE no list
         if self._seeded:
-            inputs["generator"] = self._torch.Generator(self._spec.device).manual_seed(self._spec.sample.seed)
+            inputs["generator"] = self._torch.Generator(self._spec.torch_device).manual_seed(self._spec.sample.seed)
         with in_parts():
             made = self._pipeline(**inputs, **self._same)
-        if self._spec.device == "cuda":
+        if self._spec.on_gpu:
             self._torch.cuda.synchronize()
         self._check(made, len(batch))
         steps = getattr(self._pipeline, "num_timesteps", None)  # TextToVideoSD and I2VGenXL have none
@@ -113,7 +113,7 @@ class DiffusersEngine:
     def close(self) -> None:
         """See engines.base.DiffusionEngine."""
         self._pipeline = None
-        if self._spec.device == "cuda":
+        if self._spec.on_gpu:
             self._torch.cuda.empty_cache()
 
     @property

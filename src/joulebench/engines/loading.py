@@ -26,7 +26,7 @@ def language_model(kind: Any, spec: RunSpec, folder: Path) -> Any:
         files |= {"use_safetensors": True, "variant": variant(folder)}
         with explained(spec, folder):
             made = kind.from_pretrained(folder, **how, **files)
-        return made.to(spec.device)
+        return made.to(spec.torch_device)
     settings = AutoConfig.from_pretrained(folder, **files)
     with _drawing(spec):
         return kind.from_config(settings, **how).eval()
@@ -124,7 +124,7 @@ def _drawing(spec: RunSpec) -> Iterator[None]:
     """What is made here is made on the run's device, its numbers drawn from the model's seed and nothing else."""
     import torch
 
-    devices = [torch.cuda.current_device()] if spec.device == "cuda" else []
-    with torch.random.fork_rng(devices=devices), torch.device(spec.device):
+    devices = [torch.cuda.current_device()] if spec.on_gpu else []
+    with torch.random.fork_rng(devices=devices), torch.device(spec.torch_device):
         torch.manual_seed(spec.weights_seed or 0)
         yield

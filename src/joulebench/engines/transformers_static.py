@@ -90,7 +90,7 @@ class TransformersStaticEngine:
         from transformers.utils import logging
 
         logging.disable_progress_bar()
-        self._torch, self._device = torch, spec.device
+        self._torch, self._device = torch, spec.torch_device
         self._length, self._as_chat, self._stop = spec.output_length, spec.prompt_form == "chat", spec.stop
         sees = spec.task in IMAGE_TASKS
         self._processor = processor(spec, folder) if sees else None

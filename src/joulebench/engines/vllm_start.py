@@ -27,7 +27,7 @@ COMPILED = ("torch_aot_compile/*/rank_*/model", "*/rank_*/*/vllm_compile_cache.p
 def against_fork(spec: RunSpec) -> str | None:
     """Why the engine core of this run must not be forked from this process; None where it may."""
     if spec.device != "cuda" or spec.tensor_parallel > 1:
-        return "only a core with one GPU is forked"
+        return "only a core with one NVIDIA GPU is forked"
     if spec.task in IMAGE_TASKS:
         return "vLLM prepares pictures before it forks"
     if uses_cuda():

@@ -7,9 +7,8 @@ from contextlib import contextmanager, suppress
 
 from joulebench.config.spec import RunSpec
 from joulebench.measure.locks import alone_on, alone_on_some
-from joulebench.meters import nvml
-from joulebench.meters.base import NoMeterError
-from joulebench.meters.gpus import VARIABLE, Gpu, named, see_only, visible
+from joulebench.meters import GPUS
+from joulebench.meters.base import Gpu, Gpus, NoMeterError
 from joulebench.meters.machine import MachineError
 
 LEAVING_S = 10.0
@@ -21,13 +20,14 @@ def given(spec: RunSpec) -> Sequence[Gpu]:
 
     Raises MachineError where they are fewer than the `tensor_parallel` of the run.
     """
-    if spec.device == "cpu":
+    if spec.device not in GPUS:
         return []
+    kind = GPUS[spec.device]
     try:
-        words = named()
+        words = kind.named()
         if words is not None and len(words) < spec.tensor_parallel:
             raise _too_few(spec, str(len(words)))  # known before the driver is asked
-        gpus = visible()
+        gpus = kind.visible()
     except NoMeterError as error:
         raise _too_few(spec, str(error)) from None
     if len(gpus) < spec.tensor_parallel:
@@ -36,34 +36,36 @@ def given(spec: RunSpec) -> Sequence[Gpu]:
 
 
 @contextmanager
-def taken(gpus: Sequence[Gpu], needed: int) -> Iterator[None]:
-    """Hold so many of `gpus`, the first that no other measurement holds, or the CPU where there are none.
+def taken(spec: RunSpec, gpus: Sequence[Gpu]) -> Iterator[None]:
+    """Hold as many of `gpus` as the run needs, the first that no other measurement holds, or the CPU for a run on it.
 
-    Waits, and says so, while too few are free. From then on CUDA_VISIBLE_DEVICES names the held ones alone, in the
-    order in which they were given, for this process and all that it starts: probe, sampler and engine see the same.
+    Waits, and says so, while too few are free. From then on the environment names the held ones alone, in the order
+    in which they were given, for this process and all that it starts: probe, sampler and engine see the same.
     """
-    if not gpus:
+    if spec.device not in GPUS:
         with alone_on("cpu"):
             yield
         return
-    with alone_on_some([gpu.uuid for gpu in gpus], needed) as mine:
-        see_only([gpu for gpu in gpus if gpu.uuid in mine])
-        _let_leave()
+    kind = GPUS[spec.device]
+    with alone_on_some([gpu.uuid for gpu in gpus], spec.tensor_parallel) as mine:
+        kind.see_only([gpu for gpu in gpus if gpu.uuid in mine])
+        _let_leave(kind)
         yield
 
 
 def _too_few(spec: RunSpec, found: str) -> MachineError:
-    value, needs = os.environ.get(VARIABLE), spec.tensor_parallel
+    variable, needs = GPUS[spec.device].variable(), spec.tensor_parallel
+    value = os.environ.get(variable)
     return MachineError(
         f"{spec.hardware}: {spec.run} needs {needs} GPU{'s' if needs > 1 else ''} (tensor_parallel); found {found} "
-        f"({VARIABLE}{' is not set' if value is None else f'={value}'}); ask Slurm for {needs} (the gpu resource, "
-        f"--gpus or --gres), or run where there are {needs} and let {VARIABLE} name them"
+        f"({variable}{' is not set' if value is None else f'={value}'}); ask Slurm for {needs} (the gpu resource, "
+        f"--gpus or --gres), or run where there are {needs} and let {variable} name them"
     )
 
 
-def _let_leave() -> None:
+def _let_leave(kind: Gpus) -> None:
     """Wait a little for whoever held the GPUs before: its lock is gone sooner than its last process."""
     give_up_s = time.monotonic() + LEAVING_S
     with suppress(NoMeterError):  # of which the probe, who comes next, tells more
-        while any(gpu["compute_processes"] for gpu in nvml.facts()) and time.monotonic() < give_up_s:
+        while any(gpu["compute_processes"] for gpu in kind.facts()) and time.monotonic() < give_up_s:
             time.sleep(0.2)

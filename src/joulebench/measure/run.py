@@ -49,7 +49,7 @@ def measure(spec: RunSpec, requests: Path, model: Path, folder: Path, anew: bool
     gpus = given(spec)
     prompts, facts = _prompts(spec, requests), _model(spec, model)
     digest = hashlib.sha256(requests.read_bytes()).hexdigest()
-    with alone_in(folder), taken(gpus, spec.tensor_parallel):
+    with alone_in(folder), taken(spec, gpus):
         chosen = meters.choose(spec.device)
         machine = probe(spec.device, chosen, hardware_name=spec.hardware, reports_as=spec.reports_as)
         require(machine, spec.hardware, spec.device, spec.reports_as)

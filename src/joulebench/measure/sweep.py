@@ -73,7 +73,7 @@ class Sweep:
             if display.due():
                 now = self._now()
                 spent = None if now.energy_j is None or energy_before is None else now.energy_j - energy_before
-                beside = [] if spec.device == "cuda" else load_of_others(now.others_share, now.stolen_share)
+                beside = [] if spec.on_gpu else load_of_others(now.others_share, now.stolen_share)
                 display.show(index, setting.words, progress, spent, beside)
 
         energy = self._sampling.follow() if isinstance(spec.sweep.protocol, Adaptive) else None

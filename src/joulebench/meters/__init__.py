@@ -6,14 +6,21 @@ The measuring process never reads a meter: `sampling.Sampling` starts the sample
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Final
 
 from joulebench.errors import UserError
-from joulebench.meters import codecarbon, none, nvml, rapl
-from joulebench.meters.base import MeterModule, NoMeterError
+from joulebench.meters import codecarbon, none, rapl
+from joulebench.meters.amdsmi import Amd
+from joulebench.meters.base import Gpus, MeterModule, NoMeterError
+from joulebench.meters.nvml import Nvidia
+from joulebench.names import Device
 
+GPUS: Final[dict[Device, Gpus]] = {
+    "cuda": Nvidia(),
+    "rocm": Amd(),
+}
 METERS: Final[dict[str, MeterModule]] = {
-    "nvml": nvml,
+    **{gpus.NAME: gpus for gpus in GPUS.values()},
     "rapl": rapl,
     "codecarbon": codecarbon,
     "none": none,
@@ -39,7 +46,7 @@ class Chosen:
         return replace(self, warnings=(warning, *self.warnings))
 
 
-def choose(device: Literal["cpu", "cuda"], allow: Sequence[str] | None = None) -> Chosen:
+def choose(device: Device, allow: Sequence[str] | None = None) -> Chosen:
     """The meters that measure runs on `device`, in order of trust, from `allow` where it is given.
 
     A GPU's host is measured by RAPL or not at all. A CPU is measured by RAPL, else estimated by CodeCarbon, else
@@ -50,7 +57,7 @@ def choose(device: Literal["cpu", "cuda"], allow: Sequence[str] | None = None) -
     if forced := os.environ.get(VARIABLE, "").strip():
         return _forced(tuple(dict.fromkeys(name.strip() for name in forced.split(","))))
     allowed = known(METERS if allow is None else allow)
-    return _for_gpus(allowed) if device == "cuda" else _for_cpu(allowed)
+    return _for_gpus(GPUS[device].NAME, allowed) if device in GPUS else _for_cpu(allowed)
 
 
 def known(names: Sequence[str] | dict[str, MeterModule]) -> tuple[str, ...]:
@@ -86,9 +93,9 @@ def _forced(names: tuple[str, ...]) -> Chosen:
     return chosen.saying(f"{VARIABLE} says to measure with {', '.join(names)}")
 
 
-def _for_gpus(allowed: tuple[str, ...]) -> Chosen:
+def _for_gpus(meter: str, allowed: tuple[str, ...]) -> Chosen:
     try:
-        gpus = opened("nvml", allowed)
+        gpus = opened(meter, allowed)
     except NoMeterError as reason:
         return _nothing(f"no energy source for the GPU: {reason}; energy columns will be empty")
     try:

@@ -1,8 +1,8 @@
 """What the sampler asks of a meter, and what a meter says of a device."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from joulebench.errors import UserError
 
@@ -79,3 +79,36 @@ class MeterModule(Protocol):
 
     def start(self, engine_pid: int) -> Meter:
         """Open the meter; `engine_pid` is the process whose memory counts. Raises NoMeterError with the reason."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU: its index, as its driver and Zeus count, and its UUID."""
+
+    index: int
+    uuid: str
+
+
+class Gpus(MeterModule, Protocol):
+    """How GPUs of one kind are reached. Every call raises NoMeterError where they cannot be used, with the reason."""
+
+    NAME: str
+    """The meter's."""
+
+    def variable(self) -> str:
+        """The environment variable that says which GPUs this process may use."""
+
+    def named(self) -> list[str] | None:
+        """The indices or UUIDs in it; None where it is not set, so that every GPU may be used."""
+
+    def visible(self) -> list[Gpu]:
+        """The GPUs that this process may use, in the order in which it was given them."""
+
+    def see_only(self, gpus: Sequence[Gpu]) -> None:
+        """From now on this process, and what it starts, uses these alone. To be called before anybody else looks."""
+
+    def facts(self) -> list[dict[str, Any]]:
+        """What each GPU says of itself, in that order: `name`, `uuid`, `compute_processes`, and what else it tells."""
+
+    def idle_power_w(self, seconds: float) -> list[float]:
+        """What each GPU draws on average over so long, in that order; nobody must be using them."""

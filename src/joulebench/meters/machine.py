@@ -4,14 +4,17 @@ import os
 import platform
 import socket
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final
 
 import psutil
 
 from joulebench.errors import UserError
-from joulebench.meters import Chosen, choose, codecarbon, nvml
+from joulebench.meters import GPUS, Chosen, choose, codecarbon
 from joulebench.meters.base import NoMeterError
+from joulebench.names import Device
 from joulebench.records.models import Machine
+
+NEEDED: Final[dict[str, str]] = {"cpu": "a CPU", "cuda": "a CUDA device", "rocm": "a ROCm device"}
 
 
 class MachineError(UserError):
@@ -19,7 +22,7 @@ class MachineError(UserError):
 
 
 def probe(
-    device: Literal["cpu", "cuda"],
+    device: Device,
     chosen: Chosen | None = None,
     *,
     hardware_name: str = "cuda",
@@ -30,16 +33,16 @@ def probe(
 
     With `idle_s`, each GPU's facts hold what it draws over so many seconds in which nothing is asked of it.
     `chosen`: the meters that will run; by default `choose(device)`. `hardware_name` and `reports_as` only word the
-    error: raises MachineError where `device` is cuda and this process sees no GPU.
+    error: raises MachineError where `device` is of GPUs and this process sees no GPU.
     """
     devices: list[dict[str, Any]] = []
     tdp_w = tdp_source = None
     cpu = _cpu_model()
-    if device == "cuda":
+    if device in GPUS:
         try:
-            devices = nvml.facts()
+            devices = GPUS[device].facts()
             if idle_s:
-                idle_w = nvml.idle_power_w(idle_s)
+                idle_w = GPUS[device].idle_power_w(idle_s)
                 devices = [gpu | {"idle_power_w": round(watts, 2)} for gpu, watts in zip(devices, idle_w, strict=True)]
         except NoMeterError as error:
             raise _wrong(hardware_name, device, reports_as, str(error)) from None
@@ -70,7 +73,7 @@ def require(machine: Machine, hardware_name: str, device: str, reports_as: str |
     No GPU may be in MIG mode, or have another process on it.
     Every GPU that this process sees must carry `reports_as` in its name, in any case; on a CPU its model must.
     """
-    if device == "cuda" and not machine.devices:
+    if device in GPUS and not machine.devices:
         raise _wrong(hardware_name, device, reports_as, "no GPU on this machine")
     if others := machine.others(reports_as):
         raise _wrong(hardware_name, device, reports_as, " and ".join(f"'{name}'" for name in dict.fromkeys(others)))
@@ -83,14 +86,12 @@ def require(machine: Machine, hardware_name: str, device: str, reports_as: str |
         if gpu.get("compute_processes"):
             raise MachineError(
                 f"{hardware_name}: {gpu['compute_processes']} other processes use {gpu['name']} ({gpu['uuid']}), and "
-                "their energy would be counted; wait for their end, or end them (nvidia-smi lists them)"
+                "their energy would be counted; wait for their end, or end them (nvidia-smi or amd-smi lists them)"
             )
 
 
 def _wrong(hardware_name: str, device: str, reports_as: str | None, found: str) -> MachineError:
-    needs = "a CUDA device" if device == "cuda" else "a CPU"
-    if reports_as is not None:
-        needs += f" that reports '{reports_as}'"
+    needs = NEEDED[device] + ("" if reports_as is None else f" that reports '{reports_as}'")
     return MachineError(
         f"{hardware_name}: needs {needs}; found {found}; run on such a machine or build another hardware of the config"
     )

@@ -27,10 +27,24 @@ NVML_COUNTER: Final = EnergySource(
     of_gpu=True,
     is_counter=True,
 )
+AMDSMI_COUNTER: Final = EnergySource(
+    name="amdsmi_counter",
+    label="AMD SMI energy counter (amdsmi_counter)",
+    words="from the AMD SMI energy counter (amdsmi_counter)",
+    of_gpu=True,
+    is_counter=True,
+)
 NVML_POWER: Final = EnergySource(
     name="nvml_power",
     label="NVML power readings, integrated (nvml_power)",
     words="integrated from NVML power readings (nvml_power)",
+    between="two readings of the power",
+    of_gpu=True,
+)
+AMDSMI_POWER: Final = EnergySource(
+    name="amdsmi_power",
+    label="AMD SMI power readings, integrated (amdsmi_power)",
+    words="integrated from AMD SMI power readings (amdsmi_power)",
     between="two readings of the power",
     of_gpu=True,
 )
@@ -45,7 +59,7 @@ CODECARBON: Final = EnergySource(
     is_estimate=True,
 )
 
-SOURCES: Final = {one.name: one for one in (NVML_COUNTER, NVML_POWER, RAPL, CODECARBON)}
+SOURCES: Final = {one.name: one for one in (NVML_COUNTER, AMDSMI_COUNTER, NVML_POWER, AMDSMI_POWER, RAPL, CODECARBON)}
 """By name, the most trusted first."""
 
 

@@ -74,7 +74,7 @@ _OUTCOME = (
 _ENERGY = (
     text(
         "energy_source",
-        "nvml_counter, nvml_power, rapl: measured. codecarbon_estimate: not measured. Null: no source.",
+        "codecarbon_estimate: not measured. Every other: measured. Null: no source.",
         ON_PAGE,
     ),
     text(
