@@ -122,12 +122,9 @@ def test_a_file_system_without_locks_is_a_warning(
 
 def test_a_run_holds_its_folder_before_it_looks_at_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "run"
-    monkeypatch.setattr("joulebench.measure.run.engines.check", lambda spec: None)
-    monkeypatch.setattr("joulebench.measure.run._prompts", lambda spec, path: None)
-    monkeypatch.setattr("joulebench.measure.run._model", lambda spec, path: None)
-    monkeypatch.setattr("joulebench.measure.run.taken", lambda gpus, needed: pytest.fail("waited for a device"))
+    monkeypatch.setattr("joulebench.measure.run.checked", lambda spec, requests, model: None)
+    monkeypatch.setattr("joulebench.measure.run.claimed", lambda spec, gpus: pytest.fail("waited for a device"))
     monkeypatch.setattr("joulebench.measure.run.alone_in", partial(alone_in, patience_s=0.1))
-    (tmp_path / "requests.parquet").write_bytes(b"")
     first = holder(folder)
     with pytest.raises(UserError, match="already being measured"):
         measure(RunSpec.model_construct(device="cpu"), tmp_path / "requests.parquet", tmp_path, folder)

@@ -4,12 +4,14 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 from joulebench.config.spec import RunSpec
 from joulebench.measure.locks import alone_on, alone_on_some
-from joulebench.meters import GPUS
+from joulebench.meters import GPUS, Chosen, choose
 from joulebench.meters.base import Gpu, Gpus, NoMeterError
-from joulebench.meters.machine import MachineError
+from joulebench.meters.machine import MachineError, probe, require
+from joulebench.records.models import Machine
 
 LEAVING_S = 10.0
 """For so long a process of a measurement that has just ended may still be on its GPU."""
@@ -33,6 +35,26 @@ def given(spec: RunSpec) -> Sequence[Gpu]:
     if len(gpus) < spec.tensor_parallel:
         raise _too_few(spec, str(len(gpus)))
     return gpus
+
+
+class Claim(NamedTuple):
+    """What a run has for itself while it is measured: a machine, and the meters of it."""
+
+    machine: Machine
+    meters: Chosen
+
+
+@contextmanager
+def claimed(spec: RunSpec, gpus: Sequence[Gpu]) -> Iterator[Claim]:
+    """Hold what the run is measured on, and see what it is and what measures it.
+
+    `gpus`: what `given` gave. Raises MachineError where it is not the hardware of the config.
+    """
+    with taken(spec, gpus):
+        chosen = choose(spec.device)
+        machine = probe(spec.device, chosen, hardware_name=spec.hardware, reports_as=spec.reports_as)
+        require(machine, spec.hardware, spec.device, spec.reports_as)
+        yield Claim(machine, chosen)
 
 
 @contextmanager

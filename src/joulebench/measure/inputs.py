@@ -1,0 +1,56 @@
+"""What a run is made of: its spec, the sampled requests and the model, each held against the others."""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+from pydantic import BaseModel
+
+from joulebench import datasets, engines
+from joulebench.config.spec import RunSpec
+from joulebench.errors import UserError
+from joulebench.records.files import read_model, read_parquet, read_requests
+from joulebench.records.models import Model
+from joulebench.records.schemas import PROMPTS
+
+log = logging.getLogger(__name__)
+
+
+class Inputs(NamedTuple):
+    """Of one run."""
+
+    spec: RunSpec
+    settings: BaseModel
+    """The engine's own."""
+    prompts: pl.DataFrame
+    requests_sha256: str
+    model: Model
+    model_folder: Path
+
+
+def checked(spec: RunSpec, requests: Path, model: Path) -> Inputs:
+    """Read `requests`, the task's Parquet file, and model.json in the folder `model`.
+
+    Raises UserError where one of them was made under other settings than the config's, and ConfigError for settings
+    that the engine does not take.
+    """
+    settings = engines.check(spec)
+    sampled = read_requests(requests.with_suffix(".json"))
+    if (sampled.dataset, sampled.sample) != (spec.dataset.model_dump(mode="json"), spec.sample.model_dump(mode="json")):
+        raise UserError(
+            f"{requests}: sampled under other settings of tasks.{spec.task}.dataset or sample than the config's; "
+            "delete it and give the same command again"
+        )
+    if said := datasets.replaced(spec.dataset, requests.with_suffix(".json")):
+        log.warning("%s", said)
+    prompts = read_parquet(requests, PROMPTS)
+    facts = read_model(model)
+    wanted = spec.model_dump(mode="json", include=set(facts.made_from))
+    if changed := sorted(name for name, value in facts.made_from.items() if wanted[name] != value):
+        raise UserError(
+            f"{model}: made under another {', '.join(changed)} than the config's for models.{spec.model}; "
+            "delete it and give the same command again"
+        )
+    return Inputs(spec, settings, prompts, hashlib.sha256(requests.read_bytes()).hexdigest(), facts, model)
