@@ -209,7 +209,9 @@ def test_a_gpu_is_named_by_its_platform_and_is_cuda_to_torch(raw: dict[str, Any]
         spec = run_spec(config.parse(raw), "cpu", "llm-chat", "joulebench/llama-1m")
         assert (spec.device, spec.on_gpu, spec.torch_device) == (device, on_gpu, torch_device)
     raw["hardware"]["cpu"]["device"] = "hip"
-    with pytest.raises(UserError, match=r"hardware\.cpu\.device: found 'hip'; expected 'cpu', 'cuda' or 'rocm'"):
+    with pytest.raises(
+        ConfigError, match=r"hardware\.cpu\.device: found 'hip'; input should be 'cpu', 'cuda' or 'rocm'"
+    ):
         config.parse(raw)
 
 

@@ -141,8 +141,8 @@ def test_a_gpu_that_does_not_tell_something_is_probed_and_read(lacks: str) -> No
         "nvmlDeviceGetClockInfo": lambda *_: 2400,
     }
     calls[lacks] = no
-    with mock.patch.object(nvml, "_gpus", return_value=[Gpu()]), mock.patch.multiple(pynvml, **calls):
-        (reading,) = nvml.start(1).read()
+    with mock.patch.object(nvml.Nvidia, "opened", return_value=[Gpu()]), mock.patch.multiple(pynvml, **calls):
+        (reading,) = nvml.Nvidia().start(1).read()
         found = machine.probe("cuda", meters.opened("nvml", ["nvml"]), hardware_name="spark")
     assert (reading.energy_j, reading.power_w) == (1.0, 11.0)
     assert reading.memory_used_mb == (None if "Memory" in lacks else 2.0)

@@ -46,7 +46,7 @@ class NvidiaDevice(Device):
             self._processes = compute_processes(handle)
         self._polls += 1
         return {
-            "temperature_c": or_none(self.gpu.get_gpu_temperature),
+            "temperature_c": _or_none(self.gpu.get_gpu_temperature),
             "clock_mhz": _or_none(lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM)),
             "memory_used_mb": None if memory is None else memory.used / 1e6,
             "throttled": None if reasons is None else bool(reasons & slowdowns),
@@ -113,7 +113,7 @@ class Nvidia(ZeusGpus):
             "name": gpu.get_name(),
             "uuid": pynvml.nvmlDeviceGetUUID(handle),
             "driver": pynvml.nvmlSystemGetDriverVersion(),
-            "power_limit_w": or_none(lambda: gpu.get_power_management_limit() / 1e3),
+            "power_limit_w": _or_none(lambda: gpu.get_power_management_limit() / 1e3),
             "default_power_limit_w": _or_none(lambda: pynvml.nvmlDeviceGetPowerManagementDefaultLimit(handle) / 1e3),
             "max_sm_clock_mhz": _or_none(lambda: pynvml.nvmlDeviceGetMaxClockInfo(handle, pynvml.NVML_CLOCK_SM)),
             "max_memory_clock_mhz": _or_none(lambda: pynvml.nvmlDeviceGetMaxClockInfo(handle, pynvml.NVML_CLOCK_MEM)),
