@@ -1,6 +1,6 @@
 """What figures say in words about the rows that they show."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -8,6 +8,7 @@ from joulebench.analysis.cards import apart
 from joulebench.analysis.sources import named
 from joulebench.analysis.verdicts import USABLE, Severity, has_severity
 from joulebench.config.services import LatencyTarget
+from joulebench.figures import style
 from joulebench.loads.setting import BATCHES, CLOSED_LOOP, COORDINATES, in_words
 from joulebench.names import TASKS
 
@@ -73,6 +74,11 @@ def tasks(rows: pl.DataFrame) -> list[str]:
     return [*(task for task in TASKS if task in found), *sorted(found.difference(TASKS))]
 
 
+def by_task(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """`tasks` of `rows`, each with its own rows."""
+    return ((task, rows.filter(pl.col("task") == task)) for task in tasks(rows))
+
+
 def energy_sources(rows: pl.DataFrame) -> list[str]:
     """The energy sources of `rows`, spelled out for people."""
     if not (sources := named(rows["energy_source"])):
@@ -101,6 +107,11 @@ def latency_target(target: LatencyTarget | None) -> list[str]:
         return []
     which = "median" if target.quantile == 50 else f"{target.quantile}th percentile of"
     return [f"latency target: {which} {METRICS[target.metric]} at most {target.at_most_s:g} s"]
+
+
+def run_label() -> pl.Expr:
+    """`run_name` in lines, as an axis or a legend has it."""
+    return run_name().map_elements(style.wrapped, return_dtype=pl.String)
 
 
 def run_name() -> pl.Expr:

@@ -22,7 +22,7 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     is_text = families.TEXT.rows
     bounds = {"y": "", "low": "_low", "high": "_high"}
     rows = placed(leaderboard).with_columns(
-        run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
+        run=captions.run_label(),
         group=pl.col("task").map_elements(_word, return_dtype=pl.String),
         x=pl.col("parameters") / BILLION,
         hollow=pl.col("meets_latency_target").not_().fill_null(False),
@@ -37,9 +37,7 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     if _several_sizes(drawn):
         notes.append("Dashed: energy in proportion to parameters, through the geometric mean of a panel's points.")
     subtitle = [*captions.subtitle(leaderboard), *notes, *captions.repeats(drawn)]
-    return style.figure(
-        "Energy against model size, each model at its best point", subtitle, panels or [style.nothing()]
-    )
+    return style.figure("Energy against model size, each model at its best point", subtitle, panels)
 
 
 def _word(task: str) -> str:

@@ -30,14 +30,14 @@ def draw(leaderboard: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
     if not rows.filter(has_energy & pl.col("tdp_estimate_j").is_not_null()).is_empty():
         kinds.add(AT_TDP)
     panels = [
-        _panel(task, rows.filter(pl.col("task") == task), targets.get(task), [kind for kind in KINDS if kind in kinds])
-        for task in captions.tasks(rows)
+        _panel(task, of_task, targets.get(task), [kind for kind in KINDS if kind in kinds])
+        for task, of_task in captions.by_task(rows)
     ]
     notes = ["Thin lines: 95 % intervals."] if rows["energy_per_response_low_j"].is_not_null().any() else []
     notes += ["B: maximum batch size of the point."] if kinds and captions.over_batch_sizes(rows) else []
     notes += ["TDP: thermal design power."] if AT_TDP in kinds else []
     subtitle = [*captions.subtitle(leaderboard), *([" ".join(notes)] if notes else []), *captions.repeats(leaderboard)]
-    return style.figure("Energy per response, each model at its best point", subtitle, panels or [style.nothing()])
+    return style.figure("Energy per response, each model at its best point", subtitle, panels)
 
 
 def _rows(leaderboard: pl.DataFrame) -> pl.DataFrame:
@@ -46,7 +46,7 @@ def _rows(leaderboard: pl.DataFrame) -> pl.DataFrame:
     return (
         placed(leaderboard)
         .with_columns(
-            run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
+            run=captions.run_label(),
             missed=missed,
             severity=severity(),
             doubted=captions.DOUBTED,

@@ -28,9 +28,7 @@ def draw(leaderboard: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
         doubted=captions.DOUBTED,
     )
     title = "Energy per response of the same model on different hardware"
-    panels = [
-        _panel(task, rows.filter(pl.col("task") == task), hardware, targets.get(task)) for task in captions.tasks(rows)
-    ]
+    panels = [_panel(task, of_task, hardware, targets.get(task)) for task, of_task in captions.by_task(rows)]
     shown = _compared(rows)
     if shown.is_empty() and rows["energy_per_response_j"].is_not_null().any():
         panels = [style.message(alt.TitleParams(""), _nothing_shared(rows, hardware))]
@@ -45,7 +43,7 @@ def draw(leaderboard: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
             notes[0] += " Thin lines: 95 % intervals."
         notes += ["Pale: misses the latency target."] if shown["missed"].any() else []
         notes += captions.repeats(shown)
-    return style.figure(title, [*captions.subtitle(rows), *notes], panels or [style.nothing()])
+    return style.figure(title, [*captions.subtitle(rows), *notes], panels)
 
 
 def _compared(rows: pl.DataFrame) -> pl.DataFrame:

@@ -25,7 +25,7 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     """Points and bars from the text tasks of `leaderboard` (tables.LEADERBOARD)."""
     of_text = leaderboard.filter(TEXT.rows)
     rows = placed(of_text).with_columns(
-        run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
+        run=captions.run_label(),
         x=pl.col("response_output_tokens"),
         y=pl.col("energy_per_response_j"),
         low=pl.col("energy_per_response_low_j"),
@@ -35,14 +35,12 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     )
     drawn = rows.filter((pl.col("x") > 0) & (pl.col("y") > 0))
     panels: list[style.Panel] = []
-    if rows.is_empty():
+    if not rows.is_empty():
+        by_task = captions.by_task(drawn)
+        panels = [_plane(rows, drawn), *(_factors(task, of_task) for task, of_task in by_task if len(of_task) > 1)]
+    elif not leaderboard.is_empty():
         text = "No text task is among the results: only answers of tokens have a length."
-        panels = [style.nothing() if leaderboard.is_empty() else style.message(alt.TitleParams(""), text)]
-    else:
-        panels = [_plane(rows, drawn)]
-        for task in captions.tasks(drawn):
-            of_task = drawn.filter(pl.col("task") == task)
-            panels += [_factors(task, of_task)] if len(of_task) > 1 else []
+        panels = [style.message(alt.TitleParams(""), text)]
     notes = [*scatter.notes(drawn)]
     if len(drawn):
         notes.append(
@@ -102,9 +100,8 @@ def _factors(task: str, rows: pl.DataFrame) -> style.Panel:
     layers = []
     for part, (_, offset) in PARTS.items():
         bars = alt.Chart(data.select("run", part=pl.lit(part), one=pl.lit(1.0), factor=part))
-        tooltip = [alt.Tooltip("run:N", title="model"), alt.Tooltip("factor:Q", title=part, format=".3~r")]
         mark = bars.mark_bar(size=BAR_PX, yOffset=offset)
-        layers.append(mark.encode(x, y, color, alt.X2("one:Q"), tooltip=tooltip))
+        layers.append(mark.encode(x, y, color, alt.X2("one:Q"), tooltip=style.hover("run", factor=part)))
     texts = alt.Chart(data.select("run", label=pl.Series(words, dtype=pl.String)))
     label = texts.mark_text(align="right", fontSize=style.LABEL_PX, color=style.INK)
     layers += [one, label.encode(y, text="label:N", x=alt.value(style.PANEL_PX))]

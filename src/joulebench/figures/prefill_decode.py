@@ -22,7 +22,7 @@ PARTS = {PROMPT: style.SKY, OUTPUT: style.BLUE, BOTH: style.TDP_GREY}
 def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     """Stacked bars from the text tasks of `leaderboard` (tables.LEADERBOARD)."""
     rows = _rows(placed(leaderboard.filter(TEXT.rows)))
-    panels = [_panel(task, rows.filter(pl.col("task") == task)) for task in captions.tasks(rows)]
+    panels = [_panel(task, of_task) for task, of_task in captions.by_task(rows)]
     if not panels and not leaderboard.is_empty():
         text = (
             "No text task is among the results: only answers of tokens have a prompt to read and an output to decode."
@@ -37,7 +37,7 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
         ]
     subtitle = [*captions.subtitle(rows), *notes, *captions.repeats(rows)]
     title = "Energy of the prompt and of the output, each model at its best point"
-    return style.figure(title, subtitle, panels or [style.nothing()])
+    return style.figure(title, subtitle, panels)
 
 
 def _rows(leaderboard: pl.DataFrame) -> pl.DataFrame:
@@ -49,7 +49,7 @@ def _rows(leaderboard: pl.DataFrame) -> pl.DataFrame:
     ]
     both = pl.col("prompt") + pl.col("output")
     return (
-        leaderboard.with_columns(*parts, run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String))
+        leaderboard.with_columns(*parts, run=captions.run_label())
         .with_columns(
             total=pl.when(both > 0).then(both),
             told=((pl.col("prompt_low") > 0) & (pl.col("output_low") > 0)).fill_null(False),

@@ -224,8 +224,8 @@ def notes(drawn: pl.DataFrame) -> list[str]:
 def left_out(rows: pl.DataFrame, drawn: pl.DataFrame) -> list[str]:
     """Lines on the models of `rows` that are not among those `drawn`."""
     lines = []
-    for task in captions.tasks(rows):
-        of_task, shown = rows.filter(pl.col("task") == task), drawn.filter(pl.col("task") == task)
+    for task, of_task in captions.by_task(rows):
+        shown = drawn.filter(pl.col("task") == task)
         if of_task["energy_per_response_j"].is_null().all():
             lines.append(f"{captions.no_energy(task, of_task)}.")
         elif left := len(of_task) - len(shown):

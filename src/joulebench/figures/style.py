@@ -32,12 +32,17 @@ DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 FACTORS = (1, 2, 5)
 """What the ticks of a logarithmic axis are, times a power of ten."""
 
+WORDS = {"run": "model", "at": "setting"}
+"""A column of words -> its title, where that is another."""
+
 Panel = alt.Chart | alt.LayerChart | alt.FacetChart | alt.HConcatChart | alt.VConcatChart
 
 
 def figure(title: str, subtitle: Sequence[str], panels: Sequence[Panel], columns: int = 1) -> alt.ConcatChart:
-    """The panels row by row, under a title and lines of subtitle, in the common style."""
-    chart: alt.ConcatChart = alt.concat(*panels, columns=columns, spacing=36, background="white", padding=16)
+    """The panels row by row, under a title and lines of subtitle, in the common style; without panels, why."""
+    chart: alt.ConcatChart = alt.concat(
+        *(panels or [nothing()]), columns=columns, spacing=36, background="white", padding=16
+    )
     # Each panel has its own models, and so its own legend of them.
     chart = chart.resolve_scale(color="independent", shape="independent", strokeDash="independent")
     chart = chart.properties(
@@ -102,6 +107,12 @@ def message(title: alt.TitleParams, text: str) -> alt.Chart:
     mark = alt.Chart(data, title=title).mark_text(align="left", baseline="top", fontSize=13, color=INK)
     panel: alt.Chart = mark.encode(text="text:N", x=alt.value(0), y=alt.value(0)).properties(width=PANEL_PX, height=20)
     return panel
+
+
+def hover(*words: str, **numbers: str) -> list[alt.Tooltip]:
+    """What a mark says that is pointed at: its columns of `words`, then of `numbers`, column -> title."""
+    said = [alt.Tooltip(f"{name}:N", title=WORDS.get(name, name)) for name in words]
+    return said + [alt.Tooltip(f"{name}:Q", title=title, format=".3~r") for name, title in numbers.items()]
 
 
 def text_px(text: str, font_px: float) -> float:
