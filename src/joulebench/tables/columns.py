@@ -32,6 +32,10 @@ class Column:
     is_bound: bool = False
 
 
+def unit_of(name: str) -> str | None:
+    return next((unit for end, unit in UNITS.items() if name.endswith(end)), None)
+
+
 def text(name: str, meaning: str, on_page: bool = False) -> Column:
     return Column(name, pl.String, None, meaning, on_page)
 
@@ -42,8 +46,7 @@ def count(name: str, meaning: str, on_page: bool = False) -> Column:
 
 def figure(name: str, meaning: str, on_page: bool = False) -> Column:
     """A number with the unit that its name ends with, if any."""
-    unit = next((unit for end, unit in UNITS.items() if name.endswith(end)), None)
-    return Column(name, pl.Float64, unit, meaning, on_page)
+    return Column(name, pl.Float64, unit_of(name), meaning, on_page)
 
 
 def interval(name: str, meaning: str, on_page: bool = False) -> tuple[Column, Column, Column]:
