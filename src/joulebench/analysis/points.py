@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from joulebench.analysis import agreement, belonging, cards, conditions, idle, metrics
-from joulebench.analysis.keyed import KEY
+from joulebench.analysis.keyed import KEY, known_of
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import USABLE, judged
 from joulebench.config.spec import RunSpec
@@ -84,7 +84,7 @@ def _rows(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
     for one, run in taken:
         belonging.require(one.folder, run)
     facts = _facts(taken)
-    return facts.join(_figures(facts), on="key", how="left", maintain_order="left")
+    return known_of(facts, _figures(facts))
 
 
 def _facts(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
@@ -191,21 +191,15 @@ def _figures(facts: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(parts, how="diagonal_relaxed")
 
 
-def _windows(figures: pl.DataFrame) -> pl.DataFrame:
-    return figures.select("key", "start_s", "end_s")
-
-
 def _with_conditions(figures: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
-    windows = _windows(figures)
-    found = (
+    windows = figures.select("key", "start_s", "end_s")
+    return known_of(
+        figures,
         conditions.of_energy(recorded.energy, windows),
         conditions.of_processors(recorded.energy, windows),
         conditions.of_requests(recorded.requests),
         idle.before_points(recorded.energy),
     )
-    for part in found:
-        figures = figures.join(part, on="key", how="left", maintain_order="left")
-    return figures
 
 
 def _folders(facts: pl.DataFrame) -> dict[int, Path]:

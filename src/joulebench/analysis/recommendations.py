@@ -48,10 +48,9 @@ def recommendations(
     eligible as analysis.choices pools them: usable ones with an energy.
     """
     pooled = choices(points, publish_flagged).sort("task", "model")
-    of = {str(task): target for task, target in targets.items()}
     found = []
     for (task, _), rows in pooled.group_by("task", "model", maintain_order=True):
-        asked = list(_asked(str(task), of.get(str(task)), services))
+        asked = list(_asked(str(task), targets.get(str(task)), services))
         listed: list[Row] = sorted(rows.iter_rows(named=True), key=order)
         for service, limits in asked:
             column = f"{limits[0].metric}_p50_s" if limits else latency_column(str(task), None)

@@ -14,7 +14,7 @@ from joulebench import families
 from joulebench.analysis import windows
 from joulebench.analysis.choices import placed
 from joulebench.analysis.energy import Drawn, at_each, headline
-from joulebench.analysis.keyed import KEY, whole_sum
+from joulebench.analysis.keyed import whole_sum
 from joulebench.analysis.knee import knee
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import Recorded
@@ -49,26 +49,22 @@ def study(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
 def _parts(wanted: Sequence[WantedRun]) -> pl.DataFrame:
     """WHERE, and seconds and J of each part of each usable point of text, with its output tokens, whole and steady."""
     places: list[tuple[object, ...]] = []
-    sizes: list[tuple[object, ...]] = []
     folders: dict[int, Path] = {}
     for one in wanted:
-        run = read_run(one.folder)
-        for point in run.points:
-            if (
-                run.spec_hash == one.spec.hash
-                and point.status in USABLE
-                and families.of(one.spec.task) is families.TEXT
-            ):
-                key = len(places)
-                folders[key] = one.folder / "points" / point.folder
-                places.append((key, one.spec.model, one.spec.variant, one.spec.repeat, point.at.label))
-                sizes.append((key, point.at.load, point.max_batch_size, point.begun))
-    schema = {"key": KEY, "model": pl.String, "variant": pl.String, "repeat": pl.Int64, "setting": pl.String}
-    named = pl.DataFrame(places, schema=schema, orient="row")
+        run, spec = read_run(one.folder), one.spec
+        taken = run.spec_hash == spec.hash and families.of(spec.task) is families.TEXT
+        for point in (point for point in run.points if taken and point.status in USABLE):
+            key = len(folders)
+            folders[key] = one.folder / "points" / point.folder
+            of = point.at
+            places.append(
+                (key, of.load, point.max_batch_size, point.begun, spec.model, spec.variant, spec.repeat, of.label)
+            )
+    named = pl.DataFrame(places, schema={**SIZES, **{name: POINTS[name] for name in WHERE}}, orient="row")
     if not folders:
-        return named.drop("key").with_columns(pl.lit(None, pl.Float64).alias(name) for name in _PARTS)
+        return named.select(*WHERE, *(pl.lit(None, pl.Float64).alias(name) for name in _PARTS))
     recorded = Recorded.read(folders, families.TEXT)
-    size = pl.DataFrame(sizes, schema=SIZES, orient="row")
+    size = named.select(*SIZES)
     iterations = recorded.iterations
     found = windows.text_windows(iterations.lazy(), size.lazy(), recorded.requests.lazy()).collect()
     whole = pl.col("window") == WHOLE
@@ -113,7 +109,7 @@ def _parts(wanted: Sequence[WantedRun]) -> pl.DataFrame:
             drain_s=last - closed,
             drain_energy_j=pl.col("last_j") - pl.col("closed_j"),
         )
-        .join(named, on="key")
+        .join(named.select("key", *WHERE), on="key")
         .drop("key")
     )
 
