@@ -1,7 +1,7 @@
 """Drawing requests from the usable rows of a dataset, the same way for every dataset."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -34,12 +34,16 @@ class Rows:
     usable: list[Row] = field(default_factory=list)
     unusable: Counter[str] = field(default_factory=Counter)
 
-    def add(self, row: Row | str) -> None:
-        """Take a usable row, or the reason why one is not."""
-        if isinstance(row, str):
-            self.unusable[row] += 1
-        else:
-            self.usable.append(row)
+    @classmethod
+    def of(cls, rows: Iterable[Row | str]) -> "Rows":
+        """Usable rows, and the reasons why others are not."""
+        found = cls()
+        for row in rows:
+            if isinstance(row, str):
+                found.unusable[row] += 1
+            else:
+                found.usable.append(row)
+        return found
 
     @property
     def count(self) -> int:
@@ -112,6 +116,15 @@ def _named(row: Row) -> str:
     if row.media is None:
         raise UnusableError("no image named")
     return row.media
+
+
+def why_unusable(what: str, text: object) -> str | None:
+    """Why a row whose `what` is `text` cannot be served, if it cannot."""
+    if not isinstance(text, str):
+        return f"no text in {what}"
+    if not text.strip():
+        return f"empty {what}"
+    return None if is_unicode(text) else f"{what} not valid Unicode"
 
 
 def is_unicode(text: str) -> bool:
