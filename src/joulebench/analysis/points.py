@@ -177,17 +177,17 @@ def _are_given(spec: RunSpec, at: Setting) -> bool:
 
 def _figures(facts: pl.DataFrame) -> pl.DataFrame:
     usable = facts.filter(pl.col("status").is_in(USABLE)).with_columns(run="served")
-    text, diffusion = usable.filter(TEXT.rows), usable.filter(DIFFUSION.rows)
     parts = [pl.DataFrame(schema={"key": KEY})]
-    if text.height:
-        recorded = Recorded.read(_folders(text), TEXT)
-        agreement.require_text(recorded, text.select(agreement.KNOWN))
-        figures = metrics.text(recorded, text.select(metrics.SIZES.names()))
-        parts.append(_with_conditions(figures, recorded))
-    if diffusion.height:
-        recorded = Recorded.read(_folders(diffusion), DIFFUSION)
-        agreement.require_diffusion(recorded, diffusion.select(agreement.KNOWN))
-        parts.append(_with_conditions(metrics.diffusion(recorded, diffusion.select("key")), recorded))
+    for family, require, figures in (
+        (TEXT, agreement.require_text, metrics.text),
+        (DIFFUSION, agreement.require_diffusion, metrics.diffusion),
+    ):
+        own = usable.filter(family.rows)
+        if own.height:
+            folders = {key: Path(folder) for key, folder in own.select("key", "folder").iter_rows()}
+            recorded = Recorded.read(folders, family)
+            require(recorded, own.select(agreement.KNOWN))
+            parts.append(_with_conditions(figures(recorded, own.select(metrics.SIZES.names())), recorded))
     return pl.concat(parts, how="diagonal_relaxed")
 
 
@@ -200,10 +200,6 @@ def _with_conditions(figures: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
         conditions.of_requests(recorded.requests),
         idle.before_points(recorded.energy),
     )
-
-
-def _folders(facts: pl.DataFrame) -> dict[int, Path]:
-    return {key: Path(folder) for key, folder in facts.select("key", "folder").iter_rows()}
 
 
 def _finished(table: pl.DataFrame) -> pl.DataFrame:
