@@ -1,5 +1,6 @@
 """What figures of whole sweeps share: which points they show, along which axis, and how they tell runs apart."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import altair as alt
@@ -86,6 +87,12 @@ def channels(rows: pl.DataFrame, columns: int) -> Channels:
         alt.Shape("run:N", scale=alt.Scale(domain=names, range=shapes), legend=legend),
         alt.StrokeDash("run:N", scale=alt.Scale(domain=names, range=dashes), legend=None),
     )
+
+
+def legend_columns(runs: Iterable[str], width_px: float) -> int:
+    """How many of a legend's `runs` have room beside each other."""
+    widest = max(style.text_px(line, style.LABEL_PX) for run in runs for line in run.split("\n"))
+    return max(1, int(width_px // (widest + 40)))
 
 
 def curves(

@@ -47,7 +47,6 @@ def _panel(task: str, rows: pl.DataFrame, drawn: pl.DataFrame, legend: bool, axi
     both = intervals(data, axis).select("run", "lane", "low", "high")
     bands = alt.Chart(runs.select("run", start=pl.lit(axis.low), end=pl.lit(axis.high)))
     at_tdp = alt.Chart(alt.InlineData(values=[{"times": 1}]))
-    dots = alt.Chart(data.select(kept)).mark_circle(size=tdp.DOT_PX, opacity=1, stroke="white", strokeWidth=0.8)
     labels = alt.Chart(runs.select("run", "label")).mark_text(align="left", fontSize=style.LABEL_PX, color=style.INK)
     layers = [
         bands.mark_bar(color=style.GRID, opacity=0.4, size=ROW_PX - GAP_PX).encode(
@@ -55,7 +54,7 @@ def _panel(task: str, rows: pl.DataFrame, drawn: pl.DataFrame, legend: bool, axi
         ),
         at_tdp.mark_rule(strokeDash=[5, 4], color=style.MUTED).encode(alt.X("times:Q")),
         alt.Chart(both).mark_rule(color=style.INK, strokeWidth=1).encode(alt.X("low:Q"), y, alt.X2("high:Q"), lane),
-        dots.encode(x, y, tdp.value_color(drawn, legend), lane, tooltip=tooltip),
+        tdp.dots(data.select(kept)).encode(x, y, tdp.value_color(drawn, legend), lane, tooltip=tooltip),
         labels.encode(y, alt.Text("label:N"), x=alt.value(LABEL_X_PX)),
     ]
     heading = alt.TitleParams(task)

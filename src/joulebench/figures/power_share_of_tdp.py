@@ -39,12 +39,10 @@ def _strip(task: str, rows: pl.DataFrame, drawn: pl.DataFrame, legend: bool, axi
     median = float(np.median(data["share"]))
     marks = alt.Chart(alt.InlineData(values=[{"share": 1.0, "dash": "TDP"}, {"share": median, "dash": "median"}]))
     dashes = alt.StrokeDash("dash:N", scale=alt.Scale(domain=["TDP", "median"], range=[[5, 4], [1, 0]]), legend=None)
-    dots = alt.Chart(data.select("run", "at", "axis_value", "share", "power_w", "y"))
+    dots = tdp.dots(data.select("run", "at", "axis_value", "share", "power_w", "y"))
     layers = [
         marks.mark_rule(color=style.MUTED, strokeWidth=1.3).encode(alt.X("share:Q"), dashes),
-        dots.mark_circle(size=tdp.DOT_PX, opacity=1, stroke="white", strokeWidth=0.8).encode(
-            x, y, tdp.value_color(drawn, legend), tooltip=tooltip
-        ),
+        dots.encode(x, y, tdp.value_color(drawn, legend), tooltip=tooltip),
     ]
     ends = {"lowest": data.row(0, named=True), "highest": data.row(-1, named=True)} if len(data) > 1 else {}
     words = [f"{which} {100 * one['share']:.0f} %: {one['name']}, {one['at']}" for which, one in ends.items()]

@@ -114,8 +114,7 @@ def _row(task: str, rows: pl.DataFrame, metrics: Sequence[Metric], cell: Cell, a
 
     width = len(metrics) * (cell.width_px + EXTENT_PX + GAP_PX)
     named = pl.concat([drawn, stopped])
-    widest = max(style.text_px(line, style.LABEL_PX) for run in named["run"] for line in run.split("\n"))
-    look = by_setting.channels(named, max(1, int(width // (widest + 40))))
+    look = by_setting.channels(named, by_setting.legend_columns(named["run"], width))
     x = _across(along, by_setting.axis_title(rows))
     cells = []
     for metric in metrics:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 
 import altair as alt
-import polars as pl
 
 # The first is ours, in fonts/; the next two have its widths, for whoever opens the SVG without it.
 FONT = "Joulebench Sans, Liberation Sans, Arial, Helvetica, sans-serif"
@@ -141,12 +140,6 @@ def run_axis(order: list[str]) -> alt.Y:
         domain=False,
     )
     return alt.Y("run:N", title=None, sort=order, axis=axis)
-
-
-def labels_end(bars: pl.DataFrame) -> float:
-    """The right end of an axis of bars (`end`, `label`): each label fits between its bar and the end."""
-    ends = [end / (1 - (text_px(label, LABEL_PX) + 10) / PANEL_PX) for end, label in bars.select("end", "label").rows()]
-    return max(ends) or 1.0
 
 
 def linear_ticks(low: float, high: float, most: int = 7) -> list[float]:

@@ -15,8 +15,6 @@ Draw = Callable[[str, pl.DataFrame, pl.DataFrame, bool, bool], style.Panel]
 
 _COLORS = ((0xA9, 0xD8, 0xF5), (0x00, 0x72, 0xB2), (0x1E, 0x10, 0x3C))
 """Of the least batch size, or other value of an axis, the middle one and the largest."""
-DOT_PX = 70
-"""The area of a point."""
 
 
 def shares(points: pl.DataFrame) -> pl.DataFrame:
@@ -93,6 +91,11 @@ def _nothing_to_draw(task: str, rows: pl.DataFrame) -> str:
     if known.select(is_estimate().all()).item():
         return f"The energy of {task} is CodeCarbon's estimate, which is made of the TDP itself."
     return f"No TDP is known of what served {task}."
+
+
+def dots(data: pl.DataFrame) -> alt.Chart:
+    chart: alt.Chart = alt.Chart(data).mark_circle(size=70, opacity=1, stroke="white", strokeWidth=0.8)
+    return chart
 
 
 def value_color(rows: pl.DataFrame, legend: bool) -> alt.Color:
