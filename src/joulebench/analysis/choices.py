@@ -40,9 +40,7 @@ def choices(points: pl.DataFrame, publish_flagged: bool = False) -> pl.DataFrame
 
 def latency_column(task: str, target: LatencyTarget | None) -> str:
     """What latency means for a task: the column of its target; without one TPOT's median, of pictures their batch's."""
-    if target is not None:
-        return target.column
-    return of(task).latency
+    return of(task).latency if target is None else target.column
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,6 @@ def _gpus_alone(energy: pl.DataFrame) -> bool:
 
 
 def _counted(energy: pl.DataFrame) -> dict[int, Counted]:
-    """By key."""
     devices = energy.lazy().group_by("key", "device", maintain_order=True).agg(source=_source()).collect()
     sources: dict[int, dict[str, str | None]] = {}
     for key, device, source in devices.iter_rows():

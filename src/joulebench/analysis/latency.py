@@ -121,20 +121,13 @@ def _quantiles(observed: pl.DataFrame, name: str) -> pl.DataFrame:
     sum to 0.
     """
     rows = []
-    for key, of in by_key(observed, observed.columns[1:]):
-        of = _rows_with_section(of)
-        if of["section"].size == 0:
-            continue
+    of_metric = observed.filter(pl.col("section").is_finite())
+    for key, of in by_key(of_metric, observed.columns[1:]):
         figure, half_width = _sectioned(of["section"], of["value"], of.get("weight"))
         rows.append((key, *np.stack([figure, figure - half_width, figure + half_width], axis=1).ravel().tolist()))
     names = [f"{name}_p{q}{bound}_s" for q in QUANTILES for bound in BOUNDS]
     table = pl.DataFrame(rows, schema={"key": KEY, **dict.fromkeys(names, pl.Float64)}, orient="row")
     return table.with_columns(pl.col(names).fill_nan(None))
-
-
-def _rows_with_section(of: dict[str, Floats]) -> dict[str, Floats]:
-    known = np.isfinite(of["section"])
-    return of if known.all() else {name: values[known] for name, values in of.items()}
 
 
 def _sectioned(section: Floats, value: Floats, weight: Floats | None) -> tuple[Floats, Floats]:

@@ -68,9 +68,14 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
     are null.
     """
     iterations, requests = recorded.iterations, recorded.requests
-    begun = requests.lazy().filter(pl.col("begun_output_tokens").is_not_null())
-    begun = begun.group_by("key").agg(begun=pl.len().cast(pl.Int64))
-    placed = known_of(sizes.lazy(), begun).with_columns(begun=pl.col("begun").fill_null(0))
+    counted = (
+        requests.lazy()
+        .group_by("key")
+        .agg(
+            begun=pl.col("begun_output_tokens").count().cast(pl.Int64), given=pl.col("asked_output_tokens").count() > 0
+        )
+    )
+    placed = known_of(sizes.lazy(), counted).with_columns(begun=pl.col("begun").fill_null(0))
     found = windows.text_windows(iterations.lazy(), placed.select(*LOAD_SIZES), requests.lazy()).collect()
     steps = iterations.lazy().select("key", "end_s", "running", *_COUNTED)
     served = inside(with_durations(steps).collect(), found)
@@ -94,7 +99,7 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
         latency.inter_token_latency(served),
         latency.request_latency(requests, found),
         lengths.mean_lengths(requests.lazy()).collect(),
-        lengths.are_given(requests.lazy()).collect(),
+        counted.select("key", "given").collect(),
         sample,
         ratios(drawn, _TEXT_RATIOS),
         adjusted_energy(drawn, mixes),

@@ -14,7 +14,7 @@ from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import USABLE, judged
 from joulebench.config.spec import RunSpec
 from joulebench.families import DIFFUSION, TEXT, of
-from joulebench.loads.setting import BATCHES, Setting
+from joulebench.loads.setting import BATCHES
 from joulebench.records.files import read_run
 from joulebench.records.models import Machine, Point, Run
 from joulebench.tables.point import SETTING
@@ -80,7 +80,6 @@ def _other_spec(run: Run, one: WantedRun) -> str:
 
 
 def _rows(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
-    """What is known of each point of a group of runs, and its figures."""
     for one, run in taken:
         belonging.require(one.folder, run)
     facts = _facts(taken)
@@ -88,7 +87,6 @@ def _rows(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
 
 
 def _facts(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
-    """What is known of each point before its records are read."""
     rows = [
         _point_facts(one, run, point, step_s)
         for one, run in taken
@@ -120,30 +118,24 @@ _FACTS = pl.Schema({name: POINTS[name] for name in _OF_POINTS}) | pl.Schema(
         "sources": pl.List(pl.Struct({"device": pl.String(), "told": pl.String()})),
     }
 )
+_OF_SPEC = ("task", "model", "variant", "weights", "hardware", "engine", "dtype", "quantization", "repeat")
 _COMPUTED = {"key": KEY(), "gpus": pl.UInt32(), "missing": pl.String(), "rest_w": pl.Float64()}
 
 
 def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | None) -> dict[str, Any]:
     spec, rest, tokens, at = one.spec, point.loaded_idle_power_w, point.sample_tokens, point.at
     is_text = of(spec.task) is TEXT
+    natural = spec.output_length is None or spec.output_length.kind == "natural"
     lengths = f"{at.input_tokens or ''}-{at.output_tokens or ''}"
     return {
-        "task": spec.task,
+        **{name: getattr(spec, name) for name in _OF_SPEC},
         "dataset": spec.dataset.name,
-        "model": spec.model,
-        "variant": spec.variant,
         "parameters": run.parameters,
-        "weights": spec.weights,
-        "hardware": spec.hardware,
         "device": run.machine.device,
         "card": cards.card(run.machine),
-        "engine": spec.engine,
-        "dtype": spec.dtype,
-        "quantization": spec.quantization,
         **at.model_dump(),
         "load": at.load if is_text else BATCHES,
         "setting": at.label,
-        "repeat": spec.repeat,
         "status": point.status,
         "reason": point.reason,
         "ended_by": point.ended_by,
@@ -163,16 +155,10 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "folder": str(one.folder / "points" / point.folder),
         "point": point.point,
         "duration_s": point.duration_s,
-        "lengths_given": _are_given(spec, at),
+        "lengths_given": at.output_tokens is not None or not natural,
         "warmup_batches": spec.sweep.warmup_batches,
         "sources": [{"device": one, "told": source} for one, source in run.machine.energy_sources.items()],
     }
-
-
-def _are_given(spec: RunSpec, at: Setting) -> bool:
-    """Whether the answers are made to have a length each."""
-    natural = spec.output_length is None or spec.output_length.kind == "natural"
-    return at.output_tokens is not None or not natural
 
 
 def _figures(facts: pl.DataFrame) -> pl.DataFrame:
@@ -203,7 +189,6 @@ def _with_conditions(figures: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
 
 
 def _finished(table: pl.DataFrame) -> pl.DataFrame:
-    """The columns of tables.POINTS."""
     gpus = pl.when(pl.col("gpus") > 0).then(pl.col("gpus"))
     drawing = pl.when(pl.col("on_gpu")).then(gpus).otherwise(1)
     reason = pl.concat_str("reason", "missing", separator="; ", ignore_nulls=True).replace("", None)

@@ -61,8 +61,6 @@ def _parts(wanted: Sequence[WantedRun]) -> pl.DataFrame:
                 (key, of.load, point.max_batch_size, point.begun, spec.model, spec.variant, spec.repeat, of.label)
             )
     named = pl.DataFrame(places, schema={**SIZES, **{name: POINTS[name] for name in WHERE}}, orient="row")
-    if not folders:
-        return named.select(*WHERE, *(pl.lit(None, pl.Float64).alias(name) for name in _PARTS))
     recorded = Recorded.read(folders, families.TEXT)
     size = named.select(*SIZES)
     iterations = recorded.iterations
@@ -91,33 +89,33 @@ def _parts(wanted: Sequence[WantedRun]) -> pl.DataFrame:
         whole_output_tokens=whole_sum("output_tokens"),
         steady_output_tokens=pl.col("output_tokens").filter(inside).cast(pl.Int64).sum(),
     )
-    opened, closed, last = pl.col("opened_s"), pl.col("closed_s"), pl.col("last_s")
-    only = pl.when(pl.col("counts"))
+    known = ends.with_columns(pl.Series(f"{name}_j", values) for name, values in at.items())
     return (
-        ends.with_columns(pl.Series(f"{name}_j", values) for name, values in at.items())
-        .join(served, on="key", how="left")
-        .select(
-            "key",
-            whole_s=only.then(last),
-            whole_energy_j=only.then(pl.col("last_j") - pl.col("zero_j")),
-            whole_output_tokens=only.then("whole_output_tokens"),
-            ramp_s=opened,
-            ramp_energy_j=pl.col("opened_j") - pl.col("zero_j"),
-            steady_s=closed - opened,
-            steady_energy_j=pl.col("closed_j") - pl.col("opened_j"),
-            steady_output_tokens=pl.when(pl.col("steady_output_tokens") > 0).then("steady_output_tokens"),
-            drain_s=last - closed,
-            drain_energy_j=pl.col("last_j") - pl.col("closed_j"),
-        )
+        known.join(served, on="key", how="left")
         .join(named.select("key", *WHERE), on="key")
-        .drop("key")
+        .select(
+            *WHERE,
+            *((pl.col(f"{end}_s") - pl.col(f"{start}_s")).alias(f"{part}_s") for part, (start, end) in _PARTS.items()),
+            *(
+                (pl.col(f"{end}_j") - pl.col(f"{start}_j")).alias(f"{part}_energy_j")
+                for part, (start, end) in _PARTS.items()
+            ),
+            "counts",
+            "whole_output_tokens",
+            steady_output_tokens=pl.when(pl.col("steady_output_tokens") > 0).then("steady_output_tokens"),
+        )
+        .with_columns(pl.when("counts").then(pl.col("whole_s", "whole_energy_j", "whole_output_tokens")))
+        .drop("counts")
     )
 
 
-_PARTS = (
-    *("whole_s", "whole_energy_j", "whole_output_tokens", "ramp_s", "ramp_energy_j", "steady_s", "steady_energy_j"),
-    *("steady_output_tokens", "drain_s", "drain_energy_j"),
-)
+_PARTS = {
+    "whole": ("zero", "last"),
+    "ramp": ("zero", "opened"),
+    "steady": ("opened", "closed"),
+    "drain": ("closed", "last"),
+}
+"""What a point falls into -> from when to when."""
 
 
 def _with_knees(found: pl.DataFrame) -> pl.DataFrame:
