@@ -112,7 +112,6 @@ class Config(Strict):
         return cast(TaskName, group) if study is None else study.task
 
     def where(self, hardware: str, group: str) -> str:
-        """The place of an entry in the config."""
         return f"{'studies' if group in self.studies.get(hardware, {}) else 'matrix'}.{hardware}.{group}"
 
     def requests_of(self, hardware: str, group: str) -> str:
@@ -132,7 +131,6 @@ class Config(Strict):
         )
 
     def repeats_of(self, hardware: str, group: str) -> int:
-        """How often the runs of one entry are measured."""
         return self.entry(hardware, group).repeats or self.repeats
 
     def engine_of(self, hardware: str, group: str, run: str) -> Engine:

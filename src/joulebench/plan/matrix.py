@@ -58,7 +58,6 @@ class Plan:
         return sorted({*self.config.tasks, *(cell.group for cell in self._cells.values())})
 
     def spec(self, cell: Cell) -> RunSpec:
-        """The resolved spec of a run."""
         return run_spec(self.config, cell.hardware, cell.group, cell.run, cell.repeat)
 
     def repeated(self, hardware: str) -> bool:
