@@ -57,7 +57,6 @@ def hover() -> list[alt.Tooltip]:
 
 
 def pixels(x: Axis, y: Axis, latency: float, energy: float) -> tuple[float, float]:
-    """Where a point lies in the panel."""
     return x.px(latency), HEIGHT_PX - y.px(energy)
 
 

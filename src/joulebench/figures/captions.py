@@ -22,6 +22,10 @@ LOADS = {CLOSED_LOOP: "closed loop", "at-once": "all at once", "poisson": "Poiss
 DOUBTED = has_severity(Severity.FLAGGED, Severity.INVALID)
 """Whether a row is flagged or invalid."""
 
+INVALID = has_severity(Severity.INVALID)
+"""Whether a check voids a row's figures."""
+SHOWN = pl.col("energy_per_response_j").is_not_null() & ~INVALID
+
 METRICS = {
     "ttft": "time to first token",
     "submission_ttft": "time from submission to first token",
@@ -96,11 +100,6 @@ def energy_title(rows: pl.DataFrame, title: str = "Energy per response (J)") -> 
     return f"{title}, {'estimated' if all(source.is_estimate for source in sources) else 'partly estimated'}"
 
 
-def is_invalid() -> pl.Expr:
-    """Whether a check voids a row's figures."""
-    return has_severity(Severity.INVALID)
-
-
 def latency_target(target: LatencyTarget | None) -> list[str]:
     """`latency target: median time per output token at most 0.2 s`; nothing for None."""
     if target is None:
@@ -134,7 +133,7 @@ def repeats(rows: pl.DataFrame) -> list[str]:
 
 def why_not(rows: pl.DataFrame) -> str:
     """How many of `rows` have which status: `2 out_of_memory, 1 failed`."""
-    why = pl.when(is_invalid() & pl.col("energy_per_response_j").is_not_null()).then(pl.lit("invalid"))
+    why = pl.when(INVALID & pl.col("energy_per_response_j").is_not_null()).then(pl.lit("invalid"))
     counts = rows.select(status=why.otherwise("status").fill_null("unknown"))["status"].value_counts().sort("status")
     return ", ".join(f"{count} {status}" for status, count in counts.iter_rows())
 

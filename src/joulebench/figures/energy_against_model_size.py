@@ -31,7 +31,7 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
             for name, bound in bounds.items()
         },
     )
-    drawn = rows.filter(_known())
+    drawn = rows.filter(scatter.KNOWN)
     panels = [_panel(group, of) for group in GROUPS if not (of := rows.filter(pl.col("group") == group)).is_empty()]
     notes = scatter.notes(drawn)
     if _several_sizes(drawn):
@@ -42,10 +42,6 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
 
 def _word(task: str) -> str:
     return families.of(task).word(task)
-
-
-def _known() -> pl.Expr:
-    return (pl.col("x") > 0) & (pl.col("y") > 0)
 
 
 def _several_sizes(drawn: pl.DataFrame) -> bool:
@@ -59,7 +55,7 @@ def _detail(row: dict[str, object]) -> str:
 
 
 def _panel(group: str, rows: pl.DataFrame) -> style.Panel:
-    drawn = rows.filter(_known())
+    drawn = rows.filter(scatter.KNOWN)
     title = style.panel_title(GROUPS[group], scatter.left_out(rows, drawn))
     if drawn.is_empty():
         return style.message(title, "There is no energy to set against parameters.")

@@ -69,7 +69,6 @@ def _label(points: pl.Series) -> str:
     return ", ".join(f"{end['times']:.2f} at {end['at']}" for end in ends)
 
 
-def _axis(drawn: pl.DataFrame) -> Axis:
-    """Around all dots, with 1 and 2 on it."""
+def _axis(drawn: pl.DataFrame) -> Axis:  # with 1 and 2 on it
     found = around(drawn, "times", style.PANEL_PX, log=False)
     return Axis(min(found.low, 0.95), max(found.high, 2.05), style.PANEL_PX, False)

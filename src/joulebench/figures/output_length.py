@@ -33,7 +33,7 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
         each=pl.col("energy_per_response_j") / pl.col("response_output_tokens"),
         hollow=pl.col("meets_latency_target").not_().fill_null(False),
     )
-    drawn = rows.filter((pl.col("x") > 0) & (pl.col("y") > 0))
+    drawn = rows.filter(scatter.KNOWN)
     panels: list[style.Panel] = []
     if not rows.is_empty():
         by_task = captions.by_task(drawn)

@@ -28,7 +28,7 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
     """Lines from the text tasks of `points` (tables.POINTS), a panel a task; repeats pooled as by_setting does."""
     queue, stationary = pl.col("queue_energy_per_output_token_j"), pl.col("plain_energy_per_output_token_j")
     least = pl.col("plain_energy_per_output_token_low_j")
-    shown = stationary.is_not_null() & ~captions.is_invalid()
+    shown = stationary.is_not_null() & ~captions.INVALID
     text, left_out = by_setting.along_one_axis(points.filter(TEXT.rows))
     rows = (
         by_setting.pooled_points(text)

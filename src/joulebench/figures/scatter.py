@@ -27,6 +27,9 @@ LABEL_PLACES = 9
 FAR_PX = 30.0
 HOLLOW = "Hollow points: miss the latency target."
 
+KNOWN = (pl.col("x") > 0) & (pl.col("y") > 0)
+"""Of a point that can be drawn."""
+
 Guides = Sequence[tuple[float, str]]
 """Lines of constant y / x, each with its label, which may be empty."""
 

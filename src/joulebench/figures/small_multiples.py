@@ -53,7 +53,7 @@ def draw(
 
     `title` says `by {at}`. The repeats of a point are pooled, without those that are invalid.
     """
-    shown = pl.col("status").is_in(USABLE) & ~captions.is_invalid()
+    shown = pl.col("status").is_in(USABLE) & ~captions.INVALID
     of_family, left_out = by_setting.along_one_axis(points.filter(family.rows))
     pooled = by_setting.pooled_points(of_family).with_columns(shown=shown).sort("task", "run", "axis_value")
     at = "batch size" if pooled.is_empty() or captions.over_batch_sizes(pooled) else "setting"

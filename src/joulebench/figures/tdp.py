@@ -24,9 +24,9 @@ def shares(points: pl.DataFrame) -> pl.DataFrame:
     would have been at the TDP, since both are over the same time. Null where the power or the TDP is not known, where a
     check voids the point, and where the power is CodeCarbon's estimate: that is the TDP times the load, no finding.
     """
-    shown = pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid()
-    found = shown & ~is_estimate()
-    tdp_w = pl.when(found & (pl.col("tdp_w") > 0)).then(pl.col("tdp_w") * pl.col("gpus").fill_null(1))
+    tdp_w = pl.when(captions.SHOWN & ~is_estimate() & (pl.col("tdp_w") > 0)).then(
+        pl.col("tdp_w") * pl.col("gpus").fill_null(1)
+    )
     share, low, high = (pl.col(f"power{bound}_w") / tdp_w for bound in BOUNDS)
     return (
         by_setting.pooled_points(points)
@@ -85,7 +85,7 @@ def left_out(rows: pl.DataFrame) -> list[str]:
 
 def _nothing_to_draw(task: str, rows: pl.DataFrame) -> str:
     """Why none of `rows`, which are of `task`, has a share."""
-    known = rows.filter(pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid())
+    known = rows.filter(captions.SHOWN)
     if known.is_empty():
         return f"{captions.no_energy(task, rows)}: there is nothing to hold against the TDP."
     if known.select(is_estimate().all()).item():
@@ -117,7 +117,6 @@ def value_color(rows: pl.DataFrame, legend: bool) -> alt.Color:
 
 
 def _between(share: float) -> str:
-    """The colour so far along _COLORS."""
     part = min(int(share * (len(_COLORS) - 1)), len(_COLORS) - 2)
     rest = share * (len(_COLORS) - 1) - part
     pairs = zip(_COLORS[part], _COLORS[part + 1], strict=True)

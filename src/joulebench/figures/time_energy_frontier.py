@@ -21,10 +21,13 @@ FAINT_PX = 12
 
 def draw(points: pl.DataFrame, pareto: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
     """Staircases from `pareto` (tables.PARETO) among all `points` (tables.POINTS), with the tasks' `targets`."""
-    shown = pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid()
     known = placed(points).select(*repeats.NAMED, "load", "axis", "axis_value", "at").unique()
     best = _steps(pareto.join(known, on=repeats.NAMED, how="left", nulls_equal=True))
-    beaten = by_setting.pooled_points(points).filter(shown).join(best, on=repeats.NAMED, how="anti", nulls_equal=True)
+    beaten = (
+        by_setting.pooled_points(points)
+        .filter(captions.SHOWN)
+        .join(best, on=repeats.NAMED, how="anti", nulls_equal=True)
+    )
     pale = beaten.join(best, on=["task", "model"], how="semi").with_columns(energy="energy_per_response_j")
     panels = []
     for task, of_task in captions.by_task(points):

@@ -18,12 +18,11 @@ def draw(points: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
     The repeats of a point are pooled: the valid ones, or those that are flagged where none is valid.
     """
     points, left_out = by_setting.along_one_axis(points)
-    shown = pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid()
     rows = (
         by_setting.pooled_points(points)
         .with_columns(
             latency=pl.coalesce(pl.when(family.rows).then(family.latency) for family in FAMILIES),
-            energy=pl.when(shown).then("energy_per_response_j"),
+            energy=pl.when(captions.SHOWN).then("energy_per_response_j"),
             low=pl.col("energy_per_response_low_j"),
             high=pl.col("energy_per_response_high_j"),
         )
