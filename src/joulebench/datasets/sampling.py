@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from pydantic import ConfigDict, Field
 
 from joulebench.config.tasks import Sample
 from joulebench.datasets.media import UnusableError
 from joulebench.errors import UserError
+from joulebench.records.models import Requests
 from joulebench.records.schemas import PROMPTS
 
 
@@ -50,9 +52,8 @@ class Rows:
         return len(self.usable) + self.unusable.total()
 
 
-@dataclass(frozen=True)
-class Sampled:
-    """What was drawn, from which file, and what of the file could not be used.
+class Sampled(Requests):
+    """What was drawn, from which file, and what of the file could not be used: the record of it, and the requests.
 
     `requests` has the schema records.PROMPTS. `origin` holds kind, file and sha256 of what was read, repo and
     revision where it came from the hub, and media where rows name any. `rows` counts every row of the file;
@@ -60,11 +61,9 @@ class Sampled:
     looked at: images are, in the drawn order, until there are enough.
     """
 
-    requests: pl.DataFrame
-    origin: dict[str, str]
-    rows: int
-    unusable: dict[str, int]
-    looked_at: int | None = None
+    model_config = ConfigDict(arbitrary_types_allowed=True, frozen=True)
+
+    requests: pl.DataFrame = Field(exclude=True)
 
     @property
     def usable(self) -> int:
