@@ -66,7 +66,7 @@ def _panel(group: str, rows: pl.DataFrame) -> style.Panel:
     guides = []
     if _several_sizes(points):
         ratio = math.exp(points.select((pl.col("y") / pl.col("x")).log().mean()).item())
-        guides = [(each, "") for each in scatter.guides_between(x, y, [ratio])]
+        guides = [(ratio, "")]
     per = "output token" if group == "response" else group
     y_title = captions.energy_title(drawn, f"Energy per {per} (J)")
     return scatter.panel(points, x, y, "Parameters (billions)", y_title, guides, title)

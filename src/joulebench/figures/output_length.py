@@ -62,8 +62,7 @@ def _plane(rows: pl.DataFrame, drawn: pl.DataFrame) -> style.Panel:
         detail=pl.Series([f"{_product(row)}, {row['at']}" for row in drawn.iter_rows(named=True)], dtype=pl.String)
     )
     x, y = scatter.axes(points)
-    ratios = scatter.guides_between(x, y, style.log_ticks(y.low / x.high, y.high / x.low))
-    guides = [(ratio, f"{ratio:g} J/token") for ratio in ratios]
+    guides = [(ratio, f"{ratio:g} J/token") for ratio in style.log_ticks(y.low / x.high, y.high / x.low)]
     return scatter.panel(points, x, y, "Output tokens of a response, mean", captions.energy_title(drawn), guides, title)
 
 

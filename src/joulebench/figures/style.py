@@ -95,9 +95,9 @@ def figure(title: str, subtitle: Sequence[str], panels: Sequence[Panel], columns
     return chart
 
 
-def panel_title(title: str, lines: Sequence[str], offset: int = 12) -> alt.TitleParams:
+def panel_title(title: str, lines: Sequence[str]) -> alt.TitleParams:
     """The title of a panel; without lines of subtitle no room is left for them."""
-    return alt.TitleParams(title, subtitle=list(lines) or alt.Undefined, offset=offset)
+    return alt.TitleParams(title, subtitle=list(lines) or alt.Undefined, offset=12)
 
 
 def message(title: alt.TitleParams, text: str) -> alt.Chart:
