@@ -6,7 +6,7 @@ only, and taken as linear between two of them, not between two polls. Nothing is
 Which devices count together is told by joulebench.records.devices: `headline` and `host` pick their polls.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import polars as pl
 
@@ -161,32 +161,24 @@ def _at(knots: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
 
 def headline(energy: pl.DataFrame) -> pl.DataFrame:
     """The rows of `energy` (records.ENERGY with key) of the headline devices of each key."""
-    if _gpus_alone(energy):
-        return energy
-    return _of(energy, {key: of.headline for key, of in _counted(energy).items()})
+    return energy if _gpus_alone(energy) else _of(energy, lambda devices: devices.headline)
 
 
 def host(energy: pl.DataFrame) -> pl.DataFrame:
     """The rows of `energy` (records.ENERGY with key) of the devices of the host beside GPUs; none without GPUs."""
-    if _gpus_alone(energy):
-        return energy.clear()
-    return _of(energy, {key: of.host for key, of in _counted(energy).items()})
+    return energy.clear() if _gpus_alone(energy) else _of(energy, lambda devices: devices.host)
 
 
 def _gpus_alone(energy: pl.DataFrame) -> bool:
     return bool(energy.select(pl.col("device").str.starts_with("gpu:").all()).item())
 
 
-def _counted(energy: pl.DataFrame) -> dict[int, Counted]:
+def _of(energy: pl.DataFrame, part: Callable[[Counted], Sequence[str]]) -> pl.DataFrame:
     devices = energy.lazy().group_by("key", "device", maintain_order=True).agg(source=_source()).collect()
     sources: dict[int, dict[str, str | None]] = {}
     for key, device, source in devices.iter_rows():
         sources.setdefault(key, {})[device] = source
-    return {key: counted(of) for key, of in sources.items()}
-
-
-def _of(energy: pl.DataFrame, devices: Mapping[int, tuple[str, ...]]) -> pl.DataFrame:
-    pairs = [(key, device) for key, of in devices.items() for device in of]
+    pairs = [(key, device) for key, of in sources.items() for device in part(counted(of))]
     wanted = pl.DataFrame(pairs, schema={name: energy.schema[name] for name in ("key", "device")}, orient="row")
     return energy.join(wanted, on=("key", "device"), how="semi", maintain_order="left")
 

@@ -24,7 +24,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from joulebench.analysis.keyed import KEY, by_key
+from joulebench.analysis.keyed import KEY, by_key, known_of
 from joulebench.loads.stretch import beside, inside
 from joulebench.tables.columns import BOUNDS, QUANTILES
 
@@ -86,11 +86,8 @@ def request_latency(requests: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFra
         columns += [value.alias(name), pl.when(wanted).then(section).alias(f"{name}_section")]
     observed = rows.select("key", *columns).collect()
     told = observed.filter(pl.col("ttft_section").is_not_null()).group_by("key").agg(ttft_told=pl.len())
-    figures = bounds.select("key").join(told, on="key", how="left", maintain_order="left")
-    for name in samples:
-        of = observed.select("key", section=f"{name}_section", value=name)
-        figures = figures.join(_quantiles(of, name), on="key", how="left", maintain_order="left")
-    return figures
+    of = {name: observed.select("key", section=f"{name}_section", value=name) for name in samples}
+    return known_of(bounds.select("key"), told, *(_quantiles(values, name) for name, values in of.items()))
 
 
 def _cleared(requests: pl.DataFrame) -> pl.LazyFrame:
