@@ -34,20 +34,17 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
         hollow=pl.col("meets_latency_target").not_().fill_null(False),
     )
     drawn = rows.filter(scatter.KNOWN)
-    panels: list[style.Panel] = []
-    if not rows.is_empty():
-        by_task = captions.by_task(drawn)
-        panels = [_plane(rows, drawn), *(_factors(task, of_task) for task, of_task in by_task if len(of_task) > 1)]
-    elif not leaderboard.is_empty():
-        text = "No text task is among the results: only answers of tokens have a length."
-        panels = [style.message(alt.TitleParams(""), text)]
+    panels = [] if rows.is_empty() else [_plane(rows, drawn)]
+    panels += [_factors(task, of_task) for task, of_task in captions.by_task(drawn) if len(of_task) > 1]
+    none = "No text task is among the results: only answers of tokens have a length."
     notes = [*scatter.notes(drawn)]
     if len(drawn):
         notes.append(
             "Tokens are of the tokenizer that a model was run with: an answer may have more in one than in another."
         )
     subtitle = [*captions.subtitle(of_text), *notes, *captions.repeats(drawn)]
-    return style.figure("Output length and its part in energy, each model at its best point", subtitle, panels)
+    title = "Output length and its part in energy, each model at its best point"
+    return style.figure(title, subtitle, panels, none=None if leaderboard.is_empty() else none)
 
 
 def _product(row: dict[str, Any]) -> str:

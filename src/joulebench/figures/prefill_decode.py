@@ -23,11 +23,7 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     """Stacked bars from the text tasks of `leaderboard` (tables.LEADERBOARD)."""
     rows = _rows(placed(leaderboard.filter(TEXT.rows)))
     panels = [_panel(task, of_task) for task, of_task in captions.by_task(rows)]
-    if not panels and not leaderboard.is_empty():
-        text = (
-            "No text task is among the results: only answers of tokens have a prompt to read and an output to decode."
-        )
-        panels = [style.message(alt.TitleParams(""), text)]
+    none = "No text task is among the results: only answers of tokens have a prompt to read and an output to decode."
     notes = []
     if rows["told"].any():
         notes = [
@@ -37,7 +33,7 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
         ]
     subtitle = [*captions.subtitle(rows), *notes, *captions.repeats(rows)]
     title = "Energy of the prompt and of the output, each model at its best point"
-    return style.figure(title, subtitle, panels)
+    return style.figure(title, subtitle, panels, none=None if leaderboard.is_empty() else none)
 
 
 def _rows(leaderboard: pl.DataFrame) -> pl.DataFrame:

@@ -40,9 +40,7 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
         .sort("task", "run", "axis_value")
     )
     panels = [_panel(task, of_task) for task, of_task in captions.by_task(rows)]
-    if not panels and not points.is_empty():
-        why = "No text task is among the results: only a text task has a queue window beside its stationary one."
-        panels = [style.message(alt.TitleParams(""), why)]
+    none = "No text task is among the results: only a text task has a queue window beside its stationary one."
     notes = [*left_out]
     drawn = rows.filter(pl.col("ratio").is_not_null())
     if not drawn.is_empty():
@@ -61,7 +59,7 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
         notes += captions.repeats(rows)
     subtitle = [*captions.subtitle(text), *notes]
     title = "Energy of the queue window against the stationary window"
-    return style.figure(title, subtitle, panels, COLUMNS)
+    return style.figure(title, subtitle, panels, COLUMNS, None if points.is_empty() else none)
 
 
 def _panel(task: str, rows: pl.DataFrame) -> style.Panel:

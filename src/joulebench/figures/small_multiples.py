@@ -61,8 +61,6 @@ def draw(
     for task, of_task in captions.by_task(pooled):
         alike = pooled.filter(pl.col("axis") == of_task["axis"][0])
         rows.append(_row(task, of_task, metrics, cell, _sweep_axis(alike, cell)))
-    if not rows and not points.is_empty():
-        rows = [style.message(alt.TitleParams(""), none)]
     drawn = pl.concat([metric.of(pooled.filter("shown")) for metric in metrics])
     notes = []
     if drawn["low"].is_not_null().any():
@@ -73,7 +71,7 @@ def draw(
         notes.append(f"Crosses at the top: the {at} at which a model ran out of memory, and so stopped.")
     words = [" ".join(notes)] if notes else []
     subtitle = [*captions.subtitle(of_family), *left_out, *words, *captions.repeats(drawn)]
-    return style.figure(title.format(at=at), subtitle, rows)
+    return style.figure(title.format(at=at), subtitle, rows, none=None if points.is_empty() else none)
 
 
 def _sweep_axis(rows: pl.DataFrame, cell: Cell) -> Axis:

@@ -30,7 +30,7 @@ def draw(table: pl.DataFrame, name: str, asks: str) -> alt.ConcatChart:
     title, question = name.replace("-", " ").capitalize(), asks.strip()
     words = textwrap.wrap(question[:1].upper() + question[1:], captions.LINE_CHARACTERS)
     if table.is_empty():
-        return style.figure(title, words, [style.nothing()])
+        return style.figure(title, words, [])
     rows = _rows(table)
     shown = ((pl.col("energy_per_response_j") > 0) & (pl.col("x") > 0)).fill_null(False)
     drawn, left = rows.filter(shown), rows.filter(~shown)

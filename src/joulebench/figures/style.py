@@ -17,6 +17,8 @@ NUMBER_FORMAT = ",.6~r"
 LINES = "split(datum.label, '\\n')"
 LINES_OFFSET = "-7 * (length(split(datum.label, '\\n')) - 1)"
 
+NOTHING = "No run has been measured yet: there is nothing to draw."
+
 INK = "#222222"
 MUTED = "#555555"
 GRID = "#e6e6e6"
@@ -37,11 +39,12 @@ WORDS = {"run": "model", "at": "setting"}
 Panel = alt.Chart | alt.LayerChart | alt.FacetChart | alt.HConcatChart | alt.VConcatChart
 
 
-def figure(title: str, subtitle: Sequence[str], panels: Sequence[Panel], columns: int = 1) -> alt.ConcatChart:
-    """The panels row by row, under a title and lines of subtitle, in the common style; without panels, why."""
-    chart: alt.ConcatChart = alt.concat(
-        *(panels or [nothing()]), columns=columns, spacing=36, background="white", padding=16
-    )
+def figure(
+    title: str, subtitle: Sequence[str], panels: Sequence[Panel], columns: int = 1, none: str | None = None
+) -> alt.ConcatChart:
+    """The panels row by row, under a title and lines of subtitle, in the common style; without panels `none`, why."""
+    panels = panels or [message(alt.TitleParams(""), none or NOTHING)]
+    chart: alt.ConcatChart = alt.concat(*panels, columns=columns, spacing=36, background="white", padding=16)
     # Each panel has its own models, and so its own legend of them.
     chart = chart.resolve_scale(color="independent", shape="independent", strokeDash="independent")
     chart = chart.properties(
@@ -162,8 +165,3 @@ def wrapped(name: str) -> str:
     """`name` in lines of at most NAME_CHARACTERS, broken after a separator where there is one."""
     pattern = rf".{{1,{NAME_CHARACTERS}}}$|.{{1,{NAME_CHARACTERS - 1}}}[-/+_.]|.{{1,{NAME_CHARACTERS}}}"
     return "\n".join(re.findall(pattern, name))
-
-
-def nothing() -> alt.Chart:
-    """The panel of a figure whose table has no rows."""
-    return message(alt.TitleParams(""), "No run has been measured yet: there is nothing to draw.")
