@@ -26,16 +26,16 @@ class Filters(Strict):
 
 
 def read(text: str, filters: Filters, where: str) -> Rows:
-    rows = Rows()
-    for place, line in enumerate(text.splitlines()):
-        question, tab, answer = line.partition("\\t")
-        if not tab:
-            rows.add("no answer")
-        elif len(question) > filters.longest:
-            rows.add("question too long")
-        else:
-            rows.add(Row(f"riddles-{place}", question, answer))
-    return rows
+    return Rows.of(_row(place, line, filters) for place, line in enumerate(text.splitlines()))
+
+
+def _row(place: int, line: str, filters: Filters) -> Row | str:
+    question, tab, answer = line.partition("\\t")
+    if not tab:
+        return "no answer"
+    if len(question) > filters.longest:
+        return "question too long"
+    return Row(f"riddles-{place}", question, answer)
 '''
 
 

@@ -56,7 +56,7 @@ def test_a_column_has_its_unit_wherever_it_stands(table: str, name: str, unit: s
 
 
 def test_a_figure_with_an_interval_is_three_columns_whose_unit_is_last() -> None:
-    assert [(one.name, one.dtype, one.is_bound) for one in interval("x_per_y{}_j", "J", "X.")] == [
+    assert [(one.name, one.dtype, one.is_bound) for one in interval("x_per_y{}_j", "X.")] == [
         ("x_per_y_j", pl.Float64, False),
         ("x_per_y_low_j", pl.Float64, True),
         ("x_per_y_high_j", pl.Float64, True),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from joulebench.analysis import totals
+from joulebench.analysis.keyed import known_of
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.rows import (
     ANSWER,
@@ -49,12 +50,12 @@ def require_text(recorded: Recorded, known: pl.DataFrame) -> None:
     iterations, requests = recorded.iterations, recorded.requests
     _rows(recorded, "iterations", iterations, (numbered("iteration"), *ITERATION))
     _rows(recorded, "requests", requests, (numbered("request"), *REQUEST, *ANSWER))
-    table = _joined(
-        known,
+    table = known_of(
+        known.lazy(),
         totals.of_iterations(iterations.lazy()),
         totals.of_requests(requests.lazy()),
         totals.of_begun(requests.lazy()),
-    )
+    ).collect()
     _rows(recorded, "iterations", table, (totals.belongs("iterations"), totals.LASTED))
     _rows(recorded, "requests", table, (totals.belongs("requests"), totals.ASKED, totals.BEGUN, *totals.BETWEEN))
     _rows(recorded, "requests", _finishes(iterations, requests), _REPORTED)
@@ -67,18 +68,12 @@ def require_diffusion(recorded: Recorded, known: pl.DataFrame) -> None:
     batches, requests = recorded.iterations, recorded.requests
     _rows(recorded, "iterations", batches, (numbered("iteration"), *BATCH))
     _rows(recorded, "requests", requests, (numbered("request"), *REQUEST))
-    table = _joined(known, totals.of_batches(batches.lazy()), totals.of_requests(requests.lazy()))
+    sums = totals.of_batches(batches.lazy()), totals.of_requests(requests.lazy())
+    table = known_of(known.lazy(), *sums).collect()
     _rows(recorded, "iterations", table, (totals.belongs("iterations"), totals.LASTED, totals.WARMED))
     _rows(recorded, "requests", table, (totals.belongs("requests"), totals.SERVED))
     _rows(recorded, "requests", _outputs(batches, requests), (_IN_ITS_BATCH,))
     _energy(recorded, known)
-
-
-def _joined(known: pl.DataFrame, *parts: pl.LazyFrame) -> pl.DataFrame:
-    table = known.lazy()
-    for part in parts:
-        table = table.join(part, on="key", how="left", maintain_order="left")
-    return table.collect()
 
 
 def _energy(recorded: Recorded, known: pl.DataFrame) -> None:

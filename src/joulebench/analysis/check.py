@@ -4,30 +4,40 @@ from dataclasses import dataclass
 
 import polars as pl
 
-NUMBER = "{:.3g}"
+from joulebench.tables.columns import unit_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """A limit on one fact of a point.
 
-    `value` is an expression over tables.POINTS, `fact` its name with its unit. Beyond `flags` a point is flagged,
-    beyond `voids` it is invalid: above them, or below them where `at_least`. `form` says the value to people, empty
-    where the name says all.
+    `fact` is its name with its unit, `of` an expression over tables.POINTS; null: the column `fact`. Beyond `flags` a
+    point is flagged, beyond `voids` it is invalid: above them, or below them where `at_least`. `form` says the value to
+    people, empty where the name says all; null: three digits and the unit.
     `where`: the points that the check is about, `about` the same in words.
     """
 
     name: str
     fact: str
-    value: pl.Expr
+    of: pl.Expr | None = None
     flags: float | None = None
     voids: float | None = None
     at_least: bool = False
-    form: str = NUMBER
+    form: str | None = None
     says: str
     source: str
     where: pl.Expr = pl.lit(True)  # noqa: RUF009 (an expression is never changed)
     about: str = "all"
+
+    @property
+    def value(self) -> pl.Expr:
+        return pl.col(self.fact) if self.of is None else self.of
+
+    def words(self, value: float) -> str:
+        """`6.2 s`, for people; empty where the name says all."""
+        if self.form is None:
+            return " ".join(filter(None, (f"{value:.3g}", unit_of(self.fact))))
+        return self.form.format(value)
 
     def beyond(self, limit: float) -> pl.Expr:
         """Whether a point is beyond `limit`; False where its fact is not known."""
@@ -36,7 +46,6 @@ class Check:
 
     def said(self, found: float, limit: float) -> str:
         """`short window (6.2 s, at least 10 s)`."""
-        if not self.form:
-            return self.name
         bound = "at least" if self.at_least else "at most"
-        return f"{self.name} ({self.form.format(found)}, {bound} {self.form.format(limit)})"
+        words = self.words(limit)
+        return f"{self.name} ({self.words(found)}, {bound} {words})" if words else self.name

@@ -23,7 +23,6 @@ _CLOSED = pl.col("load").is_in([CLOSED_LOOP, BATCHES])
 _PIECES = pl.col("window").ne_missing(WHOLE)
 _NOT_OVERLOADED = pl.col("status") != "overloaded"
 
-_SHARE, _SECONDS, _DEGREES = "{:.3g} %", "{:.3g} s", "{:.3g} °C"
 _PERCENT = 100.0
 
 OTHERS_FLAG_PERCENT, OTHERS_VOID_PERCENT = 5.0, 10.0
@@ -40,38 +39,31 @@ _OTHERWISE: dict[str, Any] = {"where": ~_ON_GPU, "about": "other energy"}
 _GAP: dict[str, Any] = {
     "name": "sampler gap",
     "fact": "poll_gap_s",
-    "value": pl.col("poll_gap_s"),
-    "form": _SECONDS,
     "says": "The sampler was kept from reading for so long: what happened then is seen by its sum alone.",
 }
 _UPDATE_GAP: dict[str, Any] = {
     "name": "update gap",
     "fact": "update_gap_s",
-    "value": pl.col("update_gap_s"),
-    "form": _SECONDS,
     "says": "No update of the counter was seen for so long: how the energy lay in that time is not known.",
 }
 _WINDOW: dict[str, Any] = {
     "name": "short window",
     "fact": "window_s",
-    "value": pl.col("window_s"),
     "at_least": True,
-    "form": _SECONDS,
 }
 _INTERVAL: dict[str, Any] = {
     "name": "wide interval",
     "fact": "half_width_percent",
-    "value": _PERCENT * (pl.col("energy_per_response_high_j") / pl.col("energy_per_response_j") - 1),
-    "form": _SHARE,
+    "of": _PERCENT * (pl.col("energy_per_response_high_j") / pl.col("energy_per_response_j") - 1),
     "says": "The energy per response is not known any better: half the width of its 95 % interval.",
 }
+_FILLED = _PERCENT * pl.col("mean_batch_size") / pl.col("max_batch_size")
 _INTERVAL_UNKNOWN = pl.col("energy_per_response_j").is_not_null() & pl.col("energy_per_response_low_j").is_null()
 
 CHECKS = (
     Check(
         name="other processes",
         fact="processes",
-        value=pl.col("processes"),
         voids=1,
         says="Another process had a context on the GPU: what it drew is in the figures.",
         source="NVML counts the energy of the whole device, whoever uses it",
@@ -79,10 +71,9 @@ CHECKS = (
     Check(
         name="busy machine",
         fact="others_percent",
-        value=_PERCENT * pl.col("others_share"),
+        of=_PERCENT * pl.col("others_share"),
         flags=OTHERS_FLAG_PERCENT,
         voids=OTHERS_VOID_PERCENT,
-        form=_SHARE,
         **_OTHERWISE,
         says="Others than the measured processes used the processors: what they drew is in the figures.",
         source="CodeCarbon's formula makes up to 17 % more processor power of 5 % more load, up to 33 % of 10 %; two "
@@ -92,10 +83,9 @@ CHECKS = (
     Check(
         name="stolen time",
         fact="stolen_percent",
-        value=_PERCENT * pl.col("stolen_share"),
+        of=_PERCENT * pl.col("stolen_share"),
         flags=STOLEN_FLAG_PERCENT,
         voids=STOLEN_VOID_PERCENT,
-        form=_SHARE,
         **_OTHERWISE,
         says="The hypervisor gave the processors to other machines: the engine stood still, and its energy went on.",
         source="as for others' use: CodeCarbon counts it as load, and who waits for all threads waits for the one "
@@ -104,29 +94,26 @@ CHECKS = (
     Check(
         name="thermal throttling",
         fact="throttled_percent",
-        value=_PERCENT * pl.col("throttled_share"),
+        of=_PERCENT * pl.col("throttled_share"),
         flags=1.0,
         voids=10.0,
-        form=_SHARE,
         says="The GPU slowed itself down, for heat or by the hardware's own protection.",
         source=f"{_RECORDS}: not one poll; 1 % of 20 s is 10 polls",
     ),
     Check(
         name="temperature rise",
         fact="temperature_rise_c",
-        value=pl.col("temperature_end_c") - pl.col("temperature_start_c"),
+        of=pl.col("temperature_end_c") - pl.col("temperature_start_c"),
         flags=15.0,
-        form=_DEGREES,
         says="The device warmed up within the window; warmer silicon leaks more, so its start was the cheaper part.",
         source=f"{_STABLE}: power depends on temperature; {_RECORDS}: a card's first window rises by 5.6 °C at most",
     ),
     Check(
         name="counter against power",
         fact="counter_off_percent",
-        value=_PERCENT * (pl.col("integrated_power_ratio") - 1).abs(),
+        of=_PERCENT * (pl.col("integrated_power_ratio") - 1).abs(),
         flags=3.0,
         voids=10.0,
-        form=_SHARE,
         where=_COUNTED,
         about="energy from a GPU's counter",
         says="The counter, and the power readings integrated over the same window, tell different energies.",
@@ -164,9 +151,7 @@ CHECKS = (
     Check(
         name="clock step",
         fact="clock_step_s",
-        value=pl.col("clock_step_s"),
         voids=2.0,
-        form=_SECONDS,
         says="The time of day was set back during the run: it contradicts how long the points lasted.",
         source="MLPerf Inference, Power Measurement Rules: synchronised clocks; here times are kept to the second, so "
         "1 s is rounding",
@@ -174,7 +159,6 @@ CHECKS = (
     Check(
         name="requests failed",
         fact="requests_failed",
-        value=pl.col("requests_failed"),
         voids=0,
         says="Requests failed: their energy is counted, their answers are not.",
         source="the measuring gives up a point at its first failed request, so records with one are not whole",
@@ -182,7 +166,6 @@ CHECKS = (
     Check(
         name="answers cut",
         fact="answers_cut",
-        value=pl.col("answers_cut"),
         voids=0,
         where=_TEXT,
         about="text tasks",
@@ -192,7 +175,6 @@ CHECKS = (
     Check(
         name="preemptions",
         fact="preemptions",
-        value=pl.col("preemptions"),
         flags=0,
         where=_TEXT & _NOT_OVERLOADED,
         about="text tasks, not overloaded",
@@ -217,7 +199,6 @@ CHECKS = (
     Check(
         name="few turnovers",
         fact="turnovers",
-        value=pl.col("turnovers"),
         flags=1.0,
         at_least=True,
         where=_TEXT & _CLOSED,
@@ -230,7 +211,6 @@ CHECKS = (
     Check(
         name="few counter updates",
         fact="counter_updates",
-        value=pl.col("counter_updates"),
         flags=20,
         at_least=True,
         where=_COUNTED,
@@ -241,7 +221,6 @@ CHECKS = (
     Check(
         name="drift",
         fact="drift_z",
-        value=pl.col("drift_z"),
         flags=drift.LIMIT,
         where=_ON_GPU & _PIECES,
         about="energy of a GPU, over a stationary load",
@@ -266,7 +245,7 @@ CHECKS = (
     Check(
         name="interval not known",
         fact="interval_unknown",
-        value=_INTERVAL_UNKNOWN.cast(pl.Int64),
+        of=_INTERVAL_UNKNOWN.cast(pl.Int64),
         flags=0,
         where=_PIECES,
         about="all but windows of a whole point",
@@ -277,7 +256,7 @@ CHECKS = (
     Check(
         name="batch over its maximum",
         fact="filled_percent",
-        value=_PERCENT * pl.col("mean_batch_size") / pl.col("max_batch_size"),
+        of=_FILLED,
         voids=100.01,
         form="{:.5g} %",
         says="More requests ran at once than the point stands for: the records are another's.",
@@ -286,10 +265,9 @@ CHECKS = (
     Check(
         name="batch not filled",
         fact="filled_percent",
-        value=_PERCENT * pl.col("mean_batch_size") / pl.col("max_batch_size"),
+        of=_FILLED,
         flags=_PERCENT * FILLED,
         at_least=True,
-        form=_SHARE,
         where=_NOT_OVERLOADED & _CLOSED,
         about="closed loops, not overloaded",
         says="Fewer requests ran than the point stands for, though memory did not limit them.",

@@ -9,7 +9,7 @@ def markdown() -> str:
     for check in CHECKS:
         sign = "<" if check.at_least else ">"
         limits = [
-            "" if limit is None else f"{sign} {check.form.format(limit)}" if check.form else "always"
+            "" if limit is None else f"{sign} {words}" if (words := check.words(limit)) else "always"
             for limit in (check.flags, check.voids)
         ]
         rows.append(f"| {' | '.join((check.name, check.about, *limits, check.says, check.source))} |")

@@ -1,7 +1,6 @@
 """The points that a table may offer for choice, and which of them are not told apart."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -40,32 +39,17 @@ def choices(points: pl.DataFrame, publish_flagged: bool = False) -> pl.DataFrame
 
 def latency_column(task: str, target: LatencyTarget | None) -> str:
     """What latency means for a task: the column of its target; without one TPOT's median, of pictures their batch's."""
-    if target is not None:
-        return target.column
-    return of(task).latency
+    return of(task).latency if target is None else target.column
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A 95 % interval; of a figure that has none, the estimate alone."""
+def interval(row: Row, column: str) -> tuple[float, float]:
+    """The 95 % interval of the figure `column` of a row of points: `x_j` is between `x_low_j` and `x_high_j`.
 
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, row: Row, column: str) -> "Interval":
-        """That of the figure `column` of a row of points: `x_j` is between `x_low_j` and `x_high_j`."""
-        name, _, unit = column.rpartition("_")
-        low, high = (row.get(f"{name}_{end}_{unit}") for end in ("low", "high"))
-        return cls(row[column] if low is None else low, row[column] if high is None else high)
-
-    def meets(self, other: "Interval") -> bool:
-        """Whether any value lies in both, their ends included."""
-        return self.low <= other.high and other.low <= self.high
-
-    def spread(self, share: float) -> "Interval":
-        """With both its ends moved out by `share` of them."""
-        return Interval(self.low * (1 - share), self.high * (1 + share))
+    Of a figure that has none, the estimate alone.
+    """
+    name, _, unit = column.rpartition("_")
+    low, high = (row.get(f"{name}_{end}_{unit}") for end in ("low", "high"))
+    return row[column] if low is None else low, row[column] if high is None else high
 
 
 def tied(one: Row, other: Row, column: str, card_spread: float) -> bool:
@@ -75,7 +59,8 @@ def tied(one: Row, other: Row, column: str, card_spread: float) -> bool:
     interval is widened by half of it at either end.
     """
     share = card_spread / 2 if one.get("card") != other.get("card") else 0.0
-    return Interval.of(one, column).spread(share).meets(Interval.of(other, column).spread(share))
+    (low, high), (least, most) = interval(one, column), interval(other, column)
+    return low * (1 - share) <= most * (1 + share) and least * (1 - share) <= high * (1 + share)
 
 
 def order(row: Row) -> tuple[float, str]:

@@ -3,7 +3,6 @@
 They hold over a point's window (start_s, end_s], and the requests' over the whole point.
 """
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +12,7 @@ import polars as pl
 
 from joulebench.analysis.drift import geweke
 from joulebench.analysis.energy import headline, longest_gaps_s
-from joulebench.analysis.keyed import KEY, bounds_by_key, by_key
+from joulebench.analysis.keyed import KEY, bounds_by_key, by_key, known_of
 from joulebench.inputs.checked import checked
 from joulebench.inputs.yaml_files import read_yaml
 from joulebench.loads.stretch import inside
@@ -57,7 +56,7 @@ def of_energy(energy: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
     moves = pl.concat(one.group_by("key").agg(counter_updates=pl.col("moved").sum().cast(pl.Int64)) for one in polled)
     updates = moves.group_by("key").agg(pl.col("counter_updates").min())
     gaps = longest_gaps_s(devices, windows, "poll_gap_s")
-    return means.join(gaps, on="key", how="left").join(updates, on="key", how="left")
+    return known_of(means, gaps, updates)
 
 
 def _moved(polls: pl.DataFrame) -> pl.DataFrame:
@@ -141,10 +140,6 @@ def idle_power_w(used: Machine, probed: Machine | None) -> float | None:
 
     `used`: the machine of run.json; `probed`: results/{hardware}/machine.json. Another card's is no stand-in.
     """
-    found = {gpu.get("uuid"): gpu.get("idle_power_w") for gpu in _devices(probed)}
+    found = {gpu.get("uuid"): gpu.get("idle_power_w") for gpu in (probed.devices if probed else [])}
     own = [found.get(gpu.get("uuid")) for gpu in used.devices]
     return None if not own or None in own else float(sum(own))  # type: ignore[arg-type]
-
-
-def _devices(machine: Machine | None) -> Sequence[Mapping[str, float]]:
-    return machine.devices if machine is not None else []

@@ -6,7 +6,7 @@ only, and taken as linear between two of them, not between two polls. Nothing is
 Which devices count together is told by joulebench.records.devices: `headline` and `host` pick their polls.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import polars as pl
 
@@ -25,7 +25,7 @@ class Drawn:
         self._updates = {device: updates(one) for device, one in of.items()}
         self._counters = [_of_counter(one) for one in self._updates.values()]
         self._powers = [_of_power(one) for one in of.values()]
-        self.devices = _devices(of, self._updates)
+        self.devices = _devices(polls, self._updates)
 
     def points(self) -> pl.DataFrame:
         """One row a point that has polls.
@@ -161,33 +161,24 @@ def _at(knots: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
 
 def headline(energy: pl.DataFrame) -> pl.DataFrame:
     """The rows of `energy` (records.ENERGY with key) of the headline devices of each key."""
-    if _gpus_alone(energy):
-        return energy
-    return _of(energy, {key: of.headline for key, of in _counted(energy).items()})
+    return energy if _gpus_alone(energy) else _of(energy, lambda devices: devices.headline)
 
 
 def host(energy: pl.DataFrame) -> pl.DataFrame:
     """The rows of `energy` (records.ENERGY with key) of the devices of the host beside GPUs; none without GPUs."""
-    if _gpus_alone(energy):
-        return energy.clear()
-    return _of(energy, {key: of.host for key, of in _counted(energy).items()})
+    return energy.clear() if _gpus_alone(energy) else _of(energy, lambda devices: devices.host)
 
 
 def _gpus_alone(energy: pl.DataFrame) -> bool:
     return bool(energy.select(pl.col("device").str.starts_with("gpu:").all()).item())
 
 
-def _counted(energy: pl.DataFrame) -> dict[int, Counted]:
-    """By key."""
+def _of(energy: pl.DataFrame, part: Callable[[Counted], Sequence[str]]) -> pl.DataFrame:
     devices = energy.lazy().group_by("key", "device", maintain_order=True).agg(source=_source()).collect()
     sources: dict[int, dict[str, str | None]] = {}
     for key, device, source in devices.iter_rows():
         sources.setdefault(key, {})[device] = source
-    return {key: counted(of) for key, of in sources.items()}
-
-
-def _of(energy: pl.DataFrame, devices: Mapping[int, tuple[str, ...]]) -> pl.DataFrame:
-    pairs = [(key, device) for key, of in devices.items() for device in of]
+    pairs = [(key, device) for key, of in sources.items() for device in part(counted(of))]
     wanted = pl.DataFrame(pairs, schema={name: energy.schema[name] for name in ("key", "device")}, orient="row")
     return energy.join(wanted, on=("key", "device"), how="semi", maintain_order="left")
 
@@ -197,35 +188,18 @@ def _source() -> pl.Expr:
     return pl.when(pl.col("source").null_count() == 0).then(pl.col("source").first())
 
 
-def _devices(polls: Mapping[str, pl.DataFrame], updates: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+def _devices(polls: pl.DataFrame, updates: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """One row a key and device: key, device, source, peak_memory_mb, first_s and last_s of its updates, reset."""
-    found = []
-    for device, rows in polls.items():
-        said = rows.group_by("key", maintain_order=True).agg(
-            device=pl.lit(device),
-            source=_source(),
-            peak_memory_mb=pl.col("memory_used_mb").max(),
-        )
-        moved = (
-            updates[device]
-            .group_by("key", maintain_order=True)
-            .agg(first_s=pl.col("time_s").first(), last_s=pl.col("time_s").last(), reset=pl.col("reset").any())
-        )
-        found.append(said.join(moved, on="key", how="left"))
-    return pl.concat(found).sort("key", "device") if found else pl.DataFrame(schema=_DEVICES)
+    said = polls.group_by("key", "device").agg(source=_source(), peak_memory_mb=pl.col("memory_used_mb").max())
+    time = pl.col("time_s")
+    moved = [pl.DataFrame(schema=_MOVED)]
+    for device, own in updates.items():
+        ends = own.group_by("key").agg(first_s=time.first(), last_s=time.last(), reset=pl.col("reset").any())
+        moved.append(ends.with_columns(device=pl.lit(device)).select(*_MOVED))
+    return said.join(pl.concat(moved), on=("key", "device"), how="left").sort("key", "device")
 
 
-_DEVICES = pl.Schema(
-    {
-        "key": pl.UInt32,
-        "device": pl.String,
-        "source": pl.String,
-        "peak_memory_mb": pl.Float64,
-        "first_s": pl.Float64,
-        "last_s": pl.Float64,
-        "reset": pl.Boolean,
-    }
-)
+_MOVED = {"key": KEY, "device": pl.String, "first_s": pl.Float64, "last_s": pl.Float64, "reset": pl.Boolean}
 
 
 def _names(wanted: pl.Expr) -> pl.Expr:

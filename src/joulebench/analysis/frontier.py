@@ -28,10 +28,7 @@ ENERGY, LATENCY = "energy_per_response_j", "latency_s"
 
 
 def frontier(
-    points: pl.DataFrame,
-    targets: Targets,
-    publish_flagged: bool = False,
-    card_spread: float = 0.0,
+    points: pl.DataFrame, targets: Targets, publish_flagged: bool = False, card_spread: float = 0.0
 ) -> pl.DataFrame:
     """The frontier of each task and model (tables.PARETO), sorted by task, model and latency.
 
@@ -39,20 +36,18 @@ def frontier(
     `card_spread`: the share by which its cards differ. Points compete as analysis.choices pools them: usable ones that
     have both an energy and a latency.
     """
-    pooled = choices(points, publish_flagged)
-    of = {str(task): target for task, target in targets.items()}
-    parts = [pl.DataFrame(schema=PARETO)]
-    for (task,), rows in pooled.group_by("task", maintain_order=True):
-        column = latency_column(str(task), of.get(str(task)))
+    found: list[Row] = []
+    for (task, _), rows in choices(points, publish_flagged).group_by("task", "model", maintain_order=True):
+        column = latency_column(str(task), targets.get(str(task)))
         name = column.removesuffix("_s")
         known = rows.filter(pl.col("usable") & pl.col(ENERGY).is_not_null() & pl.col(column).is_not_null())
         competing = known.with_columns(
             latency_metric=pl.lit(column),
             **{f"latency{bound}_s": pl.col(f"{name}{bound}_s") for bound in BOUNDS},
         )
-        for _, of_model in competing.group_by("model", maintain_order=True):
-            parts.append(_table(_frontier(list(of_model.iter_rows(named=True)), card_spread)))
-    return pl.concat(parts).sort("task", "model", maintain_order=True)
+        found += _frontier(list(competing.iter_rows(named=True)), card_spread)
+    kept = [{name: row[name] for name in PARETO} for row in found]
+    return pl.DataFrame(kept, schema=PARETO).sort("task", "model", maintain_order=True)
 
 
 def _frontier(rows: list[Row], card_spread: float) -> list[Row]:
@@ -63,20 +58,10 @@ def _frontier(rows: list[Row], card_spread: float) -> list[Row]:
     for row in sorted(rows, key=lambda row: (row[LATENCY], row[ENERGY], order(row))):
         if all(same(row, other) for other in on_it if _beats(other, row)):
             on_it.append(row)
-    return [
-        {
-            **row,
-            "tied_with": "; ".join(named(other, row) for other in on_it if other is not row and same(row, other)),
-        }
-        for row in on_it
-    ]
+    ties = ("; ".join(named(other, row) for other in on_it if other is not row and same(row, other)) for row in on_it)
+    return [{**row, "tied_with": tied_with or None} for row, tied_with in zip(on_it, ties, strict=True)]
 
 
 def _beats(one: Row, other: Row) -> bool:
     no_worse = bool(one[ENERGY] <= other[ENERGY] and one[LATENCY] <= other[LATENCY])
     return no_worse and (one[ENERGY], one[LATENCY]) != (other[ENERGY], other[LATENCY])
-
-
-def _table(rows: list[Row]) -> pl.DataFrame:
-    kept = [{name: row[name] for name in PARETO} for row in rows]
-    return pl.DataFrame(kept, schema=PARETO).with_columns(pl.col("tied_with").replace("", None))

@@ -7,6 +7,7 @@ in rising order. One frame then holds many runs, and each figure is computed for
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from joulebench.files import REMEDY, RecordError, require_file
 from joulebench.records.files import PARQUET_ERRORS, read_parquet
 
 KEY = pl.UInt32
+F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
 
 
 def read_keyed(files: Mapping[int, Path], schema: pl.Schema, columns: Sequence[str]) -> pl.DataFrame:
@@ -64,6 +66,13 @@ def by_key(frame: pl.DataFrame, columns: Sequence[str]) -> Iterator[tuple[int, d
 def bounds_by_key(windows: pl.DataFrame) -> dict[int, tuple[float, float]]:
     """start_s and end_s of the keys that have a window."""
     return {key: (w0, w1) for key, w0, w1 in windows.select("key", "start_s", "end_s").drop_nulls().iter_rows()}
+
+
+def known_of(table: F, *parts: F) -> F:
+    """`table` with what each of `parts` (key, one row each at most) knows of its keys; null where it knows nothing."""
+    for part in parts:
+        table = table.join(part, on="key", how="left", maintain_order="left")
+    return table
 
 
 def whole_sum(column: str) -> pl.Expr:

@@ -24,7 +24,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from joulebench.analysis.keyed import KEY, by_key
+from joulebench.analysis.keyed import KEY, by_key, known_of
 from joulebench.loads.stretch import beside, inside
 from joulebench.tables.columns import BOUNDS, QUANTILES
 
@@ -86,11 +86,8 @@ def request_latency(requests: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFra
         columns += [value.alias(name), pl.when(wanted).then(section).alias(f"{name}_section")]
     observed = rows.select("key", *columns).collect()
     told = observed.filter(pl.col("ttft_section").is_not_null()).group_by("key").agg(ttft_told=pl.len())
-    figures = bounds.select("key").join(told, on="key", how="left", maintain_order="left")
-    for name in samples:
-        of = observed.select("key", section=f"{name}_section", value=name)
-        figures = figures.join(_quantiles(of, name), on="key", how="left", maintain_order="left")
-    return figures
+    of = {name: observed.select("key", section=f"{name}_section", value=name) for name in samples}
+    return known_of(bounds.select("key"), told, *(_quantiles(values, name) for name, values in of.items()))
 
 
 def _cleared(requests: pl.DataFrame) -> pl.LazyFrame:
@@ -121,20 +118,13 @@ def _quantiles(observed: pl.DataFrame, name: str) -> pl.DataFrame:
     sum to 0.
     """
     rows = []
-    for key, of in by_key(observed, observed.columns[1:]):
-        of = _rows_with_section(of)
-        if of["section"].size == 0:
-            continue
+    of_metric = observed.filter(pl.col("section").is_finite())
+    for key, of in by_key(of_metric, observed.columns[1:]):
         figure, half_width = _sectioned(of["section"], of["value"], of.get("weight"))
         rows.append((key, *np.stack([figure, figure - half_width, figure + half_width], axis=1).ravel().tolist()))
     names = [f"{name}_p{q}{bound}_s" for q in QUANTILES for bound in BOUNDS]
     table = pl.DataFrame(rows, schema={"key": KEY, **dict.fromkeys(names, pl.Float64)}, orient="row")
     return table.with_columns(pl.col(names).fill_nan(None))
-
-
-def _rows_with_section(of: dict[str, Floats]) -> dict[str, Floats]:
-    known = np.isfinite(of["section"])
-    return of if known.all() else {name: values[known] for name, values in of.items()}
 
 
 def _sectioned(section: Floats, value: Floats, weight: Floats | None) -> tuple[Floats, Floats]:

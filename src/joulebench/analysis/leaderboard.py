@@ -76,23 +76,10 @@ def _ties(ordered: pl.DataFrame, card_spread: float) -> list[str | None]:
 
 def _judged(points: pl.DataFrame, targets: Targets) -> pl.DataFrame:
     """`points` with latency_target as text, waited_s (what it is about), and meets_latency_target."""
-    parts, named = [], {str(task): target for task, target in targets.items()}
-    for (task,), rows in points.group_by("task", maintain_order=True):
-        target = named.get(str(task))
-        if target is None:
-            waited, text, meets = pl.lit(None, pl.Float64), None, pl.lit(True)
-        else:
-            waited, text = pl.col(target.column), str(target)
-            meets = (waited <= target.at_most_s).fill_null(False)
-        parts.append(
-            rows.with_columns(waited_s=waited, latency_target=pl.lit(text, pl.String), meets_latency_target=meets)
-        )
-    empty = pl.DataFrame(
-        schema={
-            **points.schema,
-            "waited_s": pl.Float64(),
-            "latency_target": pl.String(),
-            "meets_latency_target": pl.Boolean(),
-        }
-    )
-    return pl.concat([empty, *parts])
+    waited, text, meets = pl.lit(None, pl.Float64), pl.lit(None, pl.String), pl.lit(True)
+    for task, target in targets.items():
+        if target is not None:
+            own, found = pl.when(pl.col("task") == task), pl.col(target.column)
+            waited, text = own.then(found).otherwise(waited), own.then(pl.lit(str(target))).otherwise(text)
+            meets = own.then((found <= target.at_most_s).fill_null(False)).otherwise(meets)
+    return points.with_columns(waited_s=waited, latency_target=text, meets_latency_target=meets)

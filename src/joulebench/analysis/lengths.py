@@ -52,8 +52,3 @@ def sample_lengths(requests: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
         pl.col("key").cast(KEY),
         *(pl.coalesce(f"sample_{kind}_tokens", name).alias(f"sample_{kind}_tokens") for kind, name in found.items()),
     )
-
-
-def are_given(requests: pl.LazyFrame) -> pl.LazyFrame:
-    """key, given: whether the answers of a point were made to have a length each."""
-    return requests.group_by("key", maintain_order=True).agg(given=pl.col("asked_output_tokens").is_not_null().any())

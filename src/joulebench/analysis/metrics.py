@@ -18,7 +18,7 @@ import polars as pl
 from joulebench.analysis import latency, lengths, windows
 from joulebench.analysis.conditions import drifts
 from joulebench.analysis.energy import Drawn, at_each, headline, host
-from joulebench.analysis.keyed import KEY, whole_sum
+from joulebench.analysis.keyed import KEY, known_of, whole_sum
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.uncertainty import Figure, adjusted_energy, ratios
 from joulebench.loads.base import SIZES as LOAD_SIZES
@@ -68,13 +68,14 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
     are null.
     """
     iterations, requests = recorded.iterations, recorded.requests
-    begun = requests.lazy().filter(pl.col("begun_output_tokens").is_not_null())
-    begun = begun.group_by("key").agg(begun=pl.len().cast(pl.Int64))
-    placed = (
-        sizes.lazy()
-        .join(begun, on="key", how="left", maintain_order="left")
-        .with_columns(begun=pl.col("begun").fill_null(0))
+    counted = (
+        requests.lazy()
+        .group_by("key")
+        .agg(
+            begun=pl.col("begun_output_tokens").count().cast(pl.Int64), given=pl.col("asked_output_tokens").count() > 0
+        )
     )
+    placed = known_of(sizes.lazy(), counted).with_columns(begun=pl.col("begun").fill_null(0))
     found = windows.text_windows(iterations.lazy(), placed.select(*LOAD_SIZES), requests.lazy()).collect()
     steps = iterations.lazy().select("key", "end_s", "running", *_COUNTED)
     served = inside(with_durations(steps).collect(), found)
@@ -90,21 +91,20 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
     sample = lengths.sample_lengths(requests.lazy(), sizes.lazy()).collect()
     mix = pl.col("sample_prompt_tokens") / pl.col("sample_output_tokens")
     mixes = sample.select("key", prompt_per_output=mix).join(found.select("key", "filled"), on="key")
-    parts = [
+    table = known_of(
+        table,
         sums,
         counts,
         windows.queue_tokens(iterations, found),
         latency.inter_token_latency(served),
         latency.request_latency(requests, found),
         lengths.mean_lengths(requests.lazy()).collect(),
-        lengths.are_given(requests.lazy()).collect(),
+        counted.select("key", "given").collect(),
         sample,
         ratios(drawn, _TEXT_RATIOS),
         adjusted_energy(drawn, mixes),
         drifts(drawn, "output_tokens"),
-    ]
-    for part in parts:
-        table = table.join(part, on="key", how="left", maintain_order="left")
+    )
     return _per_response(
         table.with_columns(
             *_estimated(),
@@ -170,8 +170,7 @@ def diffusion(recorded: Recorded, keys: pl.DataFrame) -> pl.DataFrame:
     sums = blocks.group_by("key").agg(whole_sum("outputs"), batches=pl.len())
     table, drawn = _with_energy(found, blocks, recorded.energy)
     waits = latency.batch_latency(batches, found)
-    for part in (sums, waits, ratios(drawn, _DIFFUSION_RATIOS), drifts(drawn, "outputs")):
-        table = table.join(part, on="key", how="left", maintain_order="left")
+    table = known_of(table, sums, waits, ratios(drawn, _DIFFUSION_RATIOS), drifts(drawn, "outputs"))
     return table.with_columns(
         *(pl.col(f"plain_energy_per_response{bound}_j").alias(f"energy_per_response{bound}_j") for bound in BOUNDS),
         estimate=pl.when(pl.col("plain_energy_per_response_j").is_not_null()).then(pl.lit(PLAIN_ESTIMATE)),
@@ -201,11 +200,9 @@ def _with_energy(found: pl.DataFrame, blocks: pl.DataFrame, energy: pl.DataFrame
         integrated_j=integrated_end_j - integrated_start_j,
     )
     hosts = beside.points().select("key", host_energy_source="energy_source")
-    for part in (meters.points(), meters.update_gaps_s(found), hosts):
-        table = table.join(part, on="key", how="left", maintain_order="left")
-    cut = blocks.with_columns(counter_j=meters.energy_j(blocks, "end_s")).join(
-        table.select("key", "start_s", "counter_start_j"), on="key", how="left", maintain_order="left"
-    )
+    table = known_of(table, meters.points(), meters.update_gaps_s(found), hosts)
+    starts = table.select("key", "start_s", "counter_start_j")
+    cut = known_of(blocks.with_columns(counter_j=meters.energy_j(blocks, "end_s")), starts)
     drawn = cut.with_columns(energy_j=_risen("counter_j", "counter_start_j"), duration_s=_risen("end_s", "start_s"))
     table = table.with_columns(
         integrated_power_ratio=_ratio("energy_j", "integrated_j"),

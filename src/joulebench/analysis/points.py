@@ -9,12 +9,12 @@ from typing import Any
 import polars as pl
 
 from joulebench.analysis import agreement, belonging, cards, conditions, idle, metrics
-from joulebench.analysis.keyed import KEY
+from joulebench.analysis.keyed import KEY, known_of
 from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import USABLE, judged
 from joulebench.config.spec import RunSpec
 from joulebench.families import DIFFUSION, TEXT, of
-from joulebench.loads.setting import BATCHES, Setting
+from joulebench.loads.setting import BATCHES
 from joulebench.records.files import read_run
 from joulebench.records.models import Machine, Point, Run
 from joulebench.tables.point import SETTING
@@ -80,15 +80,13 @@ def _other_spec(run: Run, one: WantedRun) -> str:
 
 
 def _rows(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
-    """What is known of each point of a group of runs, and its figures."""
     for one, run in taken:
         belonging.require(one.folder, run)
     facts = _facts(taken)
-    return facts.join(_figures(facts), on="key", how="left", maintain_order="left")
+    return known_of(facts, _figures(facts))
 
 
 def _facts(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
-    """What is known of each point before its records are read."""
     rows = [
         _point_facts(one, run, point, step_s)
         for one, run in taken
@@ -120,30 +118,24 @@ _FACTS = pl.Schema({name: POINTS[name] for name in _OF_POINTS}) | pl.Schema(
         "sources": pl.List(pl.Struct({"device": pl.String(), "told": pl.String()})),
     }
 )
+_OF_SPEC = ("task", "model", "variant", "weights", "hardware", "engine", "dtype", "quantization", "repeat")
 _COMPUTED = {"key": KEY(), "gpus": pl.UInt32(), "missing": pl.String(), "rest_w": pl.Float64()}
 
 
 def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | None) -> dict[str, Any]:
     spec, rest, tokens, at = one.spec, point.loaded_idle_power_w, point.sample_tokens, point.at
     is_text = of(spec.task) is TEXT
+    natural = spec.output_length is None or spec.output_length.kind == "natural"
     lengths = f"{at.input_tokens or ''}-{at.output_tokens or ''}"
     return {
-        "task": spec.task,
+        **{name: getattr(spec, name) for name in _OF_SPEC},
         "dataset": spec.dataset.name,
-        "model": spec.model,
-        "variant": spec.variant,
         "parameters": run.parameters,
-        "weights": spec.weights,
-        "hardware": spec.hardware,
         "device": run.machine.device,
         "card": cards.card(run.machine),
-        "engine": spec.engine,
-        "dtype": spec.dtype,
-        "quantization": spec.quantization,
         **at.model_dump(),
         "load": at.load if is_text else BATCHES,
         "setting": at.label,
-        "repeat": spec.repeat,
         "status": point.status,
         "reason": point.reason,
         "ended_by": point.ended_by,
@@ -163,57 +155,40 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "folder": str(one.folder / "points" / point.folder),
         "point": point.point,
         "duration_s": point.duration_s,
-        "lengths_given": _are_given(spec, at),
+        "lengths_given": at.output_tokens is not None or not natural,
         "warmup_batches": spec.sweep.warmup_batches,
         "sources": [{"device": one, "told": source} for one, source in run.machine.energy_sources.items()],
     }
 
 
-def _are_given(spec: RunSpec, at: Setting) -> bool:
-    """Whether the answers are made to have a length each."""
-    natural = spec.output_length is None or spec.output_length.kind == "natural"
-    return at.output_tokens is not None or not natural
-
-
 def _figures(facts: pl.DataFrame) -> pl.DataFrame:
     usable = facts.filter(pl.col("status").is_in(USABLE)).with_columns(run="served")
-    text, diffusion = usable.filter(TEXT.rows), usable.filter(DIFFUSION.rows)
     parts = [pl.DataFrame(schema={"key": KEY})]
-    if text.height:
-        recorded = Recorded.read(_folders(text), TEXT)
-        agreement.require_text(recorded, text.select(agreement.KNOWN))
-        figures = metrics.text(recorded, text.select(metrics.SIZES.names()))
-        parts.append(_with_conditions(figures, recorded))
-    if diffusion.height:
-        recorded = Recorded.read(_folders(diffusion), DIFFUSION)
-        agreement.require_diffusion(recorded, diffusion.select(agreement.KNOWN))
-        parts.append(_with_conditions(metrics.diffusion(recorded, diffusion.select("key")), recorded))
+    for family, require, figures in (
+        (TEXT, agreement.require_text, metrics.text),
+        (DIFFUSION, agreement.require_diffusion, metrics.diffusion),
+    ):
+        own = usable.filter(family.rows)
+        if own.height:
+            folders = {key: Path(folder) for key, folder in own.select("key", "folder").iter_rows()}
+            recorded = Recorded.read(folders, family)
+            require(recorded, own.select(agreement.KNOWN))
+            parts.append(_with_conditions(figures(recorded, own.select(metrics.SIZES.names())), recorded))
     return pl.concat(parts, how="diagonal_relaxed")
 
 
-def _windows(figures: pl.DataFrame) -> pl.DataFrame:
-    return figures.select("key", "start_s", "end_s")
-
-
 def _with_conditions(figures: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
-    windows = _windows(figures)
-    found = (
+    windows = figures.select("key", "start_s", "end_s")
+    return known_of(
+        figures,
         conditions.of_energy(recorded.energy, windows),
         conditions.of_processors(recorded.energy, windows),
         conditions.of_requests(recorded.requests),
         idle.before_points(recorded.energy),
     )
-    for part in found:
-        figures = figures.join(part, on="key", how="left", maintain_order="left")
-    return figures
-
-
-def _folders(facts: pl.DataFrame) -> dict[int, Path]:
-    return {key: Path(folder) for key, folder in facts.select("key", "folder").iter_rows()}
 
 
 def _finished(table: pl.DataFrame) -> pl.DataFrame:
-    """The columns of tables.POINTS."""
     gpus = pl.when(pl.col("gpus") > 0).then(pl.col("gpus"))
     drawing = pl.when(pl.col("on_gpu")).then(gpus).otherwise(1)
     reason = pl.concat_str("reason", "missing", separator="; ", ignore_nulls=True).replace("", None)

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
-from joulebench.analysis.choices import Interval, Row, choices, latency_column, named, order, tied
+from joulebench.analysis.choices import Row, choices, interval, latency_column, named, order, tied
 from joulebench.analysis.verdicts import USABLE
 from joulebench.config.services import OWN_TARGET, LatencyTarget, Service, Targets
 from joulebench.tables.columns import BOUNDS
@@ -48,10 +48,9 @@ def recommendations(
     eligible as analysis.choices pools them: usable ones with an energy.
     """
     pooled = choices(points, publish_flagged).sort("task", "model")
-    of = {str(task): target for task, target in targets.items()}
     found = []
     for (task, _), rows in pooled.group_by("task", "model", maintain_order=True):
-        asked = list(_asked(str(task), of.get(str(task)), services))
+        asked = list(_asked(str(task), targets.get(str(task)), services))
         listed: list[Row] = sorted(rows.iter_rows(named=True), key=order)
         for service, limits in asked:
             column = f"{limits[0].metric}_p50_s" if limits else latency_column(str(task), None)
@@ -115,9 +114,9 @@ def _undecided(rows: list[Row], limits: Sequence[LatencyTarget], beside: Row | N
     found = []
     for row in rows:
         known = [limit for limit in limits if row[limit.column] is not None]
-        intervals = [(Interval.of(row, limit.column), limit.at_most_s) for limit in known]
-        open_to_doubt = any(one.low <= most < one.high for one, most in intervals)
-        if len(known) == len(limits) and open_to_doubt and all(one.low <= most for one, most in intervals):
+        intervals = [(*interval(row, limit.column), limit.at_most_s) for limit in known]
+        open_to_doubt = any(low <= most < high for low, high, most in intervals)
+        if len(known) == len(limits) and open_to_doubt and all(low <= most for low, _, most in intervals):
             found.append(named(row, beside))
     return "; ".join(found) or None
 

@@ -12,20 +12,6 @@ from joulebench.records.schemas import ENERGY, REQUESTS
 
 _UNREAD = "kv_cache_usage"
 """A column of iterations of which no figure is made."""
-_REQUEST = (
-    "point",
-    "request",
-    "prompt_tokens",
-    "output_tokens",
-    "submitted_s",
-    "admitted_s",
-    "first_output_s",
-    "finished_s",
-    "status",
-    "asked_output_tokens",
-    "begun_output_tokens",
-)
-_POLL = tuple(name for name in ENERGY if name != "point")
 
 
 @dataclass(frozen=True)
@@ -50,7 +36,7 @@ class Recorded:
         files = _files(folders, "iterations")
         iterations = read_keyed(files, family.iterations, [name for name in family.iterations if name != _UNREAD])
         check_order(iterations, "end_s", files)
-        requests = read_keyed(_files(folders, "requests"), REQUESTS, _REQUEST)
+        requests = read_keyed(_files(folders, "requests"), REQUESTS, REQUESTS.names())
         return cls(folders, iterations, requests, read_energy(_files(folders, "energy")))
 
 
@@ -59,7 +45,7 @@ def read_energy(files: Mapping[int, Path]) -> pl.DataFrame:
 
     Raises RecordError, which names the file, where one is missing or damaged, or the times of a device go back.
     """
-    polls = read_keyed(files, ENERGY, _POLL)
+    polls = read_keyed(files, ENERGY, ENERGY.names())
     for device in polls["device"].drop_nulls().unique().sort():
         check_order(polls.filter(pl.col("device") == device), "time_s", files)
     return polls

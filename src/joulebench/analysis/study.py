@@ -14,7 +14,7 @@ from joulebench import families
 from joulebench.analysis import windows
 from joulebench.analysis.choices import placed
 from joulebench.analysis.energy import Drawn, at_each, headline
-from joulebench.analysis.keyed import KEY, whole_sum
+from joulebench.analysis.keyed import whole_sum
 from joulebench.analysis.knee import knee
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.recorded import Recorded
@@ -49,26 +49,20 @@ def study(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
 def _parts(wanted: Sequence[WantedRun]) -> pl.DataFrame:
     """WHERE, and seconds and J of each part of each usable point of text, with its output tokens, whole and steady."""
     places: list[tuple[object, ...]] = []
-    sizes: list[tuple[object, ...]] = []
     folders: dict[int, Path] = {}
     for one in wanted:
-        run = read_run(one.folder)
-        for point in run.points:
-            if (
-                run.spec_hash == one.spec.hash
-                and point.status in USABLE
-                and families.of(one.spec.task) is families.TEXT
-            ):
-                key = len(places)
-                folders[key] = one.folder / "points" / point.folder
-                places.append((key, one.spec.model, one.spec.variant, one.spec.repeat, point.at.label))
-                sizes.append((key, point.at.load, point.max_batch_size, point.begun))
-    schema = {"key": KEY, "model": pl.String, "variant": pl.String, "repeat": pl.Int64, "setting": pl.String}
-    named = pl.DataFrame(places, schema=schema, orient="row")
-    if not folders:
-        return named.drop("key").with_columns(pl.lit(None, pl.Float64).alias(name) for name in _PARTS)
+        run, spec = read_run(one.folder), one.spec
+        taken = run.spec_hash == spec.hash and families.of(spec.task) is families.TEXT
+        for point in (point for point in run.points if taken and point.status in USABLE):
+            key = len(folders)
+            folders[key] = one.folder / "points" / point.folder
+            of = point.at
+            places.append(
+                (key, of.load, point.max_batch_size, point.begun, spec.model, spec.variant, spec.repeat, of.label)
+            )
+    named = pl.DataFrame(places, schema={**SIZES, **{name: POINTS[name] for name in WHERE}}, orient="row")
     recorded = Recorded.read(folders, families.TEXT)
-    size = pl.DataFrame(sizes, schema=SIZES, orient="row")
+    size = named.select(*SIZES)
     iterations = recorded.iterations
     found = windows.text_windows(iterations.lazy(), size.lazy(), recorded.requests.lazy()).collect()
     whole = pl.col("window") == WHOLE
@@ -95,33 +89,33 @@ def _parts(wanted: Sequence[WantedRun]) -> pl.DataFrame:
         whole_output_tokens=whole_sum("output_tokens"),
         steady_output_tokens=pl.col("output_tokens").filter(inside).cast(pl.Int64).sum(),
     )
-    opened, closed, last = pl.col("opened_s"), pl.col("closed_s"), pl.col("last_s")
-    only = pl.when(pl.col("counts"))
+    known = ends.with_columns(pl.Series(f"{name}_j", values) for name, values in at.items())
     return (
-        ends.with_columns(pl.Series(f"{name}_j", values) for name, values in at.items())
-        .join(served, on="key", how="left")
+        known.join(served, on="key", how="left")
+        .join(named.select("key", *WHERE), on="key")
         .select(
-            "key",
-            whole_s=only.then(last),
-            whole_energy_j=only.then(pl.col("last_j") - pl.col("zero_j")),
-            whole_output_tokens=only.then("whole_output_tokens"),
-            ramp_s=opened,
-            ramp_energy_j=pl.col("opened_j") - pl.col("zero_j"),
-            steady_s=closed - opened,
-            steady_energy_j=pl.col("closed_j") - pl.col("opened_j"),
+            *WHERE,
+            *((pl.col(f"{end}_s") - pl.col(f"{start}_s")).alias(f"{part}_s") for part, (start, end) in _PARTS.items()),
+            *(
+                (pl.col(f"{end}_j") - pl.col(f"{start}_j")).alias(f"{part}_energy_j")
+                for part, (start, end) in _PARTS.items()
+            ),
+            "counts",
+            "whole_output_tokens",
             steady_output_tokens=pl.when(pl.col("steady_output_tokens") > 0).then("steady_output_tokens"),
-            drain_s=last - closed,
-            drain_energy_j=pl.col("last_j") - pl.col("closed_j"),
         )
-        .join(named, on="key")
-        .drop("key")
+        .with_columns(pl.when("counts").then(pl.col("whole_s", "whole_energy_j", "whole_output_tokens")))
+        .drop("counts")
     )
 
 
-_PARTS = (
-    *("whole_s", "whole_energy_j", "whole_output_tokens", "ramp_s", "ramp_energy_j", "steady_s", "steady_energy_j"),
-    *("steady_output_tokens", "drain_s", "drain_energy_j"),
-)
+_PARTS = {
+    "whole": ("zero", "last"),
+    "ramp": ("zero", "opened"),
+    "steady": ("opened", "closed"),
+    "drain": ("closed", "last"),
+}
+"""What a point falls into -> from when to when."""
 
 
 def _with_knees(found: pl.DataFrame) -> pl.DataFrame:

@@ -9,22 +9,19 @@ ROUNDED_S = 1e-5
 
 
 def of_iterations(iterations: pl.LazyFrame) -> pl.LazyFrame:
-    sums = ("prompt_tokens", "output_tokens", "first_tokens", "finished", "preempted")
+    return _summed(iterations, "prompt_tokens", "output_tokens", "first_tokens", "finished", "preempted")
+
+
+def of_batches(batches: pl.LazyFrame) -> pl.LazyFrame:
+    return _summed(batches, "warmup", "outputs")
+
+
+def _summed(iterations: pl.LazyFrame, *names: str) -> pl.LazyFrame:
     return iterations.group_by("key").agg(
         iterations_from=pl.col("point").min(),
         iterations_to=pl.col("point").max(),
         last_s=pl.col("end_s").last(),
-        **{f"all_{name}": pl.col(name).cast(pl.Int64).sum() for name in sums},
-    )
-
-
-def of_batches(batches: pl.LazyFrame) -> pl.LazyFrame:
-    return batches.group_by("key").agg(
-        iterations_from=pl.col("point").min(),
-        iterations_to=pl.col("point").max(),
-        last_s=pl.col("end_s").last(),
-        warmups=pl.col("warmup").sum(),
-        all_outputs=pl.col("outputs").cast(pl.Int64).sum(),
+        **{f"all_{name}": pl.col(name).cast(pl.Int64).sum() for name in names},
     )
 
 
@@ -69,8 +66,8 @@ LASTED = Rule(
     "the duration_s of point.json",
 )
 WARMED = Rule(
-    pl.col("warmups") != pl.col("warmup_batches"),
-    said("{} warm-up batches", "warmups"),
+    pl.col("all_warmup") != pl.col("warmup_batches"),
+    said("{} warm-up batches", "all_warmup"),
     "as many as the spec's sweep has",
 )
 SERVED = Rule(
@@ -92,8 +89,12 @@ BEGUN = Rule(
     "the first ones, as many as fill the batch, where point.json's start is equilibrium, and none where it is not",
 )
 
-_UNDISTURBED = pl.col("all_preempted") == 0
-"""What was thrown out of memory an engine may count twice."""
+
+def _outside(found: str, least: str, most: str) -> pl.Expr:
+    """What was thrown out of memory an engine may count twice: there is no most then."""
+    undisturbed = pl.col("all_preempted") == 0
+    return (pl.col(found) < pl.col(least)) | (undisturbed & (pl.col(found) > pl.col(most)))
+
 
 BETWEEN = (
     Rule(
@@ -102,8 +103,7 @@ BETWEEN = (
         "the same requests in both",
     ),
     Rule(
-        (pl.col("all_first_tokens") < pl.col("opened"))
-        | (_UNDISTURBED & (pl.col("all_first_tokens") > pl.col("requests"))),
+        _outside("all_first_tokens", "opened", "requests"),
         said(
             "{} requests, {} with a first output; iterations.parquet has {} first tokens",
             *("requests", "opened", "all_first_tokens"),
@@ -111,8 +111,7 @@ BETWEEN = (
         "the same requests in both",
     ),
     Rule(
-        (pl.col("all_prompt_tokens") < pl.col("least_prompt"))
-        | (_UNDISTURBED & (pl.col("all_prompt_tokens") > pl.col("most_prompt"))),
+        _outside("all_prompt_tokens", "least_prompt", "most_prompt"),
         said(
             "{} prompt tokens in finished requests, {} in all; iterations.parquet has {}",
             *("least_prompt", "most_prompt", "all_prompt_tokens"),
@@ -120,8 +119,7 @@ BETWEEN = (
         "a number between them",
     ),
     Rule(
-        (pl.col("all_output_tokens") < pl.col("least_output"))
-        | (_UNDISTURBED & (pl.col("all_output_tokens") > pl.col("most_output"))),
+        _outside("all_output_tokens", "least_output", "most_output"),
         said(
             "{} output tokens in finished requests, {} asked for in all; iterations.parquet has {}",
             *("least_output", "most_output", "all_output_tokens"),

@@ -47,6 +47,14 @@ def trusted(publish_flagged: bool = False) -> pl.Expr:
     return has_severity(Severity.VALID, *([Severity.FLAGGED] if publish_flagged else []))
 
 
+def publishable(publish_flagged: bool) -> pl.Expr:
+    """Whether a row may leave the project, of a table with `verdict` and `responses_per_s`: one that is `trusted`.
+
+    A row without figures says only why it has none, and may always be published.
+    """
+    return trusted(publish_flagged) | pl.col("responses_per_s").is_null()
+
+
 def fired(points: pl.DataFrame) -> pl.DataFrame:
     """One row for each point and check that fired (tables.CHECKS), sorted by point, then in the order of CHECKS.
 

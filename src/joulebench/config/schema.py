@@ -6,7 +6,6 @@ from joulebench.config.whole import Config
 
 
 def json_schema() -> str:
-    """The schema that editors read, as text."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
     return json.dumps(schema, indent=2) + "\n"
 

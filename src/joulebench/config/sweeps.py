@@ -75,12 +75,10 @@ class Sweep(Strict):
 
     @property
     def axis(self) -> Coordinate:
-        """The coordinate that varies."""
         return "max_batch_size" if self.batch_sizes else self._lists()[0]
 
     @property
     def settings(self) -> tuple[Setting, ...]:
-        """The points, in order."""
         axis = self.axis
         held = {name: getattr(self, name) for name in (*COORDINATES, "burstiness") if name != axis}
         values = self.batch_sizes if axis == "max_batch_size" else getattr(self, axis)

@@ -8,10 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import (
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
 from joulebench.config.footprint import Footprint
 from joulebench.config.hardware import Hardware
@@ -23,15 +20,7 @@ from joulebench.families import DIFFUSION, of
 from joulebench.inputs.checked import Strict, checked, nearest
 from joulebench.inputs.yaml_files import read_yaml
 from joulebench.loads.setting import CLOSED_LOOP
-from joulebench.names import (
-    IMAGE_TASKS,
-    VIDEO_TASKS,
-    HardwareName,
-    ModelId,
-    StudyName,
-    TaskName,
-    VariantName,
-)
+from joulebench.names import IMAGE_TASKS, VIDEO_TASKS, HardwareName, ModelId, StudyName, TaskName, VariantName
 
 MOST_RUNS = 10_000
 """Of the whole matrix: each is a job for Snakemake, and takes minutes to measure."""
@@ -123,7 +112,6 @@ class Config(Strict):
         return cast(TaskName, group) if study is None else study.task
 
     def where(self, hardware: str, group: str) -> str:
-        """The place of an entry in the config."""
         return f"{'studies' if group in self.studies.get(hardware, {}) else 'matrix'}.{hardware}.{group}"
 
     def requests_of(self, hardware: str, group: str) -> str:
@@ -143,7 +131,6 @@ class Config(Strict):
         )
 
     def repeats_of(self, hardware: str, group: str) -> int:
-        """How often the runs of one entry are measured."""
         return self.entry(hardware, group).repeats or self.repeats
 
     def engine_of(self, hardware: str, group: str, run: str) -> Engine:
@@ -162,13 +149,8 @@ class Config(Strict):
             raise ValueError(f"{where}.sweep.input_tokens: a prompt of {task} holds an image; leave it out")
         if of(task).has_tokens and length is None:
             raise ValueError(f"tasks.{task}.output_length: missing; a text task needs kind and tokens")
-        if (
-            of(task).has_tokens
-            and facts.weights == "synthetic"
-            and length
-            and length.kind == "natural"
-            and not lengths[1]
-        ):
+        natural = length is not None and length.kind == "natural" and not sweep.output_tokens
+        if of(task).has_tokens and facts.weights == "synthetic" and natural:
             raise ValueError(
                 f"{where}.models: '{model}' has synthetic weights, which never end an answer by themselves; "
                 f"set tasks.{task}.output_length.kind to reference or fixed"

@@ -29,7 +29,6 @@ from joulebench.errors import UserError
 from joulebench.inputs.checked import ConfigError, checked, nearest
 from joulebench.inputs.reading import read_bytes, shown
 from joulebench.records.files import read_requests, write_json, write_parquet
-from joulebench.records.models import Requests
 
 __all__ = ["DATASETS", "Sampled", "filters", "replaced", "report", "sample", "write"]
 
@@ -85,7 +84,15 @@ def sample(dataset: Dataset, sample: Sample) -> Sampled:
         origin["media"] = media.origin(dataset.media)
         with media.opened(dataset.media, with_media.PACKAGED_MEDIA) as read:
             requests, looked_at = draw(rows, sample, where, lambda name: with_media.image(read(name)))
-    return Sampled(requests, origin, count, dict(sorted(rows.unusable.items())), looked_at)
+    return Sampled(
+        requests=requests,
+        dataset=dataset.model_dump(mode="json"),
+        sample=sample.model_dump(mode="json"),
+        origin=origin,
+        rows=count,
+        looked_at=looked_at,
+        unusable=dict(sorted(rows.unusable.items())),
+    )
 
 
 def write(dataset: Dataset, wanted: Sample, table: Path) -> Sampled:
@@ -95,15 +102,7 @@ def write(dataset: Dataset, wanted: Sample, table: Path) -> Sampled:
     """
     sampled = sample(dataset, wanted)
     write_parquet(sampled.requests, table)
-    facts = Requests(
-        dataset=dataset.model_dump(mode="json"),
-        sample=wanted.model_dump(mode="json"),
-        origin=sampled.origin,
-        rows=sampled.rows,
-        looked_at=sampled.looked_at,
-        unusable=sampled.unusable,
-    )
-    write_json(facts, table.with_suffix(".json"))
+    write_json(sampled, table.with_suffix(".json"))
     return sampled
 
 

@@ -8,7 +8,7 @@ body), among others. Every row's prompt is completed as it is; its reference is 
 from typing import Any
 
 from joulebench.datasets import json_lines
-from joulebench.datasets.sampling import Row, Rows, is_unicode
+from joulebench.datasets.sampling import Row, Rows, why_unusable
 from joulebench.inputs.checked import Strict
 
 PACKAGED = "humanevalplus.jsonl"
@@ -26,22 +26,11 @@ def read(text: str, filters: Filters, where: str) -> Rows:
 
     Raises UserError where the file was cut off within its last line; `where` opens its message.
     """
-    rows = Rows()
-    for raw in json_lines.parsed(text, where):
-        rows.add(_row(raw))
-    return rows
+    return Rows.of(map(_row, json_lines.objects(text, where)))
 
 
-def _row(raw: Any) -> Row | str:
-    if raw is json_lines.NOT_JSON:
-        return "not JSON"
-    if not isinstance(raw, dict):
-        return "not an object"
-    for name in _TEXTS:
-        if not isinstance(raw.get(name), str):
-            return f"no text in {name}"
-        if not raw[name].strip():
-            return f"empty {name}"
-        if not is_unicode(raw[name]):
-            return f"{name} not valid Unicode"
-    return Row(*(raw[name] for name in _TEXTS))
+def _row(raw: dict[str, Any] | str) -> Row | str:
+    if isinstance(raw, str):
+        return raw
+    why = (why_unusable(name, raw.get(name)) for name in _TEXTS)
+    return next(filter(None, why), None) or Row(*(raw[name] for name in _TEXTS))

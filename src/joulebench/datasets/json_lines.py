@@ -7,8 +7,8 @@ from typing import Any
 from joulebench.errors import UserError
 
 
-def parsed(text: str, where: str) -> Iterator[Any]:
-    """The value of each line that is not blank, NOT_JSON for a line that is none.
+def objects(text: str, where: str) -> Iterator[dict[str, Any] | str]:
+    """The object of each line that is not blank, or why it holds none.
 
     Raises UserError where the last line is none and no line feed ends it, as where a file was cut off; `where` opens
     its message. Only a line feed ends a line: JSON may hold Unicode's other line ends bare.
@@ -18,7 +18,8 @@ def parsed(text: str, where: str) -> Iterator[Any]:
         if not line.strip():
             continue
         try:
-            yield loads(line)
+            found = loads(line)
+            yield found if isinstance(found, dict) else "not an object"
         except json.JSONDecodeError as error:
             if number == len(lines):
                 raise UserError(
@@ -34,8 +35,8 @@ def parsed(text: str, where: str) -> Iterator[Any]:
             yield NOT_JSON
 
 
-NOT_JSON = object()
-"""Stands for a line that holds no JSON, or JSON nested so deeply that it cannot be read: no object, so no row."""
+NOT_JSON = "not JSON"
+"""Of a line that holds none, or JSON nested so deeply that it cannot be read."""
 
 
 def loads(text: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from joulebench.datasets import conversations
 from joulebench.datasets.media import picture
-from joulebench.datasets.sampling import Row, Rows, is_unicode
+from joulebench.datasets.sampling import Row, Rows, why_unusable
 from joulebench.inputs.checked import Strict
 
 PACKAGED = "llava.json"
@@ -32,10 +32,7 @@ def read(text: str, filters: Filters, where: str) -> Rows:
     A row without an id of its own is named by its place in the file, from 0. Raises UserError where the text is not a
     JSON array; `where` opens its message.
     """
-    rows = Rows()
-    for place, raw in enumerate(conversations.parsed(text, where)):
-        rows.add(_row(place, raw))
-    return rows
+    return Rows.of(_row(place, raw) for place, raw in enumerate(conversations.parsed(text, where)))
 
 
 def _row(place: int, raw: Any) -> Row | str:
@@ -53,8 +50,6 @@ def _row(place: int, raw: Any) -> Row | str:
         return f"more than one {_MARK} in the prompt" if marks else f"no {_MARK} in the prompt"
     prompt = prompt.replace(_MARK, "").strip()
     for what, words in (("prompt", prompt), ("answer", answer), ("image name", name)):
-        if not words.strip():
-            return f"empty {what}"
-        if not is_unicode(words):
-            return f"{what} not valid Unicode"
+        if why := why_unusable(what, words):
+            return why
     return Row(conversations.source_id(raw.get("id"), f"llava-{place:06d}"), prompt, answer, name)

@@ -9,11 +9,10 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from joulebench.config.tasks import HubFile, HubFolder, LocalFile, Packaged
-from joulebench.datasets.sources import download
+from joulebench.datasets.sources import PACKAGED, download
 from joulebench.downloads import NoSuchFileError
 from joulebench.errors import UserError
 from joulebench.inputs.reading import (
@@ -53,15 +52,15 @@ def opened(source: Source, packaged: str) -> Iterator[Read]:
         case HubFolder():
             yield lambda name: _from_hub(source, _inside(name))
         case Packaged():
-            folder = Path(str(resources.files("joulebench.datasets") / "packaged" / packaged))
-            yield lambda name: _from_folder(folder, _inside(name))
+            folder = PACKAGED / packaged
+            yield lambda name: _content(folder / _inside(name))
         case HubFile():
             with _archive(download(source, "dataset.media")) as read:
                 yield read
         case LocalFile():
             path = expanded(source.path)
             if is_folder(path):
-                yield lambda name: _from_folder(path, _inside(name))
+                yield lambda name: _content(path / _inside(name))
             elif is_there(path):
                 with _archive(path) as read:
                     yield read
@@ -134,10 +133,6 @@ def _inside(name: str) -> PurePosixPath:
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not path.parts:
         raise UnusableError("image name leads out of its folder")
     return path
-
-
-def _from_folder(folder: Path, name: PurePosixPath) -> bytes:
-    return _content(folder / name)
 
 
 def _content(path: Path) -> bytes:

@@ -51,10 +51,7 @@ def read(text: str, filters: Filters, where: str) -> Rows:
         if unknown := [name for name in names if name not in known]:
             found, expected = ", ".join(unknown), ", ".join(sorted(known))
             raise ConfigError(f"{where}: filters.{_FILTER_OF[column]}: found {found}; known are {expected}")
-    rows = Rows()
-    for place, line in enumerate(table):
-        rows.add(_row(place, line, header, wanted))
-    return rows
+    return Rows.of(_row(place, line, header, wanted) for place, line in enumerate(table))
 
 
 def _lines(text: str) -> list[list[str]]:

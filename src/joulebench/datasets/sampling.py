@@ -1,16 +1,18 @@
 """Drawing requests from the usable rows of a dataset, the same way for every dataset."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from pydantic import ConfigDict, Field
 
 from joulebench.config.tasks import Sample
 from joulebench.datasets.media import UnusableError
 from joulebench.errors import UserError
+from joulebench.records.models import Requests
 from joulebench.records.schemas import PROMPTS
 
 
@@ -34,21 +36,24 @@ class Rows:
     usable: list[Row] = field(default_factory=list)
     unusable: Counter[str] = field(default_factory=Counter)
 
-    def add(self, row: Row | str) -> None:
-        """Take a usable row, or the reason why one is not."""
-        if isinstance(row, str):
-            self.unusable[row] += 1
-        else:
-            self.usable.append(row)
+    @classmethod
+    def of(cls, rows: Iterable[Row | str]) -> "Rows":
+        """Usable rows, and the reasons why others are not."""
+        found = cls()
+        for row in rows:
+            if isinstance(row, str):
+                found.unusable[row] += 1
+            else:
+                found.usable.append(row)
+        return found
 
     @property
     def count(self) -> int:
         return len(self.usable) + self.unusable.total()
 
 
-@dataclass(frozen=True)
-class Sampled:
-    """What was drawn, from which file, and what of the file could not be used.
+class Sampled(Requests):
+    """What was drawn, from which file, and what of the file could not be used: the record of it, and the requests.
 
     `requests` has the schema records.PROMPTS. `origin` holds kind, file and sha256 of what was read, repo and
     revision where it came from the hub, and media where rows name any. `rows` counts every row of the file;
@@ -56,11 +61,9 @@ class Sampled:
     looked at: images are, in the drawn order, until there are enough.
     """
 
-    requests: pl.DataFrame
-    origin: dict[str, str]
-    rows: int
-    unusable: dict[str, int]
-    looked_at: int | None = None
+    model_config = ConfigDict(arbitrary_types_allowed=True, frozen=True)
+
+    requests: pl.DataFrame = Field(exclude=True)
 
     @property
     def usable(self) -> int:
@@ -112,6 +115,15 @@ def _named(row: Row) -> str:
     if row.media is None:
         raise UnusableError("no image named")
     return row.media
+
+
+def why_unusable(what: str, text: object) -> str | None:
+    """Why a row whose `what` is `text` cannot be served, if it cannot."""
+    if not isinstance(text, str):
+        return f"no text in {what}"
+    if not text.strip():
+        return f"empty {what}"
+    return None if is_unicode(text) else f"{what} not valid Unicode"
 
 
 def is_unicode(text: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import Field, PositiveInt, model_validator
 
 from joulebench.datasets import conversations
-from joulebench.datasets.sampling import Row, Rows, is_unicode
+from joulebench.datasets.sampling import Row, Rows, why_unusable
 from joulebench.errors import UserError, in_one_line
 from joulebench.inputs.checked import Strict
 from joulebench.inputs.reading import GIB, MissingError, expanded, read_text
@@ -49,10 +49,7 @@ def read(text: str, filters: Filters, where: str) -> Rows:
     in the file, from 0. Raises UserError where the text is not a JSON array; `where` opens its message.
     """
     count = _counter(filters.tokenizer)
-    rows = Rows()
-    for place, raw in enumerate(conversations.parsed(text, where)):
-        rows.add(_row(place, raw, filters, count))
-    return rows
+    return Rows.of(_row(place, raw, filters, count) for place, raw in enumerate(conversations.parsed(text, where)))
 
 
 def _row(place: int, raw: Any, filters: Filters, count: Callable[[str], int]) -> Row | str:
@@ -60,10 +57,8 @@ def _row(place: int, raw: Any, filters: Filters, count: Callable[[str], int]) ->
     if isinstance(pair, str):
         return pair
     for name, text in zip(("prompt", "answer"), pair, strict=True):
-        if not text.strip():
-            return f"empty {name}"
-        if not is_unicode(text):
-            return f"{name} not valid Unicode"
+        if why := why_unusable(name, text):
+            return why
         tokens = count(text)
         if tokens < filters.min_tokens:
             return f"{name} shorter than {filters.min_tokens} tokens"

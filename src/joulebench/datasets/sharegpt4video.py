@@ -15,7 +15,7 @@ from pydantic import Field
 
 from joulebench.datasets import json_lines
 from joulebench.datasets.media import first_frame
-from joulebench.datasets.sampling import Row, Rows, is_unicode
+from joulebench.datasets.sampling import Row, Rows, why_unusable
 from joulebench.errors import UserError
 from joulebench.inputs.checked import ConfigError, Strict, nearest
 
@@ -45,17 +45,14 @@ def read(text: str, filters: Filters, where: str) -> Rows:
     wanted = filters.zip_folder
     lists = _two_lists(text)
     if lists is None:
-        found = list(json_lines.parsed(text, where))
+        found = list(json_lines.objects(text, where))
         known = {raw["zip_folder"] for raw in found if isinstance(raw, dict) and isinstance(raw.get("zip_folder"), str)}
     else:
         found, known = list(_paired(lists, where)), set()
     if wanted is not None and wanted not in known:
         hint = nearest(wanted, known) or "; the rows of this file name no zip_folder, leave the filter out"
         raise ConfigError(f"{where}: filters.zip_folder: found '{wanted}'{hint}")
-    rows = Rows()
-    for raw in found:
-        rows.add(_row(raw, wanted))
-    return rows
+    return Rows.of(_row(raw, wanted) for raw in found)
 
 
 def _two_lists(text: str) -> dict[str, Any] | None:
@@ -79,11 +76,9 @@ def _paired(lists: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
         yield {"video_id": name, "captions": [{"idx": _WHOLE_VIDEO, "content": caption}]}
 
 
-def _row(raw: Any, zip_folder: str | None) -> Row | str:
-    if raw is json_lines.NOT_JSON:
-        return "not JSON"
-    if not isinstance(raw, dict):
-        return "not an object"
+def _row(raw: dict[str, Any] | str, zip_folder: str | None) -> Row | str:
+    if isinstance(raw, str):
+        return raw
     if zip_folder is not None and raw.get("zip_folder") != zip_folder:
         return "zip_folder not asked for"
     captions = raw.get("captions")
@@ -95,10 +90,6 @@ def _row(raw: Any, zip_folder: str | None) -> Row | str:
     name: Any = raw.get("video_id")
     caption: Any = whole[0].get("content")
     for what, words in (("video_id", name), ("caption", caption)):
-        if not isinstance(words, str):
-            return f"no text in {what}"
-        if not words.strip():
-            return f"empty {what}"
-        if not is_unicode(words):
-            return f"{what} not valid Unicode"
+        if why := why_unusable(what, words):
+            return why
     return Row(name, caption, None, f"{name}.mp4")

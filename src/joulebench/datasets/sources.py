@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import io
 import zlib
-from importlib import resources
 from pathlib import Path
 
 from joulebench.config.tasks import HubFile, LocalFile, Packaged
@@ -14,6 +13,9 @@ from joulebench.errors import UserError
 from joulebench.inputs.reading import GIB, expanded, is_folder, read_bytes, shown, size_in_words
 
 Source = HubFile | LocalFile | Packaged
+
+PACKAGED = Path(__file__).parent / "packaged"
+"""The samples that come with the project."""
 
 MOST_BYTES = 2 * GIB
 """Of a dataset's file, and of its text once unpacked: twice the largest that is known, LLaVA-1.5's mix of 1.03 GB."""
@@ -33,7 +35,7 @@ def fetch(source: Source, packaged: str, usual: str) -> Path:
         case LocalFile():
             return _local(expanded(source.path), usual)
         case Packaged():
-            return Path(str(resources.files("joulebench.datasets") / "packaged" / packaged))
+            return PACKAGED / packaged
 
 
 def download(source: HubFile, setting: str = "dataset.source") -> Path:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import polars as pl
 
-from joulebench.analysis.verdicts import severity
+from joulebench.analysis.verdicts import publishable, severity
 from joulebench.errors import UserError
 from joulebench.exports import card, parquet
-from joulebench.exports.rows import POINT, publishable
 from joulebench.files import whole_folder, write_text
 from joulebench.tables import schemas
 from joulebench.tables.files import read_csv
+from joulebench.tables.point import AT
 
 TABLES = ("leaderboard", "points", "pareto", "recommendations", "footprint", "checks")
 """Those of tables.TABLES that are published, each a configuration of the dataset; the first, which has a row wherever
@@ -29,8 +29,8 @@ def write(folder: Path, csvs: Mapping[str, Mapping[str, Path]], docs: Path, publ
     """Fill `folder`, whole or not at all: data/{hardware}/{table}.parquet, docs/, README.md; what was there is removed.
 
     `csvs`: hardware -> name of a table, every one of TABLES -> its CSV. `docs`: the folder of DOCUMENTS. Rows that may
-    not be published are left out (exports.rows), and the card counts them. A table without a column `hardware` gets
-    one, since a configuration holds all hardware; a table without a row is none, since `datasets` cannot load it.
+    not be published are left out (verdicts.publishable), and the card counts them. A table without a column `hardware`
+    gets one, since a configuration holds all hardware; a table without a row is none, since `datasets` cannot load it.
     Raises UserError where a table is missing or damaged, or there is no point to publish.
     """
     found = {hardware: _read(hardware, files) for hardware, files in csvs.items()}
@@ -83,6 +83,12 @@ def _published(one: Mapping[str, pl.DataFrame], publish_flagged: bool) -> dict[s
         if {"verdict", "responses_per_s"} <= set(frame.columns):
             frame = frame.filter(publishable(publish_flagged))
         elif table == "footprint":
-            frame = frame.join(points, on=POINT, how="semi", nulls_equal=True, maintain_order="left")
+            frame = frame.join(
+                points,
+                on=("task", "model", "variant", *AT, "repeat"),
+                how="semi",
+                nulls_equal=True,
+                maintain_order="left",
+            )
         kept[table] = frame
     return kept

@@ -1,13 +1,12 @@
 """A table as Parquet: typed, small, and with what its columns mean inside the file."""
 
-import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
 
-from joulebench.files import whole_file
+from joulebench.records.files import write_parquet
 from joulebench.tables.columns import Column
 from joulebench.tables.files import read_csv
 from joulebench.tables.schemas import COLUMNS, TABLES
@@ -28,7 +27,4 @@ def write(frame: pl.DataFrame, table: str, columns: Iterable[Column], path: Path
     """
     described = {column.name: {"unit": column.unit, "meaning": column.meaning} for column in columns}
     metadata = {METADATA: json.dumps({"table": table, "columns": described}, ensure_ascii=False)}
-    buffer = io.BytesIO()  # as records.files.write_parquet: a full disk is then Python's OSError
-    frame.write_parquet(buffer, compression="zstd", statistics=False, metadata=metadata)
-    with whole_file(path) as aside:
-        aside.write_bytes(buffer.getbuffer())
+    write_parquet(frame, path, metadata)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from joulebench.analysis.verdicts import publishable
 from joulebench.errors import UserError, in_one_line
 from joulebench.exports.dataset import CARD, DOCUMENTS
-from joulebench.exports.rows import publishable
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -17,8 +17,8 @@ from typing import Any
 import polars as pl
 
 from joulebench.analysis.sources import named
+from joulebench.analysis.verdicts import publishable
 from joulebench.errors import UserError, in_one_line
-from joulebench.exports.rows import publishable
 from joulebench.files import whole_folder
 from joulebench.records.files import read_run, write_json
 from joulebench.records.models import Run
@@ -151,12 +151,7 @@ def _config(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:
         "driver": device.get("driver"),
         "cpu": run.machine.cpu,
         "energy_sources": run.machine.energy_sources,
-        "versions": run.versions,
-        "spec": run.spec,
-        "spec_hash": run.spec_hash,
-        "requests_sha256": run.requests_sha256,
-        "started_utc": run.started_utc,
-        "ended_utc": run.ended_utc,
+        **run.model_dump(include={"versions", "spec", "spec_hash", "requests_sha256", "started_utc", "ended_utc"}),
     }
 
 

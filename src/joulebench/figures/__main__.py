@@ -32,7 +32,6 @@ came with a clone have no record of who made them: Snakemake says "Missing metad
 
 
 def markdown() -> str:
-    """docs/figures.md."""
     rows = ["| of | target | what it shows | drawn from |", "|---|---|---|---|"]
     for category in dict.fromkeys(figure.category for figure in FIGURES.values()):
         for name, figure in FIGURES.items():

@@ -51,8 +51,12 @@ def target_rule(limit: float | None, x: alt.X) -> list[alt.Chart]:
     ]
 
 
+def hover() -> list[alt.Tooltip]:
+    """What is said of a point (run, at, energy, latency)."""
+    return style.hover("run", "at", energy="energy per response (J)", latency="latency (s)")
+
+
 def pixels(x: Axis, y: Axis, latency: float, energy: float) -> tuple[float, float]:
-    """Where a point lies in the panel."""
     return x.px(latency), HEIGHT_PX - y.px(energy)
 
 

@@ -41,7 +41,6 @@ class Axis:
         return self.length_px * (value - self.low) / (self.high - self.low)
 
     def value(self, px: float) -> float:
-        """The inverse of `px`."""
         share = px / self.length_px
         if self.log:
             return float(self.low * (self.high / self.low) ** share)

@@ -1,11 +1,15 @@
 """What figures of whole sweeps share: which points they show, along which axis, and how they tell runs apart."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import altair as alt
 import polars as pl
 
 from joulebench.analysis.choices import placed
 from joulebench.analysis.repeats import POINT, pooled
 from joulebench.figures import captions, style
+from joulebench.figures.axes import Axis, intervals
 
 POINT_PX = 60  # an area, as Vega counts point sizes
 AXES = {
@@ -22,9 +26,7 @@ Channels = tuple[alt.Color, alt.Shape, alt.StrokeDash]
 
 def pooled_points(points: pl.DataFrame) -> pl.DataFrame:
     """One row a point of `points` (tables.POINTS), its repeats pooled, placed, with its `run` as a legend names it."""
-    return placed(pooled(points)).with_columns(
-        run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String)
-    )
+    return placed(pooled(points)).with_columns(run=captions.run_label())
 
 
 def along_one_axis(points: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
@@ -87,13 +89,27 @@ def channels(rows: pl.DataFrame, columns: int) -> Channels:
     )
 
 
-def dots(data: pl.DataFrame, x: alt.X, y: alt.Y, look: Channels, tooltip: list[alt.Tooltip]) -> list[alt.Chart]:
-    """A point for each row, hollow where it is overloaded."""
-    color, shape, _ = look
+def legend_columns(runs: Iterable[str], width_px: float) -> int:
+    """How many of a legend's `runs` have room beside each other."""
+    widest = max(style.text_px(line, style.LABEL_PX) for run in runs for line in run.split("\n"))
+    return max(1, int(width_px // (widest + 40)))
+
+
+def curves(
+    data: pl.DataFrame, x: alt.X, y: alt.Y, y_axis: Axis, look: Channels, tooltip: list[alt.Tooltip], **rule: Any
+) -> list[alt.Chart]:
+    """A line a run along its sweep, the intervals (low, high), of a look of their own (`rule`), and the points.
+
+    These are hollow where they are overloaded.
+    """
+    color, shape, dash = look
     points = alt.Chart(data).mark_point(filled=True, size=POINT_PX, opacity=1)
     overloaded = alt.Chart(data.filter(pl.col("status") == "overloaded"))
     hollows = overloaded.mark_point(filled=True, size=POINT_PX / 2.5, opacity=1, color="white")
+    bars = alt.Chart(intervals(data, y_axis)).mark_rule(strokeWidth=1, **rule)
     return [
+        alt.Chart(data).mark_line(strokeWidth=1.5).encode(x, y, color, dash, alt.Order("axis_value:Q")),
+        bars.encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color),
         points.encode(x, y, color, shape, tooltip=tooltip),
         hollows.encode(x, y, shape, tooltip=tooltip),
     ]

@@ -1,6 +1,6 @@
 """What figures say in words about the rows that they show."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -8,6 +8,7 @@ from joulebench.analysis.cards import apart
 from joulebench.analysis.sources import named
 from joulebench.analysis.verdicts import USABLE, Severity, has_severity
 from joulebench.config.services import LatencyTarget
+from joulebench.figures import style
 from joulebench.loads.setting import BATCHES, CLOSED_LOOP, COORDINATES, in_words
 from joulebench.names import TASKS
 
@@ -20,6 +21,10 @@ LOADS = {CLOSED_LOOP: "closed loop", "at-once": "all at once", "poisson": "Poiss
 
 DOUBTED = has_severity(Severity.FLAGGED, Severity.INVALID)
 """Whether a row is flagged or invalid."""
+
+INVALID = has_severity(Severity.INVALID)
+"""Whether a check voids a row's figures."""
+SHOWN = pl.col("energy_per_response_j").is_not_null() & ~INVALID
 
 METRICS = {
     "ttft": "time to first token",
@@ -73,6 +78,11 @@ def tasks(rows: pl.DataFrame) -> list[str]:
     return [*(task for task in TASKS if task in found), *sorted(found.difference(TASKS))]
 
 
+def by_task(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """`tasks` of `rows`, each with its own rows."""
+    return ((task, rows.filter(pl.col("task") == task)) for task in tasks(rows))
+
+
 def energy_sources(rows: pl.DataFrame) -> list[str]:
     """The energy sources of `rows`, spelled out for people."""
     if not (sources := named(rows["energy_source"])):
@@ -90,17 +100,17 @@ def energy_title(rows: pl.DataFrame, title: str = "Energy per response (J)") -> 
     return f"{title}, {'estimated' if all(source.is_estimate for source in sources) else 'partly estimated'}"
 
 
-def is_invalid() -> pl.Expr:
-    """Whether a check voids a row's figures."""
-    return has_severity(Severity.INVALID)
-
-
 def latency_target(target: LatencyTarget | None) -> list[str]:
     """`latency target: median time per output token at most 0.2 s`; nothing for None."""
     if target is None:
         return []
     which = "median" if target.quantile == 50 else f"{target.quantile}th percentile of"
     return [f"latency target: {which} {METRICS[target.metric]} at most {target.at_most_s:g} s"]
+
+
+def run_label() -> pl.Expr:
+    """`run_name` in lines, as an axis or a legend has it."""
+    return run_name().map_elements(style.wrapped, return_dtype=pl.String)
 
 
 def run_name() -> pl.Expr:
@@ -123,7 +133,7 @@ def repeats(rows: pl.DataFrame) -> list[str]:
 
 def why_not(rows: pl.DataFrame) -> str:
     """How many of `rows` have which status: `2 out_of_memory, 1 failed`."""
-    why = pl.when(is_invalid() & pl.col("energy_per_response_j").is_not_null()).then(pl.lit("invalid"))
+    why = pl.when(INVALID & pl.col("energy_per_response_j").is_not_null()).then(pl.lit("invalid"))
     counts = rows.select(status=why.otherwise("status").fill_null("unknown"))["status"].value_counts().sort("status")
     return ", ".join(f"{count} {status}" for status, count in counts.iter_rows())
 

@@ -22,7 +22,7 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     is_text = families.TEXT.rows
     bounds = {"y": "", "low": "_low", "high": "_high"}
     rows = placed(leaderboard).with_columns(
-        run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
+        run=captions.run_label(),
         group=pl.col("task").map_elements(_word, return_dtype=pl.String),
         x=pl.col("parameters") / BILLION,
         hollow=pl.col("meets_latency_target").not_().fill_null(False),
@@ -31,23 +31,17 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
             for name, bound in bounds.items()
         },
     )
-    drawn = rows.filter(_known())
+    drawn = rows.filter(scatter.KNOWN)
     panels = [_panel(group, of) for group in GROUPS if not (of := rows.filter(pl.col("group") == group)).is_empty()]
     notes = scatter.notes(drawn)
     if _several_sizes(drawn):
         notes.append("Dashed: energy in proportion to parameters, through the geometric mean of a panel's points.")
     subtitle = [*captions.subtitle(leaderboard), *notes, *captions.repeats(drawn)]
-    return style.figure(
-        "Energy against model size, each model at its best point", subtitle, panels or [style.nothing()]
-    )
+    return style.figure("Energy against model size, each model at its best point", subtitle, panels)
 
 
 def _word(task: str) -> str:
     return families.of(task).word(task)
-
-
-def _known() -> pl.Expr:
-    return (pl.col("x") > 0) & (pl.col("y") > 0)
 
 
 def _several_sizes(drawn: pl.DataFrame) -> bool:
@@ -61,7 +55,7 @@ def _detail(row: dict[str, object]) -> str:
 
 
 def _panel(group: str, rows: pl.DataFrame) -> style.Panel:
-    drawn = rows.filter(_known())
+    drawn = rows.filter(scatter.KNOWN)
     title = style.panel_title(GROUPS[group], scatter.left_out(rows, drawn))
     if drawn.is_empty():
         return style.message(title, "There is no energy to set against parameters.")
@@ -72,7 +66,7 @@ def _panel(group: str, rows: pl.DataFrame) -> style.Panel:
     guides = []
     if _several_sizes(points):
         ratio = math.exp(points.select((pl.col("y") / pl.col("x")).log().mean()).item())
-        guides = [(each, "") for each in scatter.guides_between(x, y, [ratio])]
+        guides = [(ratio, "")]
     per = "output token" if group == "response" else group
     y_title = captions.energy_title(drawn, f"Energy per {per} (J)")
     return scatter.panel(points, x, y, "Parameters (billions)", y_title, guides, title)

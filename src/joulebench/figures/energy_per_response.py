@@ -7,7 +7,7 @@ from joulebench.analysis.choices import placed
 from joulebench.analysis.sources import is_estimate
 from joulebench.analysis.verdicts import USABLE, severity
 from joulebench.config.services import LatencyTarget, Targets
-from joulebench.figures import captions, style
+from joulebench.figures import bars, captions, style
 
 BAR_PX, TDP_PX, ROW_PX = 13, 21, 32
 AT_TDP = "if the device drew its TDP throughout"
@@ -30,14 +30,14 @@ def draw(leaderboard: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
     if not rows.filter(has_energy & pl.col("tdp_estimate_j").is_not_null()).is_empty():
         kinds.add(AT_TDP)
     panels = [
-        _panel(task, rows.filter(pl.col("task") == task), targets.get(task), [kind for kind in KINDS if kind in kinds])
-        for task in captions.tasks(rows)
+        _panel(task, of_task, targets.get(task), [kind for kind in KINDS if kind in kinds])
+        for task, of_task in captions.by_task(rows)
     ]
     notes = ["Thin lines: 95 % intervals."] if rows["energy_per_response_low_j"].is_not_null().any() else []
     notes += ["B: maximum batch size of the point."] if kinds and captions.over_batch_sizes(rows) else []
     notes += ["TDP: thermal design power."] if AT_TDP in kinds else []
     subtitle = [*captions.subtitle(leaderboard), *([" ".join(notes)] if notes else []), *captions.repeats(leaderboard)]
-    return style.figure("Energy per response, each model at its best point", subtitle, panels or [style.nothing()])
+    return style.figure("Energy per response, each model at its best point", subtitle, panels)
 
 
 def _rows(leaderboard: pl.DataFrame) -> pl.DataFrame:
@@ -46,7 +46,7 @@ def _rows(leaderboard: pl.DataFrame) -> pl.DataFrame:
     return (
         placed(leaderboard)
         .with_columns(
-            run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
+            run=captions.run_label(),
             missed=missed,
             severity=severity(),
             doubted=captions.DOUBTED,
@@ -85,13 +85,7 @@ def _panel(task: str, rows: pl.DataFrame, target: LatencyTarget | None, kinds: l
         high="energy_per_response_high_j",
         label=pl.Series([_label(row) for row in rows.iter_rows(named=True)], dtype=pl.String),
     ).with_columns(end=pl.max_horizontal("energy", "high", "tdp").fill_null(0.0))
-    longest, end = data.select(pl.max("end")).item() or 1.0, style.labels_end(data)
-    x = alt.X(
-        "energy:Q",
-        title=captions.energy_title(rows),
-        scale=alt.Scale(domain=[0, end], nice=False),
-        axis=alt.Axis(values=style.linear_ticks(0, longest), format=style.NUMBER_FORMAT, labelFlush=False),
-    )
+    x = bars.axis("energy", captions.energy_title(rows), data)
     y = style.run_axis(data["run"].to_list())
     fills, strokes = zip(*(KINDS[kind] for kind in kinds), strict=True)
     legend = alt.Legend(orient="top", direction="vertical", columns=2, symbolType="square", offset=18)
@@ -101,17 +95,12 @@ def _panel(task: str, rows: pl.DataFrame, target: LatencyTarget | None, kinds: l
 
     at_tdp = data.filter(pl.col("tdp").is_not_null()).with_columns(energy="tdp", kind=pl.lit(AT_TDP))
     wide = alt.Chart(at_tdp).mark_bar(size=TDP_PX).encode(x, y, fill, stroke)
-    bars = alt.Chart(data.filter(pl.col("energy").is_not_null())).mark_bar(size=BAR_PX, strokeWidth=1.2)
-    intervals = alt.Chart(data.filter(pl.col("low").is_not_null() & pl.col("high").is_not_null()))
+    measured = alt.Chart(data.filter(pl.col("energy").is_not_null())).mark_bar(size=BAR_PX, strokeWidth=1.2)
     labels = alt.Chart(data).mark_text(align="left", dx=7, fontSize=style.LABEL_PX, color=style.INK)
     layers = [
         wide,
-        bars.encode(x, y, fill, stroke, tooltip),
-        intervals.mark_rule(color=style.INK).encode(alt.X("low:Q"), y, alt.X2("high:Q")),
-        *(
-            intervals.mark_tick(color=style.INK, size=7, thickness=1).encode(alt.X(f"{side}:Q"), y)
-            for side in ("low", "high")
-        ),
+        measured.encode(x, y, fill, stroke, tooltip),
+        *bars.intervals(data, 7, y),
         labels.encode(alt.X("end:Q"), y, alt.Text("label:N")),
     ]
     return alt.layer(*layers, title=title).properties(width=style.PANEL_PX, height=ROW_PX * len(data))

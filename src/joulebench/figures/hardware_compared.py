@@ -9,7 +9,7 @@ from joulebench.analysis.choices import placed
 from joulebench.analysis.sources import is_estimate
 from joulebench.analysis.verdicts import USABLE, severity
 from joulebench.config.services import LatencyTarget, Targets
-from joulebench.figures import captions, style
+from joulebench.figures import bars, captions, style
 
 BAR_PX, STEP_PX, BETWEEN_PX = 12, 17, 12
 """A bar, from one bar to the next, and between two models."""
@@ -28,9 +28,7 @@ def draw(leaderboard: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
         doubted=captions.DOUBTED,
     )
     title = "Energy per response of the same model on different hardware"
-    panels = [
-        _panel(task, rows.filter(pl.col("task") == task), hardware, targets.get(task)) for task in captions.tasks(rows)
-    ]
+    panels = [_panel(task, of_task, hardware, targets.get(task)) for task, of_task in captions.by_task(rows)]
     shown = _compared(rows)
     if shown.is_empty() and rows["energy_per_response_j"].is_not_null().any():
         panels = [style.message(alt.TitleParams(""), _nothing_shared(rows, hardware))]
@@ -45,7 +43,7 @@ def draw(leaderboard: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
             notes[0] += " Thin lines: 95 % intervals."
         notes += ["Pale: misses the latency target."] if shown["missed"].any() else []
         notes += captions.repeats(shown)
-    return style.figure(title, [*captions.subtitle(rows), *notes], panels or [style.nothing()])
+    return style.figure(title, [*captions.subtitle(rows), *notes], panels)
 
 
 def _compared(rows: pl.DataFrame) -> pl.DataFrame:
@@ -77,13 +75,7 @@ def _panel(task: str, rows: pl.DataFrame, hardware: list[str], target: LatencyTa
     data = _bars(shown, hardware)
     models = data["run"].unique(maintain_order=True).to_list()
     known = data.filter(pl.col("energy").is_not_null())
-    longest, end = max(known["end"].to_list()), style.labels_end(data)
-    x = alt.X(
-        "energy:Q",
-        title=captions.energy_title(shown),
-        scale=alt.Scale(domain=[0, end], nice=False),
-        axis=alt.Axis(values=style.linear_ticks(0, longest), format=style.NUMBER_FORMAT, labelFlush=False),
-    )
+    x = bars.axis("energy", captions.energy_title(shown), data)
     height = len(models) * (len(hardware) * STEP_PX + BETWEEN_PX)
     between = BETWEEN_PX / (height / len(models))
     y = style.run_axis(models).scale(paddingInner=between, paddingOuter=between / 2)
@@ -97,13 +89,10 @@ def _panel(task: str, rows: pl.DataFrame, hardware: list[str], target: LatencyTa
         alt.Tooltip("label:N", title="best point"),
     ]
     pale = alt.Opacity("missed:N", scale=alt.Scale(domain=[False, True], range=[1.0, PALE]), legend=None)
-    intervals = alt.Chart(known.filter(pl.col("low").is_not_null() & pl.col("high").is_not_null()))
-    ends = intervals.mark_tick(color=style.INK, size=6, thickness=1)
     labels = alt.Chart(data).mark_text(align="left", dx=7, fontSize=style.SMALL_PX, color=style.INK)
     layers = [
         alt.Chart(known).mark_bar(size=BAR_PX).encode(x, y, of, color, pale, tooltip=tooltip),
-        intervals.mark_rule(color=style.INK).encode(alt.X("low:Q"), y, of, alt.X2("high:Q")),
-        *(ends.encode(alt.X(f"{side}:Q"), y, of) for side in ("low", "high")),
+        *bars.intervals(known, 6, y, of),
         labels.encode(alt.X("end:Q"), y, of, alt.Text("label:N")),
     ]
     return alt.layer(*layers, title=alt.TitleParams(task, subtitle=lines)).properties(

@@ -25,7 +25,7 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     """Points and bars from the text tasks of `leaderboard` (tables.LEADERBOARD)."""
     of_text = leaderboard.filter(TEXT.rows)
     rows = placed(of_text).with_columns(
-        run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String),
+        run=captions.run_label(),
         x=pl.col("response_output_tokens"),
         y=pl.col("energy_per_response_j"),
         low=pl.col("energy_per_response_low_j"),
@@ -33,23 +33,18 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
         each=pl.col("energy_per_response_j") / pl.col("response_output_tokens"),
         hollow=pl.col("meets_latency_target").not_().fill_null(False),
     )
-    drawn = rows.filter((pl.col("x") > 0) & (pl.col("y") > 0))
-    panels: list[style.Panel] = []
-    if rows.is_empty():
-        text = "No text task is among the results: only answers of tokens have a length."
-        panels = [style.nothing() if leaderboard.is_empty() else style.message(alt.TitleParams(""), text)]
-    else:
-        panels = [_plane(rows, drawn)]
-        for task in captions.tasks(drawn):
-            of_task = drawn.filter(pl.col("task") == task)
-            panels += [_factors(task, of_task)] if len(of_task) > 1 else []
+    drawn = rows.filter(scatter.KNOWN)
+    panels = [] if rows.is_empty() else [_plane(rows, drawn)]
+    panels += [_factors(task, of_task) for task, of_task in captions.by_task(drawn) if len(of_task) > 1]
+    none = "No text task is among the results: only answers of tokens have a length."
     notes = [*scatter.notes(drawn)]
     if len(drawn):
         notes.append(
             "Tokens are of the tokenizer that a model was run with: an answer may have more in one than in another."
         )
     subtitle = [*captions.subtitle(of_text), *notes, *captions.repeats(drawn)]
-    return style.figure("Output length and its part in energy, each model at its best point", subtitle, panels)
+    title = "Output length and its part in energy, each model at its best point"
+    return style.figure(title, subtitle, panels, none=None if leaderboard.is_empty() else none)
 
 
 def _product(row: dict[str, Any]) -> str:
@@ -64,8 +59,7 @@ def _plane(rows: pl.DataFrame, drawn: pl.DataFrame) -> style.Panel:
         detail=pl.Series([f"{_product(row)}, {row['at']}" for row in drawn.iter_rows(named=True)], dtype=pl.String)
     )
     x, y = scatter.axes(points)
-    ratios = scatter.guides_between(x, y, style.log_ticks(y.low / x.high, y.high / x.low))
-    guides = [(ratio, f"{ratio:g} J/token") for ratio in ratios]
+    guides = [(ratio, f"{ratio:g} J/token") for ratio in style.log_ticks(y.low / x.high, y.high / x.low)]
     return scatter.panel(points, x, y, "Output tokens of a response, mean", captions.energy_title(drawn), guides, title)
 
 
@@ -102,9 +96,8 @@ def _factors(task: str, rows: pl.DataFrame) -> style.Panel:
     layers = []
     for part, (_, offset) in PARTS.items():
         bars = alt.Chart(data.select("run", part=pl.lit(part), one=pl.lit(1.0), factor=part))
-        tooltip = [alt.Tooltip("run:N", title="model"), alt.Tooltip("factor:Q", title=part, format=".3~r")]
         mark = bars.mark_bar(size=BAR_PX, yOffset=offset)
-        layers.append(mark.encode(x, y, color, alt.X2("one:Q"), tooltip=tooltip))
+        layers.append(mark.encode(x, y, color, alt.X2("one:Q"), tooltip=style.hover("run", factor=part)))
     texts = alt.Chart(data.select("run", label=pl.Series(words, dtype=pl.String)))
     label = texts.mark_text(align="right", fontSize=style.LABEL_PX, color=style.INK)
     layers += [one, label.encode(y, text="label:N", x=alt.value(style.PANEL_PX))]

@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from joulebench.figures import by_setting, captions, style, tdp
+from joulebench.figures import captions, style, tdp
 
 DIAMETER_PX = 8.5
 LEAST_PX, MOST_PX = 36, 140
@@ -16,25 +16,12 @@ PERCENT = "format(100 * datum.value, '.0f') + ' %'"
 
 def draw(points: pl.DataFrame) -> alt.ConcatChart:
     """Strips from `points` (tables.POINTS), all with the same axis."""
-    points, left_out = by_setting.along_one_axis(points)
-    rows = tdp.shares(points)
-    drawn = rows.filter(pl.col("share").is_not_null())
-    tasks = captions.tasks(rows)
-    with_share = [task for task in tasks if task in set(drawn["task"])]
-    panels: list[style.Panel] = []
-    for task in tasks:
-        of_task = rows.filter(pl.col("task") == task)
-        if task in with_share:
-            first, last = task == with_share[0], task == with_share[-1]
-            panels.append(_strip(task, of_task, drawn, first, last))
-        else:
-            panels.append(style.message(alt.TitleParams(task), tdp.nothing_to_draw(task, of_task)))
-    notes = []
-    if with_share:
-        at = "batch size (B)" if captions.over_batch_sizes(drawn) else "setting"
-        notes = [f"A dot: one model at one {at}. Dashed: the TDP. Upright line: the median of the dots."]
-    title = "Power drawn, as a share of the TDP, by task"
-    return style.figure(title, [*tdp.subtitle(points, rows), *left_out, *notes], panels or [style.nothing()])
+    return tdp.figure("Power drawn, as a share of the TDP, by task", points, "share", _strip, _note)
+
+
+def _note(drawn: pl.DataFrame) -> str:
+    at = "batch size (B)" if captions.over_batch_sizes(drawn) else "setting"
+    return f"A dot: one model at one {at}. Dashed: the TDP. Upright line: the median of the dots."
 
 
 def _strip(task: str, rows: pl.DataFrame, drawn: pl.DataFrame, legend: bool, axis_title: bool) -> style.Panel:
@@ -47,21 +34,15 @@ def _strip(task: str, rows: pl.DataFrame, drawn: pl.DataFrame, legend: bool, axi
     title = "Power / TDP" if axis_title else None
     x = alt.X("share:Q", title=title, scale=alt.Scale(domain=[0, end], nice=False), axis=axis)
     y = alt.Y("y:Q", title=None, scale=alt.Scale(domain=[0, height], nice=False), axis=None)
-    tooltip = [
-        alt.Tooltip("run:N", title="model"),
-        alt.Tooltip("at:N", title="setting"),
-        alt.Tooltip("share:Q", title="power / TDP", format=".1%"),
-        alt.Tooltip("power_w:Q", title="power (W)", format=".3~r"),
-    ]
+    share = alt.Tooltip("share:Q", title="power / TDP", format=".1%")
+    tooltip = [*style.hover("run", "at"), share, *style.hover(power_w="power (W)")]
     median = float(np.median(data["share"]))
     marks = alt.Chart(alt.InlineData(values=[{"share": 1.0, "dash": "TDP"}, {"share": median, "dash": "median"}]))
     dashes = alt.StrokeDash("dash:N", scale=alt.Scale(domain=["TDP", "median"], range=[[5, 4], [1, 0]]), legend=None)
-    dots = alt.Chart(data.select("run", "at", "axis_value", "share", "power_w", "y"))
+    dots = tdp.dots(data.select("run", "at", "axis_value", "share", "power_w", "y"))
     layers = [
         marks.mark_rule(color=style.MUTED, strokeWidth=1.3).encode(alt.X("share:Q"), dashes),
-        dots.mark_circle(size=tdp.DOT_PX, opacity=1, stroke="white", strokeWidth=0.8).encode(
-            x, y, tdp.value_color(drawn, legend), tooltip=tooltip
-        ),
+        dots.encode(x, y, tdp.value_color(drawn, legend), tooltip=tooltip),
     ]
     ends = {"lowest": data.row(0, named=True), "highest": data.row(-1, named=True)} if len(data) > 1 else {}
     words = [f"{which} {100 * one['share']:.0f} %: {one['name']}, {one['at']}" for which, one in ends.items()]

@@ -48,11 +48,9 @@ def draw(trace: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
 
 def _nothing(leaderboard: pl.DataFrame) -> list[style.Panel]:
     """A sentence for each task of a leaderboard on which nothing is ranked."""
-    if leaderboard.is_empty():
-        return [style.nothing()]
     panels: list[style.Panel] = []
-    for task in captions.tasks(leaderboard):
-        known = leaderboard.filter(pl.col("task") == task)["energy_per_response_j"].is_not_null().any()
+    for task, of_task in captions.by_task(leaderboard):
+        known = of_task["energy_per_response_j"].is_not_null().any()
         why = f"No model of {task} is ranked" if known else f"No energy was measured for {task}"
         panels.append(style.message(alt.TitleParams(task), f"{why}: there is no best point whose power to show."))
     if leaderboard.select((pl.col("rank").is_not_null() & pl.col("energy_per_response_j").is_not_null()).any()).item():

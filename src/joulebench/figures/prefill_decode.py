@@ -7,7 +7,7 @@ import polars as pl
 
 from joulebench.analysis.choices import placed
 from joulebench.families import TEXT
-from joulebench.figures import captions, style
+from joulebench.figures import bars, captions, style
 
 BAR_PX, ROW_PX = 14, 50
 ABOVE_PX, BELOW_PX = -9, 10
@@ -22,12 +22,8 @@ PARTS = {PROMPT: style.SKY, OUTPUT: style.BLUE, BOTH: style.TDP_GREY}
 def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
     """Stacked bars from the text tasks of `leaderboard` (tables.LEADERBOARD)."""
     rows = _rows(placed(leaderboard.filter(TEXT.rows)))
-    panels = [_panel(task, rows.filter(pl.col("task") == task)) for task in captions.tasks(rows)]
-    if not panels and not leaderboard.is_empty():
-        text = (
-            "No text task is among the results: only answers of tokens have a prompt to read and an output to decode."
-        )
-        panels = [style.message(alt.TitleParams(""), text)]
+    panels = [_panel(task, of_task) for task, of_task in captions.by_task(rows)]
+    none = "No text task is among the results: only answers of tokens have a prompt to read and an output to decode."
     notes = []
     if rows["told"].any():
         notes = [
@@ -37,7 +33,7 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
         ]
     subtitle = [*captions.subtitle(rows), *notes, *captions.repeats(rows)]
     title = "Energy of the prompt and of the output, each model at its best point"
-    return style.figure(title, subtitle, panels or [style.nothing()])
+    return style.figure(title, subtitle, panels, none=None if leaderboard.is_empty() else none)
 
 
 def _rows(leaderboard: pl.DataFrame) -> pl.DataFrame:
@@ -49,7 +45,7 @@ def _rows(leaderboard: pl.DataFrame) -> pl.DataFrame:
     ]
     both = pl.col("prompt") + pl.col("output")
     return (
-        leaderboard.with_columns(*parts, run=captions.run_name().map_elements(style.wrapped, return_dtype=pl.String))
+        leaderboard.with_columns(*parts, run=captions.run_label())
         .with_columns(
             total=pl.when(both > 0).then(both),
             told=((pl.col("prompt_low") > 0) & (pl.col("output_low") > 0)).fill_null(False),
@@ -103,40 +99,25 @@ def _panel(task: str, rows: pl.DataFrame) -> style.Panel:
         detail=pl.Series([_detail(row) for row in known.iter_rows(named=True)], dtype=pl.String),
         end=pl.max_horizontal("total", pl.when("told").then(pl.col("prompt") + pl.col("output_high"))),
     )
-    longest, end = max(words["end"].to_list()), style.labels_end(words)
-    x = alt.X(
-        "start:Q",
-        title=captions.energy_title(rows),
-        scale=alt.Scale(domain=[0, end], nice=False),
-        axis=alt.Axis(values=style.linear_ticks(0, longest), format=style.NUMBER_FORMAT, labelFlush=False, grid=False),
-    )
+    x = bars.axis("start", captions.energy_title(rows), words, grid=False)
     y = style.run_axis(known["run"].to_list())
     parts = [part for part in PARTS if part in set(data["part"])]
     legend = alt.Legend(orient="top", symbolType="square", offset=14)
     color = alt.Color("part:N", scale=alt.Scale(domain=parts, range=[PARTS[part] for part in parts]), legend=legend)
     tooltip = [alt.Tooltip("run:N", title="model"), alt.Tooltip("label:N"), alt.Tooltip("detail:N", title="tokens")]
 
-    bars, texts = alt.Chart(data.join(words.drop("end"), on="run", maintain_order="left")), alt.Chart(words)
+    parted, texts = alt.Chart(data.join(words.drop("end"), on="run", maintain_order="left")), alt.Chart(words)
     label = texts.mark_text(align="left", dx=7, dy=ABOVE_PX, fontSize=style.LABEL_PX, color=style.INK)
     detail = texts.mark_text(align="left", dy=BELOW_PX, fontSize=style.SMALL_PX, color=style.MUTED)
     layers = [
-        bars.mark_bar(size=BAR_PX, yOffset=ABOVE_PX).encode(x, y, color, alt.X2("end:Q"), tooltip=tooltip),
-        *_intervals(data.filter(pl.col("part") == PROMPT), y, ABOVE_PX - APART_PX),
-        *_intervals(data.filter(pl.col("part") == OUTPUT), y, ABOVE_PX + APART_PX),
+        parted.mark_bar(size=BAR_PX, yOffset=ABOVE_PX).encode(x, y, color, alt.X2("end:Q"), tooltip=tooltip),
+        # At heights of their own: those of a short bar's parts overlap.
+        *bars.intervals(data.filter(part=PROMPT), 5, y, yOffset=ABOVE_PX - APART_PX),
+        *bars.intervals(data.filter(part=OUTPUT), 5, y, yOffset=ABOVE_PX + APART_PX),
         label.encode(alt.X("end:Q"), y, alt.Text("label:N")),
         detail.encode(y, alt.Text("detail:N"), x=alt.value(1)),
     ]
     return alt.layer(*layers, title=title).properties(width=style.PANEL_PX, height=ROW_PX * len(known))
-
-
-def _intervals(data: pl.DataFrame, y: alt.Y, offset_px: int) -> list[alt.Chart]:
-    """The intervals of one part, at a height of their own: those of a short bar's parts overlap."""
-    chart = alt.Chart(data)
-    ends = chart.mark_tick(color=style.INK, size=5, thickness=1, yOffset=offset_px)
-    return [
-        chart.mark_rule(color=style.INK, yOffset=offset_px).encode(alt.X("low:Q"), y, alt.X2("high:Q")),
-        *(ends.encode(alt.X(f"{end}:Q"), y) for end in ("low", "high")),
-    ]
 
 
 def _why_nothing(task: str, rows: pl.DataFrame) -> str:

@@ -28,7 +28,7 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
     """Lines from the text tasks of `points` (tables.POINTS), a panel a task; repeats pooled as by_setting does."""
     queue, stationary = pl.col("queue_energy_per_output_token_j"), pl.col("plain_energy_per_output_token_j")
     least = pl.col("plain_energy_per_output_token_low_j")
-    shown = stationary.is_not_null() & ~captions.is_invalid()
+    shown = stationary.is_not_null() & ~captions.INVALID
     text, left_out = by_setting.along_one_axis(points.filter(TEXT.rows))
     rows = (
         by_setting.pooled_points(text)
@@ -39,10 +39,8 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
         )
         .sort("task", "run", "axis_value")
     )
-    panels = [_panel(task, rows.filter(pl.col("task") == task)) for task in captions.tasks(rows)]
-    if not panels and not points.is_empty():
-        why = "No text task is among the results: only a text task has a queue window beside its stationary one."
-        panels = [style.message(alt.TitleParams(""), why)]
+    panels = [_panel(task, of_task) for task, of_task in captions.by_task(rows)]
+    none = "No text task is among the results: only a text task has a queue window beside its stationary one."
     notes = [*left_out]
     drawn = rows.filter(pl.col("ratio").is_not_null())
     if not drawn.is_empty():
@@ -61,7 +59,7 @@ def draw(points: pl.DataFrame) -> alt.ConcatChart:
         notes += captions.repeats(rows)
     subtitle = [*captions.subtitle(text), *notes]
     title = "Energy of the queue window against the stationary window"
-    return style.figure(title, subtitle, panels or [style.nothing()], COLUMNS)
+    return style.figure(title, subtitle, panels, COLUMNS, None if points.is_empty() else none)
 
 
 def _panel(task: str, rows: pl.DataFrame) -> style.Panel:
@@ -80,14 +78,10 @@ def _panel(task: str, rows: pl.DataFrame) -> style.Panel:
     x = alt.X("place:Q", title=by_setting.axis_title(drawn), scale=x_axis.scale, axis=across)
     ticks = alt.Axis(values=style.linear_ticks(y_axis.low, y_axis.high, MOST_TICKS), format=style.NUMBER_FORMAT)
     y = alt.Y("ratio:Q", title="Queue window over stationary window", scale=y_axis.scale, axis=ticks)
-    look = by_setting.channels(drawn, COLUMNS)
-    color, _, dash = look
     tooltip = [
-        alt.Tooltip("run:N", title="model"),
-        alt.Tooltip("at:N", title="setting"),
+        *style.hover("run", "at"),
         alt.Tooltip("ratio:Q", title="queue over stationary", format=".3f"),
-        alt.Tooltip("queue:Q", title="queue window (J per output token)", format=".3~r"),
-        alt.Tooltip("stationary:Q", title="stationary window (J per output token)", format=".3~r"),
+        *style.hover(queue="queue window (J per output token)", stationary="stationary window (J per output token)"),
     ]
     data = drawn.select(
         "run",
@@ -100,14 +94,9 @@ def _panel(task: str, rows: pl.DataFrame) -> style.Panel:
         queue="queue_energy_per_output_token_j",
         stationary="plain_energy_per_output_token_j",
     )
-    intervals = data.filter(pl.col("low").is_not_null() & pl.col("high").is_not_null())
-    rules = alt.Chart(intervals).mark_rule(strokeWidth=1, strokeOpacity=1 if drawn["run"].n_unique() <= MANY else FAINT)
-    layers = [
-        *_same(y),
-        alt.Chart(data).mark_line(strokeWidth=1.5).encode(x, y, color, dash, alt.Order("axis_value:Q")),
-        rules.encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color),
-        *by_setting.dots(data, x, y, look, tooltip),
-    ]
+    opacity = 1 if drawn["run"].n_unique() <= MANY else FAINT
+    look = by_setting.channels(drawn, COLUMNS)
+    layers = [*_same(y), *by_setting.curves(data, x, y, y_axis, look, tooltip, strokeOpacity=opacity)]
     title = alt.TitleParams(task, subtitle=lines, offset=12)
     return alt.layer(*layers, title=title).properties(width=WIDTH_PX, height=HEIGHT_PX)
 

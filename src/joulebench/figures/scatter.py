@@ -27,8 +27,11 @@ LABEL_PLACES = 9
 FAR_PX = 30.0
 HOLLOW = "Hollow points: miss the latency target."
 
+KNOWN = (pl.col("x") > 0) & (pl.col("y") > 0)
+"""Of a point that can be drawn."""
+
 Guides = Sequence[tuple[float, str]]
-"""Lines of constant y / x, each with its label, which may be empty."""
+"""Lines of constant y / x, each with its label, which may be empty; those that are too short are not drawn."""
 
 
 def axes(points: pl.DataFrame) -> tuple[Axis, Axis]:
@@ -46,8 +49,9 @@ def panel(
     The names stand beside the points; where there is no room for all of them, numbers do, and a list below says whose.
     """
     rows = points.sort("x", "y", "run").with_row_index("number", offset=1)
-    lines = _guide_lines(guides, x, y)
-    guide_labels = _guide_labels(lines, guides, rows, x, y)
+    inside = _inside(guides, x, y)
+    lines = [line for line, _ in inside]
+    guide_labels = _guide_labels(inside, rows, x, y)
     fixed = [box for *_, boxes in guide_labels for box in boxes]
     texts = [f"{name}\n{detail}" for name, detail in rows.select("run", "detail").iter_rows()]
     key: list[str] = []
@@ -142,19 +146,24 @@ def _labels(
 _Line = tuple[tuple[float, float], tuple[float, float]]
 
 
-def _guide_lines(guides: Guides, x: Axis, y: Axis) -> list[_Line]:
-    """The part of each guide that lies in the panel, from its lower end to its upper."""
-    ends = [(max(x.low, y.low / ratio), min(x.high, y.high / ratio)) for ratio, _ in guides]
-    return [((low, low * ratio), (high, high * ratio)) for (ratio, _), (low, high) in zip(guides, ends, strict=True)]
+def _inside(guides: Guides, x: Axis, y: Axis) -> list[tuple[_Line, str]]:
+    """The part of each guide that lies in the panel, from its lower end to its upper, where it is long enough."""
+    found = []
+    for ratio, label in guides:
+        low, high = max(x.low, y.low / ratio), min(x.high, y.high / ratio)
+        line = (low, low * ratio), (high, high * ratio)
+        if low < high and math.dist(*(_pixels(x, y, end) for end in line)) >= LEAST_GUIDE_PX:
+            found.append((line, label))
+    return found
 
 
 def _guide_labels(
-    lines: Sequence[_Line], guides: Guides, rows: pl.DataFrame, x: Axis, y: Axis
+    guides: Sequence[tuple[_Line, str]], rows: pl.DataFrame, x: Axis, y: Axis
 ) -> list[tuple[str, float, float, list[Box]]]:
     """Each guide's label, its place in pixels and what it covers: along its line, where the points are furthest."""
     points = [_pixels(x, y, at) for at in rows.select("x", "y").iter_rows()]
     labels = []
-    for line, label in ((line, label) for line, (_, label) in zip(lines, guides, strict=True) if label):
+    for line, label in ((line, label) for line, label in guides if label):
         (x0, y0), (x1, y1) = (_pixels(x, y, end) for end in line)
         length, half = math.hypot(x1 - x0, y1 - y0), style.text_px(label, style.SMALL_PX) / 2
         near_end = (half + 6) / length
@@ -205,14 +214,6 @@ def _key(entries: Sequence[str]) -> alt.Chart:
     return key
 
 
-def guides_between(x: Axis, y: Axis, ratios: Sequence[float]) -> list[float]:
-    """Those of `ratios` whose line is long enough inside the panel to be read."""
-    lines = _guide_lines([(ratio, "") for ratio in ratios], x, y)
-    pixels = [[_pixels(x, y, end) for end in line] for line in lines]
-    inside = [a[0] < b[0] and math.dist(*ends) >= LEAST_GUIDE_PX for (a, b), ends in zip(lines, pixels, strict=True)]
-    return [ratio for ratio, long in zip(ratios, inside, strict=True) if long]
-
-
 def notes(drawn: pl.DataFrame) -> list[str]:
     """What the subtitle of a figure says of the points of its panels."""
     words = ["Thin lines: 95 % intervals."] if drawn["low"].is_not_null().any() else []
@@ -224,8 +225,8 @@ def notes(drawn: pl.DataFrame) -> list[str]:
 def left_out(rows: pl.DataFrame, drawn: pl.DataFrame) -> list[str]:
     """Lines on the models of `rows` that are not among those `drawn`."""
     lines = []
-    for task in captions.tasks(rows):
-        of_task, shown = rows.filter(pl.col("task") == task), drawn.filter(pl.col("task") == task)
+    for task, of_task in captions.by_task(rows):
+        shown = drawn.filter(pl.col("task") == task)
         if of_task["energy_per_response_j"].is_null().all():
             lines.append(f"{captions.no_energy(task, of_task)}.")
         elif left := len(of_task) - len(shown):

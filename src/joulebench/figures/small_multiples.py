@@ -10,7 +10,7 @@ import polars as pl
 from joulebench.analysis.verdicts import USABLE
 from joulebench.families import Family, of
 from joulebench.figures import by_setting, captions, style
-from joulebench.figures.axes import Axis, around, intervals
+from joulebench.figures.axes import Axis, around
 
 CROSS = "M-1,-1L1,1M-1,1L1,-1"
 CROSS_PX = 9
@@ -53,17 +53,14 @@ def draw(
 
     `title` says `by {at}`. The repeats of a point are pooled, without those that are invalid.
     """
-    shown = pl.col("status").is_in(USABLE) & ~captions.is_invalid()
+    shown = pl.col("status").is_in(USABLE) & ~captions.INVALID
     of_family, left_out = by_setting.along_one_axis(points.filter(family.rows))
     pooled = by_setting.pooled_points(of_family).with_columns(shown=shown).sort("task", "run", "axis_value")
     at = "batch size" if pooled.is_empty() or captions.over_batch_sizes(pooled) else "setting"
     rows = []
-    for task in captions.tasks(pooled):
-        of_task = pooled.filter(pl.col("task") == task)
+    for task, of_task in captions.by_task(pooled):
         alike = pooled.filter(pl.col("axis") == of_task["axis"][0])
         rows.append(_row(task, of_task, metrics, cell, _sweep_axis(alike, cell)))
-    if not rows:
-        rows = [style.nothing() if points.is_empty() else style.message(alt.TitleParams(""), none)]
     drawn = pl.concat([metric.of(pooled.filter("shown")) for metric in metrics])
     notes = []
     if drawn["low"].is_not_null().any():
@@ -74,7 +71,7 @@ def draw(
         notes.append(f"Crosses at the top: the {at} at which a model ran out of memory, and so stopped.")
     words = [" ".join(notes)] if notes else []
     subtitle = [*captions.subtitle(of_family), *left_out, *words, *captions.repeats(drawn)]
-    return style.figure(title.format(at=at), subtitle, rows)
+    return style.figure(title.format(at=at), subtitle, rows, none=None if points.is_empty() else none)
 
 
 def _sweep_axis(rows: pl.DataFrame, cell: Cell) -> Axis:
@@ -115,8 +112,7 @@ def _row(task: str, rows: pl.DataFrame, metrics: Sequence[Metric], cell: Cell, a
 
     width = len(metrics) * (cell.width_px + EXTENT_PX + GAP_PX)
     named = pl.concat([drawn, stopped])
-    widest = max(style.text_px(line, style.LABEL_PX) for run in named["run"] for line in run.split("\n"))
-    look = by_setting.channels(named, max(1, int(width // (widest + 40))))
+    look = by_setting.channels(named, by_setting.legend_columns(named["run"], width))
     x = _across(along, by_setting.axis_title(rows))
     cells = []
     for metric in metrics:
@@ -156,20 +152,12 @@ def _cell(
     if not metric.log:
         axis = Axis(0.0, max(axis.high + 0.06 * axis.high, 1.2 * (tdp or 0.0)), cell.height_px, False)
     y = alt.Y("value:Q", title=None, scale=axis.scale, axis=axis.axis)
-    color, _, dash = look
-    tooltip = [
-        alt.Tooltip("run:N", title="model"),
-        alt.Tooltip("at:N", title="setting"),
-        alt.Tooltip("value:Q", title=words, format=".3~r"),
-        alt.Tooltip("status:N", title="status"),
-    ]
+    tooltip = [*style.hover("run", "at", value=words), *style.hover("status")]
     data = data.select("run", "at", "axis_value", "value", "low", "high", "status")
     layers = [
         *(_level(tdp, f"TDP {style.significant(tdp)} W", y) if tdp else []),
-        alt.Chart(data).mark_line(strokeWidth=1.5).encode(x, y, color, dash, alt.Order("axis_value:Q")),
-        alt.Chart(intervals(data, axis)).mark_rule(strokeWidth=1).encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color),
-        *by_setting.dots(data, x, y, look, tooltip),
-        *_crosses(stopped, axis, x, y, color),
+        *by_setting.curves(data, x, y, axis, look, tooltip),
+        *_crosses(stopped, axis, x, y, look[0]),
     ]
     return alt.layer(*layers, title=title).properties(width=cell.width_px, height=cell.height_px)
 
@@ -199,5 +187,4 @@ def _crosses(stopped: pl.DataFrame, axis: Axis, x: alt.X, y: alt.Y, color: alt.C
     heights = [axis.value(axis.length_px - CROSS_PX / 2 - apart * k) for k in stopped.select(place).to_series()]
     data = stopped.select("run", "axis_value", "status", value=pl.Series(heights, dtype=pl.Float64))
     mark = alt.Chart(data).mark_point(shape=CROSS, size=CROSS_PX**2, strokeWidth=2, filled=False, opacity=1)
-    tooltip = [alt.Tooltip("run:N", title="model"), alt.Tooltip("status:N", title="status")]
-    return [mark.encode(x, y, color, tooltip=tooltip)]
+    return [mark.encode(x, y, color, tooltip=style.hover("run", "status"))]

@@ -30,7 +30,7 @@ def draw(table: pl.DataFrame, name: str, asks: str) -> alt.ConcatChart:
     title, question = name.replace("-", " ").capitalize(), asks.strip()
     words = textwrap.wrap(question[:1].upper() + question[1:], captions.LINE_CHARACTERS)
     if table.is_empty():
-        return style.figure(title, words, [style.nothing()])
+        return style.figure(title, words, [])
     rows = _rows(table)
     shown = ((pl.col("energy_per_response_j") > 0) & (pl.col("x") > 0)).fill_null(False)
     drawn, left = rows.filter(shown), rows.filter(~shown)
@@ -94,8 +94,7 @@ def _look(drawn: pl.DataFrame) -> Look:
     names, models = runs["run"].to_list(), list(dict.fromkeys(runs["model"]))
     colors = [style.PALETTE[models.index(model) % len(style.PALETTE)] for model in runs["model"]]
     shapes = [style.SHAPES[i % len(style.SHAPES)] for i in range(len(names))]
-    widest = max(style.text_px(line, style.LABEL_PX) for run in names for line in run.split("\n"))
-    columns = max(1, int(WIDTH_PX // (widest + 40)))
+    columns = by_setting.legend_columns(names, WIDTH_PX)
     legend = alt.Legend(orient="bottom", columns=columns, labelExpr=style.LINES, symbolStrokeWidth=0, offset=10)
     return (
         alt.Color("run:N", scale=alt.Scale(domain=names, range=colors), legend=legend),
@@ -121,10 +120,10 @@ def _curves(drawn: pl.DataFrame, title: alt.TitleParams) -> style.Panel:
     x = titled if knees.is_empty() else alt.X("x:Q", title=None, scale=x_axis.scale, axis=ticks)
     opacity = alt.Opacity("opacity:Q", scale=None, legend=None)
     tooltip = [
-        alt.Tooltip("run:N", title="model"),
+        *style.hover("run"),
         alt.Tooltip("x:Q", title=by_setting.axis_title(drawn), format=style.NUMBER_FORMAT),
-        alt.Tooltip("energy:Q", title=words, format=".3~r"),
-        alt.Tooltip("status:N", title="status"),
+        *style.hover(energy=words),
+        *style.hover("status"),
     ]
     order, over = alt.Order("x:Q"), pl.col("status") == "overloaded"
     whole = alt.Chart(data.filter(~over)).mark_point(filled=True, opacity=1, size=by_setting.POINT_PX)

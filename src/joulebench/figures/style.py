@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 
 import altair as alt
-import polars as pl
 
 # The first is ours, in fonts/; the next two have its widths, for whoever opens the SVG without it.
 FONT = "Joulebench Sans, Liberation Sans, Arial, Helvetica, sans-serif"
@@ -17,6 +16,8 @@ NUMBER_FORMAT = ",.6~r"
 # A label that `wrapped` broke, as lines, and what keeps them in the middle of their place.
 LINES = "split(datum.label, '\\n')"
 LINES_OFFSET = "-7 * (length(split(datum.label, '\\n')) - 1)"
+
+NOTHING = "No run has been measured yet: there is nothing to draw."
 
 INK = "#222222"
 MUTED = "#555555"
@@ -32,11 +33,17 @@ DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 FACTORS = (1, 2, 5)
 """What the ticks of a logarithmic axis are, times a power of ten."""
 
+WORDS = {"run": "model", "at": "setting"}
+"""A column of words -> its title, where that is another."""
+
 Panel = alt.Chart | alt.LayerChart | alt.FacetChart | alt.HConcatChart | alt.VConcatChart
 
 
-def figure(title: str, subtitle: Sequence[str], panels: Sequence[Panel], columns: int = 1) -> alt.ConcatChart:
-    """The panels row by row, under a title and lines of subtitle, in the common style."""
+def figure(
+    title: str, subtitle: Sequence[str], panels: Sequence[Panel], columns: int = 1, none: str | None = None
+) -> alt.ConcatChart:
+    """The panels row by row, under a title and lines of subtitle, in the common style; without panels `none`, why."""
+    panels = panels or [message(alt.TitleParams(""), none or NOTHING)]
     chart: alt.ConcatChart = alt.concat(*panels, columns=columns, spacing=36, background="white", padding=16)
     # Each panel has its own models, and so its own legend of them.
     chart = chart.resolve_scale(color="independent", shape="independent", strokeDash="independent")
@@ -91,9 +98,9 @@ def figure(title: str, subtitle: Sequence[str], panels: Sequence[Panel], columns
     return chart
 
 
-def panel_title(title: str, lines: Sequence[str], offset: int = 12) -> alt.TitleParams:
+def panel_title(title: str, lines: Sequence[str]) -> alt.TitleParams:
     """The title of a panel; without lines of subtitle no room is left for them."""
-    return alt.TitleParams(title, subtitle=list(lines) or alt.Undefined, offset=offset)
+    return alt.TitleParams(title, subtitle=list(lines) or alt.Undefined, offset=12)
 
 
 def message(title: alt.TitleParams, text: str) -> alt.Chart:
@@ -102,6 +109,12 @@ def message(title: alt.TitleParams, text: str) -> alt.Chart:
     mark = alt.Chart(data, title=title).mark_text(align="left", baseline="top", fontSize=13, color=INK)
     panel: alt.Chart = mark.encode(text="text:N", x=alt.value(0), y=alt.value(0)).properties(width=PANEL_PX, height=20)
     return panel
+
+
+def hover(*words: str, **numbers: str) -> list[alt.Tooltip]:
+    """What a mark says that is pointed at: its columns of `words`, then of `numbers`, column -> title."""
+    said = [alt.Tooltip(f"{name}:N", title=WORDS.get(name, name)) for name in words]
+    return said + [alt.Tooltip(f"{name}:Q", title=title, format=".3~r") for name, title in numbers.items()]
 
 
 def text_px(text: str, font_px: float) -> float:
@@ -132,12 +145,6 @@ def run_axis(order: list[str]) -> alt.Y:
     return alt.Y("run:N", title=None, sort=order, axis=axis)
 
 
-def labels_end(bars: pl.DataFrame) -> float:
-    """The right end of an axis of bars (`end`, `label`): each label fits between its bar and the end."""
-    ends = [end / (1 - (text_px(label, LABEL_PX) + 10) / PANEL_PX) for end, label in bars.select("end", "label").rows()]
-    return max(ends) or 1.0
-
-
 def linear_ticks(low: float, high: float, most: int = 7) -> list[float]:
     """About five round numbers from `low` to `high`, or about as many fewer than `most`."""
     step = 10.0 ** math.floor(math.log10((high - low) / 4))
@@ -158,8 +165,3 @@ def wrapped(name: str) -> str:
     """`name` in lines of at most NAME_CHARACTERS, broken after a separator where there is one."""
     pattern = rf".{{1,{NAME_CHARACTERS}}}$|.{{1,{NAME_CHARACTERS - 1}}}[-/+_.]|.{{1,{NAME_CHARACTERS}}}"
     return "\n".join(re.findall(pattern, name))
-
-
-def nothing() -> alt.Chart:
-    """The panel of a figure whose table has no rows."""
-    return message(alt.TitleParams(""), "No run has been measured yet: there is nothing to draw.")

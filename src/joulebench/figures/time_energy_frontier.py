@@ -21,18 +21,21 @@ FAINT_PX = 12
 
 def draw(points: pl.DataFrame, pareto: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
     """Staircases from `pareto` (tables.PARETO) among all `points` (tables.POINTS), with the tasks' `targets`."""
-    shown = pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid()
     known = placed(points).select(*repeats.NAMED, "load", "axis", "axis_value", "at").unique()
     best = _steps(pareto.join(known, on=repeats.NAMED, how="left", nulls_equal=True))
-    beaten = by_setting.pooled_points(points).filter(shown).join(best, on=repeats.NAMED, how="anti", nulls_equal=True)
+    beaten = (
+        by_setting.pooled_points(points)
+        .filter(captions.SHOWN)
+        .join(best, on=repeats.NAMED, how="anti", nulls_equal=True)
+    )
     pale = beaten.join(best, on=["task", "model"], how="semi").with_columns(energy="energy_per_response_j")
     panels = []
-    for task in captions.tasks(points):
-        all_of, pale_of, best_of = (table.filter(pl.col("task") == task) for table in (points, pale, best))
-        panels.append(_panel(task, all_of, pale_of, best_of, targets.get(task)))
+    for task, of_task in captions.by_task(points):
+        pale_of, best_of = (table.filter(pl.col("task") == task) for table in (pale, best))
+        panels.append(_panel(task, of_task, pale_of, best_of, targets.get(task)))
     title = "Least energy per response at each latency"
     subtitle = [*captions.subtitle(points), *_notes(pale, best)]
-    return style.figure(title, subtitle, panels or [style.nothing()], frame.COLUMNS)
+    return style.figure(title, subtitle, panels, frame.COLUMNS)
 
 
 def _steps(pareto: pl.DataFrame) -> pl.DataFrame:
@@ -100,13 +103,14 @@ def _panel(
     y = alt.Y("energy:Q", title=captions.energy_title(points), scale=y_axis.scale, axis=y_axis.axis)
 
     color, legend = _colors(best)
-    best, pale = (table.join(legend, on="model", how="left").with_columns(_tip()) for table in (best, pale))
+    named = captions.run_name().alias("run")
+    best, pale = (table.join(legend, on="model", how="left").with_columns(named) for table in (best, pale))
     layers = [
         *(_band(best, x, y, x_axis.high) if best["model"].n_unique() > 1 else []),
         *frame.target_rule(limit, x),
         alt.Chart(pale)
         .mark_point(filled=True, size=by_setting.POINT_PX * 0.7, opacity=0.3)
-        .encode(x, y, color, tooltip=_tooltip()),
+        .encode(x, y, color, tooltip=frame.hover()),
         *_stairs(best, x, y, color, x_axis.high),
         *_intervals(best, x, y, color, x_axis, y_axis),
         *_dots(best, x, y, color),
@@ -131,19 +135,6 @@ def _colors(best: pl.DataFrame) -> tuple[alt.Color, pl.DataFrame]:
     )
     color = alt.Color("group:N", scale=alt.Scale(domain=domain, range=colors), legend=legend)
     return color, pl.DataFrame({"model": models, "group": groups, "named": [name != others for name in groups]})
-
-
-def _tip() -> pl.Expr:
-    return captions.run_name().alias("run")
-
-
-def _tooltip() -> list[alt.Tooltip]:
-    return [
-        alt.Tooltip("run:N", title="model"),
-        alt.Tooltip("at:N", title="setting"),
-        alt.Tooltip("energy:Q", title="energy per response (J)", format=".3~r"),
-        alt.Tooltip("latency:Q", title="latency (s)", format=".3~r"),
-    ]
 
 
 def _stairs(best: pl.DataFrame, x: alt.X, y: alt.Y, color: alt.Color, end: float) -> list[alt.Chart]:
@@ -191,7 +182,7 @@ def _dots(best: pl.DataFrame, x: alt.X, y: alt.Y, color: alt.Color) -> list[alt.
     for where, look in kinds:
         points = alt.Chart(data.filter(where)).mark_point(filled=True, opacity=1, **look)
         channels = [x, y] if "color" in look else [x, y, color]
-        layers.append(points.encode(*channels, tooltip=_tooltip()))
+        layers.append(points.encode(*channels, tooltip=frame.hover()))
     return layers
 
 

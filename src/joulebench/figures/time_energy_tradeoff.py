@@ -18,18 +18,17 @@ def draw(points: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
     The repeats of a point are pooled: the valid ones, or those that are flagged where none is valid.
     """
     points, left_out = by_setting.along_one_axis(points)
-    shown = pl.col("energy_per_response_j").is_not_null() & ~captions.is_invalid()
     rows = (
         by_setting.pooled_points(points)
         .with_columns(
             latency=pl.coalesce(pl.when(family.rows).then(family.latency) for family in FAMILIES),
-            energy=pl.when(shown).then("energy_per_response_j"),
+            energy=pl.when(captions.SHOWN).then("energy_per_response_j"),
             low=pl.col("energy_per_response_low_j"),
             high=pl.col("energy_per_response_high_j"),
         )
         .sort("task", "run", "axis_value")
     )
-    panels = [_panel(task, rows.filter(pl.col("task") == task), targets.get(task)) for task in captions.tasks(rows)]
+    panels = [_panel(task, of_task, targets.get(task)) for task, of_task in captions.by_task(rows)]
     notes = [*left_out]
     if rows["energy"].is_not_null().any():
         said = ["Numbers at the points: maximum batch size."] if captions.over_batch_sizes(rows) else []
@@ -39,7 +38,7 @@ def draw(points: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
             notes.append(f"Hollow points: {by_setting.overloaded(rows)}.")
         notes += captions.repeats(rows)
     subtitle = [*captions.subtitle(points), *notes]
-    return style.figure("Energy per response against latency", subtitle, panels or [style.nothing()], frame.COLUMNS)
+    return style.figure("Energy per response against latency", subtitle, panels, frame.COLUMNS)
 
 
 def _panel(task: str, rows: pl.DataFrame, target: LatencyTarget | None) -> style.Panel:
@@ -59,35 +58,15 @@ def _panel(task: str, rows: pl.DataFrame, target: LatencyTarget | None) -> style
     y_axis = around(drawn, "energy", frame.HEIGHT_PX)
     x = alt.X("latency:Q", title=frame.title(task, column), scale=x_axis.scale, axis=x_axis.axis)
     y = alt.Y("energy:Q", title=captions.energy_title(rows), scale=y_axis.scale, axis=y_axis.axis)
+    data = drawn.select("run", "at", "axis_value", "latency", "energy", "low", "high", "status")
+    look, tooltip = by_setting.channels(drawn, frame.COLUMNS), [*frame.hover(), *style.hover("status")]
     layers = [
         *frame.target_rule(limit, x),
-        *_curves(drawn, x, y, y_axis),
+        *by_setting.curves(data, x, y, y_axis, look, tooltip),
         _settings(drawn, x_axis, y_axis, limit),
     ]
     title = alt.TitleParams(task, subtitle=lines, offset=12)
     return alt.layer(*layers, title=title).properties(width=frame.WIDTH_PX, height=frame.HEIGHT_PX)
-
-
-def _curves(drawn: pl.DataFrame, x: alt.X, y: alt.Y, y_axis: Axis) -> list[alt.Chart]:
-    """Lines, intervals and points. A model has one colour; its variants differ in shape and dashes."""
-    look = by_setting.channels(drawn, frame.COLUMNS)
-    color, _, dash = look
-    tooltip = [
-        alt.Tooltip("run:N", title="model"),
-        alt.Tooltip("at:N", title="setting"),
-        alt.Tooltip("energy:Q", title="energy per response (J)", format=".3~r"),
-        alt.Tooltip("latency:Q", title="latency (s)", format=".3~r"),
-        alt.Tooltip("status:N", title="status"),
-    ]
-
-    data = drawn.select("run", "at", "axis_value", "latency", "energy", "low", "high", "status")
-    lines = alt.Chart(data).mark_line(strokeWidth=1.5)
-    bars = alt.Chart(intervals(data, y_axis)).mark_rule(strokeWidth=1)
-    return [
-        lines.encode(x, y, color, dash, alt.Order("axis_value:Q")),
-        bars.encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color),
-        *by_setting.dots(data, x, y, look, tooltip),
-    ]
 
 
 def _settings(drawn: pl.DataFrame, x_axis: Axis, y_axis: Axis, limit: float | None) -> alt.Chart:

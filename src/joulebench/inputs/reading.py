@@ -6,6 +6,8 @@ meant fills the memory. Each is refused in one line before it is read.
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from joulebench.errors import UserError, printable
@@ -39,27 +41,16 @@ def read_bytes(path: Path, most_bytes: int, remedy: str) -> bytes:
 
     Raises UnreadableError or TooLargeError.
     """
-    try:
+    with _explained(path, remedy):
         # Without O_NONBLOCK, opening a pipe waits for who writes to it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise MissingError(f"{shown(path)}: no such file; {remedy}") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL or half a surrogate pair in the path
-        raise UnreadableError(f"{shown(path)}: could not be read ({reason(error)}); {remedy}") from None
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise UnreadableError(f"{shown(path)}: {_kind(found.st_mode)}, expected a plain file; {remedy}")
-        if found.st_size > most_bytes:
-            raise TooLargeError(_too_large(path, found.st_size, most_bytes, remedy))
-        with open(descriptor, "rb", closefd=False) as file:
-            content = file.read(most_bytes + 1)
-    except (OSError, MemoryError) as error:
-        raise UnreadableError(f"{shown(path)}: could not be read ({reason(error)}); {remedy}") from None
-    finally:
-        os.close(descriptor)
-    if len(content) > most_bytes:
-        raise TooLargeError(_too_large(path, len(content), most_bytes, remedy))
+        try:
+            _hold(path, os.fstat(descriptor), most_bytes, remedy)
+            with open(descriptor, "rb", closefd=False) as file:
+                content = file.read(most_bytes + 1)
+        finally:
+            os.close(descriptor)
+    _hold_size(path, len(content), most_bytes, remedy)
     return content
 
 
@@ -100,16 +91,8 @@ def is_there(path: Path) -> bool:
 
 def require_plain(path: Path, remedy: str, most_bytes: int | None = None) -> None:
     """Raises as `read_bytes` unless `path` is a plain file of so many bytes: before a library opens it by its name."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        raise MissingError(f"{shown(path)}: no such file; {remedy}") from None
-    except (OSError, ValueError) as error:
-        raise UnreadableError(f"{shown(path)}: could not be read ({reason(error)}); {remedy}") from None
-    if not stat.S_ISREG(found.st_mode):
-        raise UnreadableError(f"{shown(path)}: {_kind(found.st_mode)}, expected a plain file; {remedy}")
-    if most_bytes is not None and found.st_size > most_bytes:
-        raise TooLargeError(_too_large(path, found.st_size, most_bytes, remedy))
+    with _explained(path, remedy):
+        _hold(path, path.stat(), most_bytes, remedy)
 
 
 def size_in_words(count: int) -> str:
@@ -132,9 +115,24 @@ def reason(error: BaseException, most: int = 200) -> str:
     return printable(" ".join(said.split()))[:most] or type(error).__name__
 
 
-def _kind(mode: int) -> str:
-    return _KINDS.get(stat.S_IFMT(mode), "something else")
+@contextmanager
+def _explained(path: Path, remedy: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise MissingError(f"{shown(path)}: no such file; {remedy}") from None
+    except (OSError, ValueError, MemoryError) as error:  # ValueError: a NUL or half a surrogate pair in the path
+        raise UnreadableError(f"{shown(path)}: could not be read ({reason(error)}); {remedy}") from None
 
 
-def _too_large(path: Path, found: int, most_bytes: int, remedy: str) -> str:
-    return f"{shown(path)}: over {size_in_words(most_bytes)} ({size_in_words(found)}), more than is expected; {remedy}"
+def _hold(path: Path, found: os.stat_result, most_bytes: int | None, remedy: str) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
+        raise UnreadableError(f"{shown(path)}: {kind}, expected a plain file; {remedy}")
+    _hold_size(path, found.st_size, most_bytes, remedy)
+
+
+def _hold_size(path: Path, found: int, most_bytes: int | None, remedy: str) -> None:
+    if most_bytes is not None and found > most_bytes:
+        sizes = f"over {size_in_words(most_bytes)} ({size_in_words(found)})"
+        raise TooLargeError(f"{shown(path)}: {sizes}, more than is expected; {remedy}")

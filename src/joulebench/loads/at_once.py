@@ -38,11 +38,9 @@ class AtOnce:
     ends_overloaded = False
 
     def arrivals(self, setting: Setting, requests: int, seed: int, repeat: int) -> _Arrivals:
-        """See loads.base.Load."""
         return _Arrivals(requests)
 
     def windows(self, iterations: pl.LazyFrame, sizes: pl.LazyFrame, requests: pl.LazyFrame) -> pl.LazyFrame:
-        """See loads.base.Load."""
         found = (
             beside(iterations, sizes.select("key", "max_batch_size"))
             .group_by("key", maintain_order=True)

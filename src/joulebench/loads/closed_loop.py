@@ -76,11 +76,9 @@ class ClosedLoop:
     ends_overloaded = True
 
     def arrivals(self, setting: Setting, requests: int, seed: int, repeat: int) -> _Arrivals:
-        """See loads.base.Load."""
         return _Arrivals(requests)
 
     def windows(self, iterations: pl.LazyFrame, sizes: pl.LazyFrame, requests: pl.LazyFrame) -> pl.LazyFrame:
-        """See loads.base.Load."""
         return _windows(iterations, sizes)
 
     def overloaded(self, iterations: pl.DataFrame, requests: pl.DataFrame, batch: int, begun: int) -> str | None:
@@ -106,6 +104,7 @@ def _windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
     queue = pl.when(waited & pl.col("begun").is_null()).then(pl.col("filled_s"))
     turned = pl.when(pl.col("begun") > 0).then("turned_s").otherwise(pl.max_horizontal("filled_s", "turned_s"))
     stationary = pl.when(pl.col("turned_s").is_not_null() & (pl.col("waited_s") > turned)).then(turned)
+    until = pl.when(waited).then("waited_s")
     why = (
         pl.when(pl.col("filled").is_null())
         .then(pl.lit("no iterations were recorded"))
@@ -131,15 +130,13 @@ def _windows(iterations: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
     return (
         sizes.select("key")
         .join(found, on="key", how="left", maintain_order="left")
-        .with_columns(queue_start_s=queue, start_s=stationary)
-        .select(
-            "key",
-            "queue_start_s",
-            "start_s",
-            queue_end_s=pl.when(waited).then(pl.col("waited_s")),
-            end_s=pl.when(waited).then(pl.col("waited_s")),
-            no_window=pl.when(pl.col("start_s").is_null()).then(pl.format("no stationary window: {}", why)),
-            filled=pl.col("filled").cast(pl.Int64),
+        .with_columns(
+            pl.col("filled").cast(pl.Int64),
+            queue_start_s=queue,
+            queue_end_s=until,
+            start_s=stationary,
+            end_s=until,
+            no_window=pl.when(stationary.is_null()).then(pl.format("no stationary window: {}", why)),
             window=pl.lit(STATIONARY),
         )
         .select(*WINDOWS)

@@ -60,12 +60,10 @@ class Gamma:
     ends_overloaded = False
 
     def arrivals(self, setting: Setting, requests: int, seed: int, repeat: int) -> Gaps:
-        """See loads.base.Load."""
         assert setting.rate_per_s is not None
         return Gaps(requests, setting.rate_per_s, setting.burstiness or 1.0, [seed, STREAM, repeat])
 
     def windows(self, iterations: pl.LazyFrame, sizes: pl.LazyFrame, requests: pl.LazyFrame) -> pl.LazyFrame:
-        """See loads.base.Load."""
         latency_s = (pl.col("finished_s") - pl.col("submitted_s")).mean()
         came = requests.group_by("key").agg(last_s=pl.col("submitted_s").max(), warm_s=WARMUP * latency_s)
         end, last_s, warm_s = pl.col("end_s"), pl.col("last_s"), pl.col("warm_s")
@@ -97,9 +95,12 @@ class Gamma:
         return (
             sizes.select("key")
             .join(found, on="key", how="left", maintain_order="left")
-            .with_columns(start_s=start, queue_start_s=none, queue_end_s=none, window=pl.lit(STATIONARY))
             .with_columns(
-                no_window=pl.when(pl.col("start_s").is_null()).then(pl.format("no stationary window: {}", why))
+                start_s=start,
+                queue_start_s=none,
+                queue_end_s=none,
+                no_window=pl.when(start.is_null()).then(pl.format("no stationary window: {}", why)),
+                window=pl.lit(STATIONARY),
             )
             .select(*WINDOWS)
         )

@@ -1,7 +1,6 @@
 """What a config asks for: the runs of its matrix, the files that they need, and the targets that they make."""
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ class Plan:
             for run in entry.models
             for repeat in range(1, config.repeats_of(hardware, group) + 1)
         }
+        self._priorities = priorities(self._cells.values())
         self._models = {run_folder(name): name for name in config.models}
         if len(self._models) < len(config.models):
             raise ConfigError("models: two ids name the same folder once '/' is '--'")
@@ -58,7 +58,6 @@ class Plan:
         return sorted({*self.config.tasks, *(cell.group for cell in self._cells.values())})
 
     def spec(self, cell: Cell) -> RunSpec:
-        """The resolved spec of a run."""
         return run_spec(self.config, cell.hardware, cell.group, cell.run, cell.repeat)
 
     def repeated(self, hardware: str) -> bool:
@@ -68,10 +67,6 @@ class Plan:
     def priority(self, cell: Cell) -> float:
         """When it is measured: see plan.order.priorities."""
         return self._priorities[cell]
-
-    @cached_property
-    def _priorities(self) -> dict[Cell, float]:
-        return priorities(self._cells.values())
 
     def cell(self, hardware: str, group: str, folder: str) -> Cell:
         """The run whose records lie in results/{hardware}/runs/{group}/{folder}. Raises ConfigError for no such run."""
@@ -133,21 +128,14 @@ class Plan:
 
     def compared(self) -> list[str]:
         """The hardware that figures across hardware show: what `all` covers, and what was measured as a whole."""
-        measured = (
-            hardware
-            for hardware in self.config.matrix
-            if hardware in self.config.measure_on or all(cell.record.exists() for cell in self.cells(hardware))
-        )
-        return list(measured)
+        on = self.config.measure_on
+        return [
+            name for name in self.config.matrix if name in on or all(one.record.exists() for one in self.cells(name))
+        ]
 
     def tables(self, hardware: str) -> dict[str, Any]:
         """What the tables of one hardware take from the config, as plain values: a change of it makes them again."""
-        return {
-            **self._wanted(hardware, self.cells(hardware)),
-            "card_spread": self.card_spread(hardware),
-            "publish_flagged": self.config.publish_flagged,
-            "targets": self.plain_targets,
-        }
+        return self._wanted(hardware, self.cells(hardware)) | self._judging(hardware)
 
     def trace(self, hardware: str) -> dict[str, Any]:
         """What the trace of one hardware takes from the config, as `tables`."""
@@ -184,11 +172,13 @@ class Plan:
 
     def choices(self, hardware: str) -> dict[str, Any]:
         """What the frontier and the recommendations of one hardware take from the config, as `tables`."""
+        return self._judging(hardware) | {"services": self.plain_services}
+
+    def _judging(self, hardware: str) -> dict[str, Any]:
         return {
             "card_spread": self.card_spread(hardware),
             "publish_flagged": self.config.publish_flagged,
             "targets": self.plain_targets,
-            "services": self.plain_services,
         }
 
     def check(self) -> None:

@@ -23,10 +23,10 @@ MOST_ROWS = 50_000_000
 R = TypeVar("R", bound=Record)
 
 
-def write_parquet(frame: pl.DataFrame, path: Path) -> None:
-    """Write `frame` whole or not at all; the same frame gives the same bytes."""
+def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write `frame`, with `metadata` of the file, whole or not at all; the same frame gives the same bytes."""
     buffer = io.BytesIO()  # so that a full disk is Python's OSError, not an error of Parquet's
-    frame.write_parquet(buffer, compression="zstd", statistics=False)
+    frame.write_parquet(buffer, compression="zstd", statistics=False, metadata=metadata)
     with whole_file(path) as aside:
         aside.write_bytes(buffer.getbuffer())
 

@@ -67,12 +67,10 @@ class Point(Record):
 
     @property
     def at(self) -> Setting:
-        """What it stands for."""
         return self.setting or Setting(max_batch_size=self.max_batch_size)
 
     @property
     def folder(self) -> str:
-        """The name of its folder."""
         return point_folder(self.point, self.at.label)
 
     @property

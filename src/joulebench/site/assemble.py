@@ -37,7 +37,9 @@ def assemble(document: dict[str, Any]) -> str:
     # Escaped, no name in the data can end the script element that holds it.
     data = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
     data = data.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    style, library, script = _style(), _library(), _script()
+    style, library = "".join(map(_file, STYLES)), _library()
+    # The modules as one. What they import of each other is in the same scope then.
+    script = "".join(_EXPORT.sub("", _IMPORT.sub("", _file(name))) for name in MODULES)
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"script-src {_hashes([library, script])}; style-src {_hashes([style])}"
@@ -48,17 +50,6 @@ def assemble(document: dict[str, Any]) -> str:
 
 def _file(name: str) -> str:
     return (files("joulebench.site") / name).read_text(encoding="utf-8")
-
-
-@cache
-def _style() -> str:
-    return "".join(_file(name) for name in STYLES)
-
-
-@cache
-def _script() -> str:
-    """The modules as one. What they import of each other is in the same scope then."""
-    return "".join(_EXPORT.sub("", _IMPORT.sub("", _file(name))) for name in MODULES)
 
 
 @cache

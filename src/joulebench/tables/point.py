@@ -27,7 +27,7 @@ _WHO_AND_WHAT = (
     text("quantization", "How the weights are stored, where that is not as dtype says."),
     text("attention", "Which attention kernels were asked for; null: the engine's own choice."),
     count("gpus", "How many GPUs the energy is the sum of; null where there is none.", ON_PAGE),
-    figure("tdp_w", "W", "The thermal design power of one device.", ON_PAGE),
+    figure("tdp_w", "The thermal design power of one device.", ON_PAGE),
 )
 
 _LOAD = (
@@ -43,8 +43,8 @@ _LOAD = (
         ON_PAGE,
     ),
     count("requests", "How many requests the point serves, where its load counts them."),
-    figure("rate_per_s", "requests/s", "Requests that come per second, on average."),
-    figure("burstiness", None, "Shape of the gaps between arrivals: 1 is a Poisson process, less is bursts."),
+    figure("rate_per_s", "Requests that come per second, on average."),
+    figure("burstiness", "Shape of the gaps between arrivals: 1 is a Poisson process, less is bursts."),
     count("input_tokens", "Tokens that each prompt was made to have; null: the dataset's own prompts."),
     count("output_tokens", "Tokens that each answer was made to have; null: as the config's output_length says."),
 )
@@ -54,7 +54,7 @@ AT = ("max_batch_size", "setting")
 
 _OUTCOME = (
     count("repeat", "Which of the run's repeats it is, from 1."),
-    figure("mean_batch_size", None, "Mean number of requests that ran at once, over the window.", ON_PAGE),
+    figure("mean_batch_size", "Mean number of requests that ran at once, over the window.", ON_PAGE),
     text("status", "measured; overloaded: memory limited the batch, not B; out_of_memory; failed.", ON_PAGE),
     text("reason", "Why there are no figures, or not all of them.", ON_PAGE),
     text("ended_by", "What ended the point under the adaptive protocol: precision, max_seconds or max_requests."),
@@ -85,97 +85,73 @@ _ENERGY = (
     ),
     *interval(
         "energy_per_response{}_j",
-        "J",
         "Energy per response: energy per output token times response_output_tokens; per image or video.",
         ON_PAGE,
     ),
     *interval(
-        "energy_per_output_token{}_j", "J", "Energy per output token, of the estimate that `estimate` names.", ON_PAGE
+        "energy_per_output_token{}_j", "Energy per output token, of the estimate that `estimate` names.", ON_PAGE
     ),
     *interval(
         "plain_energy_per_response{}_j",
-        "J",
         "Plain energy per output token times response_output_tokens; per image or video.",
     ),
-    *interval("plain_energy_per_output_token{}_j", "J", "The window's energy over its output tokens."),
-    *interval("energy_per_total_token{}_j", "J", "Energy over the window's prompt and output tokens."),
+    *interval("plain_energy_per_output_token{}_j", "The window's energy over its output tokens."),
+    *interval("energy_per_total_token{}_j", "Energy over the window's prompt and output tokens."),
+    *interval("energy_per_prompt_token{}_j", "Energy of one prompt token, by regression over the window's seconds."),
     *interval(
-        "energy_per_prompt_token{}_j", "J", "Energy of one prompt token, by regression over the window's seconds."
+        "energy_per_decoded_token{}_j", "Energy of one output token without its prompt's part, by the same regression."
     ),
-    *interval(
-        "energy_per_decoded_token{}_j",
-        "J",
-        "Energy of one output token without its prompt's part, by the same regression.",
-    ),
-    figure(
-        "queue_energy_per_response_j", "J", "As plain_energy_per_response_j, over the queue window that others publish."
-    ),
+    figure("queue_energy_per_response_j", "As plain_energy_per_response_j, over the queue window that others publish."),
     figure(
         "queue_energy_per_output_token_j",
-        "J",
         "As plain_energy_per_output_token_j, over the queue window that others publish.",
     ),
-    figure("net_energy_per_response_j", "J", "Energy per response above the loaded idle power.", ON_PAGE),
-    figure("net_energy_per_output_token_j", "J", "Energy per output token above the loaded idle power."),
+    figure("net_energy_per_response_j", "Energy per response above the loaded idle power.", ON_PAGE),
+    figure("net_energy_per_output_token_j", "Energy per output token above the loaded idle power."),
     figure(
-        "idle_power_w",
-        "W",
-        "What the same devices drew with nothing on them, by the probe; null where others were probed.",
+        "idle_power_w", "What the same devices drew with nothing on them, by the probe; null where others were probed."
     ),
     figure(
-        "loaded_idle_power_w",
-        "W",
-        "What they drew with the model loaded and nothing running, in the run itself.",
-        ON_PAGE,
+        "loaded_idle_power_w", "What they drew with the model loaded and nothing running, in the run itself.", ON_PAGE
     ),
     figure(
         "host_energy_per_response_j",
-        "J",
         "What the host's processors and memory drew a response, beside the GPUs; in no other figure.",
     ),
     text("host_energy_source", "As energy_source, of host_energy_per_response_j."),
-    *interval("power{}_w", "W", "Mean power over the window, all devices together.", ON_PAGE),
+    *interval("power{}_w", "Mean power over the window, all devices together.", ON_PAGE),
     figure(
-        "integrated_power_ratio",
-        None,
-        "Energy by the counter over the integrated power readings: near 1 where they agree.",
+        "integrated_power_ratio", "Energy by the counter over the integrated power readings: near 1 where they agree."
     ),
     figure(
         "tdp_estimate_j",
-        "J",
         "Energy per response had the devices drawn their TDP throughout: an estimate, to compare with.",
         ON_PAGE,
     ),
 )
 
 _SPEED = (
-    *interval("output_tokens{}_per_s", "tokens/s", "Output tokens over the window's length.", ON_PAGE),
+    *interval("output_tokens{}_per_s", "Output tokens over the window's length.", ON_PAGE),
     *interval(
         "responses{}_per_s",
-        "responses/s",
         "Output tokens per s over response_output_tokens; images or videos over the window's length.",
         ON_PAGE,
     ),
     figure(
         "response_prompt_tokens",
-        None,
         "Prompt tokens of a response, an image's included: a mean as response_output_tokens.",
         ON_PAGE,
     ),
     figure(
         "response_output_tokens",
-        None,
         "Output tokens of a response: the mean over the whole sample where lengths are given, else over the "
         "finished answers.",
         ON_PAGE,
     ),
     figure(
-        "mean_prompt_tokens",
-        None,
-        "Mean length of the prompts that this point served, an image's tokens included.",
-        ON_PAGE,
+        "mean_prompt_tokens", "Mean length of the prompts that this point served, an image's tokens included.", ON_PAGE
     ),
-    figure("mean_output_tokens", None, "Mean length of the answers that this point served.", ON_PAGE),
+    figure("mean_output_tokens", "Mean length of the answers that this point served.", ON_PAGE),
 )
 
 LATENCIES = {
@@ -190,49 +166,41 @@ LATENCY = tuple(column for metric, meaning in LATENCIES.items() for column in qu
 _WINDOW = (
     figure(
         "ttft_share",
-        None,
         "Share of the window's first tokens whose TTFT is recorded. Below 1 they are those of finished requests "
         "alone, and the high quantiles of TTFT come out too low.",
     ),
     text("window", "The stretch that counts: stationary (after a full turnover of requests), queue, or batches."),
-    figure("window_s", "s", "Length of the window.", ON_PAGE),
+    figure("window_s", "Length of the window.", ON_PAGE),
     count("window_responses", "Responses that ended in the window.", ON_PAGE),
-    figure("peak_memory_mb", "MB (10^6 bytes)", "The most device memory that was in use.", ON_PAGE),
+    figure("peak_memory_mb", "The most device memory that was in use.", ON_PAGE),
 )
 
 CONDITIONS = (
     figure(
-        "throttled_share",
-        None,
-        "Share of the polls at which the device was slowed down for heat or by its own protection.",
+        "throttled_share", "Share of the polls at which the device was slowed down for heat or by its own protection."
     ),
-    figure("power_capped_share", None, "Share of the polls at the power limit."),
+    figure("power_capped_share", "Share of the polls at the power limit."),
     count("processes", "The most processes seen on one device at once, the engine's among them."),
-    figure("temperature_start_c", "°C", "Mean temperature over the first tenth of the window."),
-    figure("temperature_end_c", "°C", "Mean temperature over the last tenth of the window."),
-    figure("clock_mean_mhz", "MHz", "Mean clock over the window."),
-    figure("clock_min_mhz", "MHz", "Lowest clock in the window."),
+    figure("temperature_start_c", "Mean temperature over the first tenth of the window."),
+    figure("temperature_end_c", "Mean temperature over the last tenth of the window."),
+    figure("clock_mean_mhz", "Mean clock over the window."),
+    figure("clock_min_mhz", "Lowest clock in the window."),
     figure(
         "others_share",
-        None,
         "Share of the processors' time that others than the measured processes used, all cores together.",
     ),
-    figure("stolen_share", None, "Share of the processors' time that the hypervisor took."),
-    figure("poll_gap_s", "s", "Longest time between two readings of one device."),
-    figure("update_gap_s", "s", "Longest time in which the counter of a device did not move."),
+    figure("stolen_share", "Share of the processors' time that the hypervisor took."),
+    figure("poll_gap_s", "Longest time between two readings of one device."),
+    figure("update_gap_s", "Longest time in which the counter of a device did not move."),
     count("counter_updates", "How often the energy counter moved in the window."),
     figure(
-        "turnovers",
-        None,
-        "How often as many responses ended in the window as fill the batch; null for images and videos.",
+        "turnovers", "How often as many responses ended in the window as fill the batch; null for images and videos."
     ),
     count("preemptions", "Requests thrown out of memory in the window, their tokens computed again."),
     count("requests_failed", "Requests that failed."),
     count("answers_cut", "Answers that ended before the length that they were made to have."),
-    figure("clock_step_s", "s", "How far the time of day was set back during the run."),
-    figure(
-        "drift_z", None, "Geweke's statistic of the energy per output, the window's first part against its last half."
-    ),
+    figure("clock_step_s", "How far the time of day was set back during the run."),
+    figure("drift_z", "Geweke's statistic of the energy per output, the window's first part against its last half."),
 )
 """What the checks look at."""
 

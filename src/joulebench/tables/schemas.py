@@ -34,15 +34,15 @@ _LEADERBOARD = (
     _LATENCY_TARGET,
     *(column for column in POINT if column not in _POINTS_ONLY),
     _REPEATS,
-    figure("between_run_sd_j", "J", "Standard deviation of the energy per response over the repeats.", ON_PAGE),
-    figure("within_run_sd_j", "J", "Standard error of the energy per response within a run, as its intervals say."),
+    figure("between_run_sd_j", "Standard deviation of the energy per response over the repeats.", ON_PAGE),
+    figure("within_run_sd_j", "Standard error of the energy per response within a run, as its intervals say."),
     _TIED_WITH,
 )
 
 _PARETO = (
     *_CHOICE,
     text("latency_metric", "The column of points that latency_s is."),
-    *interval("latency{}_s", "s", "The latency that the frontier trades energy against."),
+    *interval("latency{}_s", "The latency that the frontier trades energy against."),
     _TIED_WITH,
 )
 
@@ -52,14 +52,12 @@ _RECOMMENDATIONS = (
     *_CHOICE,
     text("latency", "What the latency target asks for, as it was found."),
     *interval(
-        "saves_against_least_latency{}_percent",
-        "%",
-        "Energy per response saved against the point of least median latency.",
+        "saves_against_least_latency{}_percent", "Energy per response saved against the point of least median latency."
     ),
     count("least_latency_batch_size", "B of the point whose median latency is least."),
     text("least_latency_variant", "That point's variant."),
     text("least_latency_tied_with", "Points whose median latency is not told apart from that point's."),
-    *interval("saves_against_largest_batch{}_percent", "%", "Energy per response saved against the largest batch."),
+    *interval("saves_against_largest_batch{}_percent", "Energy per response saved against the largest batch."),
     count("largest_batch_size", "That point's B."),
     text("largest_variant", "That point's variant."),
     _TIED_WITH,
@@ -72,23 +70,19 @@ _FOOTPRINT = (
     *pick(POINT, "repeat", "energy_source"),
     figure(
         "pue",
-        None,
         "Power usage effectiveness that the energy is multiplied with: the building's energy over its machines'.",
         ON_PAGE,
     ),
-    *interval("energy_with_pue_per_response{}_j", "J", "Energy per response times the PUE.", ON_PAGE),
-    figure("carbon_g_per_kwh", "gCO2e/kWh", "Carbon intensity of the electricity.", ON_PAGE),
+    *interval("energy_with_pue_per_response{}_j", "Energy per response times the PUE.", ON_PAGE),
+    figure("carbon_g_per_kwh", "Carbon intensity of the electricity.", ON_PAGE),
     text("carbon_source", "Where the carbon intensity is from.", ON_PAGE),
     *interval(
-        "carbon_per_response{}_g",
-        "gCO2e",
-        "Carbon per response: of the electricity used, not of making the hardware.",
-        ON_PAGE,
+        "carbon_per_response{}_g", "Carbon per response: of the electricity used, not of making the hardware.", ON_PAGE
     ),
     text("currency", "Of the costs.", ON_PAGE),
-    figure("electricity_cost_per_response", None, "Cost of the electricity of a response, in `currency`.", ON_PAGE),
-    figure("gpu_cost_per_response", None, "Cost of the GPUs' time of a response, in `currency`.", ON_PAGE),
-    figure("cost_per_response", None, "Both together, in `currency`.", ON_PAGE),
+    figure("electricity_cost_per_response", "Cost of the electricity of a response, in `currency`.", ON_PAGE),
+    figure("gpu_cost_per_response", "Cost of the GPUs' time of a response, in `currency`.", ON_PAGE),
+    figure("cost_per_response", "Both together, in `currency`.", ON_PAGE),
     text("reason", "Why a figure is null."),
 )
 
@@ -96,10 +90,10 @@ _TRACE = (
     *(*_NAMED, *pick(POINT, "hardware"), *_AT),
     text("device", "One of the devices whose energy is counted."),
     *pick(POINT, "energy_source"),
-    figure("start_s", "s", "Start of the stretch, from the point's start."),
-    figure("end_s", "s", "End of the stretch, from the point's start."),
-    figure("power_w", "W", "Mean power over the stretch."),
-    figure("running", None, "Mean number of requests served at once."),
+    figure("start_s", "Start of the stretch, from the point's start."),
+    figure("end_s", "End of the stretch, from the point's start."),
+    figure("power_w", "Mean power over the stretch."),
+    figure("running", "Mean number of requests served at once."),
     text("window", "The part of the point that the stretch lies in whole."),
     *pick(POINT, "tdp_w"),
 )
@@ -109,8 +103,8 @@ _CHECKS = (
     text("check", "The check that fired."),
     text("severity", "flagged or invalid."),
     text("fact", "What the check looks at."),
-    figure("found", None, "What was found, in the fact's unit."),
-    figure("limit", None, "The limit that it is beyond."),
+    figure("found", "What was found, in the fact's unit."),
+    figure("limit", "The limit that it is beyond."),
     text("source", "Where the limit is from."),
 )
 
@@ -121,18 +115,18 @@ _LEFT_OUT = (
 )
 
 _STUDY = (
-    figure("whole_s", "s", "The whole of a point, from the first submission to the end of the last answer."),
-    figure("whole_energy_j", "J", "Energy of the whole."),
-    figure("whole_energy_per_response_j", "J", "Energy per response of the whole."),
-    figure("ramp_s", "s", "Until the batch is full; with arrivals, until three mean latencies have passed."),
-    figure("ramp_energy_j", "J", "Energy of the ramp."),
-    figure("steady_s", "s", "From the ramp's end until nobody waits any more; with arrivals, until the last of them."),
-    figure("steady_energy_j", "J", "Energy of the steady part."),
-    figure("steady_energy_per_response_j", "J", "Energy per response of the steady part."),
-    figure("drain_s", "s", "From the steady part's end to the last answer: the batch empties."),
-    figure("drain_energy_j", "J", "Energy of the drain."),
-    figure("study_energy_per_response_j", "J", "Of the whole where there is one, else of the stationary window."),
-    *interval("knee{}", None, "Where the curve of the model bends."),
+    figure("whole_s", "The whole of a point, from the first submission to the end of the last answer."),
+    figure("whole_energy_j", "Energy of the whole."),
+    figure("whole_energy_per_response_j", "Energy per response of the whole."),
+    figure("ramp_s", "Until the batch is full; with arrivals, until three mean latencies have passed."),
+    figure("ramp_energy_j", "Energy of the ramp."),
+    figure("steady_s", "From the ramp's end until nobody waits any more; with arrivals, until the last of them."),
+    figure("steady_energy_j", "Energy of the steady part."),
+    figure("steady_energy_per_response_j", "Energy per response of the steady part."),
+    figure("drain_s", "From the steady part's end to the last answer: the batch empties."),
+    figure("drain_energy_j", "Energy of the drain."),
+    figure("study_energy_per_response_j", "Of the whole where there is one, else of the stationary window."),
+    *interval("knee{}", "Where the curve of the model bends."),
 )
 
 
