@@ -1,4 +1,4 @@
-# Joulebench: config.yaml -> requests -> models -> runs -> tables -> figures.
+# Joulebench: config.yaml -> prompts -> models -> runs -> tables -> figures.
 import os
 import re
 import shlex
@@ -59,7 +59,7 @@ wildcard_constraints:
     hardware="|".join({**PLAN.config.matrix, **PLAN.config.studies}),
     task="|".join(PLAN.groups),
     study="|".join({one for of in PLAN.config.studies.values() for one in of}) or "none",
-    requests="|".join(map(re.escape, PLAN.config.requests)),
+    prompts="|".join(map(re.escape, PLAN.config.prompts)),
     model=r"[A-Za-z0-9._-]+",
     run=r"[A-Za-z0-9._+-]+(@[0-9]+)?",
 
@@ -78,7 +78,7 @@ def code(script, *modules):
 localrules:
     all,
     fetch,
-    sample_requests,
+    sample_prompts,
     prepare_model,
     tables,
     choices,
@@ -105,7 +105,7 @@ rule fetch:  # all that needs a network: for a login node, before jobs run where
         PLAN.prepared(),
 
 
-include: "rules/requests.smk"
+include: "rules/prompts.smk"
 include: "rules/models.smk"
 include: "rules/runs.smk"
 include: "rules/tables.smk"

@@ -2,7 +2,7 @@
 
 Measures B = 1 and 8 of two runs of config.yaml's cpu, with a neighbour for each DUTY: a process that computes for that
 share of the time (1: always). Without one it tells how quiet the machine is. Run where the requests and models are
-made: snakemake --cores all results/requests/llm-{chat,code}.cpu.parquet
+made: snakemake --cores all results/prompts/llm-{chat,code}.cpu.parquet
 results/models/joulebench--{llama-9m,starcoder2-4m}/model.json. The records stay in the new folder OUT.
 """
 
@@ -47,7 +47,7 @@ def measured(out: Path) -> None:
         spec = plan.spec(cell)
         spec = spec.model_copy(update={"sweep": spec.sweep.model_copy(update={"batch_sizes": BATCHES})})
         folder = out / run
-        measure(spec, plan.requests(cell), cell.model_folder, folder)
+        measure(spec, plan.prompts(cell), cell.model_folder, folder)
         for row in points([WantedRun(folder, spec, None)])[0].select(SHOWN).iter_rows(named=True):
             shares = f"others {row['others_share']:.2%}, stolen {row['stolen_share']:.2%}"
             figures = f"{row['power_w']:.2f} W, {row['energy_per_response_j']:.3g} J/response"

@@ -5,7 +5,7 @@ counter) and bare (all requests at once, nothing of ours attached), after a bare
 second pair begins with the bare one. Prints output tokens a second of each pair and their ratio; beside it, for each
 measured stretch, energy by Zeus's own window and by the sampled counter, and for both how many processors this process
 and the engine core's kept busy: near 1, that process is what limits. Aim: a median ratio of at least 0.99, and energies
-within 0.5 %. Run where results/requests and results/models are made. GROUP is a task of config.yaml's matrix for the
+within 0.5 %. Run where results/prompts and results/models are made. GROUP is a task of config.yaml's matrix for the
 h100, or one of its studies.
 """
 
@@ -56,7 +56,7 @@ def main(
     began = time.monotonic()
     engine = open_engine(spec, cell.model_folder)
     assert isinstance(engine, VllmEngine)
-    prepared = engine.prepare(read_parquet(plan.requests(cell), PROMPTS))
+    prepared = engine.prepare(read_parquet(plan.prompts(cell), PROMPTS))
     warm_up(engine, prepared)
     print(f"engine start {time.monotonic() - began:.1f} s", flush=True)
     zeus = ZeusMonitor(gpu_indices=[0], sync_execution_with="torch", approx_instant_energy=False)

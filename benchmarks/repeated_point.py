@@ -1,7 +1,7 @@
 """How far one point's figures move: python benchmarks/repeated_point.py OUT.json [HARDWARE TASK RUN BATCH TIMES]
 
 One engine serves the same point so many times, each as a run of its own under the config's protocol. Prints J per
-output, its interval and the spread between the repeats. Run where results/requests and results/models are made.
+output, its interval and the spread between the repeats. Run where results/prompts and results/models are made.
 """
 
 import json
@@ -37,7 +37,7 @@ def main(
     machine = probe(spec.device)
     with tempfile.TemporaryDirectory() as folder:
         engine = open_engine(spec, cell.model_folder)
-        prepared = engine.prepare(read_parquet(plan.requests(cell), PROMPTS))
+        prepared = engine.prepare(read_parquet(plan.prompts(cell), PROMPTS))
         wanted = []
         with Sampling.start(meters.choose(spec.device).meters, Path(folder)) as sampling:
             for number in range(times):

@@ -1,6 +1,6 @@
 def prompts_of(wildcards):
-    requests = PLAN.trains_on(wildcards.model)
-    return [] if requests is None else ancient(f"results/requests/{requests}.parquet")
+    prompts = PLAN.trains_on(wildcards.model)
+    return [] if prompts is None else ancient(f"results/prompts/{prompts}.parquet")
 
 
 rule prepare_model:

@@ -19,8 +19,8 @@ def model_of(wildcards):
     return str(cell_of(wildcards).model_folder / "model.json")
 
 
-def requests_of(wildcards):
-    return str(PLAN.requests(cell_of(wildcards)))
+def prompts_served(wildcards):
+    return str(PLAN.prompts(cell_of(wildcards)))
 
 
 rule probe_machine:
@@ -42,7 +42,7 @@ rule probe_machine:
 rule measure:
     input:
         machine=ancient("results/{hardware}/machine.json"),
-        requests=lambda wc: ancient(requests_of(wc)),
+        prompts=lambda wc: ancient(prompts_served(wc)),
         model=lambda wc: ancient(model_of(wc)),
     output:
         "results/{hardware}/runs/{task}/{run}/run.json",

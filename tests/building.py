@@ -94,7 +94,7 @@ def tiny_config() -> Config:
 def prepare_tiny(task: str, requests: Path, model: Path) -> None:
     """Write the requests of a task of the tiny config to the file `requests`, and its model into the folder `model`."""
     asked, name = tiny_config().tasks[cast(TaskName, task)], TINY_MODELS[task]
-    sampled = datasets.write(asked.dataset, asked.sample, requests).requests
+    sampled = datasets.write(asked.dataset, asked.sample, requests).prompts
     texts = [*sampled["prompt"], *sampled["reference"].drop_nulls()]
     models.prepare(name, tiny_config().models[name], texts, model)
 

@@ -123,9 +123,9 @@ def test_a_video_task_needs_the_number_of_frames(raw: dict[str, Any]) -> None:
     assert f"models.{run}.generation.frames: missing; text-to-video needs the number of frames" in complaint(raw)
 
 
-def test_tokenizer_trained_on_requests_that_nobody_samples(raw: dict[str, Any]) -> None:
+def test_tokenizer_trained_on_prompts_that_nobody_samples(raw: dict[str, Any]) -> None:
     raw["models"]["joulebench/llama-1m"]["tokenizer"]["train_on"] = "llm-chat.h200"
-    assert "models.joulebench/llama-1m.tokenizer.train_on: no requests 'llm-chat.h200' in the config" in complaint(raw)
+    assert "models.joulebench/llama-1m.tokenizer.train_on: no prompts 'llm-chat.h200' in the config" in complaint(raw)
     raw["models"]["joulebench/llama-1m"]["tokenizer"]["train_on"] = "../llm-chat"
     assert "expected a task, or 'task.hardware'" in complaint(raw)
 
@@ -133,15 +133,15 @@ def test_tokenizer_trained_on_requests_that_nobody_samples(raw: dict[str, Any]) 
 def test_hardware_with_a_dataset_of_its_own_has_requests_of_its_own(raw: dict[str, Any]) -> None:
     found = config.parse(raw)
     for task in found.matrix["cpu"]:
-        assert found.requests_of("cpu", task) == f"{task}.cpu"
-        assert found.requests[f"{task}.cpu"][0].source.kind == "packaged"
-        assert found.requests_of("h200", task) == task
-        assert found.requests[task][0].source.kind == "local"
+        assert found.prompts_of("cpu", task) == f"{task}.cpu"
+        assert found.prompts[f"{task}.cpu"][0].source.kind == "packaged"
+        assert found.prompts_of("h200", task) == task
+        assert found.prompts[task][0].source.kind == "local"
     spec = run_spec(found, "cpu", "llm-chat", "joulebench/llama-1m")
-    assert (spec.dataset, spec.sample) == found.requests["llm-chat.cpu"]
+    assert (spec.dataset, spec.sample) == found.prompts["llm-chat.cpu"]
     only_fewer = copy.deepcopy(raw)
     only_fewer["matrix"]["cpu"]["llm-chat"].pop("dataset")
-    dataset, sample = config.parse(only_fewer).requests["llm-chat.cpu"]
+    dataset, sample = config.parse(only_fewer).prompts["llm-chat.cpu"]
     assert (dataset.source.kind, sample.requests) == ("local", raw["matrix"]["cpu"]["llm-chat"]["sample"]["requests"])
 
 
@@ -224,8 +224,8 @@ def test_the_requests_of_a_study_are_never_anothers() -> None:
     study = matrix | {"task": "llm-chat", "asks": "what it is", "sweep": sweep, "sample": {"requests": 4, "seed": 1}}
     made["studies"] = {"cpu": {"b": study}}
     read = config.parse(made)
-    names = {read.requests_of("cpu-b", "llm-chat"), read.requests_of("cpu", "b"), read.requests_of("cpu", "llm-chat")}
-    assert {name: read.requests[name][1].requests for name in names} == {
+    names = {read.prompts_of("cpu-b", "llm-chat"), read.prompts_of("cpu", "b"), read.prompts_of("cpu", "llm-chat")}
+    assert {name: read.prompts[name][1].requests for name in names} == {
         "llm-chat.cpu-b": 6,
         "llm-chat.cpu.b": 4,
         "llm-chat": 8,

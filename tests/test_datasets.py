@@ -50,12 +50,12 @@ def test_a_dataset_is_added_by_one_module_and_one_line(tmp_path: Path, monkeypat
     source = {"kind": "local", "path": str(tmp_path / "data")}
     said = Dataset.model_validate({"name": "riddles", "source": source, "filters": {"longest": 30}})
 
-    table = tmp_path / "results" / "requests" / "llm-chat.parquet"
+    table = tmp_path / "results" / "prompts" / "llm-chat.parquet"
     table.parent.mkdir(parents=True)
     taken = datasets.write(said, Sample(requests=2, seed=4), table)
 
     requests = read_parquet(table, PROMPTS)
-    assert requests.equals(taken.requests)
+    assert requests.equals(taken.prompts)
     assert sorted(requests.select("source_id", "prompt", "reference", "image").iter_rows()) == [
         ("riddles-0", "What has keys but no locks?", "A piano.", None),
         ("riddles-2", "What is it that has teeth?", "A comb.", None),

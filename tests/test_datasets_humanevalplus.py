@@ -40,14 +40,14 @@ def test_the_original_file(tmp_path: Path) -> None:
         problems = {row["task_id"]: row for row in map(json.loads, file)}
     taken = take(ORIGINAL, 164)
     assert (taken.rows, taken.usable) == (164, 164)
-    assert sorted(taken.requests["source_id"]) == sorted(problems)
-    for source_id, prompt, reference in taken.requests.select("source_id", "prompt", "reference").iter_rows():
+    assert sorted(taken.prompts["source_id"]) == sorted(problems)
+    for source_id, prompt, reference in taken.prompts.select("source_id", "prompt", "reference").iter_rows():
         assert prompt == problems[source_id]["prompt"]
         assert reference == problems[source_id]["canonical_solution"]
     for name in ("a", "b"):
-        write_parquet(take(ORIGINAL, 50, seed=3).requests, tmp_path / name)
+        write_parquet(take(ORIGINAL, 50, seed=3).prompts, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert not take(ORIGINAL, 50, seed=4).requests.equals(take(ORIGINAL, 50, seed=3).requests)
+    assert not take(ORIGINAL, 50, seed=4).prompts.equals(take(ORIGINAL, 50, seed=3).prompts)
 
 
 @pytest.mark.skipif(not ORIGINAL.is_file(), reason=f"no {ORIGINAL}")
@@ -64,8 +64,8 @@ def test_the_parquet_file_of_the_hub_gives_the_same_requests(tmp_path: Path) -> 
     pl.DataFrame(rows).write_parquet(tmp_path / "test-00000-of-00001.parquet")
     taken = take(tmp_path / "test-00000-of-00001.parquet", 9, seed=2)
     assert (taken.rows, taken.unusable, taken.origin["file"]) == (9, {}, "test-00000-of-00001.parquet")
-    assert sorted(taken.requests["prompt"]) == sorted(row["prompt"] for row in rows)
-    assert taken.requests.equals(take(write(tmp_path / "lines.jsonl", rows), 9, seed=2).requests)
+    assert sorted(taken.prompts["prompt"]) == sorted(row["prompt"] for row in rows)
+    assert taken.prompts.equals(take(write(tmp_path / "lines.jsonl", rows), 9, seed=2).prompts)
     pl.DataFrame(rows).drop("canonical_solution").write_parquet(tmp_path / "other.parquet")
     with pytest.raises(UserError, match=r"none of 9 rows can be used \(9 no text in canonical_solution\)"):
         take(tmp_path / "other.parquet", 1)
@@ -91,7 +91,7 @@ def test_something_else_named_gz(tmp_path: Path) -> None:
 def test_the_packaged_problems_are_python_that_does_what_it_says() -> None:
     taken = take(None, 24)
     assert (taken.rows, taken.usable) == (24, 24)
-    for prompt, reference in taken.requests.select("prompt", "reference").iter_rows():
+    for prompt, reference in taken.prompts.select("prompt", "reference").iter_rows():
         compile(prompt + reference, "problem", "exec")
         assert ">>>" in prompt
 
@@ -116,7 +116,7 @@ def test_rows_that_cannot_be_used_are_counted_by_reason(tmp_path: Path) -> None:
         problem(6),
     ]
     taken = take(write(tmp_path / "mixed.jsonl", rows), 2)
-    assert sorted(taken.requests["source_id"]) == ["HumanEval/0", "HumanEval/6"]
+    assert sorted(taken.prompts["source_id"]) == ["HumanEval/0", "HumanEval/6"]
     assert taken.unusable == {
         "empty canonical_solution": 1,
         "empty prompt": 1,

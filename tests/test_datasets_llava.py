@@ -67,14 +67,14 @@ def jpeg(shade: int) -> bytes:
 @pytest.mark.parametrize("prompt", ["<image>\nWhat is it?", "What is it?\n<image>", " <image> What is it? "])
 def test_the_mark_is_taken_off_wherever_it_stands(tmp_path: Path, prompt: str) -> None:
     taken = sampled(tmp_path, [talk(prompt, " A cat.\n")], 1)
-    assert taken.requests.schema == PROMPTS
-    assert taken.requests.rows() == [(0, "t", "What is it?", " A cat.\n", None)]
+    assert taken.prompts.schema == PROMPTS
+    assert taken.prompts.rows() == [(0, "t", "What is it?", " A cat.\n", None)]
 
 
 def test_only_the_first_question_and_its_answer_are_used(tmp_path: Path) -> None:
     turns = [turn("human", "Why?\n<image>"), turn("gpt", "So."), turn("human", "And <image>?"), turn("gpt", "No.")]
     taken = sampled(tmp_path, [{"image": "1.jpg", "conversations": turns}], 1)
-    assert taken.requests.rows() == [(0, "llava-000000", "Why?", "So.", None)]
+    assert taken.prompts.rows() == [(0, "llava-000000", "Why?", "So.", None)]
 
 
 REFUSED: dict[str, list[Any]] = {
@@ -100,7 +100,7 @@ REFUSED: dict[str, list[Any]] = {
 def test_an_unusable_row_is_counted_under_its_reason(tmp_path: Path, reason: str, row: object) -> None:
     taken = sampled(tmp_path, [row, GOOD], 1)
     assert taken.unusable == {reason: 1}
-    assert taken.requests["source_id"].to_list() == ["t"]
+    assert taken.prompts["source_id"].to_list() == ["t"]
 
 
 _json = st.recursive(
@@ -150,12 +150,12 @@ def test_only_the_images_of_drawn_rows_are_read(tmp_path: Path) -> None:
     for name in drawn["image"]:
         (images / name).write_bytes(jpeg(int(name.split(".")[0])))
     taken = sampled(tmp_path, rows, 5, images)
-    assert taken.requests["source_id"].to_list() == drawn["id"][:]
-    assert taken.requests["image"].to_list() == [(images / name).read_bytes() for name in drawn["image"]]
+    assert taken.prompts["source_id"].to_list() == drawn["id"][:]
+    assert taken.prompts["image"].to_list() == [(images / name).read_bytes() for name in drawn["image"]]
     assert (taken.rows, taken.unusable, taken.looked_at) == (40, {}, 5)
     assert datasets.report(taken)[1:] == [
         "40 rows, 40 usable, 0 not",
-        "5 requests drawn",
+        "5 prompts drawn",
         "images of 5 rows looked at, in the drawn order",
     ]
 
@@ -170,8 +170,8 @@ def test_a_row_whose_image_cannot_be_used_is_counted_and_the_next_one_taken(tmp_
     names = ["gone.jpg", "cut.jpg", "page.jpg", "../secret.jpg", str(tmp_path / "secret.jpg"), "..\\secret.jpg", "."]
     rows = [talk("<image>\nWhy?", image=name) for name in names]
     taken = sampled(tmp_path, [*rows, talk("<image>\nWhy?", image="good.jpg")] * 2, 2, images)
-    assert taken.requests["image"].to_list() == [jpeg(1)] * 2
-    assert taken.looked_at == taken.requests.height + sum(taken.unusable.values())
+    assert taken.prompts["image"].to_list() == [jpeg(1)] * 2
+    assert taken.looked_at == taken.prompts.height + sum(taken.unusable.values())
     assert set(taken.unusable) <= {"image not there", "image not decodable", "image name leads out of its folder"}
     with pytest.raises(UserError) as error:
         sampled(tmp_path, rows, 1, images)
@@ -193,11 +193,11 @@ def test_the_packaged_sample_is_usable_whole_with_its_images() -> None:
     taken = datasets.sample(packaged, Sample(requests=24))
     assert (taken.rows, taken.unusable, taken.looked_at) == (24, {}, 24)
     assert taken.origin["media"] == "packaged"
-    pictures = [Image.open(io.BytesIO(content)) for content in taken.requests["image"]]
+    pictures = [Image.open(io.BytesIO(content)) for content in taken.prompts["image"]]
     assert Counter(picture.mode for picture in pictures) == {"RGB": 23, "L": 1}
     assert {picture.size for picture in pictures} == {(320, 240)}
-    assert taken.requests["image"].n_unique() == taken.requests["prompt"].n_unique() == 24
-    words = [len(answer.split()) for answer in taken.requests["reference"]]
+    assert taken.prompts["image"].n_unique() == taken.prompts["prompt"].n_unique() == 24
+    words = [len(answer.split()) for answer in taken.prompts["reference"]]
     assert 20 <= min(words) < 40
     assert 100 < max(words) <= 150
 
@@ -210,13 +210,13 @@ def test_the_real_file_with_its_images(tmp_path: Path) -> None:
     assert sum(text.startswith("<image>\n") for text in first) == 72
     taken = datasets.sample(dataset(ORIGINALS, ORIGINALS / "train2017"), Sample(requests=150, seed=68))
     assert (taken.rows, taken.unusable, taken.looked_at) == (150, {}, 150)
-    assert taken.requests["image"].n_unique() == 148
+    assert taken.prompts["image"].n_unique() == 148
     expected = {
         (row["id"], text.removesuffix("\n<image>").removeprefix("<image>\n"), row["conversations"][1]["value"])
         for row, text in zip(rows, first, strict=True)
     }
-    assert set(taken.requests.select("source_id", "prompt", "reference").iter_rows()) == expected
-    for source_id, image in taken.requests.select("source_id", "image").head(10).iter_rows():
+    assert set(taken.prompts.select("source_id", "prompt", "reference").iter_rows()) == expected
+    for source_id, image in taken.prompts.select("source_id", "image").head(10).iter_rows():
         assert image == (ORIGINALS / "train2017" / f"{source_id}.jpg").read_bytes()
-    write_parquet(taken.requests, tmp_path / "a.parquet")
-    assert read_parquet(tmp_path / "a.parquet", PROMPTS).equals(taken.requests)
+    write_parquet(taken.prompts, tmp_path / "a.parquet")
+    assert read_parquet(tmp_path / "a.parquet", PROMPTS).equals(taken.prompts)

@@ -32,19 +32,19 @@ def sampled(folder: Path, text: str, requests: int, **filters: Any) -> datasets.
 
 
 def by_id(taken: datasets.Sampled) -> dict[str, str]:
-    return dict(taken.requests.select("source_id", "prompt").sort("source_id").iter_rows())
+    return dict(taken.prompts.select("source_id", "prompt").sort("source_id").iter_rows())
 
 
 @pytest.mark.parametrize("text", [THREE, THREE.replace("\n", "\r\n"), "\ufeff" + THREE, THREE.removesuffix("\n")])
 def test_rows_become_requests_without_a_reference(tmp_path: Path, text: str) -> None:
     taken = sampled(tmp_path, text, 3)
-    assert taken.requests.schema == PROMPTS
+    assert taken.prompts.schema == PROMPTS
     assert by_id(taken) == {
         "partiprompts-0000": "a cat",
         "partiprompts-0001": "a red cup",
         "partiprompts-0002": "two cats",
     }
-    assert taken.requests["reference"].to_list() == [None, None, None]
+    assert taken.prompts["reference"].to_list() == [None, None, None]
     assert taken.unusable == {}
 
 
@@ -110,7 +110,7 @@ def test_a_bad_file_is_an_error_of_one_line(tmp_path: Path, text: str, filters: 
 def test_the_packaged_sample_is_usable_whole() -> None:
     taken = datasets.sample(Dataset(name="partiprompts", source=Packaged(kind="packaged")), Sample(requests=40))
     assert (taken.rows, taken.usable, taken.unusable) == (40, 40, {})
-    assert taken.requests["prompt"].n_unique() == 40
+    assert taken.prompts["prompt"].n_unique() == 40
 
 
 @needs_real
@@ -118,7 +118,7 @@ def test_the_real_file_in_the_order_of_ml_energy(tmp_path: Path) -> None:
     theirs = hugging_face.Dataset.from_csv(str(REAL), sep="\t", cache_dir=str(tmp_path)).shuffle(seed=0)
     taken = datasets.sample(dataset(REAL), Sample(requests=1632))
     assert (taken.rows, taken.usable, taken.unusable) == (1632, 1632, {})
-    different = [pair for pair in zip(taken.requests["prompt"], theirs["Prompt"], strict=True) if pair[0] != pair[1]]
+    different = [pair for pair in zip(taken.prompts["prompt"], theirs["Prompt"], strict=True) if pair[0] != pair[1]]
     [(ours, read_with_quoting)] = different
     assert ours.startswith('"G I G G L E" painted')
     assert ours.replace('"', "") == read_with_quoting
@@ -132,7 +132,7 @@ def test_the_real_file_is_counted_as_an_independent_count_has_it() -> None:
     taken = datasets.sample(
         dataset(REAL, categories=["Animals"], challenges=["Basic", "Quantity"]), Sample(requests=len(kept))
     )
-    assert sorted(taken.requests["prompt"]) == sorted(kept)
+    assert sorted(taken.prompts["prompt"]) == sorted(kept)
     assert taken.unusable == {
         "category not asked for": len(lines) - len(animals),
         "challenge not asked for": len(animals) - len(kept),

@@ -59,8 +59,8 @@ def test_a_row_becomes_a_request_with_its_first_two_turns(tmp_path: Path) -> Non
         "conversations": [turn("human", " Hi, you there?\n"), turn("gpt", "Yes, I am."), turn("x", 3)],
     }
     taken = sampled(tmp_path, [row], 1)
-    assert taken.requests.schema == PROMPTS
-    assert taken.requests.rows() == [(0, "abc_7", " Hi, you there?\n", "Yes, I am.", None)]
+    assert taken.prompts.schema == PROMPTS
+    assert taken.prompts.rows() == [(0, "abc_7", " Hi, you there?\n", "Yes, I am.", None)]
     assert (taken.rows, taken.usable, taken.unusable) == (1, 1, {})
 
 
@@ -124,13 +124,13 @@ def test_min_turns_counts_the_whole_conversation(tmp_path: Path) -> None:
     long = {"id": "long", "conversations": [*GOOD["conversations"], turn("human", "and?"), turn("gpt", "so.")]}
     taken = sampled(tmp_path, [GOOD, long], 1, min_turns=4)
     assert taken.unusable == {"fewer than 4 turns": 1}
-    assert taken.requests["source_id"].to_list() == ["long"]
+    assert taken.prompts["source_id"].to_list() == ["long"]
 
 
 @pytest.mark.parametrize("given_id", [None, 7, "", ["a"], "half \ud800"])
 def test_a_row_without_an_id_is_named_by_its_place(tmp_path: Path, given_id: object) -> None:
     taken = sampled(tmp_path, [{"conversations": []}, {**GOOD, "id": given_id}], 1)
-    assert taken.requests["source_id"].to_list() == ["sharegpt-000001"]
+    assert taken.prompts["source_id"].to_list() == ["sharegpt-000001"]
 
 
 _json = st.recursive(
@@ -156,24 +156,24 @@ def test_the_draw_is_that_of_hugging_face_datasets(tmp_path: Path, requests: int
     mixed = [row for usable in rows for row in ({"conversations": []}, usable)]
     theirs = hugging_face.Dataset.from_list(rows).shuffle(seed=seed).select(range(requests))
     taken = sampled(tmp_path, mixed, requests, seed)
-    assert taken.requests["source_id"].to_list() == theirs["id"][:]
-    assert taken.requests["prompt"].to_list() == [turns[0]["value"] for turns in theirs["conversations"]]
-    assert taken.requests["request"].to_list() == list(range(requests))
+    assert taken.prompts["source_id"].to_list() == theirs["id"][:]
+    assert taken.prompts["prompt"].to_list() == [turns[0]["value"] for turns in theirs["conversations"]]
+    assert taken.prompts["request"].to_list() == list(range(requests))
 
 
 def test_more_requests_of_the_same_seed_begin_with_the_fewer(tmp_path: Path) -> None:
     rows: list[object] = [talk(f"what is number {i}", f"it is just {i}", id=f"row-{i}") for i in range(30)]
-    assert sampled(tmp_path, rows, 30).requests.head(12).equals(sampled(tmp_path, rows, 12).requests)
-    assert not sampled(tmp_path, rows, 30, seed=1).requests.equals(sampled(tmp_path, rows, 30).requests)
+    assert sampled(tmp_path, rows, 30).prompts.head(12).equals(sampled(tmp_path, rows, 12).prompts)
+    assert not sampled(tmp_path, rows, 30, seed=1).prompts.equals(sampled(tmp_path, rows, 30).prompts)
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     packaged = Dataset(name="sharegpt", source=Packaged(kind="packaged"))
     for name in ("a", "b"):
         taken = datasets.sample(packaged, Sample(requests=30, seed=5))
-        write_parquet(taken.requests, tmp_path / name)
+        write_parquet(taken.prompts, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert read_parquet(tmp_path / "a", PROMPTS).equals(taken.requests)
+    assert read_parquet(tmp_path / "a", PROMPTS).equals(taken.prompts)
 
 
 def test_too_few_usable_rows_is_an_error_with_the_numbers(tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_a_tokenizer_file_counts_whole_texts_without_special_tokens(tmp_path: Pa
     rows: list[object] = [talk(p, "12345678") for p in ("1234567", "12345678", "123456789", "1234567890")]
     taken = sampled(tmp_path, rows, 2, min_tokens=8, max_tokens=9, tokenizer=str(path))
     assert taken.unusable == {"prompt longer than 9 tokens": 1, "prompt shorter than 8 tokens": 1}
-    assert sorted(taken.requests["prompt"]) == ["12345678", "123456789"]
+    assert sorted(taken.prompts["prompt"]) == ["12345678", "123456789"]
 
 
 def test_a_tokenizer_file_that_is_missing_or_none_is_an_error(tmp_path: Path) -> None:
@@ -280,10 +280,10 @@ def test_the_packaged_sample_has_usable_and_refused_rows() -> None:
     assert taken.unusable == {"answer shorter than 4 tokens": 1, "fewer than 2 turns": 1}
     assert taken.origin["kind"] == "packaged"
     assert taken.origin["file"] == "sharegpt.json"
-    words = [len(answer.split()) for answer in taken.requests["reference"]]
+    words = [len(answer.split()) for answer in taken.prompts["reference"]]
     assert min(words) >= 25
     assert max(words) <= 160
-    assert taken.requests["prompt"].n_unique() == 40
+    assert taken.prompts["prompt"].n_unique() == 40
 
 
 @needs_real

@@ -57,8 +57,8 @@ def sampled(path: Path, requests: int, media: Path | None = None, **filters: Any
 
 def test_a_line_becomes_a_request_with_the_caption_of_the_whole_video(tmp_path: Path) -> None:
     taken = sampled(write(tmp_path, [captioned("a", " A cat.\n\nThen a dog. ")]), 1)
-    assert taken.requests.schema == PROMPTS
-    assert taken.requests.rows() == [(0, "a", " A cat.\n\nThen a dog. ", None, None)]
+    assert taken.prompts.schema == PROMPTS
+    assert taken.prompts.rows() == [(0, "a", " A cat.\n\nThen a dog. ", None, None)]
 
 
 def test_both_forms_and_all_wrappings_give_the_same_requests(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_both_forms_and_all_wrappings_give_the_same_requests(tmp_path: Path) -> 
     pl.DataFrame(rows).write_parquet(tmp_path / "lines.parquet")
     lists = {"video_id": [f"v{i}" for i in range(9)], "caption": [f"Film\u2028{i}\x85 \u00e9" for i in range(9)]}
     (tmp_path / "lists.json").write_text(json.dumps(lists, indent=2), encoding="utf-8")
-    first, *others = (sampled(path, 9).requests for path in sorted(tmp_path.iterdir()))
+    first, *others = (sampled(path, 9).prompts for path in sorted(tmp_path.iterdir()))
     assert sorted(first["prompt"]) == sorted(lists["caption"])
     assert len(others) == 3
     assert all(other.equals(first) for other in others)
@@ -98,13 +98,13 @@ REFUSED: dict[str, list[Any]] = {
 def test_an_unusable_row_is_counted_under_its_reason(tmp_path: Path, reason: str, row: object) -> None:
     taken = sampled(write(tmp_path, [row, captioned("good")]), 1)
     assert taken.unusable == {reason: 1}
-    assert taken.requests["source_id"].to_list() == ["good"]
+    assert taken.prompts["source_id"].to_list() == ["good"]
 
 
 def test_unusable_entries_of_the_older_form_are_counted(tmp_path: Path) -> None:
     lists = {"video_id": ["a", "", 3, "d", "e"], "caption": ["A film.", "A film.", "A film.", None, " "]}
     taken = sampled(write(tmp_path, [lists]), 1)
-    assert taken.requests["source_id"].to_list() == ["a"]
+    assert taken.prompts["source_id"].to_list() == ["a"]
     assert taken.unusable == {
         "empty caption": 1,
         "empty video_id": 1,
@@ -134,7 +134,7 @@ def test_the_filter_keeps_the_videos_of_one_archive(tmp_path: Path) -> None:
     other = [captioned("b", zip_folder="pexels_videos_1.zip"), captioned("c", zip_folder=None), {"video_id": "d"}]
     path = write(tmp_path, [captioned("a"), *other])
     taken = sampled(path, 1, zip_folder=SHARD)
-    assert taken.requests["source_id"].to_list() == ["a"]
+    assert taken.prompts["source_id"].to_list() == ["a"]
     assert taken.unusable == {"zip_folder not asked for": 3}
 
 
@@ -195,7 +195,7 @@ def test_a_video_id_never_leads_out_of_the_videos(tmp_path: Path) -> None:
         place.write_bytes(source.read_bytes())
     outside = ["../secret", str(tmp_path / "secret"), "deep/../../secret", "..\\secret"]
     path = write(tmp_path, [captioned(name) for name in [*outside, "deep/moon"]])
-    assert sampled(path, 1, videos).requests["source_id"].to_list() == ["deep/moon"]
+    assert sampled(path, 1, videos).prompts["source_id"].to_list() == ["deep/moon"]
     with pytest.raises(UserError, match=r"2 requests wanted, but 1 of 5 .*\(4 image name leads out of its folder\)"):
         sampled(path, 2, videos)
 
@@ -207,7 +207,7 @@ def test_a_row_whose_video_is_missing_or_broken_is_counted_and_the_next_one_take
     path = write(tmp_path, [captioned(name) for name in ("gone", "page", "moon")])
     with pytest.raises(UserError, match=r"but 1 of 3 rows can be used \(1 image not there, 1 video not decodable\)"):
         sampled(path, 2, tmp_path)
-    assert sampled(path, 1, tmp_path).requests["source_id"].to_list() == ["moon"]
+    assert sampled(path, 1, tmp_path).prompts["source_id"].to_list() == ["moon"]
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -223,13 +223,13 @@ def test_the_packaged_sample_is_usable_whole_with_its_videos() -> None:
     packaged = Dataset(name="sharegpt4video", source=PACKAGED, media=PACKAGED)
     taken = datasets.sample(packaged, Sample(requests=24))
     assert (taken.rows, taken.unusable, taken.looked_at) == (24, {}, 24)
-    assert {Image.open(io.BytesIO(content)).size for content in taken.requests["image"]} == {(160, 96)}
-    assert taken.requests["image"].n_unique() == taken.requests["prompt"].n_unique() == 24
-    words = [len(caption.split()) for caption in taken.requests["prompt"]]
+    assert {Image.open(io.BytesIO(content)).size for content in taken.prompts["image"]} == {(160, 96)}
+    assert taken.prompts["image"].n_unique() == taken.prompts["prompt"].n_unique() == 24
+    words = [len(caption.split()) for caption in taken.prompts["prompt"]]
     assert 60 <= min(words) <= max(words) <= 150
     alone = datasets.sample(packaged.model_copy(update={"media": None}), Sample(requests=24))
-    assert alone.requests["image"].null_count() == 24
-    assert alone.requests.drop("image").equals(taken.requests.drop("image"))
+    assert alone.prompts["image"].null_count() == 24
+    assert alone.prompts.drop("image").equals(taken.prompts.drop("image"))
 
 
 @needs_real
@@ -238,7 +238,7 @@ def test_the_real_captions() -> None:
     taken = sampled(ORIGINALS, 100)
     assert (taken.rows, taken.unusable) == (100, {})
     by_id = dict(zip(lists["video_id"], lists["caption"], strict=True))
-    assert dict(taken.requests.select("source_id", "prompt").iter_rows()) == by_id
+    assert dict(taken.prompts.select("source_id", "prompt").iter_rows()) == by_id
     with pytest.raises(UserError, match=r"none of 100 rows can be used \(100 image not there\)"):
         sampled(ORIGINALS, 1, ORIGINALS / "videos")
 
@@ -256,7 +256,7 @@ def test_real_videos_give_their_first_frames(tmp_path: Path, packed: bool) -> No
                 archive.write(video, f"panda/{video.name}")
     taken = sampled(path, 5, media)
     assert (taken.unusable, taken.looked_at, taken.origin["media"]) == ({}, 5, media.name)
-    for name, content in taken.requests.select("source_id", "image").iter_rows():
+    for name, content in taken.prompts.select("source_id", "image").iter_rows():
         image = Image.open(io.BytesIO(content))
         with av.open(str(ORIGINALS / "videos" / f"{name}.mp4")) as video:
             stream = video.streams.video[0]

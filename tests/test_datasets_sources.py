@@ -54,7 +54,7 @@ def test_a_hub_file_is_asked_for_by_its_revision(tmp_path: Path, monkeypatch: py
     assert datasets.report(taken) == [
         f"hub file some/prompts in/Prompts.tsv at {REVISION}, sha256 {sha256}",
         "2 rows, 2 usable, 0 not",
-        "2 requests drawn",
+        "2 prompts drawn",
     ]
 
 

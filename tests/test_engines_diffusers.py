@@ -23,7 +23,7 @@ from joulebench.engines.pictures import picture
 from joulebench.errors import UserError
 from joulebench.measure.run import measure
 from joulebench.records.files import read_parquet, read_run, write_json, write_parquet
-from joulebench.records.models import Requests
+from joulebench.records.models import Prompts
 from joulebench.records.schemas import BATCHES, REQUESTS
 
 MODEL = "joulebench/tiny"
@@ -463,7 +463,7 @@ def test_an_image_to_video_run_is_measured_and_recorded(
 ) -> None:
     monkeypatch.setenv("JOULEBENCH_METERS", "none")
     spec, folder = made("svd")
-    sampled = Requests(
+    sampled = Prompts(
         dataset=spec.dataset.model_dump(mode="json"),
         sample=spec.sample.model_dump(mode="json"),
         origin={},

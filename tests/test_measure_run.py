@@ -42,7 +42,7 @@ class Bench:
             block[last] = value
         (folder / "config.yaml").write_text(yaml.safe_dump(raw))
         (folder / "results").mkdir()
-        for part in ("requests", "models"):
+        for part in ("prompts", "models"):
             (folder / "results" / part).symlink_to(shared / part)
         self.plan = Plan(config.load(folder / "config.yaml"))
         self.cell = self.plan.cell("cpu", TASK, "joulebench--llama-1m")
@@ -96,7 +96,7 @@ class Bench:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Requests and model of the tiny config, made once."""
     results = tmp_path_factory.mktemp("prepared")
-    prepare_tiny(TASK, results / "requests" / f"{TASK}.parquet", results / "models" / "joulebench--llama-1m")
+    prepare_tiny(TASK, results / "prompts" / f"{TASK}.parquet", results / "models" / "joulebench--llama-1m")
     return results
 
 

@@ -29,7 +29,7 @@ def test_each_repeat_is_a_run_in_a_folder_of_its_own(raw: dict[str, Any]) -> Non
     first, third = (thrice.cell("cpu", "llm-chat", f"joulebench--llama-1m{k}") for k in ("", "@3"))
     assert (first.repeat, third.repeat) == (1, 3)
     assert third.record == Path(CHAT, "joulebench--llama-1m@3", "run.json")
-    assert (first.model_folder, thrice.requests(first)) == (third.model_folder, thrice.requests(third))
+    assert (first.model_folder, thrice.prompts(first)) == (third.model_folder, thrice.prompts(third))
     for unknown in ("@1", "@4", "@02"):
         with pytest.raises(ConfigError, match="did you mean 'llm-chat/joulebench--llama-1m"):
             thrice.cell("cpu", "llm-chat", f"joulebench--llama-1m{unknown}")
@@ -110,7 +110,7 @@ time.sleep(0.5 if "mistral" in words[0] or "llm-code" in words[0] else 0)
 made = [Path(words[1])]
 if name == "measure":
     made = [Path("results", words[0], "runs", words[1], words[2], "run.json")]
-if name == "sample_requests":
+if name == "sample_prompts":
     made.append(made[0].with_suffix(".json"))
 for path in made:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def test_snakemake_measures_in_that_order_one_at_a_time_after_all_that_is_prepar
     for link in ("config", "profiles"):
         (tmp_path / link).symlink_to(PROJECT / link)
     (tmp_path / "workflow" / "scripts").mkdir(parents=True)
-    for script in ("probe_machine", "sample_requests", "prepare_model", "measure"):
+    for script in ("probe_machine", "sample_prompts", "prepare_model", "measure"):
         (tmp_path / "workflow" / "scripts" / f"{script}.py").write_text(SCRIPT)
     made = plan(raw)
     records = [str(cell.record) for cell in made.cells("h100")]

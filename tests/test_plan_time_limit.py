@@ -44,7 +44,7 @@ def test_everything_that_needs_a_network_is_prepared_before() -> None:
         *(f"results/models/joulebench--{name}/model.json" for name in ("animatediff-6m", "llama-1m", "llava-5m")),
         *(f"results/models/joulebench--{name}/model.json" for name in ("sd-5m", "svd-7m")),
         *(
-            f"results/requests/{task}.parquet"
+            f"results/prompts/{task}.parquet"
             for task in ("image-to-video", "llm-chat", "llm-code", "text-to-image", "text-to-video", "vlm-chat")
         ),
     ]

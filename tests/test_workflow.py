@@ -130,7 +130,7 @@ def test_more_repeats_measure_only_what_is_missing(project: Path) -> None:
         assert f"output: {record}/run.json" not in said
         for repeat in (2, 3):
             assert f"output: {record}@{repeat}/run.json" in said
-    for rule in ("sample_requests", "prepare_model", "probe_machine"):
+    for rule in ("sample_prompts", "prepare_model", "probe_machine"):
         assert f"rule {rule}" not in said
 
 
@@ -147,7 +147,7 @@ def test_one_figure_alone(mine: Path) -> None:
 def test_a_clone_with_the_records_makes_the_tables_and_measures_nothing(mine: Path) -> None:
     """No provenance, no requests, no models, every time of change the checkout's own."""
     wanted = {name: (mine / "results/cpu" / name).read_bytes() for name in ("points.csv", "leaderboard.csv")}
-    for gone in (".snakemake", "logs", "results/requests", "results/models", "results/cpu/figures"):
+    for gone in (".snakemake", "logs", "results/prompts", "results/models", "results/cpu/figures"):
         shutil.rmtree(mine / gone)
     for name in ("points.csv", "leaderboard.csv", "left_out.csv", "machine.json"):
         (mine / "results/cpu" / name).unlink()
@@ -157,7 +157,7 @@ def test_a_clone_with_the_records_makes_the_tables_and_measures_nothing(mine: Pa
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert "rule tables" in said
-    for rule in ("measure", "sample_requests", "prepare_model", "probe_machine"):
+    for rule in ("measure", "sample_prompts", "prepare_model", "probe_machine"):
         assert f"rule {rule}" not in said
     assert {name: (mine / "results/cpu" / name).read_bytes() for name in wanted} == wanted
 
@@ -187,8 +187,8 @@ def test_a_killed_workflow_leaves_nothing_running_and_the_same_command_goes_on(m
 def test_what_a_changed_rule_keeps_from_being_made_is_said_and_made_by_the_second_call(mine: Path) -> None:
     """Snakemake takes the first call, which only samples again, for a success (its issue 4166)."""
     (mine / "results/cpu/leaderboard.csv").unlink()
-    rule = mine / "rules/requests.smk"
-    rule.write_text(rule.read_text().replace("sample_requests.py {", "sample_requests.py  {"))
+    rule = mine / "rules/prompts.smk"
+    rule.write_text(rule.read_text().replace("sample_prompts.py {", "sample_prompts.py  {"))
     done = snakemake(mine, "--cores", "all", "results/cpu/leaderboard.csv")
     assert done.returncode == 1
     assert "not made yet: results/cpu/leaderboard.csv; a rule above has changed" in done.stderr
@@ -380,5 +380,5 @@ def test_hardware_that_is_not_there_ends_before_anything_is_fetched(mine: Path) 
     complaints = [line for line in done.stderr.splitlines() if "h100: needs a CUDA device that reports 'H100'" in line]
     assert len(complaints) == 1
     assert "build another hardware of the config" in complaints[0]
-    assert not (mine / "results/requests").exists()
+    assert not (mine / "results/prompts").exists()
     assert not (mine / "results/models").exists()

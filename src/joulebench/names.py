@@ -11,11 +11,11 @@ Device = Literal["cpu", "cuda", "rocm"]
 TaskName = Literal["llm-chat", "llm-code", "vlm-chat", "text-to-image", "text-to-video", "image-to-video"]
 TASKS: tuple[TaskName, ...] = get_args(TaskName)
 IMAGE_TASKS: frozenset[str] = frozenset({"vlm-chat", "image-to-video"})
-"""Tasks whose requests hold an image."""
+"""Tasks whose prompts hold an image."""
 VIDEO_TASKS: frozenset[str] = frozenset({"text-to-video", "image-to-video"})
 """Tasks whose response is a video: so many frames."""
 
-RESERVED = frozenset({"requests", "models", "figures", "site", "dataset", "logs", "all"})
+RESERVED = frozenset({"prompts", "requests", "models", "figures", "site", "dataset", "logs", "all"})
 """Folders beside the hardware's, and `all`: what figures across hardware, and the target of everything, are called."""
 
 LONGEST = 64
@@ -57,7 +57,7 @@ def _run_name(value: str) -> str:
     return value
 
 
-def _requests_name(value: str) -> str:
+def _prompts_name(value: str) -> str:
     task, *places = value.split(".")
     if task not in TASKS or len(places) > 2 or not all(re.fullmatch(_HARDWARE, place) for place in places):
         raise ValueError(
@@ -81,6 +81,6 @@ def _study_name(value: str) -> str:
 
 StudyName = Annotated[str, AfterValidator(_study_name)]
 """Of a study: its runs lie in results/{hardware}/runs/{study}/."""
-RequestsName = Annotated[str, AfterValidator(_requests_name)]
+PromptsName = Annotated[str, AfterValidator(_prompts_name)]
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=48)]
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]

@@ -34,7 +34,7 @@ from joulebench.errors import UserError
 from joulebench.files import RecordError
 from joulebench.inputs import apart
 from joulebench.inputs.yaml_files import read_yaml
-from joulebench.records.files import read_parquet, read_requests, read_run
+from joulebench.records.files import read_parquet, read_prompts, read_run
 from joulebench.records.schemas import ENERGY
 
 PACKAGED = Path(datasets.__file__).parent / "packaged"
@@ -289,7 +289,7 @@ def test_an_odd_picture_is_one_row(tmp_path: Path, content: bytes) -> None:
     rows = [conversation("<image>\nWhat is this?", image=f"{name}.jpg") for name in ("odd", "good")]
     (tmp_path / "a.json").write_text(json.dumps(rows))
     taken = sampled(tmp_path / "a.json", "llava", 1, tmp_path / "images")
-    assert taken.requests["image"].to_list() == [JPEG]
+    assert taken.prompts["image"].to_list() == [JPEG]
     with pytest.raises(UserError, match=r"but 1 of 2 rows can be used \(1 ") as caught:
         sampled(tmp_path / "a.json", "llava", 2, tmp_path / "images")
     one_line(caught.value)
@@ -450,13 +450,13 @@ def test_columns_of_bytes_refuse_no_parquet_file(tmp_path: Path) -> None:
     odd = {"image": [b"\xff\x00"], "inner": [{"bytes": b"\xff", "path": "a"}], "list": [[b"\xff"]], "n": [2**63 - 1]}
     path = tmp_path / "a.parquet"
     pl.DataFrame({name: [text] for name, text in problem().items()} | odd).write_parquet(path)
-    assert sampled(path, "humanevalplus").requests["prompt"].to_list() == ["def f():"]
+    assert sampled(path, "humanevalplus").prompts["prompt"].to_list() == ["def f():"]
 
 
 @pytest.mark.fault("input", "a prompt of 200,000 letters in a tab-separated file", "read as it is")
 def test_a_long_field_of_a_table_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text(f"Prompt\tCategory\n{'x' * 200_000}\tAnimals\n")
-    assert sampled(tmp_path / "a.tsv", "partiprompts").requests["prompt"].to_list() == ["x" * 200_000]
+    assert sampled(tmp_path / "a.tsv", "partiprompts").prompts["prompt"].to_list() == ["x" * 200_000]
 
 
 # Records.
@@ -478,7 +478,7 @@ def test_an_odd_record_is_one_line(tmp_path: Path, make: Callable[[Path], Path],
     readers: list[Callable[[], object]] = [
         lambda: read_run(tmp_path),
         lambda: read_parquet(tmp_path / "energy.parquet", ENERGY),
-        lambda: read_requests(tmp_path / "llm-chat.json"),
+        lambda: read_prompts(tmp_path / "llm-chat.json"),
     ]
     for read in readers:
         with pytest.raises(RecordError) as caught:
@@ -733,7 +733,7 @@ def test_any_parquet_file_is_one_line_or_read(tmp_path: Path) -> None:
 def test_a_name_is_no_pattern(tmp_path: Path) -> None:
     for name, prompt in (("x[1].parquet", "def right():"), ("x1.parquet", "def wrong():")):
         pl.DataFrame([problem(prompt=prompt)]).write_parquet(tmp_path / name)
-    assert sampled(tmp_path / "x[1].parquet", "humanevalplus").requests["prompt"].to_list() == ["def right():"]
+    assert sampled(tmp_path / "x[1].parquet", "humanevalplus").prompts["prompt"].to_list() == ["def right():"]
 
 
 @pytest.mark.fault("input", "a dataset under the home folder of a user that is not there", "refused: one line")

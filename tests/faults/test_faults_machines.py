@@ -632,7 +632,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return where
 
 
-REQUESTS, MODEL = "results/requests/llm-chat.parquet", "results/models/joulebench--llama-1m/model.json"
+REQUESTS, MODEL = "results/prompts/llm-chat.parquet", "results/models/joulebench--llama-1m/model.json"
 
 
 @pytest.mark.slow
@@ -727,7 +727,7 @@ def test_a_script_that_cannot_write_its_result_says_so_in_one_line(tmp_path: Pat
 def test_few_open_files_are_enough_to_sample(project: Path, tmp_path: Path) -> None:
     words = [
         sys.executable,
-        "workflow/scripts/sample_requests.py",
+        "workflow/scripts/sample_prompts.py",
         "llm-chat",
         str(tmp_path / "a.parquet"),
         str(tmp_path / "log"),
@@ -755,7 +755,7 @@ def test_a_replaced_dataset_is_said_by_the_workflow(project: Path, tmp_path: Pat
     source = f"dataset: {{name: sharegpt, source: {{kind: local, path: {path}}}}}"
     (project / "stale.yaml").write_text(text.replace("dataset: {name: sharegpt, source: {kind: packaged}}", source))
     for name in ("llm-chat.parquet", "llm-chat.json"):
-        (project / "results/requests" / name).unlink(missing_ok=True)
+        (project / "results/prompts" / name).unlink(missing_ok=True)
     done = snakemake(project, REQUESTS, "--configfile", "stale.yaml")
     assert done.returncode == 0, done.stderr
     assert "drawn from another file" not in done.stderr

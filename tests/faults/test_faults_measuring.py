@@ -37,7 +37,7 @@ class Bench:
         self.folder, self.run = folder, folder / RUN
         (folder / "config.yaml").write_text(yaml.safe_dump(swept([1, 2, 3])))
         (folder / "results").mkdir()
-        for part in ("requests", "models"):
+        for part in ("prompts", "models"):
             (folder / "results" / part).symlink_to(shared / part)
 
     def start(self, log: str = "logs/a.log", **environment: str) -> "subprocess.Popen[str]":
@@ -84,7 +84,7 @@ def finished(process: "subprocess.Popen[str]") -> tuple[int, str]:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Requests and model of the tiny config, made once."""
     results = tmp_path_factory.mktemp("prepared")
-    prepare_tiny(TASK, results / "requests" / f"{TASK}.parquet", results / "models" / "joulebench--llama-1m")
+    prepare_tiny(TASK, results / "prompts" / f"{TASK}.parquet", results / "models" / "joulebench--llama-1m")
     return results
 
 

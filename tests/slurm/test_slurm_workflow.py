@@ -24,7 +24,7 @@ def test_two_tasks_are_measured_by_jobs_and_the_rest_here(slurm: None, bare: Pro
     mine.ends(mine.submit("two", "results/cpu/leaderboard.csv"), 0)
     assert read_csv(mine / "results/cpu/leaderboard.csv", LEADERBOARD)["task"].to_list() == ["llm-chat", "llm-code"]
     out = (mine / "said.txt").read_text()
-    for rule in ("sample_requests", "prepare_model", "tables"):
+    for rule in ("sample_prompts", "prepare_model", "tables"):
         assert f"localrule {rule}:" in out
     for rule in ("probe_machine", "measure"):
         assert f"\nrule {rule}:" in out
@@ -32,7 +32,7 @@ def test_two_tasks_are_measured_by_jobs_and_the_rest_here(slurm: None, bare: Pro
 
 
 def test_a_failing_job_does_not_keep_the_others_from_being_measured(mine: Project) -> None:
-    sampled = mine / "results/requests/llm-code.json"
+    sampled = mine / "results/prompts/llm-code.json"
     sampled.write_text(sampled.read_text().replace('"seed": 0', '"seed": 1'))
     mine.ends(mine.submit("two", "results/cpu/leaderboard.csv", "--retries", "0"), 1)
     assert "sampled under other settings of tasks.llm-code.dataset" in mine.said(), mine.said()

@@ -25,7 +25,7 @@ def main(hardware: str, task: str, run: str, log: Path) -> None:
         end_cleanly_on_sigterm()
         end_with_parent()
         anew = not {"*", "measure", str(cell.record)}.isdisjoint(os.environ.get("JOULEBENCH_ANEW", "").splitlines())
-        measure(plan.spec(cell), plan.requests(cell), cell.model_folder, cell.folder, anew)
+        measure(plan.spec(cell), plan.prompts(cell), cell.model_folder, cell.folder, anew)
 
 
 def go_on_under(python: str | None) -> None:

@@ -1,4 +1,4 @@
-"""A model of the config -> results/models/{model}/: prepare_model.py MODEL OUT LOG [REQUESTS]"""
+"""A model of the config -> results/models/{model}/: prepare_model.py MODEL OUT LOG [PROMPTS]"""
 
 import logging
 import sys
@@ -12,15 +12,15 @@ from joulebench.records.files import read_parquet
 from joulebench.records.schemas import PROMPTS
 
 
-def main(folder_name: str, out: Path, log: Path, requests: Path | None = None) -> None:
+def main(folder_name: str, out: Path, log: Path, prompts: Path | None = None) -> None:
     with journal(log, f"model {folder_name}"):
         config = handed_over()
         plan = Plan(config)
         name = plan.model(folder_name)
         texts: list[str] = []
-        if requests is not None:
-            prompts = read_parquet(requests, PROMPTS)
-            texts = [*prompts["prompt"], *prompts["reference"].drop_nulls()]
+        if prompts is not None:
+            table = read_parquet(prompts, PROMPTS)
+            texts = [*table["prompt"], *table["reference"].drop_nulls()]
         made = models.prepare(name, config.models[name], texts, out.parent, plan.asks(folder_name))
         logging.info("%s: %s weights, %s parameters", name, made.made_from["weights"], f"{made.parameters:,}")
 

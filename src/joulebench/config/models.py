@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt
 
 from joulebench.inputs.checked import Count, Strict, TableText
-from joulebench.names import RequestsName, Revision
+from joulebench.names import PromptsName, Revision
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantization = Literal["fp8", "bitsandbytes", "awq", "gptq"]
@@ -29,7 +29,7 @@ class Generation(Strict):
 
 class TrainedTokenizer(Strict):
     kind: Literal["trained"]
-    train_on: RequestsName = Field(description="The requests whose texts it is trained on: results/requests/.")
+    train_on: PromptsName = Field(description="The prompts whose texts it is trained on: results/prompts/.")
     vocabulary: Count
 
 

@@ -94,7 +94,7 @@ def run_spec(config: Config, hardware: str, group: str, run: str, repeat: int = 
     model, place = config.models[name], config.hardware[hardware]
     variant = config.variants[variant_name] if variant_name else Variant()
     engine, asked = config.engine_of(hardware, group, run), config.tasks[task]
-    dataset, sample = config.requests[config.requests_of(hardware, group)]
+    dataset, sample = config.prompts[config.prompts_of(hardware, group)]
     length = config.length_of(hardware, group)
     return RunSpec(
         hardware=hardware,

@@ -57,7 +57,7 @@ class Config(Strict):
             _images_fit(task, own.dataset, f"tasks.{task}")
         for name, facts in self.models.items():
             if isinstance(facts, Synthetic) and isinstance(facts.tokenizer, TrainedTokenizer):
-                known(facts.tokenizer.train_on, self.requests, f"models.{name}.tokenizer.train_on", "requests")
+                known(facts.tokenizer.train_on, self.prompts, f"models.{name}.tokenizer.train_on", "prompts")
         for hardware in self.measure_on:
             known(hardware, self.matrix, "measure_on", "matrix entry")
         for hardware in self.footprint.price_per_gpu_hour:
@@ -85,14 +85,14 @@ class Config(Strict):
         return self
 
     @cached_property
-    def requests(self) -> dict[str, tuple[Dataset, Sample]]:
+    def prompts(self) -> dict[str, tuple[Dataset, Sample]]:
         """What is sampled, by the name of its file: a task's own, and `task.hardware` where that has another."""
         found = {str(name): (task.dataset, task.sample) for name, task in self.tasks.items()}
         for hardware, group, entry in self.entries():
             task = self.task_of(hardware, group)
             if task in self.tasks and (entry.dataset or entry.sample):
                 base = found.get(f"{task}.{hardware}", found[task])
-                found[_own_requests(hardware, task, group)] = (entry.dataset or base[0], entry.sample or base[1])
+                found[_own_prompts(hardware, task, group)] = (entry.dataset or base[0], entry.sample or base[1])
         return found
 
     def entries(self) -> Iterator[tuple[HardwareName, str, Entry]]:
@@ -114,11 +114,11 @@ class Config(Strict):
     def where(self, hardware: str, group: str) -> str:
         return f"{'studies' if group in self.studies.get(hardware, {}) else 'matrix'}.{hardware}.{group}"
 
-    def requests_of(self, hardware: str, group: str) -> str:
-        """The name of the requests that the runs of one entry serve."""
+    def prompts_of(self, hardware: str, group: str) -> str:
+        """The name of the prompts that the runs of one entry serve."""
         task = self.task_of(hardware, group)
-        names = (_own_requests(hardware, task, group), f"{task}.{hardware}")
-        return next((name for name in names if name in self.requests), task)
+        names = (_own_prompts(hardware, task, group), f"{task}.{hardware}")
+        return next((name for name in names if name in self.prompts), task)
 
     def length_of(self, hardware: str, group: str) -> OutputLength | None:
         """How long the answers of one entry are: a study's own, else the hardware's for its task, else the task's."""
@@ -161,8 +161,8 @@ class Config(Strict):
             raise ValueError(f"models.{model}.generation.frames: missing; {task} needs the number of frames")
 
 
-def _own_requests(hardware: str, task: str, group: str) -> str:
-    """The name of requests that are an entry's own: `task.hardware`, a study's `task.hardware.study`."""
+def _own_prompts(hardware: str, task: str, group: str) -> str:
+    """The name of prompts that are an entry's own: `task.hardware`, a study's `task.hardware.study`."""
     return f"{task}.{hardware}" if group == task else f"{task}.{hardware}.{group}"
 
 

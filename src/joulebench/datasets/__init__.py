@@ -28,7 +28,7 @@ from joulebench.datasets.sampling import Rows, Sampled, draw, reasons
 from joulebench.errors import UserError
 from joulebench.inputs.checked import ConfigError, checked, nearest
 from joulebench.inputs.reading import read_bytes, shown
-from joulebench.records.files import read_requests, write_json, write_parquet
+from joulebench.records.files import read_prompts, write_json, write_parquet
 
 __all__ = ["DATASETS", "Sampled", "filters", "replaced", "report", "sample", "write"]
 
@@ -78,14 +78,14 @@ def sample(dataset: Dataset, sample: Sample) -> Sampled:
     count, origin = rows.count, sources.origin(dataset.source, path, sha256)
     looked_at = None
     if dataset.media is None:
-        requests, _ = draw(rows, sample, where)
+        prompts, _ = draw(rows, sample, where)
     else:
         with_media = _with_media(module, dataset.name)
         origin["media"] = media.origin(dataset.media)
         with media.opened(dataset.media, with_media.PACKAGED_MEDIA) as read:
-            requests, looked_at = draw(rows, sample, where, lambda name: with_media.image(read(name)))
+            prompts, looked_at = draw(rows, sample, where, lambda name: with_media.image(read(name)))
     return Sampled(
-        requests=requests,
+        prompts=prompts,
         dataset=dataset.model_dump(mode="json"),
         sample=sample.model_dump(mode="json"),
         origin=origin,
@@ -96,12 +96,12 @@ def sample(dataset: Dataset, sample: Sample) -> Sampled:
 
 
 def write(dataset: Dataset, wanted: Sample, table: Path) -> Sampled:
-    """Sample, and write the requests to `table` (Parquet) and how they were sampled beside it (JSON).
+    """Sample, and write the prompts to `table` (Parquet) and how they were sampled beside it (JSON).
 
     The same settings over the same file give the same bytes. Raises UserError as `sample` does.
     """
     sampled = sample(dataset, wanted)
-    write_parquet(sampled.requests, table)
+    write_parquet(sampled.prompts, table)
     write_json(sampled, table.with_suffix(".json"))
     return sampled
 
@@ -109,12 +109,12 @@ def write(dataset: Dataset, wanted: Sample, table: Path) -> Sampled:
 def replaced(dataset: Dataset, facts: Path) -> str | None:
     """A line for people where another file now lies where the dataset's own file of this machine was read.
 
-    `facts` is results/requests/{name}.json. None where the file is the same, or is not on this machine: the requests
+    `facts` is results/prompts/{name}.json. None where the file is the same, or is not on this machine: the prompts
     are all that a run needs. A file that nobody has touched since `facts` was written is not read again.
     """
     if not isinstance(dataset.source, LocalFile) or not facts.exists():
         return None
-    module, recorded = _module(dataset.name), read_requests(facts)
+    module, recorded = _module(dataset.name), read_prompts(facts)
     try:
         path = sources.fetch(dataset.source, module.PACKAGED, module.USUAL)
         found = path.stat()
@@ -142,7 +142,7 @@ def report(sampled: Sampled) -> list[str]:
     return [
         f"{origin['kind']} file {file}{pinned}, sha256 {origin['sha256']}",
         f"{sampled.rows:,} rows, {sampled.usable:,} usable, {left_out:,} not{why}",
-        f"{sampled.requests.height:,} requests drawn",
+        f"{sampled.prompts.height:,} prompts drawn",
         *([] if sampled.looked_at is None else [f"images of {sampled.looked_at:,} rows looked at, in the drawn order"]),
     ]
 

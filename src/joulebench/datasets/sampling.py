@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from joulebench.config.tasks import Sample
 from joulebench.datasets.media import UnusableError
 from joulebench.errors import UserError
-from joulebench.records.models import Requests
+from joulebench.records.models import Prompts
 from joulebench.records.schemas import PROMPTS
 
 
@@ -52,7 +52,7 @@ class Rows:
         return len(self.usable) + self.unusable.total()
 
 
-class Sampled(Requests):
+class Sampled(Prompts):
     """What was drawn, from which file, and what of the file could not be used: the record of it, and the requests.
 
     `requests` has the schema records.PROMPTS. `origin` holds kind, file and sha256 of what was read, repo and
@@ -63,7 +63,7 @@ class Sampled(Requests):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, frozen=True)
 
-    requests: pl.DataFrame = Field(exclude=True)
+    prompts: pl.DataFrame = Field(exclude=True)
 
     @property
     def usable(self) -> int:
@@ -76,9 +76,9 @@ def draw(
     """The first `sample.requests` usable rows after a seeded shuffle, schema records.PROMPTS; how many were looked at.
 
     The shuffle is numpy's `default_rng(seed).permutation(n)`, which is what `shuffle(seed)` of Hugging Face's
-    datasets does with n rows. Requests are numbered, and later served, in the drawn order. With `image_of`, a row
+    datasets does with n rows. Prompts are numbered, and later served, in the drawn order. With `image_of`, a row
     whose image raises UnusableError is counted in `rows.unusable`, and the next one drawn is taken.
-    Raises UserError where there are fewer usable rows than requests; `where` opens its message.
+    Raises UserError where there are fewer usable rows than that; `where` opens its message.
     """
     count, drawn = rows.count, rows.usable
     if count == 0:

@@ -25,15 +25,15 @@ log = logging.getLogger(__name__)
 PARTS = ("engine_start", "points", "engine_stop")
 
 
-def measure(spec: RunSpec, requests: Path, model: Path, folder: Path, anew: bool = False) -> Run:
+def measure(spec: RunSpec, prompts: Path, model: Path, folder: Path, anew: bool = False) -> Run:
     """Measure what is left of a run, and write its run.json when every point has ended.
 
-    `requests` is the task's Parquet file, `model` the model's folder, `folder` the run's own. A run.json that is there,
-    whole and of the same spec, requests and device, is the run; with `anew`, points without one are measured again.
+    `prompts` is the task's Parquet file, `model` the model's folder, `folder` the run's own. A run.json that is there,
+    whole and of the same spec, prompts and device, is the run; with `anew`, points without one are measured again.
     Raises UserError where the machine is not the config's, another process measures into the same folder, a source fell
     silent, or a point failed or vanished.
     """
-    inputs, gpus = checked(spec, requests, model), given(spec)
+    inputs, gpus = checked(spec, prompts, model), given(spec)
     with alone_in(folder), claimed(spec, gpus) as claim:
         session = Session(folder, spec, inputs.requests_sha256, claim.machine, anew)
         if session.whole is not None:

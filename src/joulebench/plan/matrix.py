@@ -81,12 +81,12 @@ class Plan:
             raise ConfigError(f"no model of folder '{folder}' in the config{nearest(folder, self._models)}")
         return self._models[folder]
 
-    def requests(self, cell: Cell) -> Path:
-        """The requests that a run serves: results/requests/{name}.parquet"""
-        return Path("results", "requests", f"{self.config.requests_of(cell.hardware, cell.group)}.parquet")
+    def prompts(self, cell: Cell) -> Path:
+        """The prompts that a run serves: results/prompts/{name}.parquet"""
+        return Path("results", "prompts", f"{self.config.prompts_of(cell.hardware, cell.group)}.parquet")
 
     def trains_on(self, folder: str) -> str | None:
-        """The name of the requests whose texts a synthetic model's tokenizer is trained on, if any."""
+        """The name of the prompts whose texts a synthetic model's tokenizer is trained on, if any."""
         model = self.config.models[self.model(folder)]
         if isinstance(model, Synthetic) and isinstance(model.tokenizer, TrainedTokenizer):
             return model.tokenizer.train_on
@@ -98,16 +98,16 @@ class Plan:
         return {task: self.config.tasks[task].prompt_form for task in sorted(tasks & set(TEXT.tasks))}
 
     def prepared(self) -> list[str]:
-        """The requests and models that the runs of `all` are given."""
+        """The prompts and models that the runs of `all` are given."""
         cells = [cell for hardware in self.config.measure_on for cell in self.cells(hardware)]
-        found = [file for cell in cells for file in (self.requests(cell), cell.model_folder / "model.json")]
+        found = [file for cell in cells for file in (self.prompts(cell), cell.model_folder / "model.json")]
         return [str(file) for file in dict.fromkeys(found)]
 
     def replaced(self) -> list[str]:
-        """A line for each of the sampled requests whose dataset's file on this machine is another one now."""
+        """A line for each of the sampled prompts whose dataset's file on this machine is another one now."""
         found = (
-            datasets.replaced(dataset, Path("results", "requests", f"{name}.json"))
-            for name, (dataset, _) in self.config.requests.items()
+            datasets.replaced(dataset, Path("results", "prompts", f"{name}.json"))
+            for name, (dataset, _) in self.config.prompts.items()
         )
         return [line for line in found if line is not None]
 
@@ -183,7 +183,7 @@ class Plan:
 
     def check(self) -> None:
         """Hold the filters and settings that only a dataset or an engine knows against them. Raises ConfigError."""
-        for dataset, _ in self.config.requests.values():
+        for dataset, _ in self.config.prompts.values():
             datasets.filters(dataset)
         seen = set()
         for cell in self._cells.values():

@@ -84,8 +84,8 @@ class Point(Record):
         return self.max_batch_size if self.start == "equilibrium" else 0
 
 
-class Requests(Record):
-    """results/requests/{name}.json beside the Parquet file: how it was sampled, and what could not be used."""
+class Prompts(Record):
+    """results/prompts/{name}.json beside the Parquet file: how it was sampled, and what could not be used."""
 
     dataset: dict[str, Any]
     sample: dict[str, Any]

@@ -14,7 +14,7 @@ PROMPTS = pl.Schema(
         "image": pl.Binary,
     }
 )
-"""results/requests/{name}.parquet: one row a sampled prompt, in the order in which they are served.
+"""results/prompts/{name}.parquet: one row a sampled prompt, in the order in which they are served.
 `reference` is the dataset's own answer, null where it has none; `image` a whole JPEG, PNG or WebP file, null where the
 task serves none."""
 

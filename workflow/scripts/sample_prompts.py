@@ -1,4 +1,4 @@
-"""A dataset -> results/requests/{requests}.parquet and .json: sample_requests.py REQUESTS TABLE LOG"""
+"""A dataset -> results/prompts/{prompts}.parquet and .json: sample_prompts.py PROMPTS TABLE LOG"""
 
 import logging
 import sys
@@ -9,9 +9,9 @@ from joulebench.config.resolved import handed_over
 from joulebench.logs import journal
 
 
-def main(requests: str, table: Path, log: Path) -> None:
-    with journal(log, f"requests {requests}"):
-        dataset, sample = handed_over().requests[requests]
+def main(prompts: str, table: Path, log: Path) -> None:
+    with journal(log, f"prompts {prompts}"):
+        dataset, sample = handed_over().prompts[prompts]
         for line in datasets.report(datasets.write(dataset, sample, table)):
             logging.info(line)
 
