@@ -1,4 +1,4 @@
-"""What measuring costs a vLLM engine: python benchmarks/perturbation.py OUT [GROUP RUN] [BATCH REQUESTS PAIRS]
+"""What measuring costs a vLLM engine: python benchmarks/perturbation.py OUT [GROUP RUN] [BATCH REQUESTS PAIRS APART]
 
 One engine serves the same requests in turn as it is measured (closed loop, statistics, the sampler reading the
 counter) and bare (all requests at once, nothing of ours attached), after a bare stretch that does not count; every
@@ -6,7 +6,8 @@ second pair begins with the bare one. Prints output tokens a second of each pair
 measured stretch, energy by Zeus's own window and by the sampled counter, and for both how many processors this process
 and the engine core's kept busy: near 1, that process is what limits. Aim: a median ratio of at least 0.99, and energies
 within 0.5 %. Run where results/prompts and results/models are made. GROUP is a task of config.yaml's matrix for the
-h100, or one of its studies.
+h100, or one of its studies. With APART (1) the engine core's process has half of the processor's cores for itself, and
+this one and the sampler the other half: what they cost each other by sharing a core is then gone.
 """
 
 import json
@@ -45,6 +46,7 @@ def main(
     batch: int = 256,
     requests: int = 1024,
     pairs: int = 3,
+    apart: int = 0,
 ) -> None:
     from zeus.monitor import ZeusMonitor
 
@@ -59,6 +61,8 @@ def main(
     prepared = engine.prepare(read_parquet(plan.prompts(cell), PROMPTS))
     warm_up(engine, prepared)
     print(f"engine start {time.monotonic() - began:.1f} s", flush=True)
+    if apart:
+        keep_apart()
     zeus = ZeusMonitor(gpu_indices=[0], sync_execution_with="torch", approx_instant_energy=False)
     core = engine._engine
     loggers = core.logger_manager
@@ -128,6 +132,27 @@ def main(
     engine.close()
     ratios = [row["ratio"] for row in rows]
     print(f"median ratio {statistics.median(ratios):.4f}, geometric mean {statistics.geometric_mean(ratios):.4f}")
+
+
+def keep_apart() -> None:
+    """This process's children on half of the cores, with both threads of each, and this process on the others."""
+    siblings = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/topology/thread_siblings_list")
+    cores = sorted({path.read_text().strip() for path in siblings})
+    threads = [thread for core in cores for thread in parsed(core)]
+    half = len(threads) // 2
+    own = psutil.Process()
+    for child in own.children(recursive=True):
+        for thread in child.threads():
+            psutil.Process(thread.id).cpu_affinity(threads[:half])
+    for thread in own.threads():
+        psutil.Process(thread.id).cpu_affinity(threads[half:])
+    print(f"engine core on {threads[:half]}, the rest on {threads[half:]}", flush=True)
+
+
+def parsed(listed: str) -> list[int]:
+    """The numbers of "0,8" or "0-1"."""
+    bounds = [[int(word) for word in part.split("-")] for part in listed.split(",")]
+    return [number for one in bounds for number in range(one[0], one[-1] + 1)]
 
 
 if __name__ == "__main__":
