@@ -11,6 +11,7 @@ this one and the sampler the other half: what they cost each other by sharing a 
 """
 
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -143,9 +144,9 @@ def keep_apart() -> None:
     own = psutil.Process()
     for child in own.children(recursive=True):
         for thread in child.threads():
-            psutil.Process(thread.id).cpu_affinity(threads[:half])
+            os.sched_setaffinity(thread.id, threads[:half])
     for thread in own.threads():
-        psutil.Process(thread.id).cpu_affinity(threads[half:])
+        os.sched_setaffinity(thread.id, threads[half:])
     print(f"engine core on {threads[:half]}, the rest on {threads[half:]}", flush=True)
 
 
