@@ -26,8 +26,7 @@ from joulebench.loads.setting import Setting
 from joulebench.measure import text
 from joulebench.measure.load import Load
 from joulebench.measure.serving import Serving
-from joulebench.measure.text import serve
-from joulebench.measure.to_length import of_setting
+from joulebench.measure.text import of_setting, serve
 from joulebench.records.models import Point
 from joulebench.records.schemas import ITERATIONS
 

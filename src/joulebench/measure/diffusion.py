@@ -10,9 +10,8 @@ from joulebench.config.spec import RunSpec
 from joulebench.engines.base import DiffusionEngine, Prepared
 from joulebench.loads.setting import Setting
 from joulebench.measure.load import Load, Progress, Request, Watch
-from joulebench.measure.order import serving_order
 from joulebench.measure.protocol import batches_end
-from joulebench.measure.serving import Serving
+from joulebench.measure.serving import Serving, serving_order
 
 
 class DiffusionServer:
@@ -25,18 +24,15 @@ class DiffusionServer:
         """Each point has its own warm-up batches."""
 
     def prepared(self, setting: Setting) -> Sequence[Prepared]:
-        """See serving.Server."""
         return self._prepared
 
     def serve(self, what: Serving, load: Load, watch: Watch) -> None:
-        """See serving.Server."""
         batches(self._engine, what, load, watch)
 
     def overloaded(self, what: Serving, requests: pl.DataFrame, iterations: pl.DataFrame) -> None:
         """Its batches wait for nobody."""
 
     def facts(self, what: Serving) -> dict[str, Any]:
-        """See serving.Server."""
         return {"generation": self._engine.arguments}
 
 

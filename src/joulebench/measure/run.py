@@ -1,5 +1,6 @@
 """One run, in a line: check, claim the devices, open meters and engine, sweep, close, and write run.json last."""
 
+import hashlib
 import logging
 import time
 from contextlib import closing, suppress
@@ -7,18 +8,21 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from joulebench import engines
+import polars as pl
+from pydantic import BaseModel
+
+from joulebench import datasets, engines
 from joulebench.config.spec import RunSpec
 from joulebench.errors import UserError
 from joulebench.measure.devices import Claim, claimed, given
-from joulebench.measure.inputs import Inputs, checked
 from joulebench.measure.locks import alone_in
 from joulebench.measure.session import Session, utc_now
 from joulebench.measure.sweep import Sweep
 from joulebench.measure.versions import versions
 from joulebench.meters.sampling import Sampling
-from joulebench.records.files import write_json
-from joulebench.records.models import EngineStart, Machine, Run
+from joulebench.records.files import read_model, read_parquet, read_prompts, write_json
+from joulebench.records.models import EngineStart, Machine, Model, Run
+from joulebench.records.schemas import PROMPTS
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +51,44 @@ def measure(spec: RunSpec, prompts: Path, model: Path, folder: Path, anew: bool 
             raise
         session.close()
         return run
+
+
+class Inputs(NamedTuple):
+    """What a run is made of."""
+
+    spec: RunSpec
+    settings: BaseModel
+    """The engine's own."""
+    prompts: pl.DataFrame
+    requests_sha256: str
+    model: Model
+    model_folder: Path
+
+
+def checked(spec: RunSpec, prompts: Path, model: Path) -> Inputs:
+    """Read `prompts`, the task's Parquet file, and model.json in the folder `model`.
+
+    Raises UserError where one of them was made under other settings than the config's, and ConfigError for settings
+    that the engine does not take.
+    """
+    settings = engines.check(spec)
+    sampled = read_prompts(prompts.with_suffix(".json"))
+    if (sampled.dataset, sampled.sample) != (spec.dataset.model_dump(mode="json"), spec.sample.model_dump(mode="json")):
+        raise UserError(
+            f"{prompts}: sampled under other settings of tasks.{spec.task}.dataset or sample than the config's; "
+            "delete it and give the same command again"
+        )
+    if said := datasets.replaced(spec.dataset, prompts.with_suffix(".json")):
+        log.warning("%s", said)
+    table = read_parquet(prompts, PROMPTS)
+    facts = read_model(model)
+    wanted = spec.model_dump(mode="json", include=set(facts.made_from))
+    if changed := sorted(name for name, value in facts.made_from.items() if wanted[name] != value):
+        raise UserError(
+            f"{model}: made under another {', '.join(changed)} than the config's for models.{spec.model}; "
+            "delete it and give the same command again"
+        )
+    return Inputs(spec, settings, table, hashlib.sha256(prompts.read_bytes()).hexdigest(), facts, model)
 
 
 class _Swept(NamedTuple):
