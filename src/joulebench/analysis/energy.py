@@ -12,7 +12,7 @@ import polars as pl
 
 from joulebench.analysis.keyed import KEY, bounds_by_key, by_key, whole_sum
 from joulebench.analysis.sources import joined
-from joulebench.records.devices import Counted, counted
+from joulebench.records.sources import Counted, counted
 
 
 class Drawn:

@@ -8,9 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from joulebench.analysis import agreement, belonging, cards, conditions, idle, metrics
+from joulebench.analysis import agreement, belonging, conditions, idle, metrics
 from joulebench.analysis.keyed import KEY, known_of
 from joulebench.analysis.recorded import Recorded
+from joulebench.analysis.sources import card
 from joulebench.analysis.verdicts import USABLE, judged
 from joulebench.config.spec import RunSpec
 from joulebench.families import DIFFUSION, TEXT, of
@@ -132,7 +133,7 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "dataset": spec.dataset.name,
         "parameters": run.parameters,
         "device": run.machine.device,
-        "card": cards.card(run.machine),
+        "card": card(run.machine),
         **at.model_dump(),
         "load": at.load if is_text else BATCHES,
         "setting": at.label,

@@ -14,8 +14,8 @@ three repeats can be small by chance. With one repeat the interval is its own, a
 import polars as pl
 from scipy.special import stdtrit
 
-from joulebench.analysis.cards import of_repeats
 from joulebench.analysis.intervals import CONFIDENCE
+from joulebench.analysis.sources import cards_of_repeats
 from joulebench.analysis.verdicts import NO_ENERGY, USABLE, Severity, has_severity, trusted
 from joulebench.tables.point import AT, SETTING
 
@@ -68,7 +68,7 @@ def pooled(points: pl.DataFrame) -> pl.DataFrame:
 def _of(name: str, dtype: pl.DataType, columns: list[str], quantiles: dict[int, float]) -> pl.Expr:
     """A column over the repeats of a point."""
     if name == "card":
-        return of_repeats(pl.col(name)).alias(name)
+        return cards_of_repeats(pl.col(name)).alias(name)
     if dtype != pl.Float64:
         return pl.col(name).first()
     for end, sign in (("low", -1), ("high", 1)):

@@ -17,8 +17,8 @@ import polars as pl
 from joulebench.errors import UserError
 from joulebench.meters import METERS, known
 from joulebench.meters.following import Following, Now, latest
-from joulebench.records.devices import counted
 from joulebench.records.schemas import ENERGY
+from joulebench.records.sources import counted
 
 FILE_NAME = "sampler.csv"
 ERRORS_NAME = "sampler.stderr"
