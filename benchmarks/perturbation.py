@@ -23,7 +23,7 @@ import psutil
 
 from joulebench import config, meters
 from joulebench.analysis.energy import Drawn, headline
-from joulebench.analysis.recorded import read_energy
+from joulebench.analysis.keyed import read_energy
 from joulebench.config.sweeps import Fixed, Sweep
 from joulebench.engines import open_engine
 from joulebench.engines.vllm import Engine

@@ -14,8 +14,8 @@ from building import PROJECT, machine, prepare_tiny, tiny_spec
 from pydantic import ValidationError
 
 from joulebench.analysis.energy import Drawn, headline
+from joulebench.analysis.keyed import read_energy
 from joulebench.analysis.points import WantedRun, points
-from joulebench.analysis.recorded import read_energy
 from joulebench.config.sweeps import Adaptive, Sweep
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.loads.setting import Setting

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from joulebench.analysis import totals
-from joulebench.analysis.keyed import known_of
-from joulebench.analysis.recorded import Recorded
+from joulebench.analysis.keyed import Recorded, known_of
 from joulebench.analysis.rows import (
     ANSWER,
     BATCH,

@@ -19,8 +19,7 @@ from joulebench.analysis import latency, lengths, windows
 from joulebench.analysis.conditions import drifts
 from joulebench.analysis.energy import Drawn, at_each, headline, host
 from joulebench.analysis.intervals import Figure, adjusted_energy, ratios
-from joulebench.analysis.keyed import KEY, known_of, whole_sum
-from joulebench.analysis.recorded import Recorded
+from joulebench.analysis.keyed import KEY, Recorded, known_of, whole_sum
 from joulebench.loads.base import SIZES as LOAD_SIZES
 from joulebench.loads.base import WHOLE
 from joulebench.loads.stretch import inside, with_durations

@@ -9,8 +9,7 @@ from typing import Any
 import polars as pl
 
 from joulebench.analysis import agreement, belonging, conditions, idle, metrics
-from joulebench.analysis.keyed import KEY, known_of
-from joulebench.analysis.recorded import Recorded
+from joulebench.analysis.keyed import KEY, Recorded, known_of
 from joulebench.analysis.sources import card
 from joulebench.analysis.verdicts import USABLE, judged
 from joulebench.config.spec import RunSpec

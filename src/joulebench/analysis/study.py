@@ -25,9 +25,8 @@ from joulebench import families
 from joulebench.analysis import windows
 from joulebench.analysis.choices import placed
 from joulebench.analysis.energy import Drawn, at_each, headline
-from joulebench.analysis.keyed import whole_sum
+from joulebench.analysis.keyed import Recorded, whole_sum
 from joulebench.analysis.points import WantedRun, points
-from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import USABLE, Severity, fired
 from joulebench.loads import LOADS
 from joulebench.loads.base import SIZES, WHOLE

@@ -12,7 +12,7 @@ and where rows name images or videos (`dataset.media`)
 - `PACKAGED_MEDIA`: their folder under packaged/;
 - `image(content) -> bytes`: the image to serve, of the bytes of such a file; raises media.UnusableError.
 
-`conversations` and `json_lines` read the forms that several of them share.
+`forms` reads the forms that several of them share.
 """
 
 import hashlib

@@ -61,7 +61,7 @@ def batches(engine: DiffusionEngine, what: Serving, load: Load, watch: Watch) ->
 
 def _one(engine: DiffusionEngine, batch: Sequence[Prepared], load: Load, warmup: bool) -> None:
     began = time.monotonic()
-    rows = [Request(None, submitted=began, admitted=began) for _ in batch]
+    rows = [Request(prompt_tokens=None, submitted=began, admitted=began) for _ in batch]
     load.requests += rows
     steps = engine.generate(batch)
     ended = time.monotonic()

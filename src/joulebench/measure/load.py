@@ -23,19 +23,19 @@ class Progress:
 Watch = Callable[[Progress], None]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Request:
-    """One request on its way; absolute monotonic seconds."""
+    """One request on its way: records.REQUESTS without its first two columns; absolute monotonic seconds."""
 
     prompt_tokens: int | None
+    output_tokens: int | None = None
     submitted: float
-    asked_output_tokens: int | None = None
-    begun_output_tokens: int | None = None
     admitted: float | None = None
     first_output: float | None = None
     finished: float | None = None
-    output_tokens: int | None = None
     status: str = "aborted"
+    asked_output_tokens: int | None = None
+    begun_output_tokens: int | None = None
 
 
 @dataclass
@@ -62,22 +62,7 @@ class Load:
 
     def tables(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Requests and iterations, times relative to the point's start."""
-        requests = [
-            (
-                self.point,
-                number,
-                one.prompt_tokens,
-                one.output_tokens,
-                one.submitted,
-                one.admitted,
-                one.first_output,
-                one.finished,
-                one.status,
-                one.asked_output_tokens,
-                one.begun_output_tokens,
-            )
-            for number, one in enumerate(self.requests)
-        ]
+        requests = [(self.point, number, *vars(one).values()) for number, one in enumerate(self.requests)]
         iterations = [(self.point, number, *row) for number, row in enumerate(self.iterations)]
         return self._relative(requests, REQUESTS), self._relative(iterations, self.schema)
 

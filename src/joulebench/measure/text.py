@@ -135,7 +135,8 @@ def warm_up(engine: TextEngine, prepared: Sequence[Prepared], tokens: int = 8) -
 def _submitted(load: Load, one: Prepared, at: float, begun: int | None = None) -> int:
     """The number of a request that was submitted at the monotonic second `at`."""
     asked = one.max_output_tokens if one.ignore_end else None
-    load.requests.append(Request(one.prompt_tokens, at, asked, begun))
+    made = Request(prompt_tokens=one.prompt_tokens, submitted=at, asked_output_tokens=asked, begun_output_tokens=begun)
+    load.requests.append(made)
     return len(load.requests) - 1
 
 

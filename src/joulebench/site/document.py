@@ -12,10 +12,14 @@ from joulebench.analysis.verdicts import flagged_for, severity
 from joulebench.config.services import Service, Targets
 from joulebench.families import of
 from joulebench.names import TASKS
+from joulebench.site.assemble import assemble
 from joulebench.tables.columns import QUANTILES
 from joulebench.tables.files import SIGNIFICANT_DIGITS
 from joulebench.tables.point import LATENCIES
 from joulebench.tables.schemas import COLUMNS
+
+TABLES = ("points", "pareto", "recommendations", "footprint")
+"""Names in tables.TABLES of what the page is made from, for each piece of hardware."""
 
 _SHOWN = (
     *dict.fromkeys(
@@ -28,15 +32,21 @@ _FACTS = ("severity", "flagged_for")
 _FOUND = pl.List(pl.Struct({"metric": pl.String, "quantile": pl.Int64, "seconds": pl.Float64}))
 
 
-def document(
+def page(
     tables: Mapping[str, Mapping[str, pl.DataFrame]],
-    publish_flagged: bool,
-    targets: Targets,
-    services: Mapping[str, Service],
-    card_spread: Mapping[str, float],
-) -> dict[str, Any]:
-    """What JSON can say of hardware -> table -> rows. A table is its `columns` and `rows`, without columns of nulls,
-    whose names are `absent`."""
+    publish_flagged: bool = False,
+    targets: Targets | None = None,
+    services: Mapping[str, Service] | None = None,
+    card_spread: Mapping[str, float] | None = None,
+) -> str:
+    """The page of `tables`: hardware -> name in TABLES -> its rows. The same tables give the same text.
+
+    `publish_flagged`: whether the leaderboard takes flagged points, as analysis.leaderboard does; the page then shows
+    them when it is opened. `targets`: task -> its latency target; `services`: by their names in the recommendations.
+    `card_spread`: hardware -> the share by which its cards differ (analysis.choices.tied). Raises UserError where
+    the JavaScript library is not the expected one.
+    """
+    targets, services, card_spread = targets or {}, services or {}, card_spread or {}
     parts = list(tables.values())
     pooled_points = [_points(part, card_spread.get(hardware, 0.0)) for hardware, part in tables.items()]
     shown = [rows.select(*_SHOWN, *_FACTS) for rows in pooled_points]
@@ -46,7 +56,7 @@ def document(
         for part, rows in zip(parts, pooled_points, strict=True)
     ]
     found = set(points["task"])
-    return {
+    carried = {
         "tasks": [*(task for task in TASKS if task in found), *sorted(found.difference(TASKS))],
         "targets": {
             task: target.model_dump() for task, target in targets.items() if task in found and target is not None
@@ -57,6 +67,7 @@ def document(
         "points": _table(points.sort("task", "hardware", "model", "variant", "axis_value")) if parts else _EMPTY,
         "recommendations": _table(pl.concat(recommendations)) if parts else _EMPTY,
     }
+    return assemble(carried)
 
 
 _EMPTY: dict[str, Any] = {"columns": [], "absent": [], "rows": []}
