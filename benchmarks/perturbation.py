@@ -28,8 +28,7 @@ from joulebench.config.sweeps import Fixed, Sweep
 from joulebench.engines import open_engine
 from joulebench.engines.vllm import Engine
 from joulebench.loads.setting import Setting
-from joulebench.measure.load import Load
-from joulebench.measure.serving import Serving, serving_order
+from joulebench.measure.serving import Load, Serving, serving_order
 from joulebench.measure.text import serve, warm_up
 from joulebench.meters.sampling import Sampling
 from joulebench.plan import Plan

@@ -19,7 +19,7 @@ from joulebench.config.whole import Config
 from joulebench.engines import open_engine
 from joulebench.engines.base import Prepared
 from joulebench.engines.diffusers import Engine, fitted
-from joulebench.engines.pictures import picture
+from joulebench.engines.prompts import picture
 from joulebench.errors import UserError
 from joulebench.measure.run import measure
 from joulebench.records.files import read_parquet, read_run, write_json, write_parquet

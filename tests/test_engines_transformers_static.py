@@ -26,8 +26,7 @@ from joulebench.engines.transformers_static import Engine
 from joulebench.errors import UserError
 from joulebench.loads.closed_loop import overloaded
 from joulebench.loads.setting import Setting
-from joulebench.measure.load import Load
-from joulebench.measure.serving import Serving
+from joulebench.measure.serving import Load, Serving
 from joulebench.measure.text import serve
 from joulebench.records.schemas import ITERATIONS
 

@@ -21,10 +21,9 @@ from joulebench.engines.base import Prepared, Step, Times
 from joulebench.loads.setting import Setting
 from joulebench.measure import diffusion, sweep, text
 from joulebench.measure.diffusion import batches
-from joulebench.measure.load import Load, Progress
 from joulebench.measure.protocol import AdaptiveEnd
 from joulebench.measure.run import measure
-from joulebench.measure.serving import Serving, sample_tokens
+from joulebench.measure.serving import Load, Progress, Serving, sample_tokens
 from joulebench.measure.session import Session
 from joulebench.meters.base import COLUMNS
 from joulebench.meters.following import Following

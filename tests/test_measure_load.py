@@ -13,8 +13,7 @@ from joulebench.engines.base import Prepared, Step, Times
 from joulebench.loads.setting import Setting
 from joulebench.measure import text
 from joulebench.measure.diffusion import batches
-from joulebench.measure.load import Load, Request
-from joulebench.measure.serving import Serving, serving_order
+from joulebench.measure.serving import Load, Request, Serving, serving_order
 from joulebench.measure.text import serve
 from joulebench.records.schemas import BATCHES, ITERATIONS
 

@@ -13,8 +13,7 @@ from typing import Any, cast
 from pydantic import Field, model_validator
 
 from joulebench.config.footprint import Footprint
-from joulebench.config.hardware import Hardware
-from joulebench.config.matrix import Engine, Entry, Repeats, Study
+from joulebench.config.matrix import Engine, Entry, Hardware, Repeats, Study
 from joulebench.config.models import Model, Synthetic, TrainedTokenizer, Variant
 from joulebench.config.services import Service, ServiceName
 from joulebench.config.tasks import Dataset, OutputLength, Sample, Task
@@ -136,9 +135,6 @@ class Config(Strict):
             or (of_task and of_task.output_length)
             or self.tasks[task].output_length
         )
-
-    def repeats_of(self, hardware: str, group: str) -> int:
-        return self.entry(hardware, group).repeats or self.repeats
 
     def engine_of(self, hardware: str, group: str, run: str) -> Engine:
         """The engine of one run: its variant's where that names one, else the entry's."""

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 from joulebench.config.spec import RunSpec
 from joulebench.engines.base import Prepared
 from joulebench.engines.loading import pipeline
-from joulebench.engines.pictures import picture
 from joulebench.engines.pipeline_calls import given, in_parts, same_arguments
+from joulebench.engines.prompts import picture
 from joulebench.errors import UserError
 from joulebench.names import VIDEO_TASKS
 

@@ -20,8 +20,7 @@ from joulebench.config.spec import RunSpec
 from joulebench.engines import prompts
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.loading import language_model, processor
-from joulebench.engines.pictures import picture
-from joulebench.engines.prompts import adds_end, encoder, end_tokens, ends_in
+from joulebench.engines.prompts import adds_end, encoder, end_tokens, ends_in, picture
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
 

@@ -20,8 +20,7 @@ from joulebench.checkpoints import chat
 from joulebench.config.spec import RunSpec
 from joulebench.engines import prompts, vllm_start
 from joulebench.engines.base import Prepared, Step, Times
-from joulebench.engines.pictures import picture
-from joulebench.engines.prompts import adds_end, encoder, end_tokens
+from joulebench.engines.prompts import adds_end, encoder, end_tokens, picture
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
 from joulebench.records.models import EngineStart
@@ -83,7 +82,7 @@ class Engine:
         self._ours: dict[str, int] = {}
         self._latest: Any = None
         self._running = self._waiting = 0
-        take = self._take
+        engine = self
 
         class Recorder(StatLoggerBase):  # type: ignore[misc]
             """Hands each iteration's statistics to the engine."""
@@ -92,7 +91,7 @@ class Engine:
                 pass
 
             def record(self, scheduler_stats: Any, iteration_stats: Any, *_: Any, **__: Any) -> None:
-                take(scheduler_stats, iteration_stats)
+                engine._latest = (scheduler_stats, iteration_stats)
 
             def log_engine_initialized(self) -> None:
                 pass
@@ -227,9 +226,6 @@ class Engine:
             step.finished[request] = told.num_generation_tokens
             step.times[request] = Times(told.scheduled_ts, told.first_token_ts, told.last_token_ts)
         return step
-
-    def _take(self, scheduler: Any, iteration: Any) -> None:
-        self._latest = (scheduler, iteration)
 
     def abort(self) -> dict[int, Times]:
         """What the core had counted of them may still be on its way: one token of one request that is sent behind them

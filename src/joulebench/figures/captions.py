@@ -120,7 +120,7 @@ def run_name() -> pl.Expr:
 
 
 def repeats(rows: pl.DataFrame) -> list[str]:
-    """A line on how many repeats the figures of pooled rows (analysis.repeats) are means of, if it is several."""
+    """A line on how many repeats the figures of pooled rows (analysis.choices) are means of, if it is several."""
     counts = rows.filter(pl.col("energy_per_response_j").is_not_null())["repeats"].drop_nulls().unique().sort()
     if counts.is_empty() or counts[-1] == 1:
         return []

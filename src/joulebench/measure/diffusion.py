@@ -9,14 +9,11 @@ import polars as pl
 from joulebench.config.spec import RunSpec
 from joulebench.engines.base import DiffusionEngine, Prepared
 from joulebench.loads.setting import Setting
-from joulebench.measure.load import Load, Progress, Request, Watch
 from joulebench.measure.protocol import batches_end
-from joulebench.measure.serving import Serving, serving_order
+from joulebench.measure.serving import Load, Progress, Request, Serving, Watch, serving_order
 
 
 class DiffusionServer:
-    """See serving.Server."""
-
     def __init__(self, spec: RunSpec, engine: DiffusionEngine, prepared: Sequence[Prepared]) -> None:
         self._engine, self._prepared = engine, prepared
 

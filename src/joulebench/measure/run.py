@@ -1,8 +1,14 @@
 """One run, in a line: check, claim the devices, open meters and engine, sweep, close, and write run.json last."""
 
 import hashlib
+import importlib.metadata
 import logging
+import os
+import platform
+import re
+import subprocess
 import time
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -11,14 +17,13 @@ from typing import NamedTuple
 import polars as pl
 from pydantic import BaseModel
 
-from joulebench import datasets, engines
+from joulebench import __version__, datasets, engines
 from joulebench.config.spec import RunSpec
 from joulebench.errors import UserError
 from joulebench.measure.devices import Claim, claimed, given
 from joulebench.measure.locks import alone_in
 from joulebench.measure.session import Session, utc_now
 from joulebench.measure.sweep import Sweep
-from joulebench.measure.versions import versions
 from joulebench.meters.sampling import Sampling
 from joulebench.records.files import read_model, read_parquet, read_prompts, write_json
 from joulebench.records.models import EngineStart, Machine, Model, Run
@@ -27,6 +32,8 @@ from joulebench.records.schemas import PROMPTS
 log = logging.getLogger(__name__)
 
 PARTS = ("engine_start", "points", "engine_stop")
+ALWAYS = ("polars", "zeus", "codecarbon")
+COMMIT_VARIABLE = "JOULEBENCH_COMMIT"
 
 
 def measure(spec: RunSpec, prompts: Path, model: Path, folder: Path, anew: bool = False) -> Run:
@@ -147,3 +154,42 @@ def _recorded(inputs: Inputs, swept: _Swept, session: Session) -> Run:
     if swept.failure is not None:
         raise swept.failure
     return run
+
+
+def versions(packages: Iterable[str]) -> dict[str, str | None]:
+    """Name -> version of `packages` and of those that measure with every engine; None where one is not installed.
+
+    Beside them joulebench, python, commit where this is a checkout, and cuda, which torch was built for. Raises
+    UserError where JOULEBENCH_COMMIT is no commit.
+    """
+    found: dict[str, str | None] = {
+        "joulebench": __version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+    }
+    for package in (*ALWAYS, *packages):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    if found.get("torch"):
+        import torch
+
+        found["cuda"] = torch.version.cuda
+    return dict(sorted(found.items()))
+
+
+def _commit() -> str | None:
+    """Of the checkout; a copy without one is told it by JOULEBENCH_COMMIT."""
+    if told := os.environ.get(COMMIT_VARIABLE, "").strip():
+        if not re.fullmatch(r"[0-9a-f]{7,40}(-dirty)?", told):
+            raise UserError(
+                f"{COMMIT_VARIABLE}: found '{told[:60]}'; expected a commit's hex digits (git rev-parse HEAD)"
+            )
+        return told
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None

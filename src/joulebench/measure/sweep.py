@@ -14,9 +14,8 @@ from joulebench.engines.base import DiffusionEngine, Prepared, TextEngine
 from joulebench.errors import UserError
 from joulebench.families import DIFFUSION, TEXT, of
 from joulebench.measure.diffusion import DiffusionServer
-from joulebench.measure.load import Load, Progress
 from joulebench.measure.progress import Display, load_of_others
-from joulebench.measure.serving import Server, Serving
+from joulebench.measure.serving import Load, Progress, Server, Serving
 from joulebench.measure.session import Session, utc_now
 from joulebench.measure.text import TextServer
 from joulebench.meters.following import Now

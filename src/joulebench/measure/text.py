@@ -17,9 +17,8 @@ from joulebench.loads.base import Arrivals
 from joulebench.loads.closed_loop import Opening
 from joulebench.loads.setting import Setting
 from joulebench.measure.equilibrium import begun, check, found
-from joulebench.measure.load import Load, Progress, Request, Watch
 from joulebench.measure.protocol import text_end
-from joulebench.measure.serving import Serving, sample_tokens, serving_order
+from joulebench.measure.serving import Load, Progress, Request, Serving, Watch, sample_tokens, serving_order
 
 IDLE_S = 0.25
 """So long at most does the loop sleep before it lets its watchers look."""
@@ -112,7 +111,6 @@ def serve(engine: TextEngine, what: Serving, load: Load, watch: Watch) -> None:
 
 
 def _idle(load: Load, arrivals: Arrivals, watch: Watch, progress: Progress) -> None:
-    """Sleep until the next request is due."""
     next_s = arrivals.next_s()
     if next_s is None:
         raise RuntimeError("nothing is in flight, and nothing will be")

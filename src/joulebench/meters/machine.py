@@ -98,7 +98,6 @@ def _wrong(hardware_name: str, device: str, reports_as: str | None, found: str) 
 
 
 def _cpu_model() -> str:
-    """The processor's name as Linux gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -82,7 +82,6 @@ def sample(meters: Mapping[str, Meter], readings: Readings, ended: threading.Eve
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the process to its end."""
     parser = argparse.ArgumentParser(
         prog="python -m joulebench.meters.sampler", description=(__doc__ or "").splitlines()[0]
     )

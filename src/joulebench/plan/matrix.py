@@ -65,7 +65,7 @@ class Plan:
             )
             for hardware, group, entry in config.entries()
             for run in entry.models
-            for repeat in range(1, config.repeats_of(hardware, group) + 1)
+            for repeat in range(1, (entry.repeats or config.repeats) + 1)
         }
         self._priorities = priorities(self._cells.values())
         self._models = {run_folder(name): name for name in config.models}
