@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from joulebench.analysis import agreement, belonging, conditions, idle, metrics
+from joulebench.analysis import agreement, belonging, conditions, metrics
 from joulebench.analysis.keyed import KEY, Recorded, known_of
 from joulebench.analysis.sources import card
 from joulebench.analysis.verdicts import USABLE, judged
@@ -184,7 +184,7 @@ def _with_conditions(figures: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
         conditions.of_energy(recorded.energy, windows),
         conditions.of_processors(recorded.energy, windows),
         conditions.of_requests(recorded.requests),
-        idle.before_points(recorded.energy),
+        conditions.before_points(recorded.energy),
     )
 
 

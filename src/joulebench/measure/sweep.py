@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from joulebench import engines
-from joulebench.analysis.idle import quiet_power_w
+from joulebench.analysis.conditions import quiet_power_w
 from joulebench.config.spec import RunSpec
 from joulebench.config.sweeps import Adaptive
 from joulebench.engines.base import DiffusionEngine, Prepared, TextEngine
@@ -131,7 +131,7 @@ class Sweep:
 
 
 def loaded_idle_power_w(sampling: Sampling, patience_s: float = PATIENCE_S) -> dict[str, float] | None:
-    """GPU -> its mean power with the model loaded, over 3 s in which every one was quiet (analysis.idle), W.
+    """GPU -> its mean power with the model loaded, over 3 s in which every one was quiet (analysis.conditions), W.
 
     None where there is no GPU or no power reading, and, with a warning, where they are not quiet in `patience_s`.
     Raises SamplerError if the sampler fails meanwhile.

@@ -9,7 +9,7 @@ import numpy as np
 
 from joulebench import datasets, engines
 from joulebench.config.models import Synthetic, TrainedTokenizer
-from joulebench.config.services import SERVICES, Service
+from joulebench.config.services import SERVICES
 from joulebench.config.spec import RunSpec, run_folder, run_spec
 from joulebench.config.tasks import PromptForm
 from joulebench.config.whole import Config, parse
@@ -188,14 +188,13 @@ class Plan:
         return {name: task.model_dump(mode="json")["latency_target"] for name, task in self.config.tasks.items()}
 
     @property
-    def services(self) -> dict[str, Service]:
-        """What recommendations are made for beside the tasks' own targets: the presets, and the config's."""
-        return SERVICES | self.config.services
-
-    @property
     def plain_services(self) -> dict[str, Any]:
-        """The same as plain values (services.services_of)."""
-        return {name: service.model_dump(mode="json") for name, service in self.services.items()}
+        """What recommendations are made for beside the tasks' own targets: the presets, and the config's.
+
+        As plain values (services.services_of).
+        """
+        services = SERVICES | self.config.services
+        return {name: service.model_dump(mode="json") for name, service in services.items()}
 
     def card_spread(self, hardware: str) -> float:
         """The share by which two cards of `hardware` may differ in the same work; 0 where the config does not say."""
