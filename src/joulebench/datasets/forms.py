@@ -25,19 +25,18 @@ def objects(text: str, where: str) -> Iterator[dict[str, Any] | str]:
         try:
             found = loads(line)
             yield found if isinstance(found, dict) else "not an object"
-        except json.JSONDecodeError as error:
-            if number == len(lines):
+        except (ValueError, RecursionError) as error:
+            if number < len(lines):
+                yield NOT_JSON
+            elif isinstance(error, json.JSONDecodeError):
                 raise UserError(
                     f"{where}: line {number} is not JSON (character {error.pos + 1}: {error.msg}), and the last; "
                     "expected one object a line; the file may be cut off, fetch it again"
                 ) from None
-            yield NOT_JSON
-        except (ValueError, RecursionError) as error:
-            if number == len(lines):
+            else:
                 raise UserError(
                     f"{where}: line {number} is JSON that cannot be read ({error}); fetch the dataset's original file"
                 ) from None
-            yield NOT_JSON
 
 
 NOT_JSON = "not JSON"

@@ -79,11 +79,7 @@ class Engine:
 
     def __init__(self, spec: RunSpec, settings: Settings, folder: Path) -> None:
         import torch
-        from transformers import (
-            AutoModelForCausalLM,
-            AutoModelForImageTextToText,
-            GenerationConfig,
-        )
+        from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, GenerationConfig
         from transformers.utils import logging
 
         logging.disable_progress_bar()

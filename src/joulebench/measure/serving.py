@@ -1,8 +1,9 @@
 """What one point serves and how long, what serves it, and what that leaves behind."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count, islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -133,15 +134,11 @@ def serving_order(available: int, needed: int, seed: int, repeat: int = 1) -> It
     A run's repeat k > 1 has other orders, and is in one from the first time round on: numpy's `default_rng` of
     (seed, turn, k), where the first run's is of (seed, turn). So the order is part of what differs between repeats.
     """
-    given = 0
-    turn = 0
-    while given < needed:
-        generator = np.random.default_rng([seed, turn, *([repeat] if repeat > 1 else [])])
-        as_sampled = turn == 0 and repeat == 1
-        indices = range(available) if as_sampled else generator.permutation(available).tolist()
-        for index in indices:
-            if given == needed:
-                return
-            yield index
-            given += 1
-        turn += 1
+
+    def turns() -> Iterator[Iterable[int]]:
+        for turn in count():
+            generator = np.random.default_rng([seed, turn, *([repeat] if repeat > 1 else [])])
+            as_sampled = turn == 0 and repeat == 1
+            yield range(available) if as_sampled else generator.permutation(available).tolist()
+
+    return islice(chain.from_iterable(turns()), needed)

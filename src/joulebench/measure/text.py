@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain, count, islice
 from typing import Any
 
 import polars as pl
@@ -197,8 +198,5 @@ def of_setting(engine: TextEngine, prepared: Sequence[Prepared], setting: Settin
 
 def _joined(prepared: Sequence[Prepared], place: int, tokens: int) -> list[int]:
     """So many token ids: of the prompt at `place`, then of those after it, from the first again after the last."""
-    ids: list[int] = []
-    while len(ids) < tokens:
-        ids += prepared[place % len(prepared)].ids[: tokens - len(ids)]
-        place += 1
-    return ids
+    following = (prepared[at % len(prepared)].ids for at in count(place))
+    return list(islice(chain.from_iterable(following), tokens))
