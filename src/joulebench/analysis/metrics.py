@@ -55,7 +55,6 @@ _DIFFUSION_RATIOS: dict[Figure, tuple[str, str]] = {
     ("responses", "per_s"): ("outputs", "duration_s"),
 }
 
-
 _COUNTED = ("prompt_tokens", "output_tokens", "first_tokens", "finished", "preempted")
 """What each iteration did, of which the figures of text are made."""
 

@@ -55,6 +55,7 @@ class Engine:
             torch.set_num_threads(settings.threads)
         self._torch = torch
         self._spec = spec
+        self._generation: Any = spec.generation
         self._pipeline = pipeline(spec, folder)
         self._kind = type(self._pipeline).__name__
         takes = _takes(self._pipeline)
@@ -109,10 +110,6 @@ class Engine:
         self._pipeline = None
         if self._spec.on_gpu:
             self._torch.cuda.empty_cache()
-
-    @property
-    def _generation(self) -> Any:
-        return self._spec.generation
 
     def _check(self, made: Any, requests: int) -> None:
         wanted, video = self._generation, self._spec.task in VIDEO_TASKS

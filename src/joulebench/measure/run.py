@@ -20,10 +20,11 @@ from pydantic import BaseModel
 from joulebench import __version__, datasets, engines
 from joulebench.config.spec import RunSpec
 from joulebench.errors import UserError
-from joulebench.measure.devices import Claim, claimed, given
+from joulebench.measure.devices import claimed, given
 from joulebench.measure.locks import alone_in
 from joulebench.measure.session import Session, utc_now
 from joulebench.measure.sweep import Sweep
+from joulebench.meters import Chosen
 from joulebench.meters.sampling import Sampling
 from joulebench.records.files import read_model, read_parquet, read_prompts, write_json
 from joulebench.records.models import EngineStart, Machine, Model, Run
@@ -45,12 +46,12 @@ def measure(spec: RunSpec, prompts: Path, model: Path, folder: Path, anew: bool 
     silent, or a point failed or vanished.
     """
     inputs, gpus = checked(spec, prompts, model), given(spec)
-    with alone_in(folder), claimed(spec, gpus) as claim:
-        session = Session(folder, spec, inputs.requests_sha256, claim.machine, anew)
+    with alone_in(folder), claimed(spec, gpus) as (machine, chosen):
+        session = Session(folder, spec, inputs.requests_sha256, machine, anew)
         if session.whole is not None:
             return session.whole
         try:
-            swept = _swept(inputs, claim, session) if session.left() else _Swept(claim.machine)
+            swept = _swept(inputs, machine, chosen, session) if session.left() else _Swept(machine)
             run = _recorded(inputs, swept, session)
         except BaseException:
             with suppress(OSError):  # what went wrong is the one to be told
@@ -107,12 +108,12 @@ class _Swept(NamedTuple):
     failure: UserError | None = None
 
 
-def _swept(inputs: Inputs, claim: Claim, session: Session) -> _Swept:
+def _swept(inputs: Inputs, machine: Machine, chosen: Chosen, session: Session) -> _Swept:
     """Open the meters and the engine, measure what is left, and close them."""
     spec, failure = inputs.spec, None
-    for warning in claim.meters.warnings:
+    for warning in chosen.warnings:
         log.warning("%s", warning)
-    with Sampling.start(claim.meters.meters, session.folder) as sampling:
+    with Sampling.start(chosen.meters, session.folder) as sampling:
         clock = [time.monotonic()]
         with closing(engines.open_engine(spec, inputs.model_folder, inputs.settings)) as engine:
             start: EngineStart | None = getattr(engine, "start", None)
@@ -125,7 +126,7 @@ def _swept(inputs: Inputs, claim: Claim, session: Session) -> _Swept:
             clock.append(time.monotonic())
         clock.append(time.monotonic())
     durations_s = dict(zip(PARTS, (round(b - a, 3) for a, b in pairwise(clock)), strict=True))
-    return _Swept(claim.machine.model_copy(update={"energy_sources": sampling.sources}), durations_s, start, failure)
+    return _Swept(machine.model_copy(update={"energy_sources": sampling.sources}), durations_s, start, failure)
 
 
 def _recorded(inputs: Inputs, swept: _Swept, session: Session) -> Run:
