@@ -3,7 +3,7 @@
 A counter is polled far more often than it moves (NVML's moves every 100 ms). Its value is known at its updates
 only, and taken as linear between two of them, not between two polls. Nothing is extrapolated.
 
-Which devices count together is told by joulebench.records.devices: `headline` and `host` pick their polls.
+Which devices count together is told by joulebench.records.sources: `headline` and `host` pick their polls.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
