@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from joulebench.errors import UserError
-from joulebench.config.resolved import hand_over
+from joulebench.config import hand_over
 from joulebench.inputs.yaml_files import read_yaml
 from joulebench.plan import plan
 from joulebench.plan.code import made_by

@@ -25,14 +25,12 @@ import psutil
 
 from joulebench import config, meters
 from joulebench.analysis.energy import Drawn, headline
-from joulebench.analysis.recorded import read_energy
+from joulebench.analysis.keyed import read_energy
 from joulebench.config.sweeps import Fixed, Sweep
 from joulebench.engines import open_engine
-from joulebench.engines.vllm import VllmEngine
+from joulebench.engines.vllm import Engine
 from joulebench.loads.setting import Setting
-from joulebench.measure.load import Load
-from joulebench.measure.order import serving_order
-from joulebench.measure.serving import Serving
+from joulebench.measure.serving import Load, Serving, serving_order
 from joulebench.measure.text import serve, warm_up
 from joulebench.meters.sampling import Sampling
 from joulebench.plan import Plan
@@ -58,7 +56,7 @@ def main(
     spec = spec.model_copy(update={"sweep": only})
     began = time.monotonic()
     engine = open_engine(spec, cell.model_folder)
-    assert isinstance(engine, VllmEngine)
+    assert isinstance(engine, Engine)
     prepared = engine.prepare(read_parquet(plan.prompts(cell), PROMPTS))
     warm_up(engine, prepared)
     print(f"engine start {time.monotonic() - began:.1f} s", flush=True)

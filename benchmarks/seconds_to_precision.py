@@ -23,8 +23,7 @@ from simulated import Blocks, simulate
 
 from joulebench.analysis import windows
 from joulebench.analysis.energy import Drawn, headline
-from joulebench.analysis.keyed import KEY
-from joulebench.analysis.recorded import read_energy
+from joulebench.analysis.keyed import KEY, read_energy
 from joulebench.analysis.stopping import Stopping
 from joulebench.loads.stretch import inside, with_durations
 from joulebench.records.files import read_parquet, read_point

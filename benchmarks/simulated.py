@@ -1,7 +1,7 @@
 """Made-up recordings whose true energy per token is known: a closed loop of B requests on something like an H100.
 
 Requests have log-normal lengths; 500 of them are drawn anew for each run and repeated in a seeded order, as
-`measure.order` does. A step gives a token to each running request and prefills up to 8,192 prompt tokens of those
+`measure.serving` does. A step gives a token to each running request and prefills up to 8,192 prompt tokens of those
 that came in; it draws
 
     base + per_token x output tokens + per_context x context tokens + per_prompt x prompt tokens     (J)
@@ -39,7 +39,7 @@ from scipy.signal import lfilter
 from served import H100, Ints, Lengths, Server
 
 from joulebench.measure.equilibrium import found
-from joulebench.measure.order import serving_order
+from joulebench.measure.serving import serving_order
 
 Floats = NDArray[np.float64]
 

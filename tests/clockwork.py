@@ -3,7 +3,7 @@
 import polars as pl
 
 from joulebench.engines.base import Prepared, Step, Times
-from joulebench.measure.load import Progress
+from joulebench.measure.serving import Progress
 
 
 class Clockwork:

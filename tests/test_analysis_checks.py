@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 from building import PROJECT, example_spec
 
-from joulebench.analysis import cards, checks, checks_page, conditions
+from joulebench.analysis import checks, checks_page, conditions
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.points import WantedRun, points
+from joulebench.analysis.sources import card
 from joulebench.analysis.verdicts import fired
 from joulebench.config.spec import RunSpec
 from joulebench.names import TASKS
@@ -510,9 +511,9 @@ def test_the_probed_idle_power_is_never_another_cards() -> None:
 
 def test_a_card_is_named_by_the_start_of_its_uuid() -> None:
     two = machine({"uuid": "GPU-7b828b40-53a6-787a"}, {"uuid": "GPU-64cb74a5-0000-0000"})
-    assert cards.card(two) == "7b828b40+64cb74a5"
-    assert cards.card(machine()) is None
-    assert cards.card(machine({"name": "one without a UUID"})) is None
+    assert card(two) == "7b828b40+64cb74a5"
+    assert card(machine()) is None
+    assert card(machine({"name": "one without a UUID"})) is None
 
 
 def board(rows: list[tuple[str, int, float, str]], publish_flagged: bool) -> list[tuple[Any, ...]]:

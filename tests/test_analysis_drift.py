@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from joulebench.analysis import drift, windows
 from joulebench.analysis.energy import Drawn, headline
-from joulebench.analysis.keyed import KEY
-from joulebench.analysis.recorded import read_energy
+from joulebench.analysis.keyed import KEY, read_energy
 from joulebench.loads.stretch import inside, with_durations
 
 ONE = np.ones(20)

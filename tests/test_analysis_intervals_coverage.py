@@ -14,7 +14,7 @@ from served import times
 from simulated import Recording, simulate
 
 from joulebench.analysis import drift, intervals, metrics
-from joulebench.analysis.recorded import Recorded
+from joulebench.analysis.keyed import Recorded
 from joulebench.families import TEXT
 from joulebench.records.files import write_parquet
 from joulebench.records.schemas import ENERGY, ITERATIONS, REQUESTS

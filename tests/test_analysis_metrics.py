@@ -7,7 +7,7 @@ import pytest
 from building import SHARED, fitted
 
 from joulebench.analysis import metrics
-from joulebench.analysis.recorded import Recorded
+from joulebench.analysis.keyed import Recorded
 from joulebench.families import TEXT
 from joulebench.records.files import write_parquet
 from joulebench.records.models import point_folder

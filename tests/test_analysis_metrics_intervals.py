@@ -11,9 +11,8 @@ from scipy.signal import lfilter
 from scipy.special import ndtr
 
 from joulebench.analysis import lengths, metrics
-from joulebench.analysis.keyed import KEY
+from joulebench.analysis.keyed import KEY, Recorded
 from joulebench.analysis.latency import batch_latency, request_latency
-from joulebench.analysis.recorded import Recorded
 from joulebench.families import DIFFUSION, TEXT
 from joulebench.records.files import write_parquet
 from joulebench.records.schemas import BATCHES, ENERGY, ITERATIONS, REQUESTS

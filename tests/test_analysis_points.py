@@ -8,9 +8,9 @@ import pytest
 from building import example_spec, fitted, machine, point_record, sources_of, write_point, write_run
 
 from joulebench.analysis import metrics
+from joulebench.analysis.keyed import Recorded
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.points import WantedRun, points
-from joulebench.analysis.recorded import Recorded
 from joulebench.analysis.verdicts import NO_ENERGY
 from joulebench.config.spec import RunSpec
 from joulebench.families import TEXT

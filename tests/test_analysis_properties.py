@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from joulebench.analysis import metrics, windows
-from joulebench.analysis.energy import energy_at, integrated_power_at, updates
+from joulebench.analysis.energy import Drawn, energy_at, updates
 from joulebench.analysis.intervals import ratio as ratio_of
-from joulebench.analysis.keyed import KEY
-from joulebench.analysis.recorded import Recorded
+from joulebench.analysis.keyed import KEY, Recorded
 from joulebench.families import TEXT
 from joulebench.loads.stretch import inside, with_durations
 from joulebench.records.files import write_parquet
@@ -87,8 +86,8 @@ def test_figures_of_a_point_agree_with_each_other(
 def test_energies_of_two_halves_add_up_and_none_is_negative(data: st.DataObject, end: float, fraction: float) -> None:
     polls = data.draw(counters(end)).with_columns(key=pl.lit(0, KEY))
     times = pl.DataFrame({"key": [0] * 3, "time_s": [0.0, fraction * end, end], "row": [0, 1, 2]}).cast({"key": KEY})
-    for level in (energy_at(updates(polls), times), integrated_power_at(polls, times)):
-        start, cut, stop = level.sort("row")["value"]
+    counted = energy_at(updates(polls), times).sort("row")["value"]
+    for start, cut, stop in (counted, Drawn(polls).integrated_power_j(times, "time_s")):
         assert cut - start >= 0
         assert stop - cut >= 0
         assert (cut - start) + (stop - cut) == pytest.approx(stop - start, rel=1e-9, abs=1e-9)

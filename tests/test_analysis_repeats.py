@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from building import point_row, table_of
 
+from joulebench.analysis.choices import pooled
 from joulebench.analysis.leaderboard import leaderboard
-from joulebench.analysis.repeats import pooled
 from joulebench.analysis.verdicts import NO_ENERGY
 from joulebench.tables.schemas import LEADERBOARD, POINTS
 

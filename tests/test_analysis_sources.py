@@ -3,8 +3,7 @@
 import polars as pl
 import pytest
 
-from joulebench.analysis import cards
-from joulebench.analysis.sources import any_source, is_estimate, joined, named
+from joulebench.analysis.sources import any_source, cards_in, cards_of_repeats, is_estimate, joined, named
 from joulebench.analysis.verdicts import Severity, flagged_for, has_severity, severity, trusted
 from joulebench.records.sources import CODECARBON, NVML_COUNTER, RAPL, SOURCES
 
@@ -37,9 +36,9 @@ def test_what_is_estimated_is_no_counter_and_every_name_is_in_its_words() -> Non
 
 
 def test_cards_of_runs_and_of_their_repeats() -> None:
-    assert cards.apart(["7b828b40+64cb74a5, 64cb74a5+0a0a0a0a", None]) == {"7b828b40", "64cb74a5", "0a0a0a0a"}
+    assert cards_in(["7b828b40+64cb74a5, 64cb74a5+0a0a0a0a", None]) == {"7b828b40", "64cb74a5", "0a0a0a0a"}
     rows = pl.DataFrame({"card": ["7b828b40", None, "64cb74a5", "7b828b40"], "none": [None] * 4})
-    found = rows.select(cards.of_repeats(pl.col("card")), cards.of_repeats(pl.col("none").cast(pl.String)))
+    found = rows.select(cards_of_repeats(pl.col("card")), cards_of_repeats(pl.col("none").cast(pl.String)))
     assert found.row(0) == ("7b828b40, 64cb74a5", None)
 
 

@@ -7,9 +7,8 @@ import polars as pl
 import pytest
 from building import example_spec, machine, point_record, table_of, write_point, write_run
 
-from joulebench.analysis.knee import knee
 from joulebench.analysis.points import WantedRun
-from joulebench.analysis.study import study
+from joulebench.analysis.study import knee, study
 from joulebench.config.spec import RunSpec
 from joulebench.loads.setting import Setting
 from joulebench.records.files import sha256s

@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from torch.nn import functional  # noqa: E402
 
-from joulebench.engines.attention import in_parts  # noqa: E402
+from joulebench.engines.pipeline_calls import in_parts  # noqa: E402
 
 
 @pytest.mark.parametrize("mask", [None, (7, 1, 5, 5), (1, 1, 5, 5), (5, 5)])

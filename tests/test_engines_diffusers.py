@@ -18,8 +18,8 @@ from joulebench.config.spec import RunSpec, run_spec
 from joulebench.config.whole import Config
 from joulebench.engines import open_engine
 from joulebench.engines.base import Prepared
-from joulebench.engines.diffusers import DiffusersEngine, fitted
-from joulebench.engines.pictures import picture
+from joulebench.engines.diffusers import Engine, fitted
+from joulebench.engines.prompts import picture
 from joulebench.errors import UserError
 from joulebench.measure.run import measure
 from joulebench.records.files import read_parquet, read_run, write_json, write_parquet
@@ -243,7 +243,7 @@ class Watched:
 
     def __init__(self, spec: RunSpec, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         opened = open_engine(spec, folder)
-        assert isinstance(opened, DiffusersEngine)
+        assert isinstance(opened, Engine)
         self.engine = opened
         self.outputs: list[Any] = []
         kind = type(opened._pipeline)

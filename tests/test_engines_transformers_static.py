@@ -22,12 +22,11 @@ from joulebench.config.tasks import OutputLength
 from joulebench.engines import open_engine
 from joulebench.engines.base import Step
 from joulebench.engines.loading import language_model
-from joulebench.engines.transformers_static import TransformersStaticEngine
+from joulebench.engines.transformers_static import Engine
 from joulebench.errors import UserError
 from joulebench.loads.closed_loop import overloaded
 from joulebench.loads.setting import Setting
-from joulebench.measure.load import Load
-from joulebench.measure.serving import Serving
+from joulebench.measure.serving import Load, Serving
 from joulebench.measure.text import serve
 from joulebench.records.schemas import ITERATIONS
 
@@ -64,9 +63,9 @@ def spec(**changes: Any) -> RunSpec:
     return tiny_spec(**engine | {"output_length": OutputLength(kind="reference", tokens=40)} | changes)
 
 
-def opened(folder: Path, **changes: Any) -> TransformersStaticEngine:
+def opened(folder: Path, **changes: Any) -> Engine:
     engine = open_engine(spec(**changes), folder)
-    assert isinstance(engine, TransformersStaticEngine)
+    assert isinstance(engine, Engine)
     return engine
 
 
@@ -81,7 +80,7 @@ def prompts(*rows: tuple[str, str], image: bytes | None = None) -> pl.DataFrame:
     return asked(*((text, answer, image) for text, answer in rows))
 
 
-def batch(engine: TransformersStaticEngine) -> list[Step]:
+def batch(engine: Engine) -> list[Step]:
     """Every step of one batch."""
     steps = [engine.step()]
     while not steps[-1].finished:
@@ -89,7 +88,7 @@ def batch(engine: TransformersStaticEngine) -> list[Step]:
     return steps
 
 
-def answers(engine: TransformersStaticEngine, requests: pl.DataFrame, together: bool) -> dict[int, list[int]]:
+def answers(engine: Engine, requests: pl.DataFrame, together: bool) -> dict[int, list[int]]:
     """The tokens of each answer, served in one batch or one by one."""
     said: dict[int, list[int]] = {}
     prepared = engine.prepare(requests)

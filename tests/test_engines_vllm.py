@@ -147,7 +147,7 @@ def opened(
     environment: Mapping[str, str] = MappingProxyType({}),
     starts: Callable[[], None] = lambda: None,
     **changes: Any,
-) -> tuple[ours.VllmEngine, Any]:
+) -> tuple[ours.Engine, Any]:
     """Our engine on the stand-in, which is in vLLM's place until the test ends, as are its environment variables."""
     for name in (*ours.ENVIRONMENT, vllm_start.METHOD):
         patch.setenv(name, "")
@@ -176,7 +176,7 @@ def opened(
         vars(module).update(content)
         patch.setitem(sys.modules, name, module)
     spec = tiny_spec(task, **{"engine": "vllm", "engine_settings": {}} | changes)
-    engine = ours.VllmEngine(spec, ours.Settings.model_validate(spec.engine_settings), Path("made"))
+    engine = ours.Engine(spec, ours.Settings.model_validate(spec.engine_settings), Path("made"))
     return engine, engine._engine
 
 

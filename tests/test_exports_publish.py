@@ -18,7 +18,7 @@ from huggingface_hub import HfApi
 
 from joulebench.errors import UserError
 from joulebench.exports import dataset
-from joulebench.exports.publish import check_repo, publish, uploads
+from joulebench.exports.dataset import check_repo, publish, uploads
 from joulebench.tables.files import write_csv
 from joulebench.tables.schemas import TABLES
 

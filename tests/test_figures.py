@@ -16,8 +16,8 @@ from building import table_of
 from drawn import SVG, texts
 
 from joulebench import figures
+from joulebench.analysis.choices import pooled
 from joulebench.analysis.frontier import frontier
-from joulebench.analysis.repeats import pooled
 from joulebench.config.services import LatencyTarget
 from joulebench.errors import UserError
 from joulebench.figures import captions, placement, render, style

@@ -24,10 +24,8 @@ from joulebench.loads.base import WINDOWS
 from joulebench.loads.gamma import Gaps
 from joulebench.loads.setting import Setting
 from joulebench.measure import text
-from joulebench.measure.load import Load
-from joulebench.measure.serving import Serving
-from joulebench.measure.text import serve
-from joulebench.measure.to_length import of_setting
+from joulebench.measure.serving import Load, Serving
+from joulebench.measure.text import of_setting, serve
 from joulebench.records.models import Point
 from joulebench.records.schemas import ITERATIONS
 

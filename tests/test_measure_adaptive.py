@@ -14,17 +14,16 @@ from building import PROJECT, machine, prepare_tiny, tiny_spec
 from pydantic import ValidationError
 
 from joulebench.analysis.energy import Drawn, headline
+from joulebench.analysis.keyed import read_energy
 from joulebench.analysis.points import WantedRun, points
-from joulebench.analysis.recorded import read_energy
 from joulebench.config.sweeps import Adaptive, Sweep
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.loads.setting import Setting
-from joulebench.measure import adaptive, diffusion, sweep, text
+from joulebench.measure import diffusion, sweep, text
 from joulebench.measure.diffusion import batches
-from joulebench.measure.load import Load, Progress
+from joulebench.measure.protocol import AdaptiveEnd
 from joulebench.measure.run import measure
-from joulebench.measure.sample_tokens import sample_tokens
-from joulebench.measure.serving import Serving
+from joulebench.measure.serving import Load, Progress, Serving, sample_tokens
 from joulebench.measure.session import Session
 from joulebench.meters.base import COLUMNS
 from joulebench.meters.following import Following
@@ -117,7 +116,7 @@ class Asked:
         self.made: list[tuple[float, float, float]] = []
         self.handed: list[tuple[Any, ...]] = []
         self.enough_at = enough_at
-        monkeypatch.setattr(adaptive, "Stopping", self._make)
+        monkeypatch.setattr("joulebench.measure.protocol.Stopping", self._make)
 
     def _make(self, half_width: float, confidence: float, min_seconds: float, start: str) -> "Asked":
         self.made.append((half_width, confidence, min_seconds))
@@ -451,7 +450,7 @@ def test_it_costs_less_than_a_thousandth_of_the_time(tmp_path: Path) -> None:
     file.write_text(HEADER + "".join(portions[0]))
     energy = Following(file, {"gpu:0": "nvml_counter"}, 1 << 17)
     asked = Adaptive(kind="adaptive", half_width=1e-9, max_seconds=1e6)
-    end = adaptive.AdaptiveEnd(asked, energy, 0.8, turnover=8, fewest=0, block_s=1.0)
+    end = AdaptiveEnd(asked, energy, 0.8, turnover=8, fewest=0, block_s=1.0)
     spent_s, finished, second = 0.0, 0, 0
     for end_s, done, outputs, asked_prompts in rows:
         if int(end_s) > second:

@@ -26,9 +26,8 @@ from joulebench.loads import closed_loop
 from joulebench.loads.setting import Setting
 from joulebench.measure import text
 from joulebench.measure.equilibrium import begun, check, found
-from joulebench.measure.load import Load
 from joulebench.measure.run import measure
-from joulebench.measure.serving import Serving
+from joulebench.measure.serving import Load, Serving
 from joulebench.measure.text import serve
 from joulebench.records.files import sha256s, write_json
 from joulebench.records.schemas import ITERATIONS, REQUESTS

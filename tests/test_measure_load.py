@@ -13,9 +13,7 @@ from joulebench.engines.base import Prepared, Step, Times
 from joulebench.loads.setting import Setting
 from joulebench.measure import text
 from joulebench.measure.diffusion import batches
-from joulebench.measure.load import Load, Request
-from joulebench.measure.order import serving_order
-from joulebench.measure.serving import Serving
+from joulebench.measure.serving import Load, Request, Serving, serving_order
 from joulebench.measure.text import serve
 from joulebench.records.schemas import BATCHES, ITERATIONS
 
@@ -167,7 +165,7 @@ def test_the_first_output_of_what_is_aborted_is_recorded() -> None:
             return {1: Times(11.0, 12.5, None), 2: Times(None, None, None)}
 
     load = Load(0, ITERATIONS, started=10.0)
-    load.requests = [Request(10, 10.0), Request(10, 10.0), Request(10, 10.0)]
+    load.requests = [Request(prompt_tokens=10, submitted=10.0) for _ in range(3)]
     serve(Late(), Serving(prompts(1), Setting(max_batch_size=1), Fixed(kind="fixed", requests=1)), load, ignore)
     requests = load.tables()[0][:3]
     assert requests["admitted_s"].to_list() == [None, 1.0, None]

@@ -9,7 +9,7 @@ from building import machine, tiny_spec
 
 from joulebench.config import sweeps
 from joulebench.engines.base import Prepared, Step, Times
-from joulebench.measure.order import serving_order
+from joulebench.measure.serving import serving_order
 from joulebench.measure.session import Session
 from joulebench.measure.sweep import Sweep
 from joulebench.meters.sampling import Sampling

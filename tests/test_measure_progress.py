@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from joulebench.measure.load import Progress
 from joulebench.measure.progress import Display, load_of_others
+from joulebench.measure.serving import Progress
 
 
 def test_the_line_says_how_far_a_point_is(caplog: pytest.LogCaptureFixture) -> None:

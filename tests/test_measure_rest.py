@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from joulebench.measure import rest
+from joulebench.measure import sweep
 from joulebench.records.schemas import ENERGY
 
 
@@ -15,7 +15,7 @@ class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **watts: Any) -> None:
         self.now, self.watts = 0.0, {name.replace("_", ":"): power for name, power in watts.items()}
         self.sources = dict.fromkeys(self.watts, "nvml_counter")
-        monkeypatch.setattr(rest, "time", self)
+        monkeypatch.setattr(sweep, "time", self)
 
     def monotonic(self) -> float:
         return self.now
@@ -33,7 +33,7 @@ class World:
         return pl.DataFrame(rows, schema=kept)
 
     def look(self) -> dict[str, float] | None:
-        return rest.loaded_idle_power_w(self)  # type: ignore[arg-type]
+        return sweep.loaded_idle_power_w(self)  # type: ignore[arg-type]
 
 
 def test_it_waits_until_every_gpu_has_been_quiet_for_three_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,8 @@ import pytest
 from building import prepare_tiny, table_of, tiny_spec
 
 from joulebench.analysis import metrics
+from joulebench.analysis.keyed import Recorded
 from joulebench.analysis.points import WantedRun, points
-from joulebench.analysis.recorded import Recorded
 from joulebench.config import sweeps
 from joulebench.config.spec import RunSpec
 from joulebench.config.tasks import OutputLength

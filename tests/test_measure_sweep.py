@@ -12,12 +12,12 @@ from building import machine, tiny_spec
 from joulebench.config import sweeps
 from joulebench.config.spec import RunSpec
 from joulebench.config.tasks import Sample
+from joulebench.engines import is_out_of_memory
 from joulebench.engines.base import Prepared
-from joulebench.engines.out_of_memory import is_out_of_memory
 from joulebench.errors import UserError
+from joulebench.measure.run import versions
 from joulebench.measure.session import Session
 from joulebench.measure.sweep import Sweep
-from joulebench.measure.versions import versions
 from joulebench.meters.sampling import Sampling
 from joulebench.records.files import read_parquet, read_point
 from joulebench.records.schemas import BATCHES

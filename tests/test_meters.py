@@ -12,8 +12,8 @@ import pytest
 from joulebench.errors import UserError
 from joulebench.meters import METERS, choose, codecarbon, none, nvml, opened
 from joulebench.meters.base import NoMeterError
+from joulebench.meters.busy import EngineMemory
 from joulebench.meters.machine import MachineError, probe, require
-from joulebench.meters.memory import EngineMemory
 from joulebench.records.models import Machine
 
 
@@ -102,7 +102,7 @@ def test_an_unknown_allowed_meter_is_an_error() -> None:
 
 def test_memory_is_given_once_an_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr("joulebench.meters.memory.time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr("joulebench.meters.busy.time", SimpleNamespace(monotonic=lambda: clock.now))
     memory = EngineMemory(os.getpid(), interval_s=0.25)
     given = []
     for clock.now in (100.0, 100.1, 100.2, 100.25, 100.3):

@@ -3,7 +3,7 @@
 import pytest
 
 from joulebench.errors import UserError
-from joulebench.records.devices import Counted, counted
+from joulebench.records.sources import Counted, counted
 
 RAPL = {"cpu:0": "rapl", "cpu:1": "rapl", "dram:0": "rapl"}
 ESTIMATE = {"host": "codecarbon_estimate"}

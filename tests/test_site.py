@@ -13,7 +13,7 @@ from building import interval, point_row, table_of
 
 from joulebench import site
 from joulebench.config.services import LatencyTarget, Service
-from joulebench.site.assemble import MODULES, STYLES
+from joulebench.site import MODULES, STYLES
 from joulebench.tables.columns import BOUNDS, QUANTILES
 from joulebench.tables.point import LATENCIES
 from joulebench.tables.schemas import FOOTPRINT, PARETO, POINTS, RECOMMENDATIONS, TABLES

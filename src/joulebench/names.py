@@ -66,11 +66,6 @@ def _prompts_name(value: str) -> str:
     return value
 
 
-ModelId = Annotated[str, AfterValidator(_model_id)]
-HardwareName = Annotated[str, AfterValidator(_hardware_name)]
-ModelVariant = Annotated[str, AfterValidator(_run_name)]
-
-
 def _study_name(value: str) -> str:
     if value in TASKS or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,47}", value):
         raise ValueError(
@@ -79,6 +74,9 @@ def _study_name(value: str) -> str:
     return value
 
 
+ModelId = Annotated[str, AfterValidator(_model_id)]
+HardwareName = Annotated[str, AfterValidator(_hardware_name)]
+ModelVariant = Annotated[str, AfterValidator(_run_name)]
 StudyName = Annotated[str, AfterValidator(_study_name)]
 """Of a study: its runs lie in results/{hardware}/runs/{study}/."""
 PromptsName = Annotated[str, AfterValidator(_prompts_name)]

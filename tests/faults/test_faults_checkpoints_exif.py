@@ -12,7 +12,7 @@ from PIL import Image
 from tiny_checkpoints import odd
 
 from joulebench.datasets.media import picture as looked_at
-from joulebench.engines.pictures import picture
+from joulebench.engines.prompts import picture
 from joulebench.errors import UserError
 
 ORIENTATION, X_RESOLUTION, UNIT, STRIPS, WIDTH, EXIF, GPS = 0x0112, 0x011A, 0x0128, 0x0111, 0x0100, 0x8769, 0x8825

@@ -19,8 +19,8 @@ from joulebench.checkpoints import chat
 from joulebench.config.models import Checkpoint, Synthetic
 from joulebench.config.tasks import OutputLength
 from joulebench.engines import open_engine
-from joulebench.engines.collating import collated
 from joulebench.engines.loading import language_model
+from joulebench.engines.transformers_static import collated
 from joulebench.errors import UserError
 from joulebench.models.checkpoint import check_prompts
 

@@ -12,7 +12,7 @@ from joulebench.measure.process import end_cleanly_on_sigterm, end_with_parent, 
 
 
 def main(hardware: str, task: str, run: str, log: Path) -> None:
-    from joulebench.config.resolved import handed_over  # not before the fork: Polars starts threads
+    from joulebench.config import handed_over  # not before the fork: Polars starts threads
     from joulebench.logs import journal
     from joulebench.measure.run import measure
     from joulebench.plan import Plan

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from joulebench.config.resolved import handed_over
+from joulebench.config import handed_over
 from joulebench.logs import journal
 from joulebench.meters.machine import probe, require
 from joulebench.records.files import write_json

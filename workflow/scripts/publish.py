@@ -5,9 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-from joulebench.config.resolved import handed_over
+from joulebench.config import handed_over
 from joulebench.errors import UserError
-from joulebench.exports.publish import check_repo, publish, uploads
+from joulebench.exports.dataset import check_repo, publish, uploads
 from joulebench.logs import quiet_libraries
 
 FOLDER = Path("results", "dataset")

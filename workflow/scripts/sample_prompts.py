@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from joulebench import datasets
-from joulebench.config.resolved import handed_over
+from joulebench.config import handed_over
 from joulebench.logs import journal
 
 

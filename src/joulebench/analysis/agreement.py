@@ -10,22 +10,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from joulebench.analysis import totals
-from joulebench.analysis.keyed import known_of
-from joulebench.analysis.recorded import Recorded
-from joulebench.analysis.rows import (
-    ANSWER,
-    BATCH,
-    DEVICE_NAME,
-    DONE,
-    ITERATION,
-    POLL,
-    REQUEST,
-    SAME,
-    Rule,
-    numbered,
-    said,
-)
+from joulebench.analysis import rows, totals
+from joulebench.analysis.keyed import Recorded, known_of
+from joulebench.analysis.rows import SAME, Rule, said
 from joulebench.analysis.totals import ROUNDED_S
 from joulebench.files import REMEDY, RecordError
 
@@ -48,8 +35,8 @@ sources, by device, its run, how many requests the sample has, and their mean to
 def require_text(recorded: Recorded, known: pl.DataFrame) -> None:
     """Raises RecordError, which names the file, unless the tables of each text point agree; `known`: KNOWN."""
     iterations, requests = recorded.iterations, recorded.requests
-    _rows(recorded, "iterations", iterations, (numbered("iteration"), *ITERATION))
-    _rows(recorded, "requests", requests, (numbered("request"), *REQUEST, *ANSWER))
+    _rows(recorded, "iterations", iterations, (rows.numbered("iteration"), *rows.ITERATION))
+    _rows(recorded, "requests", requests, (rows.numbered("request"), *rows.REQUEST, *rows.ANSWER))
     table = known_of(
         known.lazy(),
         totals.of_iterations(iterations.lazy()),
@@ -66,8 +53,8 @@ def require_text(recorded: Recorded, known: pl.DataFrame) -> None:
 def require_diffusion(recorded: Recorded, known: pl.DataFrame) -> None:
     """Raises RecordError, which names the file, unless the tables of each diffusion point agree; `known`: KNOWN."""
     batches, requests = recorded.iterations, recorded.requests
-    _rows(recorded, "iterations", batches, (numbered("iteration"), *BATCH))
-    _rows(recorded, "requests", requests, (numbered("request"), *REQUEST))
+    _rows(recorded, "iterations", batches, (rows.numbered("iteration"), *rows.BATCH))
+    _rows(recorded, "requests", requests, (rows.numbered("request"), *rows.REQUEST))
     sums = totals.of_batches(batches.lazy()), totals.of_requests(requests.lazy())
     table = known_of(known.lazy(), *sums).collect()
     _rows(recorded, "iterations", table, (totals.belongs("iterations"), totals.LASTED, totals.WARMED))
@@ -77,7 +64,7 @@ def require_diffusion(recorded: Recorded, known: pl.DataFrame) -> None:
 
 
 def _energy(recorded: Recorded, known: pl.DataFrame) -> None:
-    _rows(recorded, "energy", recorded.energy, POLL)
+    _rows(recorded, "energy", recorded.energy, rows.POLL)
     time = pl.col("time_s")
     sources = recorded.energy.lazy().group_by("key", "device", "source").agg(first_s=time.first(), last_s=time.last())
     named = known.lazy().select("key", "sources").explode("sources").unnest("sources")
@@ -92,8 +79,7 @@ def _rows(recorded: Recorded, file: str, frame: pl.DataFrame, rules: Sequence[Ru
     broken = [rule.broken.any().alias(str(place)) for place, rule in enumerate(rules)]
     for rule, any_broken in zip(rules, frame.lazy().select(broken).collect().row(0), strict=True):
         if any_broken:
-            rows = frame.select("key", broken=rule.broken, found=rule.found).filter("broken")
-            key, _, found = rows.row(0)
+            key, _, found = frame.select("key", broken=rule.broken, found=rule.found).filter("broken").row(0)
             path = recorded.folders[key] / f"{file}.parquet"
             raise RecordError(f"{path}: {' '.join(str(found).split())}, expected {rule.expected}; {REMEDY}")
 
@@ -103,7 +89,7 @@ def _finishes(iterations: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
     start = pl.when(SAME).then(pl.col("end_s").shift()).otherwise(0.0)
     ending = iterations.lazy().with_columns(start_s=start).filter(pl.col("finished") > 0)
     told = ending.select(pl.col("start_s", "end_s").repeat_by("finished")).explode("start_s", "end_s")
-    done = requests.lazy().filter(DONE).group_by("key", maintain_order=True).agg(pl.col("finished_s").sort())
+    done = requests.lazy().filter(rows.DONE).group_by("key", maintain_order=True).agg(pl.col("finished_s").sort())
     return pl.concat([done.explode("finished_s"), told], how="horizontal").collect()
 
 
@@ -192,7 +178,7 @@ _IN_ITS_BATCH = Rule(
 
 _DEVICE = (
     Rule(pl.col("device").is_null(), pl.lit("no rows"), "the sampler's readings"),
-    DEVICE_NAME,
+    rows.DEVICE_NAME,
     Rule(
         pl.col("read").is_null() | pl.col("named").is_null(),
         pl.when(pl.col("read").is_null()).then(said("no rows of {}", "device")).otherwise(said("rows of {}", "device")),

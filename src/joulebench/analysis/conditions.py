@@ -1,6 +1,12 @@
 """The conditions under which points were measured: facts of their raw records that the checks look at.
 
 They hold over a point's window (start_s, end_s], and the requests' over the whole point.
+
+Above what devices draw with the model loaded and nothing running is what serving adds. A GPU with a CUDA context on it
+keeps its clocks up: an H100 draws 71.5 W at 345 MHz without one, and 117.7 W at 1,980 MHz with one
+(docs/measurements.md). So each run looks at its own devices before its first point, and what it found goes into each of
+its points (records.Point.loaded_idle_power_w). Older records begin a second before a point does: the end of that second
+tells the same, where it was quiet.
 """
 
 from datetime import datetime
@@ -9,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import ArrayLike
 
 from joulebench.analysis.drift import geweke
 from joulebench.analysis.energy import headline, longest_gaps_s
@@ -20,6 +27,13 @@ from joulebench.records.models import Machine, Run
 
 EDGE = 0.1
 """Share of the window at its start, and at its end, over which the temperature is averaged."""
+
+QUIET = 0.05
+"""Of their median, so far at most may readings of a device at rest lie from it."""
+
+BEFORE_S = 0.5
+FEWEST_READINGS = 5
+"""How long before a point older records are looked at, and how many readings that has to hold."""
 
 _POLL = ("device", "time_s", "energy_j", "temperature_c", "clock_mhz", "throttled", "power_capped", "processes")
 
@@ -133,6 +147,34 @@ def _seconds(utc: str) -> float | None:
 def read_machine(path: Path) -> Machine:
     """results/{hardware}/machine.json. Raises UserError where it is missing or damaged."""
     return checked(Machine, read_yaml(path, "machine"), str(path))
+
+
+def quiet_power_w(power_w: ArrayLike) -> float | None:
+    """The mean of power readings that show a device at rest, W; None where they do not.
+
+    At rest: five readings or more, all known, each within 5 % of their median.
+    """
+    readings = np.asarray(power_w, dtype=float)
+    if readings.size < FEWEST_READINGS or not np.isfinite(readings).all():
+        return None
+    median = float(np.median(readings))
+    return float(readings.mean()) if np.abs(readings - median).max() <= QUIET * median else None
+
+
+def before_points(energy: pl.DataFrame) -> pl.DataFrame:
+    """key, rest_w: what the headline devices together drew in the half second before each point began.
+
+    `energy`: records.ENERGY with key. Null where any of them was not at rest, or where there is no GPU: an idle
+    processor is its owner's, not the run's.
+    """
+    polls = headline(energy)
+    before = polls.filter(pl.col("time_s").is_between(-BEFORE_S, 0.0, closed="left"))
+    parts: dict[int, list[float | None]] = {}
+    for device in sorted(before["device"].unique()):
+        for key, of in by_key(before.filter(pl.col("device") == device), ["power_w"]):
+            parts.setdefault(key, []).append(quiet_power_w(of["power_w"]) if device.startswith("gpu:") else None)
+    rows = [(key, None if None in watts else sum(watts)) for key, watts in parts.items()]  # type: ignore[arg-type]
+    return pl.DataFrame(rows, schema={"key": KEY, "rest_w": pl.Float64}, orient="row")
 
 
 def idle_power_w(used: Machine, probed: Machine | None) -> float | None:

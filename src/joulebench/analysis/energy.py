@@ -3,7 +3,7 @@
 A counter is polled far more often than it moves (NVML's moves every 100 ms). Its value is known at its updates
 only, and taken as linear between two of them, not between two polls. Nothing is extrapolated.
 
-Which devices count together is told by joulebench.records.devices: `headline` and `host` pick their polls.
+Which devices count together is told by joulebench.records.sources: `headline` and `host` pick their polls.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ import polars as pl
 
 from joulebench.analysis.keyed import KEY, bounds_by_key, by_key, whole_sum
 from joulebench.analysis.sources import joined
-from joulebench.records.devices import Counted, counted
+from joulebench.records.sources import Counted, counted
 
 
 class Drawn:
@@ -63,7 +63,7 @@ class Drawn:
         return longest_gaps_s(self._updates.values(), windows, "update_gap_s")
 
     def integrated_power_j(self, times: pl.DataFrame, column: str) -> pl.Series:
-        """The same from `power_w`: its integral since the first poll, null outside of the polls."""
+        """The same from `power_w`: its integral, with the power linear between polls, null outside of them."""
         asked = _asked(times, column)
         return _summed([_at(knots, asked) for knots in self._powers], times.height)
 
@@ -111,14 +111,6 @@ def longest_gaps_s(devices: Iterable[pl.DataFrame], windows: pl.DataFrame, name:
 def energy_at(updates: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
     """`asked` (key, time_s, row) with `value`: the counter then, linear between updates, null outside of them."""
     return _at(_of_counter(updates), asked)
-
-
-def integrated_power_at(polls: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
-    """`asked` (key, time_s, row) with `value`: the integral of power_w since some poll, J.
-
-    Trapezoid rule, with the power linear between polls; null outside of the polls.
-    """
-    return _at(_of_power(polls), asked)
 
 
 def _of_counter(updates: pl.DataFrame) -> pl.DataFrame:

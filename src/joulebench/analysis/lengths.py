@@ -32,7 +32,7 @@ def sample_lengths(requests: pl.LazyFrame, sizes: pl.LazyFrame) -> pl.LazyFrame:
 
     `requests`: records.REQUESTS with key; `sizes`: metrics.SIZES. Where the records do not say them (point.json),
     they are those of a point of the run that served the whole sample: a point serves all `sampled` requests once before
-    it repeats any (measure/order.py). Null where no point came so far, and where the model ends its answers itself.
+    it repeats any (measure/serving.py). Null where no point came so far, and where the model ends its answers itself.
     """
     names = ("prompt_tokens", "asked_output_tokens")
     served = (

@@ -18,9 +18,8 @@ import polars as pl
 from joulebench.analysis import latency, lengths, windows
 from joulebench.analysis.conditions import drifts
 from joulebench.analysis.energy import Drawn, at_each, headline, host
-from joulebench.analysis.keyed import KEY, known_of, whole_sum
-from joulebench.analysis.recorded import Recorded
-from joulebench.analysis.uncertainty import Figure, adjusted_energy, ratios
+from joulebench.analysis.intervals import Figure, adjusted_energy, ratios
+from joulebench.analysis.keyed import KEY, Recorded, known_of, whole_sum
 from joulebench.loads.base import SIZES as LOAD_SIZES
 from joulebench.loads.base import WHOLE
 from joulebench.loads.stretch import inside, with_durations
@@ -55,7 +54,6 @@ _DIFFUSION_RATIOS: dict[Figure, tuple[str, str]] = {
     ("power", "w"): ("energy_j", "duration_s"),
     ("responses", "per_s"): ("outputs", "duration_s"),
 }
-
 
 _COUNTED = ("prompt_tokens", "output_tokens", "first_tokens", "finished", "preempted")
 """What each iteration did, of which the figures of text are made."""

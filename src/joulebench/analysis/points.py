@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from joulebench.analysis import agreement, belonging, cards, conditions, idle, metrics
-from joulebench.analysis.keyed import KEY, known_of
-from joulebench.analysis.recorded import Recorded
+from joulebench.analysis import agreement, belonging, conditions, metrics
+from joulebench.analysis.keyed import KEY, Recorded, known_of
+from joulebench.analysis.sources import card
 from joulebench.analysis.verdicts import USABLE, judged
 from joulebench.config.spec import RunSpec
 from joulebench.families import DIFFUSION, TEXT, of
@@ -132,7 +132,7 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "dataset": spec.dataset.name,
         "parameters": run.parameters,
         "device": run.machine.device,
-        "card": cards.card(run.machine),
+        "card": card(run.machine),
         **at.model_dump(),
         "load": at.load if is_text else BATCHES,
         "setting": at.label,
@@ -184,7 +184,7 @@ def _with_conditions(figures: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
         conditions.of_energy(recorded.energy, windows),
         conditions.of_processors(recorded.energy, windows),
         conditions.of_requests(recorded.requests),
-        idle.before_points(recorded.energy),
+        conditions.before_points(recorded.energy),
     )
 
 

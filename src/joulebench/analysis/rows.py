@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from joulebench.records.devices import DEVICE, DEVICES
 from joulebench.records.schemas import REQUEST_STATUSES
+from joulebench.records.sources import DEVICE, DEVICES
 
 _COUNTS = ("running", "waiting", "prompt_tokens", "output_tokens", "first_tokens", "finished", "preempted")
 _STAGES = ("submitted_s", "admitted_s", "first_output_s", "finished_s")

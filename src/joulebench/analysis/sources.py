@@ -1,12 +1,19 @@
-"""The column `energy_source`: the sources of a point's devices, by name, joined with `+`."""
+"""What measured and drew, as tables have it: the columns `energy_source` and `card`.
+
+`energy_source`: the sources of a point's devices, by name, joined with `+`. `card`: the GPUs of a run, joined with `+`;
+those of the repeats of a point, joined with `, `.
+"""
 
 from collections.abc import Callable, Iterable
 
 import polars as pl
 
+from joulebench.records.models import Machine
 from joulebench.records.sources import SOURCES, EnergySource, source
 
-_AND = "+"
+_AND, _OR = "+", ", "
+DIGITS = 8
+"""Of a GPU's UUID, which tell it from others."""
 
 
 def joined(names: pl.Expr) -> pl.Expr:
@@ -29,3 +36,19 @@ def any_source(wanted: Callable[[EnergySource], bool]) -> pl.Expr:
 def is_estimate() -> pl.Expr:
     """Whether any of the energy of a row is an estimate."""
     return any_source(lambda one: one.is_estimate)
+
+
+def card(used: Machine) -> str | None:
+    """The GPUs of a run by the first digits of their UUIDs; None where any is not known."""
+    digits = [str(gpu.get("uuid") or "").removeprefix("GPU-")[:DIGITS] for gpu in used.devices]
+    return _AND.join(digits) if digits and all(digits) else None
+
+
+def cards_of_repeats(cards: pl.Expr) -> pl.Expr:
+    """`card` of a group of runs, each once; null where none is known."""
+    return cards.unique(maintain_order=True).drop_nulls().str.join(_OR).replace("", None)
+
+
+def cards_in(values: Iterable[str | None]) -> set[str]:
+    """The GPUs in `values` of `card`."""
+    return {one for value in values if value for run in value.split(_OR) for one in run.split(_AND)}

@@ -16,9 +16,8 @@ from typing import Any
 import polars as pl
 
 from joulebench.analysis.energy import energy_at, headline, updates
-from joulebench.analysis.keyed import KEY, read_keyed
+from joulebench.analysis.keyed import KEY, read_energy, read_keyed
 from joulebench.analysis.points import WantedRun
-from joulebench.analysis.recorded import read_energy
 from joulebench.analysis.verdicts import USABLE
 from joulebench.analysis.windows import batch_windows, one_size, text_windows
 from joulebench.families import FAMILIES, of

@@ -3,6 +3,8 @@
 The JSON schema for editors is generated from these models (joulebench.config.schema).
 """
 
+import hashlib
+import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -11,16 +13,20 @@ from typing import Any, cast
 from pydantic import Field, model_validator
 
 from joulebench.config.footprint import Footprint
-from joulebench.config.hardware import Hardware
-from joulebench.config.matrix import Engine, Entry, Repeats, Study
+from joulebench.config.matrix import Engine, Entry, Hardware, Repeats, Study
 from joulebench.config.models import Model, Synthetic, TrainedTokenizer, Variant
 from joulebench.config.services import Service, ServiceName
 from joulebench.config.tasks import Dataset, OutputLength, Sample, Task
+from joulebench.errors import UserError
 from joulebench.families import DIFFUSION, of
+from joulebench.files import write_text
 from joulebench.inputs.checked import Strict, checked, nearest
 from joulebench.inputs.yaml_files import read_yaml
 from joulebench.loads.setting import CLOSED_LOOP
 from joulebench.names import IMAGE_TASKS, VIDEO_TASKS, HardwareName, ModelId, StudyName, TaskName, VariantName
+
+VARIABLE = "JOULEBENCH_CONFIG"
+"""Names the resolved config, overrides and all, to the processes that the workflow starts."""
 
 MOST_RUNS = 10_000
 """Of the whole matrix: each is a job for Snakemake, and takes minutes to measure."""
@@ -130,9 +136,6 @@ class Config(Strict):
             or self.tasks[task].output_length
         )
 
-    def repeats_of(self, hardware: str, group: str) -> int:
-        return self.entry(hardware, group).repeats or self.repeats
-
     def engine_of(self, hardware: str, group: str, run: str) -> Engine:
         """The engine of one run: its variant's where that names one, else the entry's."""
         variant = self.variants.get(run.partition("+")[2], Variant())
@@ -177,6 +180,23 @@ def load(path: Path | str) -> Config:
 def parse(raw: dict[str, Any], name: str = "config") -> Config:
     """Check the keys and values of a config; `name` opens each line of the error."""
     return checked(Config, raw, name)
+
+
+def hand_over(config: Config, folder: Path) -> Path:
+    """Write `config` as JSON into `folder`, under a name that its content gives it."""
+    text = config.model_dump_json(indent=1)
+    path = folder / f"config-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    if not path.exists():
+        write_text(text, path)
+    return path.resolve()
+
+
+def handed_over() -> Config:
+    """The config that the environment names, or config.yaml here. Raises UserError where it cannot be read."""
+    path = Path(os.environ.get(VARIABLE, "config.yaml"))
+    if not path.is_file():
+        raise UserError(f"{path}: no such config; set {VARIABLE} to one or stand in the project's folder")
+    return load(path)
 
 
 def _images_fit(task: str, dataset: Dataset | None, where: str) -> None:

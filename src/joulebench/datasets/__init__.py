@@ -12,7 +12,7 @@ and where rows name images or videos (`dataset.media`)
 - `PACKAGED_MEDIA`: their folder under packaged/;
 - `image(content) -> bytes`: the image to serve, of the bytes of such a file; raises media.UnusableError.
 
-`conversations` and `json_lines` read the forms that several of them share.
+`forms` reads the forms that several of them share.
 """
 
 import hashlib
@@ -45,12 +45,9 @@ class _Module(Protocol):
     Filters: type[BaseModel]
     PACKAGED: str
     USUAL: str
+    PACKAGED_MEDIA: str
 
     def read(self, text: str, filters: Any, where: str) -> Rows: ...
-
-
-class _WithMedia(_Module, Protocol):
-    PACKAGED_MEDIA: str
 
     def image(self, content: bytes) -> bytes: ...
 
@@ -79,11 +76,14 @@ def sample(dataset: Dataset, sample: Sample) -> Sampled:
     looked_at = None
     if dataset.media is None:
         prompts, _ = draw(rows, sample, where)
+    elif not hasattr(module, "PACKAGED_MEDIA"):
+        raise ConfigError(
+            f"dataset.media: the rows of {dataset.name} name no images or videos; leave it out, or take another"
+        )
     else:
-        with_media = _with_media(module, dataset.name)
         origin["media"] = media.origin(dataset.media)
-        with media.opened(dataset.media, with_media.PACKAGED_MEDIA) as read:
-            prompts, looked_at = draw(rows, sample, where, lambda name: with_media.image(read(name)))
+        with media.opened(dataset.media, module.PACKAGED_MEDIA) as read:
+            prompts, looked_at = draw(rows, sample, where, lambda name: module.image(read(name)))
     return Sampled(
         prompts=prompts,
         dataset=dataset.model_dump(mode="json"),
@@ -145,12 +145,6 @@ def report(sampled: Sampled) -> list[str]:
         f"{sampled.prompts.height:,} prompts drawn",
         *([] if sampled.looked_at is None else [f"images of {sampled.looked_at:,} rows looked at, in the drawn order"]),
     ]
-
-
-def _with_media(module: _Module, name: str) -> _WithMedia:
-    if not hasattr(module, "PACKAGED_MEDIA"):
-        raise ConfigError(f"dataset.media: the rows of {name} name no images or videos; leave it out, or take another")
-    return cast(_WithMedia, module)
 
 
 def _module(name: str) -> _Module:

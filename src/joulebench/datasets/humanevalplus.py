@@ -7,7 +7,7 @@ body), among others. Every row's prompt is completed as it is; its reference is 
 
 from typing import Any
 
-from joulebench.datasets import json_lines
+from joulebench.datasets import forms
 from joulebench.datasets.sampling import Row, Rows, why_unusable
 from joulebench.inputs.checked import Strict
 
@@ -26,7 +26,7 @@ def read(text: str, filters: Filters, where: str) -> Rows:
 
     Raises UserError where the file was cut off within its last line; `where` opens its message.
     """
-    return Rows.of(map(_row, json_lines.objects(text, where)))
+    return Rows.of(map(_row, forms.objects(text, where)))
 
 
 def _row(raw: dict[str, Any] | str) -> Row | str:

@@ -1,6 +1,6 @@
 """LLaVA-Instruct-150K: questions about COCO's photographs; `liuhaotian/LLaVA-Instruct-150K` on the hub.
 
-The file has the form of `conversations`, and each row an `image`: the name of a file of COCO's train2017 (in the mix of
+The file has conversations (`forms`), and each row an `image`: the name of a file of COCO's train2017 (in the mix of
 LLaVA-1.5, a path in a folder with coco/ and others). A usable row's prompt is its first turn, from `human`, without the
 mark `<image>` that stands before or after the question; its reference is the second, from `gpt`. (ML.ENERGY's
 benchmark joins all the questions of a conversation to one prompt, which no answer of the dataset belongs to.)
@@ -8,7 +8,7 @@ benchmark joins all the questions of a conversation to one prompt, which no answ
 
 from typing import Any
 
-from joulebench.datasets import conversations
+from joulebench.datasets import forms
 from joulebench.datasets.media import picture
 from joulebench.datasets.sampling import Row, Rows, why_unusable
 from joulebench.inputs.checked import Strict
@@ -32,11 +32,11 @@ def read(text: str, filters: Filters, where: str) -> Rows:
     A row without an id of its own is named by its place in the file, from 0. Raises UserError where the text is not a
     JSON array; `where` opens its message.
     """
-    return Rows.of(_row(place, raw) for place, raw in enumerate(conversations.parsed(text, where)))
+    return Rows.of(_row(place, raw) for place, raw in enumerate(forms.conversations(text, where)))
 
 
 def _row(place: int, raw: Any) -> Row | str:
-    pair = conversations.first_pair(raw)
+    pair = forms.first_pair(raw)
     if isinstance(pair, str):
         return pair
     name = raw.get("image")
@@ -52,4 +52,4 @@ def _row(place: int, raw: Any) -> Row | str:
     for what, words in (("prompt", prompt), ("answer", answer), ("image name", name)):
         if why := why_unusable(what, words):
             return why
-    return Row(conversations.source_id(raw.get("id"), f"llava-{place:06d}"), prompt, answer, name)
+    return Row(forms.source_id(raw.get("id"), f"llava-{place:06d}"), prompt, answer, name)

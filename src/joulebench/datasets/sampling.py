@@ -92,7 +92,9 @@ def draw(
         row, image = drawn[index], None
         if image_of is not None:
             try:
-                image = image_of(_named(row))
+                if row.media is None:
+                    raise UnusableError("no image named")
+                image = image_of(row.media)
             except UnusableError as reason:
                 rows.unusable[str(reason)] += 1
                 continue
@@ -109,12 +111,6 @@ def draw(
             f"used{why}; lower sample.requests, loosen dataset.filters, or take a larger file"
         )
     return pl.DataFrame(taken, schema=PROMPTS, orient="row"), looked_at
-
-
-def _named(row: Row) -> str:
-    if row.media is None:
-        raise UnusableError("no image named")
-    return row.media
 
 
 def why_unusable(what: str, text: object) -> str | None:

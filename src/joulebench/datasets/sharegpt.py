@@ -1,6 +1,6 @@
 """ShareGPT: conversations of people with ChatGPT; `anon8231489123/ShareGPT_Vicuna_unfiltered` on the hub.
 
-The file has the form of `conversations`. A usable row's prompt is its first turn, from `human`; its reference is the
+The file has conversations (`forms`). A usable row's prompt is its first turn, from `human`; its reference is the
 second, from `gpt`.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field, PositiveInt, model_validator
 
-from joulebench.datasets import conversations
+from joulebench.datasets import forms
 from joulebench.datasets.sampling import Row, Rows, why_unusable
 from joulebench.errors import UserError, in_one_line
 from joulebench.inputs.checked import Strict
@@ -49,11 +49,11 @@ def read(text: str, filters: Filters, where: str) -> Rows:
     in the file, from 0. Raises UserError where the text is not a JSON array; `where` opens its message.
     """
     count = _counter(filters.tokenizer)
-    return Rows.of(_row(place, raw, filters, count) for place, raw in enumerate(conversations.parsed(text, where)))
+    return Rows.of(_row(place, raw, filters, count) for place, raw in enumerate(forms.conversations(text, where)))
 
 
 def _row(place: int, raw: Any, filters: Filters, count: Callable[[str], int]) -> Row | str:
-    pair = conversations.first_pair(raw, filters.min_turns)
+    pair = forms.first_pair(raw, filters.min_turns)
     if isinstance(pair, str):
         return pair
     for name, text in zip(("prompt", "answer"), pair, strict=True):
@@ -64,7 +64,7 @@ def _row(place: int, raw: Any, filters: Filters, count: Callable[[str], int]) ->
             return f"{name} shorter than {filters.min_tokens} tokens"
         if tokens > filters.max_tokens:
             return f"{name} longer than {filters.max_tokens} tokens"
-    return Row(conversations.source_id(raw.get("id"), f"sharegpt-{place:06d}"), *pair)
+    return Row(forms.source_id(raw.get("id"), f"sharegpt-{place:06d}"), *pair)
 
 
 def _counter(tokenizer: str) -> Callable[[str], int]:

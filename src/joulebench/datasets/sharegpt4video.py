@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import Field
 
-from joulebench.datasets import json_lines
+from joulebench.datasets import forms
 from joulebench.datasets.media import first_frame
 from joulebench.datasets.sampling import Row, Rows, why_unusable
 from joulebench.errors import UserError
@@ -45,7 +45,7 @@ def read(text: str, filters: Filters, where: str) -> Rows:
     wanted = filters.zip_folder
     lists = _two_lists(text)
     if lists is None:
-        found = list(json_lines.objects(text, where))
+        found = list(forms.objects(text, where))
         known = {raw["zip_folder"] for raw in found if isinstance(raw, dict) and isinstance(raw.get("zip_folder"), str)}
     else:
         found, known = list(_paired(lists, where)), set()
@@ -58,7 +58,7 @@ def read(text: str, filters: Filters, where: str) -> Rows:
 def _two_lists(text: str) -> dict[str, Any] | None:
     """The whole file, where it is of the older form."""
     try:
-        whole = json_lines.loads(text)
+        whole = forms.loads(text)
     except (ValueError, RecursionError, MemoryError):
         return None
     older = isinstance(whole, dict) and isinstance(whole.get("video_id"), list)

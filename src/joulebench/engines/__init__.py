@@ -1,11 +1,11 @@
 """The engines, one module each.
 
-A module has `Settings`, `TASKS`, `PACKAGES`, `MOST_DEVICES` (that a model is spread over),
-`QUANTIZATIONS` (that it serves), `open_engine(spec, settings, folder)` and `is_out_of_memory(error)`, whether an
-error of its own says that memory did not hold what was asked.
+A module has `Settings`, `TASKS`, `PACKAGES`, `MOST_DEVICES` (that a model is spread over), `QUANTIZATIONS` (that it
+serves) and `Engine(spec, settings, folder)`, which loads the model in `folder` on the run's device or devices.
 """
 
 import importlib
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -52,5 +52,19 @@ def check(spec: RunSpec) -> BaseModel:
 def open_engine(spec: RunSpec, folder: Path, settings: BaseModel | None = None) -> TextEngine | DiffusionEngine:
     """Load the model in `folder` on the run's device. `settings`: what `check` gave; without them it is asked here."""
     given = check(spec) if settings is None else settings
-    engine: TextEngine | DiffusionEngine = module(spec.engine).open_engine(spec, given, folder)
+    engine: TextEngine | DiffusionEngine = module(spec.engine).Engine(spec, given, folder)
     return engine
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` is torch's own word that an allocation failed; nothing else counts.
+
+    On CUDA that is torch.OutOfMemoryError. Torch's CPU allocator raises a plain RuntimeError, known by its name in
+    the message. An error raised where torch was never imported is none of torch's.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return type(error) is RuntimeError and "DefaultCPUAllocator: can't allocate memory" in str(error)

@@ -12,12 +12,10 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from joulebench.config.spec import RunSpec
-from joulebench.engines.attention import in_parts
 from joulebench.engines.base import Prepared
 from joulebench.engines.loading import pipeline
-from joulebench.engines.out_of_memory import is_out_of_memory as is_out_of_memory
-from joulebench.engines.pictures import picture
-from joulebench.engines.pipeline_calls import given, same_arguments
+from joulebench.engines.pipeline_calls import given, in_parts, same_arguments
+from joulebench.engines.prompts import picture
 from joulebench.errors import UserError
 from joulebench.names import VIDEO_TASKS
 
@@ -40,7 +38,7 @@ class Settings(BaseModel):
     vae_tiling: bool = False
 
 
-class DiffusersEngine:
+class Engine:
     """A pipeline of any of the three tasks. See engines.base.DiffusionEngine.
 
     Raises UserError where the pipeline cannot serve the task, or not with the model's `generation`.
@@ -57,6 +55,7 @@ class DiffusersEngine:
             torch.set_num_threads(settings.threads)
         self._torch = torch
         self._spec = spec
+        self._generation: Any = spec.generation
         self._pipeline = pipeline(spec, folder)
         self._kind = type(self._pipeline).__name__
         takes = _takes(self._pipeline)
@@ -70,7 +69,7 @@ class DiffusersEngine:
             library.set_verbosity_error()  # from here on a warning would come again with every batch
 
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
-        """See engines.base.DiffusionEngine. Images are decoded, cropped and resized here, once.
+        """Images are decoded, cropped and resized here, once.
 
         Raises UserError for a request without the image that the pipeline takes.
         """
@@ -84,9 +83,7 @@ class DiffusersEngine:
         return [Prepared(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
 
     def generate(self, batch: Sequence[Prepared]) -> int:
-        """See engines.base.DiffusionEngine.
-
-        The steps are the timesteps that the denoising loop went over: one model call each (two with guidance, where
+        """The steps are the timesteps that the denoising loop went over: one model call each (two with guidance, where
         the pipeline does not batch them). A scheduler of second order goes over more timesteps than it was asked
         for steps.
 
@@ -107,18 +104,12 @@ class DiffusersEngine:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """See engines.base.DiffusionEngine."""
         return dict(self._same)
 
     def close(self) -> None:
-        """See engines.base.DiffusionEngine."""
         self._pipeline = None
         if self._spec.on_gpu:
             self._torch.cuda.empty_cache()
-
-    @property
-    def _generation(self) -> Any:
-        return self._spec.generation
 
     def _check(self, made: Any, requests: int) -> None:
         wanted, video = self._generation, self._spec.task in VIDEO_TASKS
@@ -143,11 +134,6 @@ def fitted(image: Any, width: int, height: int) -> Any:
     from PIL import Image, ImageOps
 
     return ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
-
-
-def open_engine(spec: RunSpec, settings: Settings, folder: Path) -> DiffusersEngine:
-    """Load the pipeline in `folder` on the run's device."""
-    return DiffusersEngine(spec, settings, folder)
 
 
 def _takes(pipeline: Any) -> dict[str, inspect.Parameter]:

@@ -1,7 +1,9 @@
-"""What the calls of a Diffusers pipeline are given, and whether a task can be done with it."""
+"""The calls of a Diffusers pipeline: what they are given, whether a task can be done with them, batches of any size."""
 
+import functools
 import inspect
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from joulebench.config.models import Generation
@@ -29,6 +31,8 @@ SET_HERE = frozenset(
     | {"num_images_per_prompt", "num_videos_per_prompt", "return_dict"}
 )
 """Arguments of a call that generation.arguments cannot set: they follow from the rest of the config."""
+
+MOST_SEQUENCES = 65_535
 
 
 def same_arguments(spec: RunSpec, kind: str, takes: dict[str, inspect.Parameter]) -> dict[str, Any]:
@@ -88,3 +92,37 @@ def _of_model(wanted: Generation, kind: str, takes: dict[str, inspect.Parameter]
 def given(task: str, name: str) -> bool:
     """Whether requests of the task hold what a pipeline's call names so."""
     return name == "prompt" or (name == "image" and task in IMAGE_TASKS)
+
+
+@contextmanager
+def in_parts(most: int = MOST_SEQUENCES) -> Iterator[None]:
+    """Within it, torch's scaled_dot_product_attention takes batches of any size: `most` sequences at a time.
+
+    A video pipeline attends over the frames of each pixel, so that its batch is the pixels of all its videos. Torch's
+    fused CUDA kernels put that batch on a grid axis of MOST_SEQUENCES blocks at most (pytorch issue 142228).
+    """
+    from torch.nn import functional
+
+    whole = functional.scaled_dot_product_attention
+    functional.scaled_dot_product_attention = functools.partial(_attended, whole, most)
+    try:
+        yield
+    finally:
+        functional.scaled_dot_product_attention = whole
+
+
+def _attended(
+    whole: Any, most: int, query: Any, key: Any, value: Any, attn_mask: Any = None, *args: Any, **kw: Any
+) -> Any:
+    import torch
+
+    batch = query.shape[0]
+    if query.ndim < 3 or batch <= most:
+        return whole(query, key, value, attn_mask, *args, **kw)
+    masked = attn_mask is not None and attn_mask.ndim == query.ndim and attn_mask.shape[0] == batch
+    parts = []
+    for first in range(0, batch, most):
+        part = slice(first, first + most)
+        mask = attn_mask[part] if masked else attn_mask
+        parts.append(whole(query[part], key[part], value[part], mask, *args, **kw))
+    return torch.cat(parts)

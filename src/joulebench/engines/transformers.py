@@ -17,7 +17,6 @@ from joulebench.config.spec import RunSpec
 from joulebench.engines import prompts
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.loading import language_model
-from joulebench.engines.out_of_memory import is_out_of_memory as is_out_of_memory
 from joulebench.engines.prompts import encoder, end_tokens, ends_in
 from joulebench.errors import UserError
 
@@ -38,7 +37,7 @@ class Settings(BaseModel):
     threads: PositiveInt | None = None
 
 
-class TransformersEngine:
+class Engine:
     """A causal language model behind transformers' continuous batching. See engines.base.TextEngine."""
 
     whole_batches = False
@@ -88,7 +87,7 @@ class TransformersEngine:
         self._may_stop: set[int] = set()
 
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
-        """See engines.base.TextEngine. Raises UserError for a request that the cache could never hold."""
+        """Raises UserError for a request that the cache could never hold."""
         assert self._length is not None
         encode, made = encoder(self._tokenizer, self._as_chat), []
         for prompt, reference in requests.select("prompt", "reference").iter_rows():
@@ -104,11 +103,9 @@ class TransformersEngine:
         return made
 
     def with_prompt(self, prepared: Prepared, ids: Sequence[int]) -> Prepared:
-        """See engines.base.TextEngine."""
         return prompts.with_prompt(prepared, list(ids), ids)
 
     def submit(self, request: int, prepared: Prepared) -> None:
-        """See engines.base.TextEngine."""
         assert isinstance(prepared.prompt, list)
         self._prompt_left[request], self._produced[request] = len(prepared.prompt), 0
         if self._stop and not prepared.ignore_end:
@@ -121,7 +118,6 @@ class TransformersEngine:
         )
 
     def step(self) -> Step:
-        """See engines.base.TextEngine."""
         processor = self._processor
         if not processor.prepare_next_batch():
             raise RuntimeError("an iteration was asked for while no request could be scheduled")
@@ -182,7 +178,6 @@ class TransformersEngine:
                 step.failed[request] = str(output.error)
 
     def abort(self) -> dict[int, Times]:
-        """See engines.base.TextEngine."""
         self._processor.reset()
         for waiting in (self._manager.input_queue, self._manager.output_router.output_queue):
             while not waiting.empty():
@@ -194,14 +189,8 @@ class TransformersEngine:
         return {}
 
     def close(self) -> None:
-        """See engines.base.TextEngine."""
         self._processor = None
         self._manager.batch_processor = None
         self._manager.destroy()
         if self._torch.cuda.is_available():
             self._torch.cuda.empty_cache()
-
-
-def open_engine(spec: RunSpec, settings: Settings, folder: Path) -> TransformersEngine:
-    """Load the model in `folder` on the run's device."""
-    return TransformersEngine(spec, settings, folder)

@@ -19,11 +19,8 @@ from joulebench.checkpoints import chat
 from joulebench.config.spec import RunSpec
 from joulebench.engines import prompts
 from joulebench.engines.base import Prepared, Step, Times
-from joulebench.engines.collating import along, collated
 from joulebench.engines.loading import language_model, processor
-from joulebench.engines.out_of_memory import is_out_of_memory as is_out_of_memory
-from joulebench.engines.pictures import picture
-from joulebench.engines.prompts import adds_end, encoder, end_tokens, ends_in
+from joulebench.engines.prompts import adds_end, encoder, end_tokens, ends_in, picture
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
 
@@ -71,7 +68,7 @@ class Batch:
         return {request: len(answer) for request, answer in zip(self.requests, self._answers, strict=True)}
 
 
-class TransformersStaticEngine:
+class Engine:
     """A language model, with or without eyes, behind `generate`. See engines.base.TextEngine.
 
     `generate` runs in a thread of its own, which a stopping criterion halts after every token until the next `step`:
@@ -82,11 +79,7 @@ class TransformersStaticEngine:
 
     def __init__(self, spec: RunSpec, settings: Settings, folder: Path) -> None:
         import torch
-        from transformers import (
-            AutoModelForCausalLM,
-            AutoModelForImageTextToText,
-            GenerationConfig,
-        )
+        from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, GenerationConfig
         from transformers.utils import logging
 
         logging.disable_progress_bar()
@@ -120,10 +113,7 @@ class TransformersStaticEngine:
         self._stopped = False
 
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
-        """See engines.base.TextEngine.
-
-        Raises UserError for a request without an image that can be read, or longer than the model's positions.
-        """
+        """Raises UserError for a request without an image that can be read, or longer than the model's positions."""
         assert self._length is not None
         made = []
         columns = requests.select("request", "prompt", "reference", "image")
@@ -141,7 +131,7 @@ class TransformersStaticEngine:
         return made
 
     def with_prompt(self, prepared: Prepared, ids: Sequence[int]) -> Prepared:
-        """See engines.base.TextEngine; only of prompts without an image."""
+        """Only of prompts without an image."""
         return prompts.with_prompt(prepared, self._of_ids(ids), ids)
 
     def _of_ids(self, ids: Sequence[int]) -> dict[str, Any]:
@@ -160,11 +150,10 @@ class TransformersStaticEngine:
         return inputs
 
     def submit(self, request: int, prepared: Prepared) -> None:
-        """See engines.base.TextEngine."""
         self._waiting[request] = prepared
 
     def step(self) -> Step:
-        """See engines.base.TextEngine. Raises what `generate` raised, out of memory among it."""
+        """Raises what `generate` raised, out of memory among it."""
         first = self._batch is None
         if self._batch is None or self._future is None:
             self._batch, self._future = self._started()
@@ -236,14 +225,12 @@ class TransformersStaticEngine:
         }
 
     def abort(self) -> dict[int, Times]:
-        """See engines.base.TextEngine."""
         self._waiting = {}
         if self._batch is not None:
             self._end()
         return {}
 
     def close(self) -> None:
-        """See engines.base.TextEngine."""
         self.abort()
         self._pool.shutdown()
         self._model = None
@@ -251,6 +238,41 @@ class TransformersStaticEngine:
             self._torch.cuda.empty_cache()
 
 
-def open_engine(spec: RunSpec, settings: Settings, folder: Path) -> TransformersStaticEngine:
-    """Load the model in `folder` on the run's device."""
-    return TransformersStaticEngine(spec, settings, folder)
+def along(part: Any, ids: Any) -> bool:
+    """Whether a tensor of a request runs along its prompt: `ids` is the prompt's, (1, tokens)."""
+    return bool(part.shape[:2] == ids.shape[:2])
+
+
+def collated(prompts: Sequence[Mapping[str, Any]], padding: int) -> dict[str, Any]:
+    """The requests' tensors in a row, filled up to one size: what a processor makes of them when given all at once.
+
+    They were prepared one by one, ahead, so that the images' decoding and resizing is not in what is measured.
+
+    What runs along the prompt is filled up on its left: token ids with `padding`, all else with 0. What differs between
+    images (tiles, pixels) is filled up with 0 at its end, as processors do; what says how much of it is meant
+    (`image_sizes`, masks) is among the tensors.
+    """
+    import torch
+
+    longest = max(one["input_ids"].shape[1] for one in prompts)
+    batch = {}
+    for name in prompts[0]:
+        parts = [one[name] for one in prompts]
+        if all(along(part, one["input_ids"]) for part, one in zip(parts, prompts, strict=True)):
+            fill = padding if name == "input_ids" else 0
+            parts = [_filled(part, 1, longest, fill, before=True) for part in parts]
+        for axis in range(1, parts[0].ndim):
+            most = max(part.shape[axis] for part in parts)
+            parts = [_filled(part, axis, most, 0, before=False) for part in parts]
+        batch[name] = torch.cat(parts)
+    return batch
+
+
+def _filled(part: Any, axis: int, size: int, fill: int, before: bool) -> Any:
+    import torch
+
+    missing = size - part.shape[axis]
+    if not missing:
+        return part
+    more = part.new_full((*part.shape[:axis], missing, *part.shape[axis + 1 :]), fill)
+    return torch.cat([more, part] if before else [part, more], dim=axis)

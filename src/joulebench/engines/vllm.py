@@ -20,9 +20,7 @@ from joulebench.checkpoints import chat
 from joulebench.config.spec import RunSpec
 from joulebench.engines import prompts, vllm_start
 from joulebench.engines.base import Prepared, Step, Times
-from joulebench.engines.out_of_memory import is_out_of_memory as is_out_of_memory
-from joulebench.engines.pictures import picture
-from joulebench.engines.prompts import adds_end, encoder, end_tokens
+from joulebench.engines.prompts import adds_end, encoder, end_tokens, picture
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
 from joulebench.records.models import EngineStart
@@ -62,7 +60,7 @@ class Settings(BaseModel):
     enforce_eager: bool = False
 
 
-class VllmEngine:
+class Engine:
     """A language model, with or without eyes, behind vLLM's LLMEngine. See engines.base.TextEngine."""
 
     whole_batches = False
@@ -84,7 +82,7 @@ class VllmEngine:
         self._ours: dict[str, int] = {}
         self._latest: Any = None
         self._running = self._waiting = 0
-        take = self._take
+        engine = self
 
         class Recorder(StatLoggerBase):  # type: ignore[misc]
             """Hands each iteration's statistics to the engine."""
@@ -93,7 +91,7 @@ class VllmEngine:
                 pass
 
             def record(self, scheduler_stats: Any, iteration_stats: Any, *_: Any, **__: Any) -> None:
-                take(scheduler_stats, iteration_stats)
+                engine._latest = (scheduler_stats, iteration_stats)
 
             def log_engine_initialized(self) -> None:
                 pass
@@ -146,7 +144,7 @@ class VllmEngine:
         self._ends = sorted(end_tokens(tokenizer, told, model.hf_config, model.hf_text_config))
 
     def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
-        """See engines.base.TextEngine. Raises UserError for a request without its image, or over `max_model_len`."""
+        """Raises UserError for a request without its image, or over `max_model_len`."""
         length = self._spec.output_length
         assert length is not None
         tokenizer = self._engine.get_tokenizer()
@@ -178,12 +176,10 @@ class VllmEngine:
         return {"prompt_token_ids": ids, "multi_modal_data": {"image": picture(request, image)}}
 
     def with_prompt(self, prepared: Prepared, ids: Sequence[int]) -> Prepared:
-        """See engines.base.TextEngine."""
         inputs: Any = prepared.prompt
         return prompts.with_prompt(prepared, {**inputs, "prompt_token_ids": list(ids)}, ids)
 
     def submit(self, request: int, prepared: Prepared) -> None:
-        """See engines.base.TextEngine."""
         from vllm.sampling_params import RequestOutputKind
 
         inputs: Any = prepared.prompt
@@ -210,7 +206,7 @@ class VllmEngine:
         )
 
     def step(self) -> Step:
-        """See engines.base.TextEngine. Raises RuntimeError where a token came from a cache."""
+        """Raises RuntimeError where a token came from a cache."""
         outputs = self._engine.step()
         (scheduler, iteration), self._latest = self._latest or (None, None), None
         ended = {self._ours.pop(one.request_id): one for one in outputs if one.finished}
@@ -231,13 +227,8 @@ class VllmEngine:
             step.times[request] = Times(told.scheduled_ts, told.first_token_ts, told.last_token_ts)
         return step
 
-    def _take(self, scheduler: Any, iteration: Any) -> None:
-        self._latest = (scheduler, iteration)
-
     def abort(self) -> dict[int, Times]:
-        """See engines.base.TextEngine.
-
-        What the core had counted of them may still be on its way: one token of one request that is sent behind them
+        """What the core had counted of them may still be on its way: one token of one request that is sent behind them
         comes back after all of it.
         """
         dropped: dict[int, Times] = {}
@@ -257,7 +248,6 @@ class VllmEngine:
         return dropped
 
     def close(self) -> None:
-        """See engines.base.TextEngine."""
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.engine_core.shutdown()
@@ -277,8 +267,3 @@ def check_statistics(stats: ModuleType, version: str) -> None:
 
 def _attributes(kind: type) -> set[str]:
     return {one.name for one in fields(kind)} if is_dataclass(kind) else {*vars(kind()), *vars(kind)}
-
-
-def open_engine(spec: RunSpec, settings: Settings, folder: Path) -> VllmEngine:
-    """Load the model in `folder` on the run's device, or all those that its variant wants."""
-    return VllmEngine(spec, settings, folder)

@@ -6,8 +6,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from joulebench.analysis.choices import placed
-from joulebench.analysis.repeats import POINT, pooled
+from joulebench.analysis.choices import POINT, placed, pooled
 from joulebench.figures import captions, style
 from joulebench.figures.axes import Axis, intervals
 

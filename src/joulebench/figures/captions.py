@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from joulebench.analysis.cards import apart
-from joulebench.analysis.sources import named
+from joulebench.analysis.sources import cards_in, named
 from joulebench.analysis.verdicts import USABLE, Severity, has_severity
 from joulebench.config.services import LatencyTarget
 from joulebench.figures import style
@@ -121,7 +120,7 @@ def run_name() -> pl.Expr:
 
 
 def repeats(rows: pl.DataFrame) -> list[str]:
-    """A line on how many repeats the figures of pooled rows (analysis.repeats) are means of, if it is several."""
+    """A line on how many repeats the figures of pooled rows (analysis.choices) are means of, if it is several."""
     counts = rows.filter(pl.col("energy_per_response_j").is_not_null())["repeats"].drop_nulls().unique().sort()
     if counts.is_empty() or counts[-1] == 1:
         return []
@@ -147,7 +146,7 @@ def no_energy(task: str, rows: pl.DataFrame) -> str:
 
 def _cards(found: Sequence[str | None]) -> str:
     """`, 5 cards` where rows are of several: cards of one kind differ by a few percent."""
-    cards = apart(found)
+    cards = cards_in(found)
     return f", {len(cards)} cards" if len(cards) > 1 else ""
 
 

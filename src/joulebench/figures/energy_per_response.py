@@ -7,7 +7,7 @@ from joulebench.analysis.choices import placed
 from joulebench.analysis.sources import is_estimate
 from joulebench.analysis.verdicts import USABLE, severity
 from joulebench.config.services import LatencyTarget, Targets
-from joulebench.figures import bars, captions, style
+from joulebench.figures import axes, captions, style
 
 BAR_PX, TDP_PX, ROW_PX = 13, 21, 32
 AT_TDP = "if the device drew its TDP throughout"
@@ -85,7 +85,7 @@ def _panel(task: str, rows: pl.DataFrame, target: LatencyTarget | None, kinds: l
         high="energy_per_response_high_j",
         label=pl.Series([_label(row) for row in rows.iter_rows(named=True)], dtype=pl.String),
     ).with_columns(end=pl.max_horizontal("energy", "high", "tdp").fill_null(0.0))
-    x = bars.axis("energy", captions.energy_title(rows), data)
+    x = axes.bar_axis("energy", captions.energy_title(rows), data)
     y = style.run_axis(data["run"].to_list())
     fills, strokes = zip(*(KINDS[kind] for kind in kinds), strict=True)
     legend = alt.Legend(orient="top", direction="vertical", columns=2, symbolType="square", offset=18)
@@ -100,7 +100,7 @@ def _panel(task: str, rows: pl.DataFrame, target: LatencyTarget | None, kinds: l
     layers = [
         wide,
         measured.encode(x, y, fill, stroke, tooltip),
-        *bars.intervals(data, 7, y),
+        *axes.bar_intervals(data, 7, y),
         labels.encode(alt.X("end:Q"), y, alt.Text("label:N")),
     ]
     return alt.layer(*layers, title=title).properties(width=style.PANEL_PX, height=ROW_PX * len(data))

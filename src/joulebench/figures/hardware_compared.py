@@ -9,7 +9,7 @@ from joulebench.analysis.choices import placed
 from joulebench.analysis.sources import is_estimate
 from joulebench.analysis.verdicts import USABLE, severity
 from joulebench.config.services import LatencyTarget, Targets
-from joulebench.figures import bars, captions, style
+from joulebench.figures import axes, captions, style
 
 BAR_PX, STEP_PX, BETWEEN_PX = 12, 17, 12
 """A bar, from one bar to the next, and between two models."""
@@ -75,7 +75,7 @@ def _panel(task: str, rows: pl.DataFrame, hardware: list[str], target: LatencyTa
     data = _bars(shown, hardware)
     models = data["run"].unique(maintain_order=True).to_list()
     known = data.filter(pl.col("energy").is_not_null())
-    x = bars.axis("energy", captions.energy_title(shown), data)
+    x = axes.bar_axis("energy", captions.energy_title(shown), data)
     height = len(models) * (len(hardware) * STEP_PX + BETWEEN_PX)
     between = BETWEEN_PX / (height / len(models))
     y = style.run_axis(models).scale(paddingInner=between, paddingOuter=between / 2)
@@ -92,7 +92,7 @@ def _panel(task: str, rows: pl.DataFrame, hardware: list[str], target: LatencyTa
     labels = alt.Chart(data).mark_text(align="left", dx=7, fontSize=style.SMALL_PX, color=style.INK)
     layers = [
         alt.Chart(known).mark_bar(size=BAR_PX).encode(x, y, of, color, pale, tooltip=tooltip),
-        *bars.intervals(known, 6, y, of),
+        *axes.bar_intervals(known, 6, y, of),
         labels.encode(alt.X("end:Q"), y, of, alt.Text("label:N")),
     ]
     return alt.layer(*layers, title=alt.TitleParams(task, subtitle=lines)).properties(

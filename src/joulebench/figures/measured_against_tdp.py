@@ -36,7 +36,8 @@ def _panel(task: str, rows: pl.DataFrame, drawn: pl.DataFrame, legend: bool, axi
         label=pl.col("ends").map_elements(_label, return_dtype=pl.String)
     )
 
-    axis = _axis(drawn)
+    found = around(drawn, "times", style.PANEL_PX, log=False)
+    axis = Axis(min(found.low, 0.95), max(found.high, 2.05), style.PANEL_PX, False)  # with 1 and 2 on it
     title = "Energy at the TDP, times the measured energy" if axis_title else None
     x = alt.X("times:Q", title=title, scale=axis.scale, axis=axis.axis)
     y = style.run_axis(runs["run"].to_list())
@@ -67,8 +68,3 @@ def _label(points: pl.Series) -> str:
     """`1.83 at B = 8, 1.05 at B = 1024`, of the (times, at) of a run, the largest first."""
     ends = [points[0], points[-1]] if len(points) > 1 else [points[0]]
     return ", ".join(f"{end['times']:.2f} at {end['at']}" for end in ends)
-
-
-def _axis(drawn: pl.DataFrame) -> Axis:  # with 1 and 2 on it
-    found = around(drawn, "times", style.PANEL_PX, log=False)
-    return Axis(min(found.low, 0.95), max(found.high, 2.05), style.PANEL_PX, False)

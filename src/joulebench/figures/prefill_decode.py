@@ -7,7 +7,7 @@ import polars as pl
 
 from joulebench.analysis.choices import placed
 from joulebench.families import TEXT
-from joulebench.figures import bars, captions, style
+from joulebench.figures import axes, captions, style
 
 BAR_PX, ROW_PX = 14, 50
 ABOVE_PX, BELOW_PX = -9, 10
@@ -99,7 +99,7 @@ def _panel(task: str, rows: pl.DataFrame) -> style.Panel:
         detail=pl.Series([_detail(row) for row in known.iter_rows(named=True)], dtype=pl.String),
         end=pl.max_horizontal("total", pl.when("told").then(pl.col("prompt") + pl.col("output_high"))),
     )
-    x = bars.axis("start", captions.energy_title(rows), words, grid=False)
+    x = axes.bar_axis("start", captions.energy_title(rows), words, grid=False)
     y = style.run_axis(known["run"].to_list())
     parts = [part for part in PARTS if part in set(data["part"])]
     legend = alt.Legend(orient="top", symbolType="square", offset=14)
@@ -112,8 +112,8 @@ def _panel(task: str, rows: pl.DataFrame) -> style.Panel:
     layers = [
         parted.mark_bar(size=BAR_PX, yOffset=ABOVE_PX).encode(x, y, color, alt.X2("end:Q"), tooltip=tooltip),
         # At heights of their own: those of a short bar's parts overlap.
-        *bars.intervals(data.filter(part=PROMPT), 5, y, yOffset=ABOVE_PX - APART_PX),
-        *bars.intervals(data.filter(part=OUTPUT), 5, y, yOffset=ABOVE_PX + APART_PX),
+        *axes.bar_intervals(data.filter(part=PROMPT), 5, y, yOffset=ABOVE_PX - APART_PX),
+        *axes.bar_intervals(data.filter(part=OUTPUT), 5, y, yOffset=ABOVE_PX + APART_PX),
         label.encode(alt.X("end:Q"), y, alt.Text("label:N")),
         detail.encode(y, alt.Text("detail:N"), x=alt.value(1)),
     ]

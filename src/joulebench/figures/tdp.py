@@ -72,7 +72,8 @@ def _subtitle(points: pl.DataFrame, rows: pl.DataFrame) -> list[str]:
     estimates = rows.filter(is_estimate() & pl.col("energy_per_response_j").is_not_null())
     if not estimates.is_empty() and not drawn.is_empty():
         no_finding = "CodeCarbon's estimate is the TDP times the load, so its share of the TDP is no finding"
-        lines.append(f"{_points(len(estimates))} not drawn: {no_finding}.")
+        count = "1 point" if len(estimates) == 1 else f"{len(estimates)} points"
+        lines.append(f"{count} not drawn: {no_finding}.")
     return [*lines, *captions.repeats(drawn)]
 
 
@@ -121,7 +122,3 @@ def _between(share: float) -> str:
     rest = share * (len(_COLORS) - 1) - part
     pairs = zip(_COLORS[part], _COLORS[part + 1], strict=True)
     return "#" + "".join(f"{round(start + rest * (end - start)):02x}" for start, end in pairs)
-
-
-def _points(count: int) -> str:
-    return "1 point" if count == 1 else f"{count} points"

@@ -6,8 +6,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from joulebench.analysis import repeats
-from joulebench.analysis.choices import placed
+from joulebench.analysis import choices
 from joulebench.analysis.verdicts import Severity, has_severity
 from joulebench.config.services import LatencyTarget, Targets
 from joulebench.figures import against_latency as frame
@@ -21,12 +20,12 @@ FAINT_PX = 12
 
 def draw(points: pl.DataFrame, pareto: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
     """Staircases from `pareto` (tables.PARETO) among all `points` (tables.POINTS), with the tasks' `targets`."""
-    known = placed(points).select(*repeats.NAMED, "load", "axis", "axis_value", "at").unique()
-    best = _steps(pareto.join(known, on=repeats.NAMED, how="left", nulls_equal=True))
+    known = choices.placed(points).select(*choices.NAMED, "load", "axis", "axis_value", "at").unique()
+    best = _steps(pareto.join(known, on=choices.NAMED, how="left", nulls_equal=True))
     beaten = (
         by_setting.pooled_points(points)
         .filter(captions.SHOWN)
-        .join(best, on=repeats.NAMED, how="anti", nulls_equal=True)
+        .join(best, on=choices.NAMED, how="anti", nulls_equal=True)
     )
     pale = beaten.join(best, on=["task", "model"], how="semi").with_columns(energy="energy_per_response_j")
     panels = []

@@ -20,7 +20,6 @@ from joulebench.inputs.reading import size_in_words
 REFUSED = 3
 """The exit status of a process whose output is the line that says why there is no answer."""
 
-
 PROCESSORS = 8
 """For so many of them its seconds of processor time are reckoned, should nobody be left to end it."""
 PR_SET_PDEATHSIG = 1  # linux/prctl.h

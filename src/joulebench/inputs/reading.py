@@ -82,7 +82,6 @@ def is_folder(path: Path) -> bool:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is anything at `path`."""
     try:
         return path.exists()
     except (OSError, ValueError):

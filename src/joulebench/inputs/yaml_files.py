@@ -109,12 +109,10 @@ def read_yaml(path: Path, who: str) -> dict[str, Any]:
         raise ConfigError(f"{who}: no file {name}") from None
     except UserError as error:
         raise ConfigError(f"{who}: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{who}: {name} is not readable YAML: {reason(error, 300)}") from None
     except RecursionError:
         raise ConfigError(f"{who}: {name} is not readable YAML: nested too deeply") from None
-    except ValueError as error:  # an integer of thousands of digits
-        raise ConfigError(f"{who}: {name} is not readable YAML: {reason(error, 100)}") from None
+    except (yaml.YAMLError, ValueError) as error:  # the second of an integer of thousands of digits
+        raise ConfigError(f"{who}: {name} is not readable YAML: {reason(error, 300)}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{who}: {name} holds {type(content).__name__}, expected keys and values")
     bounded(content, f"{who}: {name}")

@@ -15,8 +15,6 @@ from joulebench.loads.stretch import beside, full_batch
 
 
 class _Arrivals:
-    """See loads.base.Arrivals."""
-
     waiting = 0
 
     def __init__(self, requests: int) -> None:
@@ -31,8 +29,6 @@ class _Arrivals:
 
 
 class AtOnce:
-    """See loads.base.Load."""
-
     needs: tuple[str, ...] = ("requests",)
     counts = True
     ends_overloaded = False
@@ -63,5 +59,5 @@ class AtOnce:
         )
 
     def overloaded(self, iterations: pl.DataFrame, requests: pl.DataFrame, batch: int, begun: int) -> str | None:
-        """See loads.base.Load: never, since nobody else comes."""
+        """Never, since nobody else comes."""
         return None

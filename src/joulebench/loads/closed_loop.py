@@ -54,7 +54,7 @@ class Opening:
 
 
 class _Arrivals:
-    """Whoever ends makes room for another; see loads.base.Arrivals."""
+    """Whoever ends makes room for another."""
 
     def __init__(self, requests: int) -> None:
         self.waiting = requests
@@ -69,8 +69,6 @@ class _Arrivals:
 
 
 class ClosedLoop:
-    """See loads.base.Load."""
-
     needs: tuple[str, ...] = ()
     counts = False
     ends_overloaded = True
@@ -82,7 +80,7 @@ class ClosedLoop:
         return _windows(iterations, sizes)
 
     def overloaded(self, iterations: pl.DataFrame, requests: pl.DataFrame, batch: int, begun: int) -> str | None:
-        """See loads.base.Load: the batch is not FILLED while others wait."""
+        """The batch is not FILLED while others wait."""
         limited, running = overloaded(iterations, batch, begun)
         return f"{running:.3g} of {batch} requests running on average while others wait" if limited else None
 

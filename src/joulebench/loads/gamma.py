@@ -29,7 +29,7 @@ gone on."""
 
 
 class Gaps:
-    """See loads.base.Arrivals. The first request comes when the load begins."""
+    """The first request comes when the load begins."""
 
     waiting = 0
 
@@ -53,8 +53,6 @@ class Gaps:
 
 
 class Gamma:
-    """See loads.base.Load."""
-
     needs: tuple[str, ...] = ("requests", "rate_per_s", "burstiness")
     counts = True
     ends_overloaded = False
@@ -106,7 +104,7 @@ class Gamma:
         )
 
     def overloaded(self, iterations: pl.DataFrame, requests: pl.DataFrame, batch: int, begun: int) -> str | None:
-        """See loads.base.Load: more than MOST_WAITING wait when the last one comes."""
+        """More than MOST_WAITING wait when the last one comes."""
         last_s = requests["submitted_s"].max()
         until = iterations.filter(pl.col("end_s") <= last_s)
         unfinished = requests.filter(pl.col("finished_s").is_null() | (pl.col("finished_s") > last_s)).height

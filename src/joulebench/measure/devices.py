@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
 
 from joulebench.config.spec import RunSpec
 from joulebench.measure.locks import alone_on, alone_on_some
@@ -37,16 +36,9 @@ def given(spec: RunSpec) -> Sequence[Gpu]:
     return gpus
 
 
-class Claim(NamedTuple):
-    """What a run has for itself while it is measured: a machine, and the meters of it."""
-
-    machine: Machine
-    meters: Chosen
-
-
 @contextmanager
-def claimed(spec: RunSpec, gpus: Sequence[Gpu]) -> Iterator[Claim]:
-    """Hold what the run is measured on, and see what it is and what measures it.
+def claimed(spec: RunSpec, gpus: Sequence[Gpu]) -> Iterator[tuple[Machine, Chosen]]:
+    """Hold what the run is measured on, and see what it is and what measures it: machine and meters.
 
     `gpus`: what `given` gave. Raises MachineError where it is not the hardware of the config.
     """
@@ -54,7 +46,7 @@ def claimed(spec: RunSpec, gpus: Sequence[Gpu]) -> Iterator[Claim]:
         chosen = choose(spec.device)
         machine = probe(spec.device, chosen, hardware_name=spec.hardware, reports_as=spec.reports_as)
         require(machine, spec.hardware, spec.device, spec.reports_as)
-        yield Claim(machine, chosen)
+        yield machine, chosen
 
 
 @contextmanager

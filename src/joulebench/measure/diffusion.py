@@ -9,15 +9,11 @@ import polars as pl
 from joulebench.config.spec import RunSpec
 from joulebench.engines.base import DiffusionEngine, Prepared
 from joulebench.loads.setting import Setting
-from joulebench.measure.load import Load, Progress, Request, Watch
-from joulebench.measure.order import serving_order
 from joulebench.measure.protocol import batches_end
-from joulebench.measure.serving import Serving
+from joulebench.measure.serving import Load, Progress, Request, Serving, Watch, serving_order
 
 
 class DiffusionServer:
-    """See serving.Server."""
-
     def __init__(self, spec: RunSpec, engine: DiffusionEngine, prepared: Sequence[Prepared]) -> None:
         self._engine, self._prepared = engine, prepared
 
@@ -25,18 +21,15 @@ class DiffusionServer:
         """Each point has its own warm-up batches."""
 
     def prepared(self, setting: Setting) -> Sequence[Prepared]:
-        """See serving.Server."""
         return self._prepared
 
     def serve(self, what: Serving, load: Load, watch: Watch) -> None:
-        """See serving.Server."""
         batches(self._engine, what, load, watch)
 
     def overloaded(self, what: Serving, requests: pl.DataFrame, iterations: pl.DataFrame) -> None:
         """Its batches wait for nobody."""
 
     def facts(self, what: Serving) -> dict[str, Any]:
-        """See serving.Server."""
         return {"generation": self._engine.arguments}
 
 
@@ -65,7 +58,7 @@ def batches(engine: DiffusionEngine, what: Serving, load: Load, watch: Watch) ->
 
 def _one(engine: DiffusionEngine, batch: Sequence[Prepared], load: Load, warmup: bool) -> None:
     began = time.monotonic()
-    rows = [Request(None, submitted=began, admitted=began) for _ in batch]
+    rows = [Request(prompt_tokens=None, submitted=began, admitted=began) for _ in batch]
     load.requests += rows
     steps = engine.generate(batch)
     ended = time.monotonic()

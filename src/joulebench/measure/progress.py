@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from joulebench.analysis.checks import OTHERS_FLAG_PERCENT, STOLEN_FLAG_PERCENT
-from joulebench.measure.load import Progress
+from joulebench.measure.serving import Progress
 
 log = logging.getLogger(__name__)
 

@@ -1,28 +1,40 @@
 """One run, in a line: check, claim the devices, open meters and engine, sweep, close, and write run.json last."""
 
+import hashlib
+import importlib.metadata
 import logging
+import os
+import platform
+import re
+import subprocess
 import time
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from joulebench import engines
+import polars as pl
+from pydantic import BaseModel
+
+from joulebench import __version__, datasets, engines
 from joulebench.config.spec import RunSpec
 from joulebench.errors import UserError
-from joulebench.measure.devices import Claim, claimed, given
-from joulebench.measure.inputs import Inputs, checked
+from joulebench.measure.devices import claimed, given
 from joulebench.measure.locks import alone_in
 from joulebench.measure.session import Session, utc_now
 from joulebench.measure.sweep import Sweep
-from joulebench.measure.versions import versions
+from joulebench.meters import Chosen
 from joulebench.meters.sampling import Sampling
-from joulebench.records.files import write_json
-from joulebench.records.models import EngineStart, Machine, Run
+from joulebench.records.files import read_model, read_parquet, read_prompts, write_json
+from joulebench.records.models import EngineStart, Machine, Model, Run
+from joulebench.records.schemas import PROMPTS
 
 log = logging.getLogger(__name__)
 
 PARTS = ("engine_start", "points", "engine_stop")
+ALWAYS = ("polars", "zeus", "codecarbon")
+COMMIT_VARIABLE = "JOULEBENCH_COMMIT"
 
 
 def measure(spec: RunSpec, prompts: Path, model: Path, folder: Path, anew: bool = False) -> Run:
@@ -34,12 +46,12 @@ def measure(spec: RunSpec, prompts: Path, model: Path, folder: Path, anew: bool 
     silent, or a point failed or vanished.
     """
     inputs, gpus = checked(spec, prompts, model), given(spec)
-    with alone_in(folder), claimed(spec, gpus) as claim:
-        session = Session(folder, spec, inputs.requests_sha256, claim.machine, anew)
+    with alone_in(folder), claimed(spec, gpus) as (machine, chosen):
+        session = Session(folder, spec, inputs.requests_sha256, machine, anew)
         if session.whole is not None:
             return session.whole
         try:
-            swept = _swept(inputs, claim, session) if session.left() else _Swept(claim.machine)
+            swept = _swept(inputs, machine, chosen, session) if session.left() else _Swept(machine)
             run = _recorded(inputs, swept, session)
         except BaseException:
             with suppress(OSError):  # what went wrong is the one to be told
@@ -47,6 +59,44 @@ def measure(spec: RunSpec, prompts: Path, model: Path, folder: Path, anew: bool 
             raise
         session.close()
         return run
+
+
+class Inputs(NamedTuple):
+    """What a run is made of."""
+
+    spec: RunSpec
+    settings: BaseModel
+    """The engine's own."""
+    prompts: pl.DataFrame
+    requests_sha256: str
+    model: Model
+    model_folder: Path
+
+
+def checked(spec: RunSpec, prompts: Path, model: Path) -> Inputs:
+    """Read `prompts`, the task's Parquet file, and model.json in the folder `model`.
+
+    Raises UserError where one of them was made under other settings than the config's, and ConfigError for settings
+    that the engine does not take.
+    """
+    settings = engines.check(spec)
+    sampled = read_prompts(prompts.with_suffix(".json"))
+    if (sampled.dataset, sampled.sample) != (spec.dataset.model_dump(mode="json"), spec.sample.model_dump(mode="json")):
+        raise UserError(
+            f"{prompts}: sampled under other settings of tasks.{spec.task}.dataset or sample than the config's; "
+            "delete it and give the same command again"
+        )
+    if said := datasets.replaced(spec.dataset, prompts.with_suffix(".json")):
+        log.warning("%s", said)
+    table = read_parquet(prompts, PROMPTS)
+    facts = read_model(model)
+    wanted = spec.model_dump(mode="json", include=set(facts.made_from))
+    if changed := sorted(name for name, value in facts.made_from.items() if wanted[name] != value):
+        raise UserError(
+            f"{model}: made under another {', '.join(changed)} than the config's for models.{spec.model}; "
+            "delete it and give the same command again"
+        )
+    return Inputs(spec, settings, table, hashlib.sha256(prompts.read_bytes()).hexdigest(), facts, model)
 
 
 class _Swept(NamedTuple):
@@ -58,12 +108,12 @@ class _Swept(NamedTuple):
     failure: UserError | None = None
 
 
-def _swept(inputs: Inputs, claim: Claim, session: Session) -> _Swept:
+def _swept(inputs: Inputs, machine: Machine, chosen: Chosen, session: Session) -> _Swept:
     """Open the meters and the engine, measure what is left, and close them."""
     spec, failure = inputs.spec, None
-    for warning in claim.meters.warnings:
+    for warning in chosen.warnings:
         log.warning("%s", warning)
-    with Sampling.start(claim.meters.meters, session.folder) as sampling:
+    with Sampling.start(chosen.meters, session.folder) as sampling:
         clock = [time.monotonic()]
         with closing(engines.open_engine(spec, inputs.model_folder, inputs.settings)) as engine:
             start: EngineStart | None = getattr(engine, "start", None)
@@ -76,7 +126,7 @@ def _swept(inputs: Inputs, claim: Claim, session: Session) -> _Swept:
             clock.append(time.monotonic())
         clock.append(time.monotonic())
     durations_s = dict(zip(PARTS, (round(b - a, 3) for a, b in pairwise(clock)), strict=True))
-    return _Swept(claim.machine.model_copy(update={"energy_sources": sampling.sources}), durations_s, start, failure)
+    return _Swept(machine.model_copy(update={"energy_sources": sampling.sources}), durations_s, start, failure)
 
 
 def _recorded(inputs: Inputs, swept: _Swept, session: Session) -> Run:
@@ -105,3 +155,42 @@ def _recorded(inputs: Inputs, swept: _Swept, session: Session) -> Run:
     if swept.failure is not None:
         raise swept.failure
     return run
+
+
+def versions(packages: Iterable[str]) -> dict[str, str | None]:
+    """Name -> version of `packages` and of those that measure with every engine; None where one is not installed.
+
+    Beside them joulebench, python, commit where this is a checkout, and cuda, which torch was built for. Raises
+    UserError where JOULEBENCH_COMMIT is no commit.
+    """
+    found: dict[str, str | None] = {
+        "joulebench": __version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+    }
+    for package in (*ALWAYS, *packages):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    if found.get("torch"):
+        import torch
+
+        found["cuda"] = torch.version.cuda
+    return dict(sorted(found.items()))
+
+
+def _commit() -> str | None:
+    """Of the checkout; a copy without one is told it by JOULEBENCH_COMMIT."""
+    if told := os.environ.get(COMMIT_VARIABLE, "").strip():
+        if not re.fullmatch(r"[0-9a-f]{7,40}(-dirty)?", told):
+            raise UserError(
+                f"{COMMIT_VARIABLE}: found '{told[:60]}'; expected a commit's hex digits (git rev-parse HEAD)"
+            )
+        return told
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None

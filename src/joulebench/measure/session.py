@@ -181,12 +181,9 @@ class Session:
         shutil.rmtree(aside, ignore_errors=True)
         log.info("%s: the earlier measurement is back in its place", self.folder)
 
-    def place(self, index: int) -> Path:
-        """The folder of a point."""
-        return self._place(self.folder, index)
-
-    def _place(self, folder: Path, index: int) -> Path:
-        return folder / "points" / point_folder(index, self._settings[index].label)
+    def place(self, index: int, folder: Path | None = None) -> Path:
+        """The folder of a point, in the run's own or another."""
+        return (folder or self.folder) / "points" / point_folder(index, self._settings[index].label)
 
     def _ended(self, folder: Path, vouched: bool, sums: dict[str, dict[str, str]]) -> dict[int, Point]:
         """The points of this run in `folder` that have ended well, and whose files are all there, by index.
@@ -196,7 +193,7 @@ class Session:
         """
         found = {}
         for index in range(len(self._settings)):
-            place = self._place(folder, index)
+            place = self.place(index, folder)
             try:
                 point = read_point(place)
             except RecordError:

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 import polars as pl
 
 from joulebench import engines
+from joulebench.analysis.conditions import quiet_power_w
 from joulebench.config.spec import RunSpec
 from joulebench.config.sweeps import Adaptive
 from joulebench.engines.base import DiffusionEngine, Prepared, TextEngine
 from joulebench.errors import UserError
 from joulebench.families import DIFFUSION, TEXT, of
 from joulebench.measure.diffusion import DiffusionServer
-from joulebench.measure.load import Load, Progress
 from joulebench.measure.progress import Display, load_of_others
-from joulebench.measure.rest import loaded_idle_power_w
-from joulebench.measure.serving import Server, Serving
+from joulebench.measure.serving import Load, Progress, Server, Serving
 from joulebench.measure.session import Session, utc_now
 from joulebench.measure.text import TextServer
 from joulebench.meters.following import Now
@@ -25,6 +24,12 @@ from joulebench.records.models import Point, Status
 from joulebench.records.schemas import ENERGY
 
 log = logging.getLogger(__name__)
+
+REST_S = 3.0
+"""So long the GPUs have to have been quiet."""
+PATIENCE_S = 20.0
+"""So long they are waited for: clocks and fans settle."""
+EVERY_S = 0.5
 
 SERVERS = {TEXT: TextServer, DIFFUSION: DiffusionServer}
 
@@ -92,7 +97,7 @@ class Sweep:
                 status, reason = "overloaded", why
         except Exception as error:  # noqa: BLE001 (whatever broke a point is its status, and ends the run)
             status, reason = "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-            if engines.module(spec.engine).is_out_of_memory(error):
+            if engines.is_out_of_memory(error):
                 status = "out_of_memory"
             elif isinstance(error, UserError):
                 reason = str(error)
@@ -123,3 +128,31 @@ class Sweep:
             return self._sampling.now()
         except OSError:
             return Now(None, None, None)
+
+
+def loaded_idle_power_w(sampling: Sampling, patience_s: float = PATIENCE_S) -> dict[str, float] | None:
+    """GPU -> its mean power with the model loaded, over 3 s in which every one was quiet (analysis.conditions), W.
+
+    None where there is no GPU or no power reading, and, with a warning, where they are not quiet in `patience_s`.
+    Raises SamplerError if the sampler fails meanwhile.
+    """
+    gpus = [device for device in sampling.sources if device.startswith("gpu:")]
+    if not gpus:
+        return None
+    give_up_s = time.monotonic() + patience_s
+    time.sleep(REST_S)
+    while True:
+        end = time.monotonic()
+        polls = sampling.since(end - REST_S, end, margin_s=0.0)
+        readings = {gpu: polls.filter(device=gpu)["power_w"] for gpu in gpus}
+        if any(watts.is_null().all() for watts in readings.values()):
+            return None
+        found = {gpu: quiet_power_w(watts.to_numpy()) for gpu, watts in readings.items()}
+        known = {gpu: round(watts, 2) for gpu, watts in found.items() if watts is not None}
+        if len(known) == len(gpus):
+            log.info("loaded and at rest: %s", ", ".join(f"{gpu} {watts:.1f} W" for gpu, watts in known.items()))
+            return known
+        if end > give_up_s:
+            log.warning("the GPUs did not come to rest in %g s: no energy net of idle for this run", patience_s)
+            return None
+        time.sleep(EVERY_S)

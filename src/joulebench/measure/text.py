@@ -3,23 +3,23 @@
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain, count, islice
 from typing import Any
 
 import polars as pl
 
 from joulebench.config.spec import RunSpec
 from joulebench.engines.base import Prepared, Step, TextEngine
+from joulebench.engines.prompts import of_length
+from joulebench.errors import UserError
 from joulebench.loads import LOADS
 from joulebench.loads.base import Arrivals
 from joulebench.loads.closed_loop import Opening
 from joulebench.loads.setting import Setting
 from joulebench.measure.equilibrium import begun, check, found
-from joulebench.measure.load import Load, Progress, Request, Watch
-from joulebench.measure.order import serving_order
 from joulebench.measure.protocol import text_end
-from joulebench.measure.sample_tokens import sample_tokens
-from joulebench.measure.serving import Serving
-from joulebench.measure.to_length import of_setting
+from joulebench.measure.serving import Load, Progress, Request, Serving, Watch, sample_tokens, serving_order
 
 IDLE_S = 0.25
 """So long at most does the loop sleep before it lets its watchers look."""
@@ -33,27 +33,22 @@ class TextServer:
         self._settings, self._engine, self._prepared = spec.sweep.settings, engine, prepared
 
     def make_ready(self) -> None:
-        """See serving.Server."""
         for setting in self._settings:  # what cannot be held is told before anything is measured
             self.prepared(setting)
         warm_up(self._engine, self._prepared)
 
     def prepared(self, setting: Setting) -> Sequence[Prepared]:
-        """See serving.Server."""
         return of_setting(self._engine, self._prepared, setting)
 
     def serve(self, what: Serving, load: Load, watch: Watch) -> None:
-        """See serving.Server."""
         serve(self._engine, what, load, watch)
 
     def overloaded(self, what: Serving, requests: pl.DataFrame, iterations: pl.DataFrame) -> str | None:
-        """See serving.Server."""
         batch = what.setting.max_batch_size
         begun = batch if what.start == "equilibrium" else 0
         return LOADS[what.setting.load].overloaded(iterations, requests, batch, begun)
 
     def facts(self, what: Serving) -> dict[str, Any]:
-        """See serving.Server."""
         return {"setting": what.setting, "start": what.start, "sample_tokens": sample_tokens(what.prepared)}
 
 
@@ -117,7 +112,6 @@ def serve(engine: TextEngine, what: Serving, load: Load, watch: Watch) -> None:
 
 
 def _idle(load: Load, arrivals: Arrivals, watch: Watch, progress: Progress) -> None:
-    """Sleep until the next request is due."""
     next_s = arrivals.next_s()
     if next_s is None:
         raise RuntimeError("nothing is in flight, and nothing will be")
@@ -140,7 +134,8 @@ def warm_up(engine: TextEngine, prepared: Sequence[Prepared], tokens: int = 8) -
 def _submitted(load: Load, one: Prepared, at: float, begun: int | None = None) -> int:
     """The number of a request that was submitted at the monotonic second `at`."""
     asked = one.max_output_tokens if one.ignore_end else None
-    load.requests.append(Request(one.prompt_tokens, at, asked, begun))
+    made = Request(prompt_tokens=one.prompt_tokens, submitted=at, asked_output_tokens=asked, begun_output_tokens=begun)
+    load.requests.append(made)
     return len(load.requests) - 1
 
 
@@ -172,3 +167,36 @@ def _record(load: Load, step: Step, began: float, ended: float, waiting: int) ->
             step.kv_cache_usage,
         )
     )
+
+
+def of_setting(engine: TextEngine, prepared: Sequence[Prepared], setting: Setting) -> Sequence[Prepared]:
+    """`prepared` with the lengths that a point stands for, where it names any.
+
+    A prompt is cut, or joined with those that follow it in the sample, to have `input_tokens`; an answer is made to
+    have `output_tokens`, the end of sequence being ignored. Raises UserError where the engine cannot hold both.
+    """
+    if setting.input_tokens is not None:
+        prepared = [
+            engine.with_prompt(one, _joined(prepared, place, setting.input_tokens))
+            for place, one in enumerate(prepared)
+        ]
+    if setting.output_tokens is not None:
+        length = setting.output_tokens
+        prepared = [
+            replace(one, max_output_tokens=length, ignore_end=True, answer=of_length(one.answer or one.ids, length))
+            for one in prepared
+        ]
+    if (setting.input_tokens or setting.output_tokens) and engine.longest is not None:
+        most = max((one.prompt_tokens or 0) + one.max_output_tokens for one in prepared)
+        if most > engine.longest:
+            raise UserError(
+                f"{setting.label}: a prompt and its answer of {most} tokens, the engine holds {engine.longest}; take "
+                "fewer input_tokens or output_tokens, or raise the engine's limit in engines.*.settings"
+            )
+    return prepared
+
+
+def _joined(prepared: Sequence[Prepared], place: int, tokens: int) -> list[int]:
+    """So many token ids: of the prompt at `place`, then of those after it, from the first again after the last."""
+    following = (prepared[at % len(prepared)].ids for at in count(place))
+    return list(islice(chain.from_iterable(following), tokens))

@@ -38,7 +38,6 @@ class Chosen:
     warnings: tuple[str, ...] = ()
 
     def beside(self, other: "Chosen") -> "Chosen":
-        """Both together."""
         return Chosen(self.meters + other.meters, {**self.sources, **other.sources}, self.warnings + other.warnings)
 
     def saying(self, warning: str) -> "Chosen":

@@ -1,28 +1,10 @@
 """What the sampler asks of a meter, and what a meter says of a device."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from joulebench.errors import UserError
-
-COLUMNS = (
-    "device",
-    "source",
-    "time_s",
-    "energy_j",
-    "power_w",
-    "temperature_c",
-    "clock_mhz",
-    "memory_used_mb",
-    "throttled",
-    "power_capped",
-    "processes",
-    "others_busy_s",
-    "stolen_s",
-)
-"""A line of the sampler's file: a reading and its time. The same columns as `records.ENERGY`, which the sampler
-does not import, since it would load polars beside the engine."""
 
 
 class MeterError(UserError):
@@ -51,6 +33,12 @@ class Reading:
     throttled: bool | None = None
     power_capped: bool | None = None
     processes: int | None = None
+
+
+_DEVICE, _SOURCE, *_FACTS = (one.name for one in fields(Reading))
+COLUMNS = (_DEVICE, _SOURCE, "time_s", *_FACTS, "others_busy_s", "stolen_s")
+"""A line of the sampler's file: a reading and its time. The same columns as `records.ENERGY`, which the sampler
+does not import, since it would load polars beside the engine."""
 
 
 class Meter(Protocol):

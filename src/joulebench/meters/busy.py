@@ -1,8 +1,10 @@
-"""How busy the machine's processors were with others than the measured processes, and how much was stolen of them.
+"""The host beside the meters: how busy its processors were with others than the measured processes, how much was stolen
+of them, and the memory of the engine's processes.
 
-Both come from the counts of /proc/stat (Linux, proc_stat(5)), which are of the whole machine whatever container asks,
-as a whole-host estimate and RAPL's counters of whole packages are. Busy is user + nice + system + irq + softirq: a
-guest's time is part of user already, idle and iowait are not busy. Steal is what the hypervisor gave to others.
+The first two come from the counts of /proc/stat (Linux, proc_stat(5)), which are of the whole machine whatever
+container asks, as a whole-host estimate and RAPL's counters of whole packages are. Busy is user + nice + system + irq +
+softirq: a guest's time is part of user already, idle and iowait are not busy. Steal is what the hypervisor gave to
+others.
 """
 
 import os
@@ -103,6 +105,44 @@ class Others:
             return processors(self._stat.read_text(encoding="ascii"), os.sysconf("SC_CLK_TCK"))
         except (OSError, ValueError):
             return None
+
+
+class EngineMemory:
+    """Resident memory of a process and its descendants, without the process that asks and its descendants.
+
+    For machines whose device has no memory of its own. Pages that processes share count once for each of them.
+    """
+
+    def __init__(self, pid: int, interval_s: float = 0.25) -> None:
+        self._pid = pid
+        self._interval_s = interval_s
+        self._asked_s = -interval_s
+
+    def used_mb(self) -> float | None:
+        """MB (10^6 bytes); None within `interval_s` of the last answer, or where the process is gone."""
+        import psutil
+
+        now = time.monotonic()
+        if now - self._asked_s < self._interval_s * 0.9:
+            return None
+        self._asked_s = now
+        ours = {os.getpid()} - {self._pid}
+        total_bytes: int = 0
+        try:
+            engine = psutil.Process(self._pid)
+            total_bytes += engine.memory_info().rss
+            family = engine.children(recursive=True)
+        except psutil.NoSuchProcess:
+            return None
+        for process in family:  # parents come before their children
+            try:
+                if process.pid in ours or process.ppid() in ours:
+                    ours.add(process.pid)
+                else:
+                    total_bytes += process.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+        return total_bytes / 1e6
 
 
 def _tree(*roots: int) -> dict[Member, tuple[float, float]]:

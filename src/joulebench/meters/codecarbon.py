@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import Any
 
 from joulebench.meters.base import NoMeterError, Reading
-from joulebench.meters.memory import EngineMemory
+from joulebench.meters.busy import EngineMemory
 from joulebench.records.sources import CODECARBON
 
 INTERVAL_S = 0.25

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from joulebench.records.devices import counted
+from joulebench.records.sources import counted
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,6 @@ class Device:
         return Reading(self.device, self.source, energy_j, power_w, **self.state())
 
     def _integrated_j(self, power_w: float) -> float:
-        """Trapezoids between the polls."""
         now = time.monotonic()
         if self._last is not None:
             last_s, last_w = self._last

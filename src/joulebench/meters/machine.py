@@ -3,6 +3,7 @@
 import os
 import platform
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,11 +50,9 @@ def probe(
         name = " + ".join(dict.fromkeys(str(gpu["name"]) for gpu in devices))
     else:
         name = cpu
-        try:
+        with suppress(NoMeterError):
             tdp = codecarbon.tdp()
             tdp_w, tdp_source = tdp.total_w, tdp.source
-        except NoMeterError:
-            pass
     return Machine(
         host=socket.gethostname(),
         cpu=cpu,
@@ -98,7 +97,6 @@ def _wrong(hardware_name: str, device: str, reports_as: str | None, found: str) 
 
 
 def _cpu_model() -> str:
-    """The processor's name as Linux gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from joulebench.meters.base import Reading
-from joulebench.meters.memory import EngineMemory
+from joulebench.meters.busy import EngineMemory
 
 INTERVAL_S = 0.25
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from joulebench.meters.base import MeterError, NoMeterError, Reading
-from joulebench.meters.memory import EngineMemory
+from joulebench.meters.busy import EngineMemory
 from joulebench.records.sources import RAPL
 
 INTERVAL_S = 0.05

@@ -19,6 +19,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -51,21 +52,9 @@ class Readings:
         self._file.flush()
 
     def _write(self, reading: Reading, time_s: float) -> None:
-        fields = (
-            reading.device,
-            reading.source or "",
-            f"{time_s:.6f}",
-            _number(self._since_start(reading)),
-            _number(reading.power_w),
-            _number(reading.temperature_c),
-            _number(reading.clock_mhz),
-            _number(reading.memory_used_mb),
-            _flag(reading.throttled),
-            _flag(reading.power_capped),
-            "" if reading.processes is None else str(reading.processes),
-            *map(_number, self._others.read()),
-        )
-        self._file.write(",".join(fields) + "\n")
+        device, source, *facts = vars(replace(reading, energy_j=self._since_start(reading))).values()
+        fields = (device, source, time_s, *facts, *self._others.read())
+        self._file.write(",".join(map(_text, fields)) + "\n")
 
     def _since_start(self, reading: Reading) -> float | None:
         if reading.energy_j is None:
@@ -93,7 +82,6 @@ def sample(meters: Mapping[str, Meter], readings: Readings, ended: threading.Eve
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the process to its end."""
     parser = argparse.ArgumentParser(
         prog="python -m joulebench.meters.sampler", description=(__doc__ or "").splitlines()[0]
     )
@@ -150,12 +138,12 @@ def _say_in_one_line(kind: type[BaseException], error: BaseException, trace: Tra
     print(message, file=sys.stderr)
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6f}"
-
-
-def _flag(value: bool | None) -> str:
-    return "" if value is None else str(value).lower()
+def _text(value: str | float | bool | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 if __name__ == "__main__":

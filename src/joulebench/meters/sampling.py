@@ -17,8 +17,8 @@ import polars as pl
 from joulebench.errors import UserError
 from joulebench.meters import METERS, known
 from joulebench.meters.following import Following, Now, latest
-from joulebench.records.devices import counted
 from joulebench.records.schemas import ENERGY
+from joulebench.records.sources import counted
 
 FILE_NAME = "sampler.csv"
 ERRORS_NAME = "sampler.stderr"
@@ -151,11 +151,11 @@ class Sampling:
             return
         self._stopped = True
         for number in (signal.SIGTERM, signal.SIGCONT):
-            self._signal(number)
+            os.killpg(self.pid, number)  # the sampler is not reaped yet, so that the group cannot be another's
         give_up_s = time.monotonic() + self._stop_timeout_s
-        while self._running() and time.monotonic() < give_up_s:
+        while self._result() is None and time.monotonic() < give_up_s:
             time.sleep(0.01)
-        self._signal(signal.SIGKILL)
+        os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
         give_up_s = time.monotonic() + 1.0
         while self._has_group() and time.monotonic() < give_up_s:
@@ -174,15 +174,15 @@ class Sampling:
             raise SamplerError(f"the energy sampler gave no first reading within {timeout_s:g} s{self._last_words()}")
         line = os.read(ready, 1 << 16)
         if not line:
-            while self._running():
+            while self._result() is None:
                 time.sleep(0.01)
             raise SamplerError(f"the energy sampler could not start: it {self._end()}")
         self.sources = json.loads(line)
         self._grew_s = time.monotonic()
 
-    def _running(self) -> bool:
-        """Whether the sampler runs; it is not reaped here, so its number still names its group in `stop`."""
-        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    def _result(self) -> os.waitid_result | None:
+        """How the sampler ended; it is not reaped here, so its number still names its group in `stop`."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
     def _has_group(self) -> bool:
         """Whether processes of the meters, killed already, are still on their way out."""
@@ -193,11 +193,9 @@ class Sampling:
         return True
 
     def _end(self) -> str | None:
-        """How the sampler ended, None while it runs."""
         if self._stopped:
             return "was stopped"
-        result = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if result is None:
+        if (result := self._result()) is None:
             return None
         how = "ended with code" if result.si_code == os.CLD_EXITED else "was killed by signal"
         return f"{how} {result.si_status}{self._last_words()}"
@@ -206,10 +204,6 @@ class Sampling:
         lines = self._errors.read_text(encoding="utf-8", errors="replace").split("\n")
         said = [line.strip() for line in lines if line.strip()]
         return f" ({said[-1]})" if said else ""
-
-    def _signal(self, number: signal.Signals) -> None:
-        """Only before the sampler is reaped, so that the group cannot be another's."""
-        os.killpg(self.pid, number)
 
     def _wait_past(self, end: float) -> None:
         give_up_s = max(time.monotonic(), end) + 1.0 + self._silence_s
@@ -277,7 +271,6 @@ class Sampling:
         return text[text.index(b"\n") + 1 : text.rindex(b"\n") + 1]
 
     def _tail(self) -> bytes:
-        """The last lines of readings, complete ones only."""
         with self._file.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
             text = file.read()

@@ -1,12 +1,15 @@
 """What a config asks for: the runs of its matrix, the files that they need, and the targets that they make."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from joulebench import datasets, engines
 from joulebench.config.models import Synthetic, TrainedTokenizer
-from joulebench.config.services import SERVICES, Service
+from joulebench.config.services import SERVICES
 from joulebench.config.spec import RunSpec, run_folder, run_spec
 from joulebench.config.tasks import PromptForm
 from joulebench.config.whole import Config, parse
@@ -14,12 +17,41 @@ from joulebench.families import TEXT
 from joulebench.figures import FIGURES
 from joulebench.inputs.checked import ConfigError, nearest
 from joulebench.names import TaskName
-from joulebench.plan.cell import Cell
-from joulebench.plan.order import priorities
 from joulebench.tables.schemas import TABLES
 
 FORMATS = ("svg", "png", "html")
 PAGE = "results/site/index.html"
+ORDER_SEED = 0
+"""Of the order in which repeated runs are measured."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the matrix or of a study: a repeat k > 1 of it lies in a folder of its own, `{run}@{k}`.
+
+    `group`: its task where it is the matrix', its study where it is of one.
+    """
+
+    hardware: str
+    task: TaskName
+    run: str
+    repeat: int = 1
+    group: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """results/{hardware}/runs/{group}/{run}"""
+        return Path("results", self.hardware, "runs", self.group, run_folder(self.run, self.repeat))
+
+    @property
+    def model_folder(self) -> Path:
+        """results/models/{model}"""
+        return Path("results", "models", run_folder(self.run.partition("+")[0]))
+
+    @property
+    def record(self) -> Path:
+        """The file that says the run is whole."""
+        return self.folder / "run.json"
 
 
 class Plan:
@@ -33,7 +65,7 @@ class Plan:
             )
             for hardware, group, entry in config.entries()
             for run in entry.models
-            for repeat in range(1, config.repeats_of(hardware, group) + 1)
+            for repeat in range(1, (entry.repeats or config.repeats) + 1)
         }
         self._priorities = priorities(self._cells.values())
         self._models = {run_folder(name): name for name in config.models}
@@ -65,7 +97,7 @@ class Plan:
         return any(cell.repeat > 1 for cell in self._cells.values() if cell.hardware == hardware)
 
     def priority(self, cell: Cell) -> float:
-        """When it is measured: see plan.order.priorities."""
+        """When it is measured: see `priorities`."""
         return self._priorities[cell]
 
     def cell(self, hardware: str, group: str, folder: str) -> Cell:
@@ -156,14 +188,13 @@ class Plan:
         return {name: task.model_dump(mode="json")["latency_target"] for name, task in self.config.tasks.items()}
 
     @property
-    def services(self) -> dict[str, Service]:
-        """What recommendations are made for beside the tasks' own targets: the presets, and the config's."""
-        return SERVICES | self.config.services
-
-    @property
     def plain_services(self) -> dict[str, Any]:
-        """The same as plain values (services.services_of)."""
-        return {name: service.model_dump(mode="json") for name, service in self.services.items()}
+        """What recommendations are made for beside the tasks' own targets: the presets, and the config's.
+
+        As plain values (services.services_of).
+        """
+        services = SERVICES | self.config.services
+        return {name: service.model_dump(mode="json") for name, service in services.items()}
 
     def card_spread(self, hardware: str) -> float:
         """The share by which two cards of `hardware` may differ in the same work; 0 where the config does not say."""
@@ -199,3 +230,27 @@ def plan(raw: dict[str, Any], name: str = "config") -> Plan:
     made = Plan(parse(raw, name))
     made.check()
     return made
+
+
+def priorities(cells: Iterable[Cell]) -> dict[Cell, float]:
+    """Of each run, between 0 and 1: larger for what is measured earlier; 0 for all of a hardware without repeats.
+
+    A randomised complete block design (Fisher, The Design of Experiments, 1935): first every run once, then every
+    run a second time, and so on, each round in a random order of its own. A drift of the machine over the hours
+    then falls on all models alike, and not on those that the config names last.
+    """
+    of_hardware: dict[str, list[Cell]] = {}
+    for cell in sorted(cells, key=lambda cell: (cell.repeat, cell.group, cell.run)):
+        of_hardware.setdefault(cell.hardware, []).append(cell)
+    found: dict[Cell, float] = {}
+    for own in of_hardware.values():
+        if own[-1].repeat == 1:
+            found |= dict.fromkeys(own, 0.0)
+            continue
+        ordered: list[Cell] = []
+        for repeat in range(1, own[-1].repeat + 1):
+            block = [cell for cell in own if cell.repeat == repeat]
+            permutation = np.random.default_rng([ORDER_SEED, repeat]).permutation(len(block))
+            ordered += [block[place] for place in permutation]
+        found |= {cell: 1 - place / len(ordered) for place, cell in enumerate(ordered)}
+    return found

@@ -19,7 +19,6 @@ MOST_JSON_BYTES = 64 * MIB
 MOST_ROWS = 50_000_000
 """Of one table: eight GPUs polled 50 times a second have as many in a day and a half."""
 
-
 R = TypeVar("R", bound=Record)
 
 

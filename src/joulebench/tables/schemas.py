@@ -151,7 +151,7 @@ POINTS = TABLES["points"]
 """points.csv: one row a point and repeat. Null where a figure does not apply or was not measured."""
 
 LEADERBOARD = TABLES["leaderboard"]
-"""leaderboard.csv: one row a task and model, the best point of it, its repeats pooled (analysis.repeats).
+"""leaderboard.csv: one row a task and model, the best point of it, its repeats pooled (analysis.choices).
 `rank` counts within a task. The intervals of the latencies, and what the checks look at, are in points.csv alone."""
 
 PARETO = TABLES["pareto"]
