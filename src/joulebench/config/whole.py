@@ -14,6 +14,7 @@ from joulebench.config.footprint import Footprint
 from joulebench.config.hardware import Hardware
 from joulebench.config.matrix import Engine, Entry, Repeats, Study
 from joulebench.config.models import Model, Synthetic, TrainedTokenizer, Variant
+from joulebench.config.quality import Quality
 from joulebench.config.services import Service, ServiceName
 from joulebench.config.tasks import Dataset, OutputLength, Sample, Task
 from joulebench.families import DIFFUSION, of
@@ -129,6 +130,10 @@ class Config(Strict):
             or (of_task and of_task.output_length)
             or self.tasks[task].output_length
         )
+
+    def quality_of(self, hardware: str, group: str) -> Quality | None:
+        """How the answers of one entry are judged: its own way, else its task's."""
+        return self.entry(hardware, group).quality or self.tasks[self.task_of(hardware, group)].quality
 
     def repeats_of(self, hardware: str, group: str) -> int:
         return self.entry(hardware, group).repeats or self.repeats

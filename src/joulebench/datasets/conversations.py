@@ -26,7 +26,7 @@ def parsed(text: str, where: str) -> list[Any]:
         raise UserError(f"{where}: JSON that cannot be read ({error}); fetch the dataset's original file") from None
     if not isinstance(content, list):
         kind = "an object" if isinstance(content, dict) else type(content).__name__
-        raise UserError(f"{where}: holds {kind}, expected a list of conversations; fetch the dataset's original file")
+        raise UserError(f"{where}: holds {kind}, expected a list of rows; fetch the dataset's original file")
     return content
 
 

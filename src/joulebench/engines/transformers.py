@@ -107,6 +107,10 @@ class TransformersEngine:
         """See engines.base.TextEngine."""
         return prompts.with_prompt(prepared, list(ids), ids)
 
+    def text(self, ids: Sequence[int]) -> str:
+        """See engines.base.TextEngine."""
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True))
+
     def submit(self, request: int, prepared: Prepared) -> None:
         """See engines.base.TextEngine."""
         assert isinstance(prepared.prompt, list)
@@ -163,6 +167,7 @@ class TransformersEngine:
         if ends_in(self._tokenizer, self._stop, state.generated_tokens):
             self._processor.scheduler.finish_request(str(request))
             step.finished[request] = self._forget(request)
+            step.answers[request] = state.generated_tokens
 
     def _forget(self, request: int) -> int:
         """Drop what is kept of a request; how many tokens it got."""
@@ -178,6 +183,7 @@ class TransformersEngine:
             tokens = self._forget(request)
             if output.error is None:
                 step.finished[request] = tokens
+                step.answers[request] = output.generated_tokens
             else:
                 step.failed[request] = str(output.error)
 

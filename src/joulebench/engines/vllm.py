@@ -182,6 +182,10 @@ class VllmEngine:
         inputs: Any = prepared.prompt
         return prompts.with_prompt(prepared, {**inputs, "prompt_token_ids": list(ids)}, ids)
 
+    def text(self, ids: Sequence[int]) -> str:
+        """See engines.base.TextEngine."""
+        return str(self._engine.get_tokenizer().decode(ids, skip_special_tokens=True))
+
     def submit(self, request: int, prepared: Prepared) -> None:
         """See engines.base.TextEngine."""
         from vllm.sampling_params import RequestOutputKind
@@ -228,6 +232,7 @@ class VllmEngine:
         for request, output in ended.items():
             told = output.metrics
             step.finished[request] = told.num_generation_tokens
+            step.answers[request] = output.outputs[0].token_ids
             step.times[request] = Times(told.scheduled_ts, told.first_token_ts, told.last_token_ts)
         return step
 

@@ -31,6 +31,11 @@ class Cell:
         return Path("results", "models", run_folder(self.run.partition("+")[0]))
 
     @property
+    def score(self) -> Path:
+        """The file that says how right its answers are."""
+        return Path("results", self.hardware, "quality", self.group, f"{self.folder.name}.json")
+
+    @property
     def record(self) -> Path:
         """The file that says the run is whole."""
         return self.folder / "run.json"

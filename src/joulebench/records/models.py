@@ -171,6 +171,28 @@ class Run(Record):
     points_sha256: dict[str, dict[str, str]] | None = None
 
 
+class Score(Record):
+    """How right a model's answers are: `right` of `asked`, with Wilson's 95 % interval of the share.
+
+    `ended`: so many ended by themselves, before they had as many tokens as they might get.
+    """
+
+    spec: dict[str, Any]
+    metric: str
+    right: int = Field(ge=0)
+    asked: Count
+    quality: float = Field(ge=0, le=1)
+    quality_low: float = Field(ge=0, le=1)
+    quality_high: float = Field(ge=0, le=1)
+    mean_output_tokens: float = Field(gt=0)
+    ended: int = Field(ge=0)
+    started_utc: str
+    duration_s: float
+    model_files_sha256: dict[str, str]
+    requests_sha256: str
+    versions: dict[str, str | None]
+
+
 def point_folder(index: int, label: str) -> str:
     """`02-b8`: the folder of a run's third point, by the label of its setting."""
     return f"{index:02d}-{label}"
