@@ -99,9 +99,8 @@ class Plan:
     def quality(self, cell: Cell) -> Quality:
         """How a run's answers are judged. Raises ConfigError where the config does not say."""
         if (found := self.config.quality_of(cell.hardware, cell.group)) is None:
-            raise ConfigError(
-                f"{self.config.where(cell.hardware, cell.group)}.quality: missing; say how to judge answers"
-            )
+            where = self.config.where(cell.hardware, cell.group)
+            raise ConfigError(f"{where}.quality: missing; say how its answers are judged")
         return found
 
     def scores(self, hardware: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class Answer:
 
 
 def answers(engine: TextEngine, prepared: Sequence[Prepared], in_flight: int, stop: Sequence[str] = ()) -> list[Answer]:
-    """One for each of `prepared`, in their order, `in_flight` of them asked at once. Raises UserError where one failed."""
+    """One for each of `prepared`, in their order, `in_flight` asked at once. Raises UserError where one failed."""
     left = deque(enumerate(prepared))
     found: dict[int, Answer] = {}
     asked = 0

@@ -66,7 +66,9 @@ def problems(dataset: Dataset) -> dict[str, Problem]:
     tested = (row for row in rows if {*_NAMES, "base_input", "plus_input"} <= row.keys())
     return {
         row["task_id"]: Problem(
-            *(row[name] for name in _NAMES), [*row["base_input"], *row["plus_input"]], float(row.get("atol", 0))
+            **{name: row[name] for name in _NAMES},
+            inputs=[*row["base_input"], *row["plus_input"]],
+            atol=float(row.get("atol", 0)),
         )
         for row in tested
     }

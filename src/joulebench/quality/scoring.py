@@ -46,7 +46,7 @@ def score(spec: RunSpec, quality: Quality, prompts: Path, model: Path, out: Path
     log.info("%d answers in %.0f s; judging them by %s", len(said), time.monotonic() - began, quality.kind)
     if quality.keep:
         write_parquet(_kept(inputs.prompts, said), out.with_suffix(".answers.parquet"))
-    right = METRICS[quality.kind].right([one.text for one in said], inputs.prompts, spec.dataset, quality)  # type: ignore[arg-type]
+    right = METRICS[quality.kind].right([one.text for one in said], inputs.prompts, spec.dataset, quality)
     share, low, high = wilson(sum(right), len(right))
     found = Score(
         spec=asked.model_dump(mode="json"),
