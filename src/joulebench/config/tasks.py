@@ -8,7 +8,7 @@ from joulebench.config.quality import Quality
 from joulebench.config.services import LatencyTarget
 from joulebench.config.sweeps import Sweep
 from joulebench.inputs.checked import Count, Strict
-from joulebench.names import ModelId, Revision
+from joulebench.names import Inside, ModelId, Revision
 
 PromptForm = Literal["chat", "completion"]
 StopString = Annotated[str, StringConstraints(min_length=1)]
@@ -18,7 +18,7 @@ class HubFile(Strict):
     kind: Literal["hub"]
     repo: ModelId
     revision: Revision
-    file: str
+    file: Inside
 
 
 class HubFolder(Strict):

@@ -95,6 +95,20 @@ class Prompts(Record):
     unusable: dict[str, int]
 
 
+class Origin(Record):
+    """Where a checkpoint's files are from that are not the hub's snapshot; of a path on this machine its last name.
+
+    `sha256` is the source's, as the config may pin it. Of GGUF: `quantization` is what the file says that it is,
+    `weights` how many weights are of which type. It is the file's alone: what is served was unpacked.
+    """
+
+    kind: Literal["local", "package", "hub"]
+    file: str
+    sha256: str
+    quantization: str | None = None
+    weights: dict[str, int] | None = None
+
+
 class Model(Record):
     """model.json beside a model's weights: what they are, and what the config said of them (spec.model_spec)."""
 
@@ -102,6 +116,7 @@ class Model(Record):
     made_from: dict[str, Any]
     parameters: int
     licence: str | None
+    origin: Origin | None = None
     files_sha256: dict[str, str]
 
 
