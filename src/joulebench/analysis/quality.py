@@ -17,7 +17,7 @@ from joulebench.records.files import read_score
 from joulebench.tables.schemas import QUALITY
 
 _SAME = ("task", "model", "variant")
-_OWN = ("output_length", "sweep", "repeat")
+_OWN = ("output_length", "sweep", "repeat", "prompt_form", "stop")
 """What the asking has of its own: it is no part of what was measured."""
 
 

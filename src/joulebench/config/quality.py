@@ -19,6 +19,11 @@ class PassAt1(Answers):
     """Code: an answer is right that passes every test of its problem (HumanEval+)."""
 
     kind: Literal["pass-at-1"]
+    form: Literal["completion", "chat"] = Field(
+        "completion",
+        description="completion: the model goes on with the function, up to the task's stop strings. chat: it is asked "
+        "for the function in its chat template, and the code block of its answer counts.",
+    )
     run_code: bool = Field(
         False, description="Whether what the model writes may be run here, where it can compute and nothing else."
     )

@@ -6,6 +6,7 @@ the sandbox; each test may take ten times what the canonical solution took, one 
 """
 
 import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -55,7 +56,25 @@ def right(answers: Sequence[str], prompts: pl.DataFrame, dataset: Dataset, asked
             f"dataset {dataset.name}: {lost[0]} has no tests (entry_point, base_input, plus_input); take HumanEval+'s "
             "own file"
         )
-    return [passes(known[name], answer) for name, answer in zip(prompts["source_id"], answers, strict=True)]
+    code = [code_of(one) if asked.form == "chat" else one for one in answers]
+    return [passes(known[name], one) for name, one in zip(prompts["source_id"], code, strict=True)]
+
+
+def question(prompt: str) -> str:
+    """What a model is asked in its chat template."""
+    return f"Complete this Python function. Answer with the whole function in one code block.\n\n```python\n{prompt}```"
+
+
+def code_of(answer: str) -> str:
+    """What stands behind the prompt where the model was asked in its chat template: its first code block, else all.
+
+    It is a function of its own, so the one that the prompt has begun gets a body that is never called.
+    """
+    found = _BLOCK.search(answer)
+    return f"    pass\n\n\n{found[1] if found else answer}\n"
+
+
+_BLOCK = re.compile(r"```(?:[Pp]ython)?[^\S\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
 
 
 def problems(dataset: Dataset) -> dict[str, Problem]:

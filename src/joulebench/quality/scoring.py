@@ -9,7 +9,7 @@ from typing import cast
 import polars as pl
 
 from joulebench import engines
-from joulebench.config.quality import Quality
+from joulebench.config.quality import PassAt1, Quality
 from joulebench.config.spec import RunSpec
 from joulebench.config.tasks import OutputLength
 from joulebench.engines.base import TextEngine
@@ -20,6 +20,7 @@ from joulebench.measure.session import utc_now
 from joulebench.measure.versions import versions
 from joulebench.quality import METRICS
 from joulebench.quality.answering import Answer, answers
+from joulebench.quality.pass_at_1 import question
 from joulebench.quality.proportion import wilson
 from joulebench.records.files import write_json, write_parquet
 from joulebench.records.models import Score
@@ -38,11 +39,16 @@ def score(spec: RunSpec, quality: Quality, prompts: Path, model: Path, out: Path
     length = OutputLength(kind="natural", tokens=quality.tokens)
     sweep = spec.sweep.model_copy(update={"batch_sizes": (quality.in_flight,), "start": "cold"})
     asked = spec.model_copy(update={"output_length": length, "sweep": sweep})
+    if in_chat := isinstance(quality, PassAt1) and quality.form == "chat":
+        asked = asked.model_copy(update={"prompt_form": "chat", "stop": ()})
     inputs, gpus = checked(asked, prompts, model), given(asked)
+    table = inputs.prompts
+    if in_chat:
+        table = table.with_columns(prompt=pl.Series([question(prompt) for prompt in table["prompt"]]))
     started_utc, began = utc_now(), time.monotonic()
     with claimed(asked, gpus), closing(engines.open_engine(asked, model, inputs.settings)) as opened:
         engine = cast(TextEngine, opened)
-        said = answers(engine, engine.prepare(inputs.prompts), quality.in_flight, asked.stop)
+        said = answers(engine, engine.prepare(table), quality.in_flight, asked.stop)
     log.info("%d answers in %.0f s; judging them by %s", len(said), time.monotonic() - began, quality.kind)
     if quality.keep:
         write_parquet(_kept(inputs.prompts, said), out.with_suffix(".answers.parquet"))
