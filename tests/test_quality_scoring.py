@@ -20,10 +20,8 @@ from joulebench.tables.schemas import POINTS, QUALITY
 
 
 def test_code_behind_a_prompt_in_both_forms() -> None:
-    assert (
-        pass_at_1.code_of("Sure:\n```python\ndef f():\n    pass\n```\nIt works.")
-        == "    pass\n\n\ndef f():\n    pass\n\n"
-    )
+    told = "Sure:\n```python\ndef f():\n    pass\n```\nIt works."
+    assert pass_at_1.code_of(told) == "    pass\n\n\ndef f():\n    pass\n\n"
     assert pass_at_1.code_of("```\ndef f(): pass") == "    pass\n\n\ndef f(): pass\n"
     assert pass_at_1.code_of("def f(): pass") == "    pass\n\n\ndef f(): pass\n"
     problem = pass_at_1.Problem("t", "def twice(x):\n    '''Double.'''\n", "twice", "    return 2 * x\n", [[2], [3]])
@@ -64,10 +62,8 @@ def scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Any]:
         table = pl.read_parquet(tmp_path / "asked.parquet")
         assert not any(one.ignore_end for one in prepared)
         assert {one.max_output_tokens for one in prepared} == {40}
-        said.extend(
-            Answer(one if place < 6 else "    return 0\n", 10, place < 7)
-            for place, one in enumerate(table["reference"])
-        )
+        for place, reference in enumerate(table["reference"]):
+            said.append(Answer(reference if place < 6 else "    return 0\n", 10, ended=place < 7))
         return said
 
     monkeypatch.setattr(scoring, "answers", answered)
@@ -140,9 +136,8 @@ def test_nothing_right_costs_nothing_that_is_known(scored: tuple[Path, Any]) -> 
     out, spec = scored
     told = json.loads(out.read_text()) | {"right": 0, "quality": 0.0, "quality_low": 0.0, "quality_high": 0.3}
     out.write_text(Score.model_validate(told).model_dump_json())
-    table, _ = quality(
-        {str(out): spec.model_dump(mode="json")}, pl.DataFrame([point(spec, "b1", 6.0, "valid")], schema=POINTS)
-    )
+    points = pl.DataFrame([point(spec, "b1", 6.0, "valid")], schema=POINTS)
+    table, _ = quality({str(out): spec.model_dump(mode="json")}, points)
     row = table.row(0, named=True)
     assert (row["energy_per_right_answer_j"], row["energy_per_right_answer_high_j"]) == (None, None)
     assert row["energy_per_right_answer_low_j"] == pytest.approx(5.0 / 0.3)
