@@ -45,7 +45,7 @@ class Weights:
 
     def lay(self, kind: str, folder: str) -> None:
         model = self.model_runner.get_model()  # type: ignore[attr-defined]
-        state = [one for one in model.state_dict().values() if torch.is_floating_point(one)]
+        state = [one for one in model.state_dict().values() if torch.is_floating_point(one) and one.ndim]
         if kind == "trained":
             lay_trained(model, state, Path(folder))
             return
