@@ -80,9 +80,10 @@ $(VENV)/page/.ready: envs/page/package.json envs/page/package-lock.json envs/pag
 	@mkdir -p $(VENV)/page && cp envs/page/package.json envs/page/package-lock.json envs/page/.npmrc $(VENV)/page/
 	@if (cd $(VENV)/page && $(NPM) ci --silent); then touch $@; else rm -rf $(VENV)/page/node_modules; fi
 
-$(VENV)/.ready-cpu: envs/cpu.txt envs/analysis.txt envs/constraints.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/.ready-cpu: envs/cpu.txt envs/analysis.txt envs/no-deps.txt envs/constraints.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Setting up $(VENV) (a few minutes the first time)"
 	$(PIP) -r $<
+	$(PIP) --no-deps -r envs/no-deps.txt
 	$(PIP) --no-deps --editable .
 	@touch $@
 

@@ -89,6 +89,7 @@ localrules:
     figure_across,
     study,
     study_figure,
+    quality,
     site,
     parquet,
     dataset,
@@ -110,6 +111,7 @@ include: "rules/models.smk"
 include: "rules/runs.smk"
 include: "rules/tables.smk"
 include: "rules/studies.smk"
+include: "rules/quality.smk"
 include: "rules/footprint.smk"
 include: "rules/figures.smk"
 include: "rules/site.smk"

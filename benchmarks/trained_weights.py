@@ -24,13 +24,12 @@ from drawn_weights import BLOCK, mean
 
 from joulebench import config, meters
 from joulebench.analysis.energy import Drawn, headline
-from joulebench.analysis.recorded import read_energy
+from joulebench.analysis.keyed import read_energy
 from joulebench.analysis.windows import one_size, text_windows
 from joulebench.config.sweeps import Sweep, Timed
 from joulebench.engines import open_engine
 from joulebench.loads.setting import Setting
-from joulebench.measure.load import Load
-from joulebench.measure.serving import Serving
+from joulebench.measure.serving import Load, Serving
 from joulebench.measure.text import serve, warm_up
 from joulebench.meters.sampling import Sampling
 from joulebench.plan import Plan

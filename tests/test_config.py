@@ -55,6 +55,72 @@ def test_checkpoint_needs_a_pinned_revision(raw: dict[str, Any]) -> None:
     assert complaint(raw) == "config.yaml: models.a/b.revision: found 'main'; expected a commit of 40 hex digits"
 
 
+LOCAL = {"kind": "local", "path": "own"}
+PACKAGE = {"kind": "package", "name": "some-weights", "version": "1.2", "file": "some_weights/tiny.gguf"}
+HUB = {"kind": "hub", "repo": "lab/tiny-GGUF", "revision": "0" * 40, "file": "tiny.gguf"}
+INSIDE = "; expected a path inside the package or repository, without '..' and no '/' at its ends"
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({}, ": found neither of revision and source; a checkpoint is from one of them"),
+        (
+            {"revision": "0" * 40, "source": LOCAL},
+            ": found both of revision and source; a checkpoint is from one of them",
+        ),
+        (
+            {"trust_remote_code": True, "source": LOCAL},
+            ": trust_remote_code is for the hub at a revision alone; leave it out beside source",
+        ),
+        ({"source": {"kind": "folder"}}, ".source.kind: found 'folder'; expected hub or local or package"),
+        ({"source": LOCAL | {"sha256": "abc"}}, ".source.sha256: found 'abc'; expected to match ^[0-9a-f]{64}$"),
+        ({"source": PACKAGE | {"file": "/etc/x.gguf"}}, f".source.file: found '/etc/x.gguf'{INSIDE}"),
+        (
+            {"source": PACKAGE | {"file": "some_weights/../x.gguf"}},
+            f".source.file: found 'some_weights/../x.gguf'{INSIDE}",
+        ),
+        ({"source": PACKAGE | {"file": "a\\b.gguf"}}, f".source.file: found 'a\\\\b.gguf'{INSIDE}"),
+        ({"source": PACKAGE | {"file": ""}}, f".source.file: found ''{INSIDE}"),
+        (
+            {"source": PACKAGE | {"name": "../x"}},
+            ".source.name: found '../x'; expected to match ^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$",
+        ),
+        (
+            {"source": PACKAGE | {"version": ">=1"}},
+            ".source.version: found '>=1'; expected to match ^[0-9A-Za-z][0-9A-Za-z.!+_-]*$",
+        ),
+        ({"source": HUB | {"file": "../tiny.gguf"}}, f".source.file: found '../tiny.gguf'{INSIDE}"),
+        (
+            {"source": HUB | {"file": "model.safetensors"}},
+            r".source.file: found 'model.safetensors'; expected to match \.gguf$",
+        ),
+        ({"source": HUB | {"revision": "main"}}, ".source.revision: found 'main'; expected a commit of 40 hex digits"),
+    ],
+)
+def test_a_checkpoint_from_somewhere_else(raw: dict[str, Any], facts: dict[str, Any], said: str) -> None:
+    raw["models"]["a/b"] = {"weights": "checkpoint"} | facts
+    assert complaint(raw) == f"config.yaml: models.a/b{said}"
+
+
+@pytest.mark.parametrize("source", [LOCAL, PACKAGE, HUB])
+def test_a_source_is_of_the_spec_and_a_revision_alone_hashes_as_ever(
+    raw: dict[str, Any], source: dict[str, Any]
+) -> None:
+    def spec(**facts: Any) -> RunSpec:
+        raw["models"]["joulebench/llama-1m"] = {"weights": "checkpoint"} | facts
+        return run_spec(config.parse(raw), "cpu", "llm-chat", "joulebench/llama-1m")
+
+    of_hub = spec(revision="0" * 40)
+    before = of_hub.model_dump(mode="json", exclude_defaults=True)
+    assert "source" not in before  # what the hash is of, and what published records have
+    assert RunSpec.model_validate(before).hash == of_hub.hash
+    other = spec(source=source)
+    assert other.revision is None
+    assert RunSpec.model_validate(json.loads(other.model_dump_json())).source == other.source
+    assert other.hash not in (of_hub.hash, spec(source=source | {"path": "other"} if source == LOCAL else LOCAL).hash)
+
+
 @pytest.mark.parametrize("name", ["../up", "a/../b", "/abs", "a/b/c", "a--b", "", ".hidden", "a b", "a\nb", "a+b/c"])
 def test_model_id_that_could_leave_the_results_folder(raw: dict[str, Any], name: str) -> None:
     raw["models"][name] = raw["models"]["joulebench/llama-1m"]

@@ -123,7 +123,7 @@ def test_no_row_of_any_shape_is_lost_or_breaks_the_reading(rows: list[object]) -
     ("content", "says"),
     [
         (json.dumps([GOOD, GOOD])[:-40], "broken JSON at character .* delete it and fetch it again"),
-        (json.dumps(GOOD), "holds an object, expected a list of conversations"),
+        (json.dumps(GOOD), "holds an object, expected a list of rows"),
         ("[]", "holds no rows"),
         (json.dumps([{"prompt": "?"}] * 2), r"none of 2 rows can be used \(2 not an object with a list"),
     ],

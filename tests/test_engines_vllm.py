@@ -133,7 +133,8 @@ class Core:
             if told.num_generation_tokens == params.max_tokens:
                 self.running.remove(name)
                 del self.states[name]
-                finished.append(Some(request_id=name, finished=True, metrics=told))
+                said = [Some(token_ids=[7] * told.num_generation_tokens)]
+                finished.append(Some(request_id=name, finished=True, metrics=told, outputs=said))
         hits = self.kinds.PrefixCacheStats(self.hits)
         scheduler = self.kinds.SchedulerStats(len(self.running), len(self.waiting), len(self.running) / 8, hits)
         for logger in self.logger_manager.stat_loggers:

@@ -15,6 +15,7 @@ FLOORS = (
     {"datasets", "models", "engines", "meters", "carbon"},
     {"analysis"},
     {"measure", "figures", "site", "exports"},
+    {"quality"},
     {"plan"},
 )
 LEVEL = {room: level for level, floor in enumerate(FLOORS) for room in floor}

@@ -79,6 +79,21 @@ HardwareName = Annotated[str, AfterValidator(_hardware_name)]
 ModelVariant = Annotated[str, AfterValidator(_run_name)]
 StudyName = Annotated[str, AfterValidator(_study_name)]
 """Of a study: its runs lie in results/{hardware}/runs/{study}/."""
+
+
+def _inside(value: str) -> str:
+    if not value or any(part in ("", ".", "..") for part in value.split("/")) or "\\" in value:
+        raise ValueError("expected a path inside the package or repository, without '..' and no '/' at its ends")
+    return value
+
+
+Inside = Annotated[str, AfterValidator(_inside)]
+"""Of a file or folder inside a package or a repository: it leads nowhere else."""
 PromptsName = Annotated[str, AfterValidator(_prompts_name)]
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=48)]
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+PackageName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=LONGEST)
+]
+PackageVersion = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.!+_-]*$", max_length=LONGEST)]

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from joulebench.measure.process import end_cleanly_on_sigterm, end_with_parent, stay_behind
+from joulebench.measure.process import end_cleanly_on_sigterm, end_with_parent, go_on_under, stay_behind
 
 
 def main(hardware: str, task: str, run: str, log: Path) -> None:
@@ -26,20 +26,6 @@ def main(hardware: str, task: str, run: str, log: Path) -> None:
         end_with_parent()
         anew = not {"*", "measure", str(cell.record)}.isdisjoint(os.environ.get("JOULEBENCH_ANEW", "").splitlines())
         measure(plan.spec(cell), plan.prompts(cell), cell.model_folder, cell.folder, anew)
-
-
-def go_on_under(python: str | None) -> None:
-    """Become the interpreter that the config names; nothing to do where this is it."""
-    import joulebench
-    from joulebench.errors import UserError
-
-    if python is None or Path(python).absolute() == Path(sys.executable):
-        return
-    if not os.access(python, os.X_OK):
-        raise UserError(f"engines.*.python: no interpreter {python}; build its environment, or set it to null")
-    source = str(Path(joulebench.__file__).parents[1])
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
-    os.execv(python, [str(Path(python).absolute()), *sys.argv])
 
 
 if __name__ == "__main__":

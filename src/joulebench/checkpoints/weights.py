@@ -21,7 +21,7 @@ VARIANTS = ("fp16", "bf16")
 MOST_JSON_BYTES = 64 * MIB
 """Of a configuration or an index: far more than any has."""
 
-REMEDY = "delete the file and run again to fetch it anew, or take another revision"
+REMEDY = "delete the file and run again to fetch it anew, or take another revision or source"
 
 WEIGHTS = (".safetensors", ".bin", ".ckpt", ".pt", ".pth", ".h5", ".msgpack")
 """How files of weights end, those that are not loaded here among them."""

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue, PositiveFloat, StringConstraints
 
+from joulebench.config.quality import Quality
 from joulebench.config.sweeps import Sweep
 from joulebench.config.tasks import Dataset, OutputLength, Sample
 from joulebench.inputs.checked import Strict, TableText
@@ -59,6 +60,7 @@ class Entry(Strict):
     sample: Sample | None = None
     output_length: OutputLength | None = None
     sweep: Sweep | None = None
+    quality: Quality | None = None
     repeats: Repeats | None = Field(None, description="Instead of the config's own number.")
 
 

@@ -1,11 +1,11 @@
 """The models and the ways to serve them: blocks of the config."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt
+from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt, StringConstraints, model_validator
 
 from joulebench.inputs.checked import Count, Strict, TableText
-from joulebench.names import PromptsName, Revision
+from joulebench.names import Inside, ModelId, PackageName, PackageVersion, PromptsName, Revision, Sha256
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantization = Literal["fp8", "bitsandbytes", "awq", "gptq"]
@@ -48,10 +48,59 @@ class ModelFacts(Strict):
     generation: Generation | None = Field(None, description="Needed for a diffusion task.")
 
 
-class Checkpoint(ModelFacts):
-    weights: Literal["checkpoint"]
+Digest = Annotated[
+    Sha256 | None,
+    Field(
+        description="What the source has to be, as model.json tells it: the SHA-256 of the file; of a folder, that of "
+        "the lines which sha256sum prints of the files that are taken, in the order of their names."
+    ),
+]
+
+
+class LocalModel(Strict):
+    kind: Literal["local"]
+    path: str = Field(
+        description="A .gguf file, or a folder with config.json, tokenizer and safetensors; it is copied once."
+    )
+    sha256: Digest = None
+
+
+class PackagedModel(Strict):
+    kind: Literal["package"]
+    name: PackageName = Field(description="An installed package that carries the weights; none of its code is run.")
+    version: PackageVersion = Field(description="The one that has to be installed.")
+    file: Inside = Field(description="A .gguf file of the package, or a folder of it, by the package's list of files.")
+    sha256: Digest = None
+
+
+class HubGguf(Strict):
+    kind: Literal["hub"]
+    repo: ModelId
     revision: Revision
-    trust_remote_code: bool = False
+    file: Annotated[Inside, StringConstraints(pattern=r"\.gguf$")]
+
+
+Source = Annotated[LocalModel | PackagedModel | HubGguf, Field(discriminator="kind")]
+
+
+class Checkpoint(ModelFacts):
+    """Published weights, of the hub at a revision or from a source. GGUF is unpacked once, and served in `dtype`."""
+
+    weights: Literal["checkpoint"]
+    revision: Revision | None = Field(None, description="Of the hub's repository of the model's own name: safetensors.")
+    source: Source | None = Field(
+        None, description="In place of `revision`: this machine, an installed package, or one GGUF file of the hub."
+    )
+    trust_remote_code: bool = Field(False, description="Run the repository's own code; with `revision` alone.")
+
+    @model_validator(mode="after")
+    def _from_one_place(self) -> Self:
+        if (self.revision is None) == (self.source is None):
+            found = "both" if self.source else "neither"
+            raise ValueError(f"found {found} of revision and source; a checkpoint is from one of them")
+        if self.trust_remote_code and self.source is not None:
+            raise ValueError("trust_remote_code is for the hub at a revision alone; leave it out beside source")
+        return self
 
 
 class Synthetic(ModelFacts):

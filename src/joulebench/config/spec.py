@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue, PositiveInt
 
-from joulebench.config.models import Checkpoint, Dtype, Generation, Quantization, Synthetic, Tokenizer, Variant
+from joulebench.config.models import Checkpoint, Dtype, Generation, Quantization, Source, Synthetic, Tokenizer, Variant
 from joulebench.config.sweeps import Sweep
 from joulebench.config.tasks import Dataset, OutputLength, PromptForm, Sample, StopString
 from joulebench.config.whole import Config
@@ -31,6 +31,7 @@ class RunSpec(Strict):
     variant: str | None
     weights: Literal["checkpoint", "synthetic"]
     revision: str | None
+    source: Source | None = None
     trust_remote_code: bool
     architecture: dict[str, JsonValue] | None
     weights_seed: int | None
@@ -128,8 +129,9 @@ def model_spec(name: str, model: Checkpoint | Synthetic) -> dict[str, Any]:
             "weights_seed": model.seed,
             "tokenizer": model.tokenizer.model_dump(),
         }
-        return {"weights": "synthetic", "revision": None, "trust_remote_code": False, **made}
-    code = {"revision": model.revision, "trust_remote_code": model.trust_remote_code}
+        return {"weights": "synthetic", "revision": None, "source": None, "trust_remote_code": False, **made}
+    source = None if model.source is None else model.source.model_dump()
+    code = {"revision": model.revision, "source": source, "trust_remote_code": model.trust_remote_code}
     return {"weights": "checkpoint", **code, "architecture": None, "weights_seed": None, "tokenizer": None}
 
 

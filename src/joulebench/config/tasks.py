@@ -4,10 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, NonNegativeInt, StringConstraints
 
+from joulebench.config.quality import Quality
 from joulebench.config.services import LatencyTarget
 from joulebench.config.sweeps import Sweep
 from joulebench.inputs.checked import Count, Strict
-from joulebench.names import ModelId, Revision
+from joulebench.names import Inside, ModelId, Revision
 
 PromptForm = Literal["chat", "completion"]
 StopString = Annotated[str, StringConstraints(min_length=1)]
@@ -17,7 +18,7 @@ class HubFile(Strict):
     kind: Literal["hub"]
     repo: ModelId
     revision: Revision
-    file: str
+    file: Inside
 
 
 class HubFolder(Strict):
@@ -67,3 +68,4 @@ class Task(Strict):
     prompt_form: PromptForm = Field("chat", description="chat: in the model's chat template. completion: as it is.")
     stop: tuple[StopString, ...] = Field((), description="Texts that end an answer, where the model may end it.")
     latency_target: LatencyTarget | None = None
+    quality: Quality | None = Field(None, description="How right answers are told from wrong ones.")

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from joulebench.config.footprint import Footprint
 from joulebench.config.matrix import Engine, Entry, Hardware, Repeats, Study
 from joulebench.config.models import Model, Synthetic, TrainedTokenizer, Variant
+from joulebench.config.quality import Quality
 from joulebench.config.services import Service, ServiceName
 from joulebench.config.tasks import Dataset, OutputLength, Sample, Task
 from joulebench.errors import UserError
@@ -135,6 +136,10 @@ class Config(Strict):
             or (of_task and of_task.output_length)
             or self.tasks[task].output_length
         )
+
+    def quality_of(self, hardware: str, group: str) -> Quality | None:
+        """How the answers of one entry are judged: its own way, else its task's."""
+        return self.entry(hardware, group).quality or self.tasks[self.task_of(hardware, group)].quality
 
     def engine_of(self, hardware: str, group: str, run: str) -> Engine:
         """The engine of one run: its variant's where that names one, else the entry's."""

@@ -36,6 +36,8 @@ DATASETS: dict[str, str] = {
     "sharegpt": "joulebench.datasets.sharegpt",
     "partiprompts": "joulebench.datasets.partiprompts",
     "humanevalplus": "joulebench.datasets.humanevalplus",
+    "gsm8k": "joulebench.datasets.gsm8k",
+    "alpaca": "joulebench.datasets.alpaca",
     "llava": "joulebench.datasets.llava",
     "sharegpt4video": "joulebench.datasets.sharegpt4video",
 }

@@ -53,7 +53,7 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) < 1000 else float(digits)
 
 
-def conversations(text: str, where: str) -> list[Any]:
+def array(text: str, where: str) -> list[Any]:
     """The array of the file's `text`. Raises UserError where it is none; `where` opens its message."""
     try:
         content = loads(text)
@@ -68,7 +68,7 @@ def conversations(text: str, where: str) -> list[Any]:
         raise UserError(f"{where}: JSON that cannot be read ({error}); fetch the dataset's original file") from None
     if not isinstance(content, list):
         kind = "an object" if isinstance(content, dict) else type(content).__name__
-        raise UserError(f"{where}: holds {kind}, expected a list of conversations; fetch the dataset's original file")
+        raise UserError(f"{where}: holds {kind}, expected a list of rows; fetch the dataset's original file")
     return content
 
 

@@ -32,7 +32,7 @@ def read(text: str, filters: Filters, where: str) -> Rows:
     A row without an id of its own is named by its place in the file, from 0. Raises UserError where the text is not a
     JSON array; `where` opens its message.
     """
-    return Rows.of(_row(place, raw) for place, raw in enumerate(forms.conversations(text, where)))
+    return Rows.of(_row(place, raw) for place, raw in enumerate(forms.array(text, where)))
 
 
 def _row(place: int, raw: Any) -> Row | str:

@@ -49,7 +49,7 @@ def read(text: str, filters: Filters, where: str) -> Rows:
     in the file, from 0. Raises UserError where the text is not a JSON array; `where` opens its message.
     """
     count = _counter(filters.tokenizer)
-    return Rows.of(_row(place, raw, filters, count) for place, raw in enumerate(forms.conversations(text, where)))
+    return Rows.of(_row(place, raw, filters, count) for place, raw in enumerate(forms.array(text, where)))
 
 
 def _row(place: int, raw: Any, filters: Filters, count: Callable[[str], int]) -> Row | str:

@@ -59,6 +59,8 @@ class Step:
     first_output: list[int] = field(default_factory=list)
     finished: dict[int, int] = field(default_factory=dict)
     """Request id -> its output tokens."""
+    answers: dict[int, Sequence[int]] = field(default_factory=dict)
+    """Request id -> the tokens themselves."""
     times: dict[int, Times] = field(default_factory=dict)
     """Request id -> its own times, from an engine that knows them better than by whole iterations."""
     failed: dict[int, str] = field(default_factory=dict)
@@ -81,6 +83,9 @@ class TextEngine(Protocol):
 
     def with_prompt(self, prepared: Prepared, ids: Sequence[int]) -> Prepared:
         """The same request with the token ids `ids` as its prompt; an image that is in it has to stay in it."""
+
+    def text(self, ids: Sequence[int]) -> str:
+        """What tokens say, without those that only end an answer."""
 
     def submit(self, request: int, prepared: Prepared) -> None:
         """Queue a request under an id that is not in use."""

@@ -105,6 +105,10 @@ class Engine:
     def with_prompt(self, prepared: Prepared, ids: Sequence[int]) -> Prepared:
         return prompts.with_prompt(prepared, list(ids), ids)
 
+    def text(self, ids: Sequence[int]) -> str:
+        """See engines.base.TextEngine."""
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True))
+
     def submit(self, request: int, prepared: Prepared) -> None:
         assert isinstance(prepared.prompt, list)
         self._prompt_left[request], self._produced[request] = len(prepared.prompt), 0
@@ -159,6 +163,7 @@ class Engine:
         if ends_in(self._tokenizer, self._stop, state.generated_tokens):
             self._processor.scheduler.finish_request(str(request))
             step.finished[request] = self._forget(request)
+            step.answers[request] = state.generated_tokens
 
     def _forget(self, request: int) -> int:
         """Drop what is kept of a request; how many tokens it got."""
@@ -174,6 +179,7 @@ class Engine:
             tokens = self._forget(request)
             if output.error is None:
                 step.finished[request] = tokens
+                step.answers[request] = output.generated_tokens
             else:
                 step.failed[request] = str(output.error)
 

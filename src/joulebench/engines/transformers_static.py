@@ -65,7 +65,11 @@ class Batch:
 
     def lengths(self) -> dict[int, int]:
         """Request -> the tokens of its answer."""
-        return {request: len(answer) for request, answer in zip(self.requests, self._answers, strict=True)}
+        return {request: len(answer) for request, answer in self.answers().items()}
+
+    def answers(self) -> dict[int, Sequence[int]]:
+        """Request id -> the tokens of its answer so far."""
+        return dict(zip(self.requests, self._answers, strict=True))
 
 
 class Engine:
@@ -149,6 +153,10 @@ class Engine:
             inputs = {name: part[:, :-1] if along(part, ids) else part for name, part in inputs.items()}
         return inputs
 
+    def text(self, ids: Sequence[int]) -> str:
+        """See engines.base.TextEngine."""
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True))
+
     def submit(self, request: int, prepared: Prepared) -> None:
         self._waiting[request] = prepared
 
@@ -167,7 +175,7 @@ class Engine:
             step.prompt_tokens = sum(one.prompt_tokens or 0 for one in batch.requests.values())
         if all(batch.done):
             self._end()
-            step.finished = batch.lengths()
+            step.finished, step.answers = batch.lengths(), batch.answers()
         return step
 
     def _started(self) -> tuple[Batch, "Future[None]"]:

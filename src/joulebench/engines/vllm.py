@@ -179,6 +179,10 @@ class Engine:
         inputs: Any = prepared.prompt
         return prompts.with_prompt(prepared, {**inputs, "prompt_token_ids": list(ids)}, ids)
 
+    def text(self, ids: Sequence[int]) -> str:
+        """See engines.base.TextEngine."""
+        return str(self._engine.get_tokenizer().decode(ids, skip_special_tokens=True))
+
     def submit(self, request: int, prepared: Prepared) -> None:
         from vllm.sampling_params import RequestOutputKind
 
@@ -224,6 +228,7 @@ class Engine:
         for request, output in ended.items():
             told = output.metrics
             step.finished[request] = told.num_generation_tokens
+            step.answers[request] = output.outputs[0].token_ids
             step.times[request] = Times(told.scheduled_ts, told.first_token_ts, told.last_token_ts)
         return step
 

@@ -144,7 +144,7 @@ def _explain(schema: dict[str, Any], error: Any) -> str:
         return f"{where}: missing"
     if error["type"] in ("union_tag_not_found", "union_tag_invalid"):
         tag = error["ctx"]["discriminator"].strip("'")
-        options = {name for node in nodes for name in _mapping(node)}
+        options = {name for node in nodes for one in (node, *_options(node)) for name in _mapping(one)}
         found = f"found {_shown(error['input'][tag])}" if tag in error["input"] else "missing"
         return f"{where}.{tag}: {found}; expected {' or '.join(sorted(options))}"
     message = str(error["msg"]).removeprefix("Value error, ")

@@ -143,3 +143,20 @@ def end_cleanly_on_sigterm() -> None:
         raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, stop)
+
+
+def go_on_under(python: str | None) -> None:
+    """Become the interpreter that the config names, with the same arguments; nothing to do where this is it.
+
+    Raises UserError where there is none.
+    """
+    import joulebench
+    from joulebench.errors import UserError
+
+    if python is None or Path(python).absolute() == Path(sys.executable):
+        return
+    if not os.access(python, os.X_OK):
+        raise UserError(f"engines.*.python: no interpreter {python}; build its environment, or set it to null")
+    source = str(Path(joulebench.__file__).parents[1])
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
+    os.execv(python, [str(Path(python).absolute()), *sys.argv])

@@ -1,5 +1,6 @@
-"""A model's folder under results/models/: a snapshot of the hub, or a shape whose weights the engine draws."""
+"""A model's folder under results/models/: a published checkpoint, or a shape whose weights the engine draws."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from joulebench.models import checkpoint, counting, damage, files, synthetic
 from joulebench.names import TaskName
 from joulebench.records.files import write_json
 from joulebench.records.models import Model
+
+log = logging.getLogger(__name__)
 
 
 def prepare(
@@ -26,20 +29,26 @@ def prepare(
     cannot be had, hold no safetensors, or are not as many as the config says, or where a published model's tokenizer
     or chat template cannot serve what is asked.
     """
-    files.clear(folder)
+    origin = None
     if isinstance(model, config.Synthetic):
+        files.clear(folder)
         parameters = synthetic.build(name, architecture(name, model), model, prompts, folder)
     else:
-        checkpoint.download(name, model, folder)
+        origin = checkpoint.fetch(name, model, folder)
         damage.check(name, folder)
         parameters = counting.count_parameters(name, folder)
         checkpoint.check_prompts(name, model, folder, asked or {})
     files.check_parameters(name, parameters, model.parameters)
+    if origin is not None and origin.weights is not None and (held := sum(origin.weights.values())) != parameters:
+        log.warning(
+            "%s: %s weights in %s, of which transformers made %s", name, f"{held:,}", origin.file, f"{parameters:,}"
+        )
     record = Model(
         model=name,
         made_from=model_spec(name, model),
         parameters=parameters,
         licence=model.licence,
+        origin=origin,
         files_sha256=files.digests(folder),
     )
     write_json(record, folder / "model.json")

@@ -1,20 +1,54 @@
-"""Published weights: a snapshot of the hub at a pinned revision."""
+"""Published weights: a snapshot of the hub at a pinned revision, or what another source has."""
 
 import glob
+import hashlib
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
-from joulebench.checkpoints import chat
+from joulebench.checkpoints import chat, gguf
 from joulebench.checkpoints.weights import loaded
 from joulebench.config.models import Checkpoint
 from joulebench.config.tasks import PromptForm
 from joulebench.downloads import explained
 from joulebench.errors import UserError
+from joulebench.inputs.reading import is_folder
+from joulebench.models import files, sources
 from joulebench.names import IMAGE_TASKS, TaskName
+from joulebench.records.models import Origin
 
 PATTERNS = ["*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja"]
 CODE = ["*.py"]
+
+
+def fetch(name: str, model: Checkpoint, folder: Path) -> Origin | None:
+    """Fill `folder`, emptied first, with the checkpoint of `name`; where that is from, if not the hub's snapshot.
+
+    Raises UserError where it cannot be had, is not what the config pins, or holds no weights that are loaded.
+    """
+    if model.source is None:
+        files.clear(folder, resumes=True)
+        download(name, model, folder)
+        return None
+    where, source = f"models.{name}.source", model.source
+    path = sources.found(name, source, folder)
+    expected = None if source.kind == "hub" else source.sha256
+    files.clear(folder)
+    if is_folder(path):
+        sources.copy(name, path, folder, PATTERNS)
+        lines = "".join(f"{digest}  {file}\n" for file, digest in files.digests(folder).items())
+        sha256, packing = hashlib.sha256(lines.encode()).hexdigest(), None
+        files.check_digest(where, sha256, expected)
+    else:
+        sha256 = files.digest(path)
+        files.check_digest(where, sha256, expected)
+        try:
+            packing = gguf.convert(path, folder)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
+    told = {} if packing is None else packing._asdict()
+    file = path.name if source.kind == "local" else source.file
+    return Origin(kind=source.kind, file=file, sha256=sha256, **told)
 
 
 def download(name: str, model: Checkpoint, folder: Path) -> None:
@@ -32,12 +66,12 @@ def download(name: str, model: Checkpoint, folder: Path) -> None:
     with explained(what, where, otherwise):
         from huggingface_hub import HfApi, snapshot_download
 
-        files = HfApi().list_repo_files(name, revision=model.revision)
-    if outside := [file for file in files if ".." in PurePosixPath(file).parts or file.startswith("/")]:
+        listed = HfApi().list_repo_files(name, revision=model.revision)
+    if outside := [file for file in listed if ".." in PurePosixPath(file).parts or file.startswith("/")]:
         raise UserError(f"{what}: has a file {outside[0]!r:.100}, which leads out of its folder; take another")
     with explained(what, where, otherwise):
         snapshot_download(name, revision=model.revision, local_dir=folder, allow_patterns=patterns)
-    weights = [glob.escape(file) for file in loaded(name, files, folder)]
+    weights = [glob.escape(file) for file in loaded(name, listed, folder)]
     with explained(what, where, otherwise):
         snapshot_download(name, revision=model.revision, local_dir=folder, allow_patterns=weights)
 

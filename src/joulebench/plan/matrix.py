@@ -9,6 +9,7 @@ import numpy as np
 
 from joulebench import datasets, engines
 from joulebench.config.models import Synthetic, TrainedTokenizer
+from joulebench.config.quality import Quality
 from joulebench.config.services import SERVICES
 from joulebench.config.spec import RunSpec, run_folder, run_spec
 from joulebench.config.tasks import PromptForm
@@ -47,6 +48,11 @@ class Cell:
     def model_folder(self) -> Path:
         """results/models/{model}"""
         return Path("results", "models", run_folder(self.run.partition("+")[0]))
+
+    @property
+    def score(self) -> Path:
+        """The file that says how right its answers are."""
+        return Path("results", self.hardware, "quality", self.group, f"{self.folder.name}.json")
 
     @property
     def record(self) -> Path:
@@ -116,6 +122,27 @@ class Plan:
     def prompts(self, cell: Cell) -> Path:
         """The prompts that a run serves: results/prompts/{name}.parquet"""
         return Path("results", "prompts", f"{self.config.prompts_of(cell.hardware, cell.group)}.parquet")
+
+    def scored(self, hardware: str) -> list[Cell]:
+        """The runs whose answers are judged: of trained weights, where the config says how, once each."""
+        return [
+            cell
+            for cell in self.cells(hardware)
+            if cell.repeat == 1
+            and self.config.quality_of(hardware, cell.group) is not None
+            and self.config.models[cell.run.partition("+")[0]].weights == "checkpoint"
+        ]
+
+    def quality(self, cell: Cell) -> Quality:
+        """How a run's answers are judged. Raises ConfigError where the config does not say."""
+        if (found := self.config.quality_of(cell.hardware, cell.group)) is None:
+            where = self.config.where(cell.hardware, cell.group)
+            raise ConfigError(f"{where}.quality: missing; say how its answers are judged")
+        return found
+
+    def scores(self, hardware: str) -> dict[str, Any]:
+        """What the quality of one hardware takes from the config, as `tables`."""
+        return {"specs": [self.spec(cell).model_dump(mode="json") for cell in self.scored(hardware)]}
 
     def trains_on(self, folder: str) -> str | None:
         """The name of the prompts whose texts a synthetic model's tokenizer is trained on, if any."""

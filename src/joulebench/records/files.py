@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from joulebench.errors import UserError, in_one_line
 from joulebench.files import REMEDY, RecordError, require_file, sha256, whole_file, write_text
 from joulebench.inputs.reading import GIB, MIB, read_bytes
-from joulebench.records.models import Model, Point, Prompts, Record, Run
+from joulebench.records.models import Model, Point, Prompts, Record, Run, Score
 from joulebench.records.schemas import ADDED, POINT_FILES
 
 MOST_TABLE_BYTES = 4 * GIB
@@ -92,6 +92,11 @@ def read_run(folder: Path) -> Run:
 def read_prompts(path: Path) -> Prompts:
     """Read what results/prompts/{name}.json says. Raises RecordError where it is missing or damaged."""
     return _read_json(path, Prompts)
+
+
+def read_score(path: Path) -> Score:
+    """Read a score. Raises RecordError where it is missing or damaged."""
+    return _read_json(path, Score)
 
 
 def read_model(folder: Path) -> Model:

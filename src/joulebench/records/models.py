@@ -95,6 +95,20 @@ class Prompts(Record):
     unusable: dict[str, int]
 
 
+class Origin(Record):
+    """Where a checkpoint's files are from that are not the hub's snapshot; of a path on this machine its last name.
+
+    `sha256` is the source's, as the config may pin it. Of GGUF: `quantization` is what the file says that it is,
+    `weights` how many weights are of which type. It is the file's alone: what is served was unpacked.
+    """
+
+    kind: Literal["local", "package", "hub"]
+    file: str
+    sha256: str
+    quantization: str | None = None
+    weights: dict[str, int] | None = None
+
+
 class Model(Record):
     """model.json beside a model's weights: what they are, and what the config said of them (spec.model_spec)."""
 
@@ -102,6 +116,7 @@ class Model(Record):
     made_from: dict[str, Any]
     parameters: int
     licence: str | None
+    origin: Origin | None = None
     files_sha256: dict[str, str]
 
 
@@ -169,6 +184,28 @@ class Run(Record):
     engine_start: EngineStart | None = None
     points: list[Point]
     points_sha256: dict[str, dict[str, str]] | None = None
+
+
+class Score(Record):
+    """How right a model's answers are: `right` of `asked`, with Wilson's 95 % interval of the share.
+
+    `ended`: so many ended by themselves, before they had as many tokens as they might get.
+    """
+
+    spec: dict[str, Any]
+    metric: str
+    right: int = Field(ge=0)
+    asked: Count
+    quality: float = Field(ge=0, le=1)
+    quality_low: float = Field(ge=0, le=1)
+    quality_high: float = Field(ge=0, le=1)
+    mean_output_tokens: float = Field(gt=0)
+    ended: int = Field(ge=0)
+    started_utc: str
+    duration_s: float
+    model_files_sha256: dict[str, str]
+    requests_sha256: str
+    versions: dict[str, str | None]
 
 
 def point_folder(index: int, label: str) -> str:

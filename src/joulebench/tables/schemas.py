@@ -177,5 +177,21 @@ CHECKS = TABLES["checks"]
 LEFT_OUT = TABLES["left_out"]
 """left_out.csv: the run folders that a table did not take, and why."""
 
+QUALITY = _schema(
+    (
+        *pick(POINT, "task", "dataset", "model", "variant", "hardware", "engine", "dtype"),
+        text("metric", "How right answers are told from wrong ones: pass-at-1, exact-match."),
+        count("asked", "Prompts that were asked, one greedy answer each."),
+        count("right", "Answers that are right."),
+        *interval("quality{}", "The share of right answers (Wilson's interval)."),
+        figure("mean_output_tokens", "Mean tokens of these answers, which the model ends itself."),
+        count("ended", "Answers that ended by themselves, before they had as many tokens as they might get."),
+        *pick(POINT, "setting", *(f"energy_per_response{bound}_j" for bound in BOUNDS)),
+        *interval("energy_per_right_answer{}_j", "Energy of the point of least energy per response, over the share."),
+        *pick(POINT, "measured_on"),
+    )
+)
+"""quality.csv: one row a model variant and task whose answers were judged (analysis.quality)."""
+
 STUDY = _schema((*POINT, *_STUDY))
 """studies/{study}.csv: one row a point of a study (analysis.study), with the columns of points.csv and its own."""

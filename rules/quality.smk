@@ -1,0 +1,40 @@
+# How right answers are: asked for by name, beside the measuring and never inside it.
+def scored(wildcards):
+    return [str(cell.score) for cell in PLAN.scored(wildcards.hardware)]
+
+
+rule score:
+    input:
+        machine=ancient("results/{hardware}/machine.json"),
+        prompts=lambda wc: ancient(prompts_served(wc)),
+        model=lambda wc: ancient(model_of(wc)),
+    output:
+        "results/{hardware}/quality/{task}/{run}.json",
+    log:
+        "logs/{hardware}/quality/{task}/{run}.log",
+    threads: lambda wc: workflow.cores if is_cpu(wc) else 1
+    resources:
+        gpu=lambda wc: 0 if is_cpu(wc) else PLAN.spec(cell_of(wc)).tensor_parallel,
+        machine_percent=lambda wc: 100 if PLAN.repeated(wc.hardware) else 0,
+        gpu_model=lambda wc: slurm_of(wc).gpu_model,
+        constraint=lambda wc: slurm_of(wc).constraint,
+        runtime=lambda wc, attempt: attempt * 60,
+    params:
+        asked=lambda wc: PLAN.quality(cell_of(wc)).model_dump(mode="json"),
+    shell:
+        'exec "$JOULEBENCH_PYTHON" workflow/scripts/score.py {wildcards.hardware} {wildcards.task} {wildcards.run} {log}'
+
+
+rule quality:
+    input:
+        scores=scored,
+        points="results/{hardware}/points.csv",
+    output:
+        "results/{hardware}/quality.csv",
+    log:
+        "logs/{hardware}/quality.log",
+    params:
+        config=lambda wc: PLAN.scores(wc.hardware),
+        code=code("quality"),
+    script:
+        "../workflow/scripts/quality.py"

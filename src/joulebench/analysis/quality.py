@@ -1,0 +1,62 @@
+"""quality.csv: how right the answers of each model variant are, and what a right one costs.
+
+J per right answer = J per response / share of right answers, of the point of least energy per response. The bounds of
+its interval are those of the energy over the opposite ones of the share: it holds both at once, and is wide rather than
+narrow. Where nothing is right there is none, and no upper bound where the share's lower bound is 0.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from joulebench.analysis.verdicts import trusted
+from joulebench.files import RecordError
+from joulebench.records.files import read_score
+from joulebench.tables.schemas import QUALITY
+
+_SAME = ("task", "model", "variant")
+_OWN = ("output_length", "sweep", "repeat", "prompt_form", "stop")
+"""What the asking has of its own: it is no part of what was measured."""
+
+
+def quality(scores: Mapping[str, Mapping[str, Any]], points: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """One row a score, columns as in tables.QUALITY, and a line for each that was left out.
+
+    `scores`: the score's file -> the spec (config.spec.RunSpec, as plain values) that the config has of it now.
+    """
+    rows, left_out = [], []
+    for name, wanted in scores.items():
+        try:
+            found = read_score(Path(name))
+        except RecordError as error:
+            left_out.append(str(error))
+            continue
+        changed = sorted(key for key in wanted if key not in _OWN and found.spec.get(key) != wanted[key])
+        if changed:
+            left_out.append(f"{name}: of another {', '.join(changed)} than the config's; delete it to ask again")
+            continue
+        facts = {key: found.spec[key] for key in (*_SAME, "hardware", "engine", "dtype")}
+        told = found.model_dump(include={name for name in QUALITY if name in type(found).model_fields})
+        rows.append(facts | told | {"dataset": found.spec["dataset"]["name"], "measured_on": found.started_utc[:10]})
+    known = {name: kind for name, kind in QUALITY.items() if rows and name in rows[0]}
+    table = pl.DataFrame(rows, schema=known or QUALITY, orient="row")
+    energy = [f"energy_per_response{bound}_j" for bound in ("", "_low", "_high")]
+    least = (
+        points.filter(trusted() & pl.col(energy[0]).is_not_null())
+        .sort(energy[0])
+        .group_by(_SAME, maintain_order=True)
+        .agg(pl.col(name).first() for name in ("setting", *energy))
+    )
+    share = {bound: pl.col(f"quality{bound}") for bound in ("", "_low", "_high")}
+    opposite = {"": "", "_low": "_high", "_high": "_low"}
+    table = table.select(set(table.columns) - {"setting", *energy}).join(
+        least, on=_SAME, how="left", nulls_equal=True, maintain_order="left"
+    )
+    return table.with_columns(
+        pl.when(share[opposite[bound]] > 0)
+        .then(pl.col(f"energy_per_response{bound}_j") / share[opposite[bound]])
+        .alias(f"energy_per_right_answer{bound}_j")
+        for bound in share
+    ), left_out

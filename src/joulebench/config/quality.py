@@ -1,0 +1,38 @@
+"""How good a task's answers are, and how that is found out: blocks of the config."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from joulebench.inputs.checked import Count, Strict
+
+
+class Answers(Strict):
+    """The answers that are looked at: the model ends them itself, and they are greedy."""
+
+    tokens: Count = Field(512, description="An answer gets so many at most.")
+    in_flight: Count = Field(32, description="So many requests are asked at once: this changes no answer's worth.")
+    keep: bool = Field(False, description="Keep what the model said, beside the score; it is never published.")
+
+
+class PassAt1(Answers):
+    """Code: an answer is right that passes every test of its problem (HumanEval+)."""
+
+    kind: Literal["pass-at-1"]
+    form: Literal["completion", "chat"] = Field(
+        "completion",
+        description="completion: the model goes on with the function, up to the task's stop strings. chat: it is asked "
+        "for the function in its chat template, and the code block of its answer counts.",
+    )
+    run_code: bool = Field(
+        False, description="Whether what the model writes may be run here, where it can compute and nothing else."
+    )
+
+
+class ExactMatch(Answers):
+    """Mathematics: an answer is right that comes to the reference's final number (GSM8K)."""
+
+    kind: Literal["exact-match"]
+
+
+Quality = Annotated[PassAt1 | ExactMatch, Field(discriminator="kind")]

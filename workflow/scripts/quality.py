@@ -1,0 +1,25 @@
+"""The scores and the points of a hardware -> results/{hardware}/quality.csv."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from joulebench.analysis.quality import quality
+from joulebench.logs import journal
+from joulebench.tables.files import read_csv, write_csv
+from joulebench.tables.schemas import POINTS, QUALITY
+
+
+def main(scores: list[str], points: Path, config: Mapping[str, Any], out: Path, log: Path) -> None:
+    with journal(log, "quality"):
+        table, left_out = quality(dict(zip(scores, config["specs"], strict=True)), read_csv(points, POINTS))
+        for line in left_out:
+            logging.warning("left out: %s", line)
+        write_csv(table, QUALITY, out)
+        logging.info("%d scores", table.height)
+
+
+if "snakemake" in globals():
+    job = globals()["snakemake"]
+    main(list(job.input.scores), Path(job.input.points), job.params.config, Path(job.output[0]), Path(job.log[0]))

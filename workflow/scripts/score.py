@@ -1,0 +1,36 @@
+"""How right a run's answers are -> results/{hardware}/quality/{task}/{run}.json: score.py HARDWARE TASK RUN LOG
+
+Runs under the interpreter that the config names for the run's engine, as measure.py does.
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+from joulebench.measure.process import end_cleanly_on_sigterm, end_with_parent, go_on_under, stay_behind
+
+
+def main(hardware: str, task: str, run: str, log: Path) -> None:
+    from joulebench.config import handed_over  # not before the fork: Polars starts threads
+
+    from joulebench.logs import journal
+    from joulebench.plan import Plan
+    from joulebench.quality.scoring import score
+
+    with journal(log, f"score of {task} {run}"):
+        config = handed_over()
+        plan = Plan(config)
+        cell = plan.cell(hardware, task, run)
+        go_on_under(config.engine_of(cell.hardware, cell.group, cell.run).python)
+        end_cleanly_on_sigterm()
+        end_with_parent()
+        found = score(plan.spec(cell), plan.quality(cell), plan.prompts(cell), cell.model_folder, cell.score)
+        logging.info(
+            "%d of %d right, %.1f %% (%.1f to %.1f %%)",
+            *(found.right, found.asked, 100 * found.quality, 100 * found.quality_low, 100 * found.quality_high),
+        )
+
+
+if __name__ == "__main__":
+    stay_behind(Path(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]))
