@@ -68,7 +68,7 @@ def scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Any]:
 
     monkeypatch.setattr(scoring, "answers", answered)
     spec = tiny_spec("llm-code").model_copy(update={"weights": "checkpoint"})
-    monkeypatch.setattr("joulebench.measure.inputs.read_model", lambda folder: _model())
+    monkeypatch.setattr("joulebench.measure.run.read_model", lambda folder: _model())
     monkeypatch.setattr(scoring.engines, "open_engine", lambda of, *rest: _open(spec, *rest))
     asked = PassAt1(kind="pass-at-1", run_code=True, tokens=40, in_flight=4, keep=True)
     out = tmp_path / "quality" / "a--b.json"
@@ -87,7 +87,7 @@ def _open(spec: Any, folder: Path, settings: Any) -> Any:
 
     length = {"kind": "natural", "tokens": 40}
     drawn = spec.model_copy(update={"weights": "synthetic", "output_length": type(spec.output_length)(**length)})
-    return engines.module(spec.engine).open_engine(drawn, settings, folder)
+    return engines.module(spec.engine).Engine(drawn, settings, folder)
 
 
 def test_a_score_and_its_row(scored: tuple[Path, Any]) -> None:

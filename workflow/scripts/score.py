@@ -12,7 +12,6 @@ from joulebench.measure.process import end_cleanly_on_sigterm, end_with_parent, 
 
 def main(hardware: str, task: str, run: str, log: Path) -> None:
     from joulebench.config import handed_over  # not before the fork: Polars starts threads
-
     from joulebench.logs import journal
     from joulebench.plan import Plan
     from joulebench.quality.scoring import score
