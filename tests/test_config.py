@@ -13,7 +13,7 @@ from joulebench import config
 from joulebench.config.schema import json_schema
 from joulebench.config.spec import RunSpec, run_spec
 from joulebench.inputs.checked import ConfigError
-from joulebench.plan import plan
+from joulebench.plan import Plan, plan
 
 
 def complaint(raw: dict[str, Any]) -> str:
@@ -173,6 +173,34 @@ def test_more_devices_than_the_engine_spreads_a_model_over(raw: dict[str, Any]) 
         "matrix.cpu.llm-chat: variant tp4 wants 4 devices for joulebench/llama-1m; "
         "engine transformers spreads a model over 1"
     )
+
+
+def test_experts_are_shared_by_several_devices(raw: dict[str, Any]) -> None:
+    raw["variants"]["ep"] = {"expert_parallel": True}
+    raw["matrix"]["h100"]["llm-chat"]["models"] = ["Qwen/Qwen3-8B+ep"]
+    assert complaint(raw) == (
+        "matrix.h100.llm-chat: variant ep wants expert_parallel for Qwen/Qwen3-8B on one device; give it "
+        "tensor_parallel devices to share the experts, or leave it out"
+    )
+
+
+def test_many_gpus_are_asked_for_by_their_variants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    asked = Plan(config.load("config/many-gpus.yaml"))
+    shared = {
+        cell.run: (spec.tensor_parallel, spec.expert_parallel, spec.quantization)
+        for cell in asked.cells()
+        for spec in [asked.spec(cell)]
+    }
+    assert shared == {
+        "meta-llama/Llama-3.1-8B-Instruct": (1, False, None),
+        "meta-llama/Llama-3.1-8B-Instruct+tp2": (2, False, None),
+        "Qwen/Qwen3-30B-A3B+tp2": (2, False, None),
+        "meta-llama/Llama-3.1-70B-Instruct+tp4": (4, False, None),
+        "meta-llama/Llama-3.1-70B-Instruct+tp8": (8, False, None),
+        "Qwen/Qwen3-235B-A22B+ep4-fp8": (4, True, "fp8"),
+        "Qwen/Qwen3-235B-A22B+ep8-fp8": (8, True, "fp8"),
+    }
 
 
 def test_a_task_with_images_needs_them_and_no_other_takes_them(raw: dict[str, Any]) -> None:

@@ -209,7 +209,9 @@ def test_what_the_engine_is_opened_with(monkeypatch: pytest.MonkeyPatch) -> None
     told = core.arguments
     assert (told.model, told.dtype, told.load_format, told.trust_remote_code) == ("made", "float32", "dummy", False)
     assert (told.enable_prefix_caching, told.mm_processor_cache_gb) == (False, 0)
-    assert (told.tensor_parallel_size, told.quantization) == (4, "fp8")
+    assert (told.tensor_parallel_size, told.quantization, told.enable_expert_parallel) == (4, "fp8", False)
+    _, core = opened(monkeypatch, tensor_parallel=8, expert_parallel=True)
+    assert (core.arguments.tensor_parallel_size, core.arguments.enable_expert_parallel) == (8, True)
     assert told.max_num_seqs == 4  # of the tiny config's 1 and 4
     assert os.environ["HF_HUB_OFFLINE"] == "1"
     _, core = opened(monkeypatch, "vlm-chat", weights="checkpoint")

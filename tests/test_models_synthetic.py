@@ -1,4 +1,4 @@
-"""The real shapes of config.yaml: what each would hold, against the count that its maker published."""
+"""The real shapes of the configs: what each would hold, against the count that its maker published."""
 
 import warnings
 from importlib.util import find_spec
@@ -18,7 +18,8 @@ TOLERANCE = 0.01
 PROMPTS = [f"Tell me, in {number} words, how a bicycle stays upright." for number in range(40)]
 SHAPES = {
     name: model
-    for name, model in config.load(PROJECT / "config.yaml").models.items()
+    for file in ("config.yaml", "config/many-gpus.yaml")
+    for name, model in config.load(PROJECT / file).models.items()
     if isinstance(model, Synthetic) and not name.startswith("joulebench/")
 }
 

@@ -114,9 +114,13 @@ Model = Annotated[Checkpoint | Synthetic, Field(discriminator="weights")]
 
 
 class Variant(Strict):
-    """What differs from a model's plain serving; `tensor_parallel` devices share each layer."""
+    """What differs from a model's plain serving; `tensor_parallel` devices share each layer.
+
+    With `expert_parallel` they share a mixture's layers by its experts: each has whole ones.
+    """
 
     dtype: Dtype | None = None
     engine: str | None = None
     tensor_parallel: Count = 1
+    expert_parallel: bool = False
     quantization: Quantization | None = None

@@ -39,6 +39,7 @@ class RunSpec(Strict):
     dtype: Dtype
     generation: Generation | None
     tensor_parallel: int = 1
+    expert_parallel: bool = False
     quantization: Quantization | None = None
     engine: str
     engine_settings: dict[str, JsonValue]
@@ -108,6 +109,7 @@ def run_spec(config: Config, hardware: str, group: str, run: str, repeat: int = 
         dtype=variant.dtype or model.dtype,
         generation=model.generation if of(task) is DIFFUSION else None,
         tensor_parallel=variant.tensor_parallel,
+        expert_parallel=variant.expert_parallel,
         quantization=variant.quantization,
         engine=engine.kind,
         engine_settings=engine.settings,

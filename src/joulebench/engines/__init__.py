@@ -40,6 +40,11 @@ def check(spec: RunSpec) -> BaseModel:
             f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants {spec.tensor_parallel} devices for "
             f"{spec.model}; engine {spec.engine} spreads a model over {found.MOST_DEVICES}"
         )
+    if spec.expert_parallel and spec.tensor_parallel == 1:
+        raise ConfigError(
+            f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants expert_parallel for {spec.model} on one "
+            "device; give it tensor_parallel devices to share the experts, or leave it out"
+        )
     if spec.quantization is not None and spec.quantization not in found.QUANTIZATIONS:
         raise ConfigError(
             f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants {spec.quantization} for {spec.model}; "

@@ -103,6 +103,7 @@ class Engine:
             trust_remote_code=spec.trust_remote_code,
             load_format="dummy" if spec.weights == "synthetic" else "safetensors",
             tensor_parallel_size=spec.tensor_parallel,
+            enable_expert_parallel=spec.expert_parallel,
             quantization=spec.quantization,
             max_num_seqs=spec.sweep.largest_batch,
             max_model_len=settings.max_model_len,
