@@ -44,7 +44,7 @@ def submit(folder: Path, runs: int, options: tuple[str, ...]) -> None:
     where.mkdir()
     write_project(where, runs, "h100")
     models = [f"models/joulebench--llama-{number:04d}/model.json" for number in range(runs)]
-    for name in ("h100/machine.json", "requests/llm-chat.json", "requests/llm-chat.parquet", *models):
+    for name in ("h100/machine.json", "prompts/llm-chat.json", "prompts/llm-chat.parquet", *models):
         (where / "results" / name).parent.mkdir(parents=True, exist_ok=True)
         (where / "results" / name).touch()
     calls = Calls(folder)

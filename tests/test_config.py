@@ -175,6 +175,18 @@ def test_more_devices_than_the_engine_spreads_a_model_over(raw: dict[str, Any]) 
     )
 
 
+def test_answers_are_judged_where_there_are_any(raw: dict[str, Any]) -> None:
+    raw["matrix"]["cpu"]["text-to-image"]["quality"] = {"kind": "exact-match"}
+    assert "matrix.cpu.text-to-image.quality: text-to-image has no answers of text to judge; leave it out" in complaint(
+        raw
+    )
+    del raw["matrix"]["cpu"]["text-to-image"]["quality"]
+    raw["studies"]["cpu"]["concurrency"]["quality"] = {"kind": "exact-match"}
+    assert "studies.cpu.concurrency.quality: a study's answers are not judged; say it in the matrix" in complaint(raw)
+    raw["studies"]["cpu"]["concurrency"]["quality"] = {"kind": "exact"}
+    assert "expected exact-match or pass-at-1" in complaint(raw)
+
+
 def test_experts_are_shared_by_several_devices(raw: dict[str, Any]) -> None:
     raw["variants"]["ep"] = {"expert_parallel": True}
     raw["matrix"]["h100"]["llm-chat"]["models"] = ["Qwen/Qwen3-8B+ep"]

@@ -22,9 +22,14 @@ REFERENCE = "She has 9 * 2 = $<<9*2=18>>18 left.\n#### 18"
         ("She makes 180 dollars", False),
         ("She makes -18 dollars", False),
         ("I do not know.", False),
+        ("- 18", True),  # a bullet
+        ("#### 1. Eggs\nShe has 9.\n#### 2. Money\nShe makes $18.", True),
+        ("36 - 18 - 0 = 18, or 20-2", False),  # 2
+        ("36/2-18", True),
+        ("it is \u221218", False),
     ],
 )
-def test_ten_answers(answer: str, right: bool) -> None:
+def test_answers(answer: str, right: bool) -> None:
     assert is_correct(answer, REFERENCE) is right
 
 

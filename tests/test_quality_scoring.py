@@ -25,8 +25,8 @@ def test_code_behind_a_prompt_in_both_forms() -> None:
     assert pass_at_1.code_of("```\ndef f(): pass") == "    pass\n\n\ndef f(): pass\n"
     assert pass_at_1.code_of("def f(): pass") == "    pass\n\n\ndef f(): pass\n"
     problem = pass_at_1.Problem("t", "def twice(x):\n    '''Double.'''\n", "twice", "    return 2 * x\n", [[2], [3]])
-    assert pass_at_1.passes(problem, pass_at_1.code_of("```python\ndef twice(x):\n    return x + x\n```"))
-    assert not pass_at_1.passes(problem, pass_at_1.code_of("```python\ndef thrice(x):\n    return x + x\n```"))
+    asked = [pass_at_1.code_of(f"```python\ndef {name}(x):\n    return x + x\n```") for name in ("twice", "thrice")]
+    assert pass_at_1.verdicts([(problem, one) for one in asked]) == [True, False]
 
 
 def packaged(name: str) -> Dataset:
@@ -37,11 +37,11 @@ def test_code_runs_only_where_the_config_says_so() -> None:
     prompts = pl.DataFrame({"source_id": ["Joulebench/8", "Joulebench/14"], "reference": ["", ""]})
     answers = ["    return [0, 1][:count]\n", "    while b:\n        a, b = b, a % b\n    return a\n"]
     with pytest.raises(UserError, match=r"^quality: pass-at-1 runs what the model writes; set run_code: true"):
-        pass_at_1.right(answers, prompts, packaged("humanevalplus"), PassAt1(kind="pass-at-1"))
+        pass_at_1.check(prompts, packaged("humanevalplus"), PassAt1(kind="pass-at-1"))
     allowed = PassAt1(kind="pass-at-1", run_code=True)
     assert pass_at_1.right(answers, prompts, packaged("humanevalplus"), allowed) == [False, True]
     with pytest.raises(UserError, match=r"^dataset humanevalplus: Other/1 has no tests"):
-        pass_at_1.right(["x"], pl.DataFrame({"source_id": ["Other/1"]}), packaged("humanevalplus"), allowed)
+        pass_at_1.check(pl.DataFrame({"source_id": ["Other/1"]}), packaged("humanevalplus"), allowed)
 
 
 def test_final_numbers_are_asked_of_a_dataset_that_has_them() -> None:
@@ -49,7 +49,7 @@ def test_final_numbers_are_asked_of_a_dataset_that_has_them() -> None:
     asked = ExactMatch(kind="exact-match")
     assert exact_match.right(["It is 2.", "It is 4."], prompts, packaged("gsm8k"), asked) == [True, False]
     with pytest.raises(UserError, match=r"needs references with a final number; alpaca has others$"):
-        exact_match.right(["a"], pl.DataFrame({"reference": ["Hello"]}), packaged("alpaca"), asked)
+        exact_match.check(pl.DataFrame({"reference": ["Hello"]}), packaged("alpaca"), asked)
 
 
 @pytest.fixture
@@ -105,17 +105,21 @@ def test_a_score_and_its_row(scored: tuple[Path, Any]) -> None:
         ],
         schema=POINTS,
     )
-    plain = spec.model_dump(mode="json")
-    table, left_out = quality({str(out): plain}, points)
+    wanted = {"spec": spec.model_dump(mode="json"), "judged": read_score(out).judged}
+    table, left_out = quality({str(out): wanted}, points)
     assert left_out == []
     row = table.select(QUALITY.names()).row(0, named=True)
-    assert (row["setting"], row["quality"], row["energy_per_response_j"]) == ("b4", 0.75, 12.0)
-    assert row["energy_per_right_answer_j"] == pytest.approx(16.0)
-    assert row["energy_per_right_answer_low_j"] == pytest.approx(11.0 / found.quality_high)
-    assert row["energy_per_right_answer_high_j"] == pytest.approx(13.0 / found.quality_low)
-    other, left_out = quality({str(out): plain | {"dtype": "float16"}}, points)
+    assert (row["setting"], row["quality"], row["energy_per_output_token_j"]) == ("b4", 0.75, 12.0)
+    assert row["energy_per_right_answer_j"] == pytest.approx(12.0 * 10 / 0.75)  # answers of 10 tokens
+    assert row["energy_per_right_answer_low_j"] == pytest.approx(110.0 / found.quality_high)
+    assert row["energy_per_right_answer_high_j"] == pytest.approx(130.0 / found.quality_low)
+    changed = {"spec": wanted["spec"] | {"dtype": "float16"}, "judged": wanted["judged"] | {"tokens": 1}}
+    other, left_out = quality({str(out): changed}, points)
     assert other.is_empty()
-    assert left_out == [f"{out}: of another dtype than the config's; delete it to ask again"]
+    assert left_out == [f"{out}: of another dtype, quality.tokens than the config's; delete it to ask again"]
+    with_flagged = points.with_columns(verdict=pl.lit("flagged: drift (4, at most 3)"))
+    assert quality({str(out): wanted}, with_flagged)[0]["energy_per_right_answer_j"].item() is None
+    assert quality({str(out): wanted}, with_flagged, True)[0]["energy_per_right_answer_j"].item() == pytest.approx(40.0)
 
 
 def point(spec: Any, setting: str, energy_j: float, verdict: str) -> dict[str, Any]:
@@ -124,9 +128,9 @@ def point(spec: Any, setting: str, energy_j: float, verdict: str) -> dict[str, A
         "model": spec.model,
         "variant": spec.variant,
         "setting": setting,
-        "energy_per_response_j": energy_j,
-        "energy_per_response_low_j": energy_j - 1,
-        "energy_per_response_high_j": energy_j + 1,
+        "energy_per_output_token_j": energy_j,
+        "energy_per_output_token_low_j": energy_j - 1,
+        "energy_per_output_token_high_j": energy_j + 1,
         "verdict": verdict,
     }
     return {name: known.get(name) for name in POINTS}
@@ -137,10 +141,11 @@ def test_nothing_right_costs_nothing_that_is_known(scored: tuple[Path, Any]) -> 
     told = json.loads(out.read_text()) | {"right": 0, "quality": 0.0, "quality_low": 0.0, "quality_high": 0.3}
     out.write_text(Score.model_validate(told).model_dump_json())
     points = pl.DataFrame([point(spec, "b1", 6.0, "valid")], schema=POINTS)
-    table, _ = quality({str(out): spec.model_dump(mode="json")}, points)
+    wanted = {"spec": spec.model_dump(mode="json"), "judged": read_score(out).judged}
+    table, _ = quality({str(out): wanted}, points)
     row = table.row(0, named=True)
     assert (row["energy_per_right_answer_j"], row["energy_per_right_answer_high_j"]) == (None, None)
-    assert row["energy_per_right_answer_low_j"] == pytest.approx(5.0 / 0.3)
+    assert row["energy_per_right_answer_low_j"] == pytest.approx(50.0 / 0.3)
 
 
 def test_drawn_weights_have_no_score(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ class Answers(Strict):
     """The answers that are looked at: the model ends them itself, and they are greedy."""
 
     tokens: Count = Field(512, description="An answer gets so many at most.")
-    in_flight: Count = Field(32, description="So many requests are asked at once: this changes no answer's worth.")
+    in_flight: Count = Field(32, description="So many requests are asked at once.")
     keep: bool = Field(False, description="Keep what the model said, beside the score; it is never published.")
 
 

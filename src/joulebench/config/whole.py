@@ -151,6 +151,11 @@ class Config(Strict):
         length, sweep = self.length_of(hardware, group), self.entry(hardware, group).sweep or self.tasks[task].sweep
         lengths = sweep.input_tokens, sweep.output_tokens
         as_text = sweep.load != CLOSED_LOOP or sweep.start != "cold" or not sweep.batch_sizes or any(lengths)
+        asked = self.entry(hardware, group).quality
+        if asked is not None and group in self.studies.get(hardware, {}):
+            raise ValueError(f"{where}.quality: a study's answers are not judged; say it in the matrix")
+        if not of(task).has_tokens and self.quality_of(hardware, group) is not None:
+            raise ValueError(f"{where}.quality: {task} has no answers of text to judge; leave it out")
         if not of(task).has_tokens and as_text:
             raise ValueError(f"{where}.sweep: {task} is made in batches; give batch_sizes and protocol alone")
         if task in IMAGE_TASKS and any(one.input_tokens for one in sweep.settings):

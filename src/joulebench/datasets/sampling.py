@@ -1,4 +1,4 @@
-"""Drawing requests from the usable rows of a dataset, the same way for every dataset."""
+"""Drawing prompts from the usable rows of a dataset, the same way for every dataset."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -53,9 +53,9 @@ class Rows:
 
 
 class Sampled(Prompts):
-    """What was drawn, from which file, and what of the file could not be used: the record of it, and the requests.
+    """What was drawn, from which file, and what of the file could not be used: the record of it, and the prompts.
 
-    `requests` has the schema records.PROMPTS. `origin` holds kind, file and sha256 of what was read, repo and
+    `prompts` has the schema records.PROMPTS. `origin` holds kind, file and sha256 of what was read, repo and
     revision where it came from the hub, and media where rows name any. `rows` counts every row of the file;
     `unusable` maps each reason to its rows, sorted by reason. `looked_at` is None, or the rows whose image was
     looked at: images are, in the drawn order, until there are enough.

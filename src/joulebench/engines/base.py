@@ -78,8 +78,8 @@ class TextEngine(Protocol):
     longest: int | None
     """Tokens of a prompt and its answer, at most; None where nothing bounds them."""
 
-    def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
-        """Turn rows of the task's requests into what `submit` takes: tokenized, with their output lengths."""
+    def prepare(self, table: pl.DataFrame) -> list[Prepared]:
+        """Turn the task's prompts (records.PROMPTS) into what `submit` takes: tokenized, with their output lengths."""
 
     def with_prompt(self, prepared: Prepared, ids: Sequence[int]) -> Prepared:
         """The same request with the token ids `ids` as its prompt; an image that is in it has to stay in it."""
@@ -110,8 +110,8 @@ class DiffusionEngine(Protocol):
     def arguments(self) -> dict[str, Any]:
         """What every call of the pipeline is given beside its requests: plain values, its own guidance among them."""
 
-    def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
-        """Turn rows of the task's requests into what `generate` takes."""
+    def prepare(self, table: pl.DataFrame) -> list[Prepared]:
+        """Turn the task's prompts (records.PROMPTS) into what `generate` takes."""
 
     def generate(self, batch: Sequence[Prepared]) -> int:
         """Make one output a request, wait for the device, and return the number of denoising steps taken."""

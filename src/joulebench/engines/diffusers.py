@@ -68,17 +68,17 @@ class Engine:
         for library in (logging, encoders):
             library.set_verbosity_error()  # from here on a warning would come again with every batch
 
-    def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
+    def prepare(self, table: pl.DataFrame) -> list[Prepared]:
         """Images are decoded, cropped and resized here, once.
 
         Raises UserError for a request without the image that the pipeline takes.
         """
         columns: dict[str, list[Any]] = {}
         if "prompt" in self._own:
-            columns["prompt"] = requests["prompt"].to_list()
+            columns["prompt"] = table["prompt"].to_list()
         if "image" in self._own:
             wanted = self._generation
-            rows = requests.select("request", "image").iter_rows()
+            rows = table.select("request", "image").iter_rows()
             columns["image"] = [fitted(picture(*row), wanted.width, wanted.height) for row in rows]
         return [Prepared(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
 

@@ -95,7 +95,7 @@ def picture(request: int, content: bytes | None) -> Any:
     except (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError) as error:
         raise UserError(
             f"request {request}: its image is no JPEG, PNG or WebP file that can be read "
-            f"({' '.join(str(error).split())[:100]}); sample the requests again"
+            f"({' '.join(str(error).split())[:100]}); sample the prompts again"
         ) from error
 
 

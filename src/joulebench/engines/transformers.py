@@ -86,11 +86,11 @@ class Engine:
         self._active: set[int] = set()
         self._may_stop: set[int] = set()
 
-    def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
+    def prepare(self, table: pl.DataFrame) -> list[Prepared]:
         """Raises UserError for a request that the cache could never hold."""
         assert self._length is not None
         encode, made = encoder(self._tokenizer, self._as_chat), []
-        for prompt, reference in requests.select("prompt", "reference").iter_rows():
+        for prompt, reference in table.select("prompt", "reference").iter_rows():
             ids = encode(prompt)
             one = prompts.prepared(ids, ids, self._length, reference, self._tokenizer)
             most = one.max_output_tokens

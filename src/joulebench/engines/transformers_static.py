@@ -116,11 +116,11 @@ class Engine:
         self._go = threading.Semaphore(0)
         self._stopped = False
 
-    def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
+    def prepare(self, table: pl.DataFrame) -> list[Prepared]:
         """Raises UserError for a request without an image that can be read, or longer than the model's positions."""
         assert self._length is not None
         made = []
-        columns = requests.select("request", "prompt", "reference", "image")
+        columns = table.select("request", "prompt", "reference", "image")
         for request, prompt, reference, image in columns.iter_rows():
             inputs = self._inputs(request, prompt, image)
             tokens = int(inputs["input_ids"].shape[1])

@@ -144,19 +144,19 @@ class Engine:
         told = SimpleNamespace(**model.try_get_generation_config())
         self._ends = sorted(end_tokens(tokenizer, told, model.hf_config, model.hf_text_config))
 
-    def prepare(self, requests: pl.DataFrame) -> list[Prepared]:
+    def prepare(self, table: pl.DataFrame) -> list[Prepared]:
         """Raises UserError for a request without its image, or over `max_model_len`."""
         length = self._spec.output_length
         assert length is not None
         tokenizer = self._engine.get_tokenizer()
-        columns = requests.select("request", "prompt", "reference", "image")
+        columns = table.select("request", "prompt", "reference", "image")
         encode = None if self._sees else encoder(tokenizer, self._spec.prompt_form == "chat")
         asked = [
             {"prompt_token_ids": encode(prompt)} if encode else self._seen(tokenizer, request, prompt, image)
             for request, prompt, _, image in columns.iter_rows()
         ]
         made = []
-        for inputs, reference in zip(self._engine.renderer.render_cmpl(asked), requests["reference"], strict=True):
+        for inputs, reference in zip(self._engine.renderer.render_cmpl(asked), table["reference"], strict=True):
             one = prompts.prepared(inputs, inputs["prompt_token_ids"], length, reference, tokenizer)
             tokens, most = len(inputs["prompt_token_ids"]), one.max_output_tokens
             if tokens + most > self.longest:

@@ -142,7 +142,11 @@ class Plan:
 
     def scores(self, hardware: str) -> dict[str, Any]:
         """What the quality of one hardware takes from the config, as `tables`."""
-        return {"specs": [self.spec(cell).model_dump(mode="json") for cell in self.scored(hardware)]}
+        wanted = [
+            {"spec": self.spec(cell).model_dump(mode="json"), "judged": self.quality(cell).model_dump(mode="json")}
+            for cell in self.scored(hardware)
+        ]
+        return {"wanted": wanted, "publish_flagged": self.config.publish_flagged}
 
     def trains_on(self, folder: str) -> str | None:
         """The name of the prompts whose texts a synthetic model's tokenizer is trained on, if any."""

@@ -1,95 +1,100 @@
 """Code that nobody has read, run in a process that can compute and nothing else.
 
-A filter of the kernel (seccomp(2)) answers every call that is not in ALLOWED with "not permitted", whoever makes it,
-without privileges and inside containers too. So the process reaches no network, starts no other, sends no signal, and
-changes no file; it may open files for reading, as Python does for its own modules, and has nobody to tell. Its memory
-and its time are limited, what it prints is dropped, and whatever it does, it is ended.
+The process is a fresh Python (inside.py). A filter of the kernel (seccomp(2)) answers every call that is not on its
+list with "not permitted", whoever makes it, without privileges and inside containers too. So it reaches no network,
+starts no other process, sends no signal, and changes no file; it may open files for reading, as Python does for its own
+modules, and has nobody to tell but who started it. It has no environment, its memory and its time are limited, and it
+is ended when they are over. What it returns are plain values: they are compared elsewhere, where none of its code runs.
 """
 
-import errno
-import multiprocessing
+import json
 import os
-import resource
+import select
+import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
-
-import psutil
 
 from joulebench.errors import UserError
 
 MEMORY_BYTES = 4 * 1024**3
-"""Beside what the process was born with: EvalPlus' own bound."""
-
-ALLOWED = (
-    *("read", "pread64", "readv", "lseek", "write", "writev", "close", "dup", "fcntl", "poll", "ppoll", "select"),
-    *("stat", "fstat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2", "readlink", "readlinkat"),
-    *("getdents64", "getcwd", "mmap", "munmap", "mremap", "mprotect", "madvise", "brk", "futex", "set_robust_list"),
-    *("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "setitimer", "getitimer", "alarm", "rseq"),
-    *("clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "times", "getrusage"),
-    *("getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "uname", "sysinfo", "getrandom"),
-    *("sched_yield", "sched_getaffinity", "restart_syscall", "exit", "exit_group"),
-)
-"""The calls, by Linux' names; an architecture that lacks one does without. `open` and `openat` are allowed for reading
-alone. Whatever is open to be written is /dev/null."""
+"""Beside what Python itself takes: EvalPlus' own bound."""
+MOST_BYTES = 256 * 1024**2
+"""Of what all calls return."""
+START_S = 20.0
+"""So long a Python may take to start on a busy machine."""
+READY = b"ready\n"
 
 
-def run(target: Callable[..., None], *args: object, seconds: float) -> None:
-    """Call `target` in such a process, a copy of this one, and wait for its end, `seconds` at most.
+def returned(code: str, entry_point: str, inputs: Sequence[Sequence[Any]], seconds: float) -> list[Any]:
+    """What the function `entry_point` of `code` returns for each of `inputs`: as many values as it came to.
 
-    What it finds out it leaves in shared memory that was made before (multiprocessing.Value). Raises UserError where
-    this system has no such filter.
+    They are fewer than the inputs where it raised, ended, took over `seconds` in all, or returned what is no plain
+    value (numbers, text, and lists, tuples, sets and dictionaries of them). Raises UserError where no such process can
+    be had.
     """
-    child = multiprocessing.get_context("fork").Process(target=_inside, args=(filters(), target, args, seconds))
-    child.start()
-    child.join(seconds)
-    if child.is_alive():
-        child.kill()
-        child.join()
-
-
-def filters() -> Any:
-    """The library that sets the kernel's filter. Raises UserError where there is none."""
-    needs = "install libseccomp2 (Debian's name) on Linux, or leave run_code out"
     if sys.platform != "linux":
-        raise UserError(f"run_code: found {sys.platform}, expected Linux, whose seccomp keeps code in; {needs}")
+        raise UserError(
+            f"run_code: found {sys.platform}, expected Linux, whose seccomp keeps code in; leave run_code out"
+        )
+    asked = {"code": code, "entry_point": entry_point, "inputs": inputs, "seconds": seconds}
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
+        given.write(json.dumps(asked | {"memory_bytes": MEMORY_BYTES}).encode())
+        given.seek(0)
+        child = subprocess.Popen(
+            [sys.executable, "-I", str(Path(__file__).with_name("inside.py"))],
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            cwd="/",
+            env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"},
+            start_new_session=True,
+        )
+        assert child.stdout is not None
+        try:
+            begun = _read(child.stdout.fileno(), START_S, len(READY))
+            lines = b"" if begun != READY else _read(child.stdout.fileno(), seconds, MOST_BYTES)
+        finally:
+            child.kill()
+            child.wait()
+            child.stdout.close()
+        if begun != READY:
+            said.seek(0)
+            why = said.read()[-2000:].decode(errors="replace").strip().rpartition("\n")[2] or "it ended without a word"
+            raise UserError(
+                f"run_code: code cannot be kept in here ({why[:200]}); install pyseccomp and libseccomp2 (Debian's "
+                "name), allow seccomp where this is a container, or leave run_code out"
+            )
     try:
-        import pyseccomp
-    except (ImportError, RuntimeError, OSError) as error:
-        raise UserError(f"run_code: the kernel's filter cannot be set here ({error}); {needs}") from None
-    return pyseccomp
+        return [plain(json.loads(line)) for line in lines.split(b"\n")[:-1]]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return []
 
 
-def _inside(seccomp: Any, target: Callable[..., None], args: tuple[object, ...], seconds: float) -> None:
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in range(3):
-        os.dup2(nowhere, stream)
-    os.closerange(3, 65536)
-    os.environ.clear()
-    for limit, most in (
-        (resource.RLIMIT_AS, psutil.Process().memory_info().vms + MEMORY_BYTES),
-        (resource.RLIMIT_CPU, int(seconds) + 1),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, 64),
-    ):
-        resource.setrlimit(limit, (most, most))
-    rules = seccomp.SyscallFilter(seccomp.ERRNO(errno.EPERM))
-    for name in ALLOWED:
-        if _is_known(seccomp, name):
-            rules.add_rule(seccomp.ALLOW, name)
-    writing = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC | os.O_APPEND | getattr(os, "O_TMPFILE", 0) & ~os.O_DIRECTORY
-    for name, flags in (("open", 1), ("openat", 2)):
-        if _is_known(seccomp, name):
-            rules.add_rule(seccomp.ALLOW, name, seccomp.Arg(flags, seccomp.MASKED_EQ, writing, os.O_RDONLY))
-    rules.load()
-    try:
-        target(*args)
-    finally:
-        os._exit(0)
+def _read(file: int, seconds: float, most: int) -> bytes:
+    """Until its end, so many bytes, or so many seconds have passed."""
+    parts: list[bytes] = []
+    left, give_up_s = most, time.monotonic() + seconds
+    while left and (left_s := give_up_s - time.monotonic()) > 0:
+        if not select.select([file], [], [], left_s)[0] or not (part := os.read(file, min(1 << 20, left))):
+            break
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
 
 
-def _is_known(seccomp: Any, name: str) -> bool:
-    try:
-        return bool(seccomp.resolve_syscall(seccomp.Arch.NATIVE, name) >= 0)
-    except (ValueError, OSError):
-        return False
+def plain(said: Any) -> Any:
+    """The value that inside.told has written. Raises ValueError, TypeError or KeyError where it has not."""
+    if not isinstance(said, dict):
+        return said
+    ((kind, value),) = said.items()
+    if kind == "int":
+        return int(value, 16)
+    if kind == "complex":
+        return complex(*value)
+    if kind == "dict":
+        return {plain(key): plain(one) for key, one in value}
+    return {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}[kind](plain(one) for one in value)

@@ -44,18 +44,22 @@ def score(spec: RunSpec, quality: Quality, prompts: Path, model: Path, out: Path
     table = inputs.prompts
     if in_chat:
         table = table.with_columns(prompt=pl.Series([question(prompt) for prompt in table["prompt"]]))
+    metric = METRICS[quality.kind]
+    metric.check(inputs.prompts, spec.dataset, quality)
     started_utc, began = utc_now(), time.monotonic()
-    with claimed(asked, gpus), closing(engines.open_engine(asked, model, inputs.settings)) as opened:
-        engine = cast(TextEngine, opened)
-        said = answers(engine, engine.prepare(table), quality.in_flight, asked.stop)
-    log.info("%d answers in %.0f s; judging them by %s", len(said), time.monotonic() - began, quality.kind)
-    if quality.keep:
-        write_parquet(_kept(inputs.prompts, said), out.with_suffix(".answers.parquet"))
-    right = METRICS[quality.kind].right([one.text for one in said], inputs.prompts, spec.dataset, quality)
+    with claimed(asked, gpus):  # to the end of the judging, so that no measurement runs beside it
+        with closing(engines.open_engine(asked, model, inputs.settings)) as opened:
+            engine = cast(TextEngine, opened)
+            said = answers(engine, engine.prepare(table), quality.in_flight, asked.stop)
+        log.info("%d answers in %.0f s; judging them by %s", len(said), time.monotonic() - began, quality.kind)
+        if quality.keep:
+            write_parquet(_kept(inputs.prompts, said), out.with_suffix(".answers.parquet"))
+        right = metric.right([one.text for one in said], inputs.prompts, spec.dataset, quality)
     share, low, high = wilson(sum(right), len(right))
     found = Score(
         spec=asked.model_dump(mode="json"),
         metric=quality.kind,
+        judged=quality.model_dump(mode="json"),
         right=sum(right),
         asked=len(right),
         quality=share,

@@ -189,11 +189,13 @@ class Run(Record):
 class Score(Record):
     """How right a model's answers are: `right` of `asked`, with Wilson's 95 % interval of the share.
 
-    `ended`: so many ended by themselves, before they had as many tokens as they might get.
+    `judged`: what the config said of it (config.quality). `ended`: so many ended by themselves, before they had as many
+    tokens as they might get.
     """
 
     spec: dict[str, Any]
     metric: str
+    judged: dict[str, Any]
     right: int = Field(ge=0)
     asked: Count
     quality: float = Field(ge=0, le=1)

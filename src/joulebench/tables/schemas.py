@@ -186,8 +186,10 @@ QUALITY = _schema(
         *interval("quality{}", "The share of right answers (Wilson's interval)."),
         figure("mean_output_tokens", "Mean tokens of these answers, which the model ends itself."),
         count("ended", "Answers that ended by themselves, before they had as many tokens as they might get."),
-        *pick(POINT, "setting", *(f"energy_per_response{bound}_j" for bound in BOUNDS)),
-        *interval("energy_per_right_answer{}_j", "Energy of the point of least energy per response, over the share."),
+        *pick(POINT, "setting", *(f"energy_per_output_token{bound}_j" for bound in BOUNDS)),
+        *interval(
+            "energy_per_right_answer{}_j", "Energy of these answers' mean tokens at that setting, over the share."
+        ),
         *pick(POINT, "measured_on"),
     )
 )
