@@ -94,11 +94,12 @@ $(VENV)/bin/python:
 	  echo "Python has no venv module here; on Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
 
 # An environment of its own, whose torch is vLLM's choice. The project is not in it: who measures puts src on PYTHONPATH.
-.venv-vllm/.ready: envs/vllm.txt
+.venv-vllm/.ready: envs/vllm.txt envs/no-deps.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' || { \
 	  echo "vLLM's environment needs Python 3.12, found $$($(PYTHON) --version 2>&1); call make with PYTHON=python3.12"; \
 	  exit 1; }
 	@echo "Setting up .venv-vllm (several GB, some minutes)"
 	@test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm || { rm -rf .venv-vllm; exit 1; }
 	.venv-vllm/bin/python -m pip install --disable-pip-version-check --quiet -r $<
+	.venv-vllm/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r envs/no-deps.txt
 	@touch $@
