@@ -540,7 +540,7 @@ def test_an_axis_is_logarithmic_past_a_decade_only() -> None:
 
 def test_labels_cover_neither_points_nor_each_other() -> None:
     marks = [Mark(20 + 9 * k, 50 + (k % 3), 14, 9) for k in range(12)]
-    centres = placement.place(marks, 4, 140, 100)
+    centres = placement.place(marks, placement.Plot(140, 100, 4))
     boxes = [Box.around(*centre, 7, 4.5) for centre in centres if centre]
     points = [Box.around(mark.x, mark.y, 4, 4) for mark in marks]
     assert len(boxes) > 6
@@ -552,10 +552,12 @@ def test_labels_cover_neither_points_nor_each_other() -> None:
 
 
 def test_a_label_without_room_is_left_out_and_lines_are_avoided_where_they_can_be() -> None:
-    assert placement.place([Mark(5, 5, 40, 9)], 4, 10, 10) == [None]
-    [centre] = placement.place([Mark(50, 50, 10, 9)], 4, 100, 100, placement.along([[(50, 0), (50, 100)]]))
+    assert placement.place([Mark(5, 5, 40, 9)], placement.Plot(10, 10, 4)) == [None]
+    [centre] = placement.place(
+        [Mark(50, 50, 10, 9)], placement.Plot(100, 100, 4, placement.along([[(50, 0), (50, 100)]]))
+    )
     assert centre is not None
     assert abs(centre[0] - 50) > 6
     wall = [Box(0, 0, 100, 100)]
-    assert placement.place([Mark(50, 50, 10, 9)], 4, 100, 100, wall) != [None]
-    assert placement.place([Mark(50, 50, 10, 9)], 4, 100, 100, wall, over_lines=False) == [None]
+    assert placement.place([Mark(50, 50, 10, 9)], placement.Plot(100, 100, 4, wall)) != [None]
+    assert placement.place([Mark(50, 50, 10, 9)], placement.Plot(100, 100, 4, wall), over_lines=False) == [None]

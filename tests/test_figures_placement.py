@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from joulebench.figures.axes import Axis, around, intervals
-from joulebench.figures.placement import Box, Mark, lead, place
+from joulebench.figures.placement import Box, Mark, Plot, lead, place
 
 WALLS = [Box(0, 0, 100, 40), Box(0, 60, 100, 100), Box(0, 40, 40, 60), Box(60, 40, 100, 60)]
 """A room of 20 by 20 pixels around (50, 50)."""
@@ -16,28 +16,28 @@ def test_a_label_without_room_beside_its_point_stands_at_the_end_of_a_line() -> 
     near, far = Mark(50, 50, 6, 4), Mark(50, 54, 6, 4)
     blocked = [Box(50 + dx - 5, 50 + dy - 5, 50 + dx + 5, 50 + dy + 5) for dx in (-11, 0, 11) for dy in (-11, 0, 11)]
     blocked = [box for box in blocked if not box.meets([Box.around(50, 50, 4, 4)])]
-    assert place([near], 3, 100, 100, fixed=blocked) == [None]
-    [centre] = place([near], 3, 100, 100, fixed=blocked[:3], leads=(12.0,))
+    assert place([near], Plot(100, 100, 3, fixed=blocked)) == [None]
+    [centre] = place([near], Plot(100, 100, 3, fixed=blocked[:3]), leads=(12.0,))
     assert centre is not None
     end = lead(near, centre)
     label = Box.around(*centre, 3, 2)
     assert label.left - 1.5 <= end[0] <= label.right + 1.5
     assert label.top - 1.5 <= end[1] <= label.bottom + 1.5
     # A point on top of another does not keep its line from leaving.
-    assert None not in place([near, far], 3, 100, 100, leads=(12.0,))
+    assert None not in place([near, far], Plot(100, 100, 3), leads=(12.0,))
 
 
 def test_a_line_covers_nothing_that_is_fixed() -> None:
     mark = Mark(50, 50, 30, 8)
-    assert place([mark], 3, 100, 100, fixed=WALLS) == [None]
-    assert place([mark], 3, 200, 200, fixed=WALLS, leads=(60.0,)) == [None]
-    assert place([mark], 3, 200, 200, fixed=WALLS[:3], leads=(60.0,)) != [None]
+    assert place([mark], Plot(100, 100, 3, fixed=WALLS)) == [None]
+    assert place([mark], Plot(200, 200, 3, fixed=WALLS), leads=(60.0,)) == [None]
+    assert place([mark], Plot(200, 200, 3, fixed=WALLS[:3]), leads=(60.0,)) != [None]
 
 
 def test_a_label_keeps_clear_of_the_points_of_others() -> None:
     marks = [Mark(50, 50, 20, 8), Mark(50, 34, 20, 8)]
     for clear in (0.0, 4.0):
-        centres = place(marks, 3, 100, 100, clear=clear)
+        centres = place(marks, Plot(100, 100, 3), clear=clear)
         for mark, centre in zip(reversed(marks), centres, strict=True):
             assert centre is not None
             assert not Box.around(*centre, 10, 4).meets([Box.around(mark.x, mark.y, 3 + clear, 3 + clear)])

@@ -10,7 +10,7 @@ from joulebench.config.services import LatencyTarget
 from joulebench.families import TEXT, of
 from joulebench.figures import by_setting, captions, style
 from joulebench.figures.axes import Axis
-from joulebench.figures.placement import Mark, along, place
+from joulebench.figures.placement import Mark, Plot, along, place
 
 COLUMNS = 2
 WIDTH_PX, HEIGHT_PX = 440, 330
@@ -72,7 +72,7 @@ def labels(
         for latency, energy, label in points.select("latency", "energy", "label").iter_rows()
     ]
     avoided = [*lines, *([] if limit is None else [[(x.px(limit), 0.0), (x.px(limit), HEIGHT_PX)]])]
-    centres = place(marks, RADIUS_PX, WIDTH_PX, HEIGHT_PX, along(avoided), over_lines=over_lines)
+    centres = place(marks, Plot(WIDTH_PX, HEIGHT_PX, RADIUS_PX, along(avoided)), over_lines)
     values = [
         {"latency": x.value(centre[0]), "energy": y.value(HEIGHT_PX - centre[1]), "label": label}
         for centre, label in zip(centres, points["label"], strict=True)

@@ -40,28 +40,33 @@ class Mark:
     label_height: float
 
 
+@dataclass(frozen=True)
+class Plot:
+    """What labels are placed in, in pixels: its size, the radius of its points, and what else is drawn there."""
+
+    width: float
+    height: float
+    radius: float
+    lines: Sequence[Box] = ()
+    """They are covered only where there is no other place."""
+    fixed: Sequence[Box] = ()
+    """What no label and no line covers."""
+
+
 def place(
-    marks: Sequence[Mark],
-    radius: float,
-    width: float,
-    height: float,
-    lines: Sequence[Box] = (),
-    over_lines: bool = True,
-    leads: Sequence[float] = (),
-    clear: float = 0.0,
-    fixed: Sequence[Box] = (),
+    marks: Sequence[Mark], plot: Plot, over_lines: bool = True, leads: Sequence[float] = (), clear: float = 0.0
 ) -> list[tuple[float, float] | None]:
     """The centre of each mark's label in pixels, or None where no place around the point is free.
 
-    Greedy: earlier marks choose first. `radius` is a point's. A label stays inside `width` by `height` and covers
-    no point and no other label. It covers `lines` only where there is no other place, and never without `over_lines`.
-    Where no place next to the point is free, it may stand further away, the nearest of `leads` pixels that is free: a
-    line is to be drawn to it (`lead`), which covers no point and no label either. `clear`: how far it keeps from the
-    points of others, in pixels, so that it is not taken for theirs. `fixed`: what else no label and no line covers.
+    Greedy: earlier marks choose first. A label stays inside the plot and covers no point and no other label, and
+    without `over_lines` no line. Where no place next to the point is free, it may stand further away, the nearest of
+    `leads` pixels that is free: a line is to be drawn to it (`lead`), which covers no point and no label either.
+    `clear`: how far it keeps from the points of others, in pixels, so that it is not taken for theirs.
     """
+    radius, lines = plot.radius, plot.lines
     points = [Box.around(mark.x, mark.y, radius, radius) for mark in marks]
     halos = [Box.around(mark.x, mark.y, radius + clear, radius + clear) for mark in marks]
-    labels = list(fixed)
+    labels = list(plot.fixed)
     centres: list[tuple[float, float] | None] = []
     for index, mark in enumerate(marks):
         beside = [points[index], *halos[:index], *halos[index + 1 :]]
@@ -71,7 +76,7 @@ def place(
             taken, free = [*(points if away else beside), *labels], []
             for centre in _around(mark, radius + away):
                 box, line = _label(mark, centre), along([[(mark.x, mark.y), lead(mark, centre)]]) if away else []
-                inside = box.left >= 0 and box.top >= 0 and box.right <= width and box.bottom <= height
+                inside = box.left >= 0 and box.top >= 0 and box.right <= plot.width and box.bottom <= plot.height
                 crosses = any(part.meets([*others, *labels]) for part in line)
                 if inside and not box.meets(taken) and not crosses and (over_lines or not box.meets(lines)):
                     free.append((box.meets(lines), centre, [box, *line]))

@@ -9,7 +9,7 @@ import polars as pl
 
 from joulebench.figures import captions, style
 from joulebench.figures.axes import Axis, around, intervals
-from joulebench.figures.placement import Box, Mark, along, lead, place
+from joulebench.figures.placement import Box, Mark, Plot, along, lead, place
 
 WIDTH_PX, HEIGHT_PX = 700, 380
 POINT_PX = 70
@@ -124,7 +124,7 @@ def _labels(
     bars = [[(at, low), (at, high)] for at, low, high in intervals(rows, y).select("x", "low", "high").iter_rows()]
     avoided = along([[_pixels(x, y, end) for end in line] for line in [*bars, *guides]])
     labels: list[dict[str, Any]] = []
-    centres = place(marks, RADIUS_PX, WIDTH_PX, HEIGHT_PX, avoided, fixed=fixed, **where)
+    centres = place(marks, Plot(WIDTH_PX, HEIGHT_PX, RADIUS_PX, avoided, fixed), **where)
     for mark, text, centre in zip(marks, texts, centres, strict=True):
         if centre is not None:
             end = lead(mark, centre)
