@@ -5,7 +5,7 @@ Devices `gpu:0`.. are the GPUs that this process was given (`visible`), in that 
 
 import os
 import time
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Any, ClassVar, TypeVar
@@ -19,7 +19,7 @@ NOBODY = ("", "-1", "NoDevFiles")
 T = TypeVar("T")
 
 
-class Device:
+class Device(ABC):
     """Energy by the GPU's own counter (`counter`), or by its power integrated (`power`).
 
     The power is told by the first of Zeus' `power_calls` that works here.
