@@ -29,6 +29,22 @@ def test_code_behind_a_prompt_in_both_forms() -> None:
     assert pass_at_1.verdicts([(problem, one) for one in asked]) == [True, False]
 
 
+def test_how_a_metric_asks() -> None:
+    spec = tiny_spec("llm-code").model_copy(update={"prompt_form": "completion", "stop": ("\ndef ",)})
+    prompts = pl.DataFrame({"request": [0], "prompt": ["def f():\n"]})
+    for metric, asked in (
+        (exact_match, ExactMatch(kind="exact-match")),
+        (pass_at_1, PassAt1(kind="pass-at-1")),
+    ):
+        same, table = metric.asking(spec, prompts, asked)
+        assert same == spec
+        assert table.equals(prompts)
+    changed, table = pass_at_1.asking(spec, prompts, PassAt1(kind="pass-at-1", form="chat"))
+    assert (changed.prompt_form, changed.stop) == ("chat", ())
+    assert table.columns == ["request", "prompt"]
+    assert table["prompt"].item().endswith("```python\ndef f():\n```")
+
+
 def packaged(name: str) -> Dataset:
     return Dataset.model_validate({"name": name, "source": {"kind": "packaged"}})
 

@@ -8,22 +8,14 @@ import os
 import sys
 from pathlib import Path
 
-from joulebench.measure.process import end_cleanly_on_sigterm, end_with_parent, go_on_under, stay_behind
+from joulebench.measure.process import stay_behind
 
 
 def main(hardware: str, task: str, run: str, log: Path) -> None:
-    from joulebench.config import handed_over  # not before the fork: Polars starts threads
-    from joulebench.logs import journal
-    from joulebench.measure.run import measure
-    from joulebench.plan import Plan
+    from joulebench.measure.run import measure  # not before the fork: Polars starts threads
+    from joulebench.plan.process import run_of_config
 
-    with journal(log, f"measuring {task} {run}"):
-        config = handed_over()
-        plan = Plan(config)
-        cell = plan.cell(hardware, task, run)
-        go_on_under(config.engine_of(cell.hardware, cell.group, cell.run).python)
-        end_cleanly_on_sigterm()
-        end_with_parent()
+    with run_of_config(hardware, task, run, log, "measuring") as (plan, cell):
         anew = not {"*", "measure", str(cell.record)}.isdisjoint(os.environ.get("JOULEBENCH_ANEW", "").splitlines())
         measure(plan.spec(cell), plan.prompts(cell), cell.model_folder, cell.folder, anew)
 

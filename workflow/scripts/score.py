@@ -7,22 +7,14 @@ import logging
 import sys
 from pathlib import Path
 
-from joulebench.measure.process import end_cleanly_on_sigterm, end_with_parent, go_on_under, stay_behind
+from joulebench.measure.process import stay_behind
 
 
 def main(hardware: str, task: str, run: str, log: Path) -> None:
-    from joulebench.config import handed_over  # not before the fork: Polars starts threads
-    from joulebench.logs import journal
-    from joulebench.plan import Plan
+    from joulebench.plan.process import run_of_config  # not before the fork: Polars starts threads
     from joulebench.quality.scoring import score
 
-    with journal(log, f"score of {task} {run}"):
-        config = handed_over()
-        plan = Plan(config)
-        cell = plan.cell(hardware, task, run)
-        go_on_under(config.engine_of(cell.hardware, cell.group, cell.run).python)
-        end_cleanly_on_sigterm()
-        end_with_parent()
+    with run_of_config(hardware, task, run, log, "score of") as (plan, cell):
         found = score(plan.spec(cell), plan.quality(cell), plan.prompts(cell), cell.model_folder, cell.score)
         logging.info(
             "%d of %d right, %.1f %% (%.1f to %.1f %%)",

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import polars as pl
 
+from joulebench.config.spec import RunSpec
 from joulebench.config.tasks import Dataset
 from joulebench.errors import UserError
 
@@ -30,6 +31,11 @@ def is_correct(answer: str, reference: str) -> bool:
     """Whether both come to the same number; an answer without one does not."""
     number = final_number(answer)
     return number is not None and number == final_number(reference)
+
+
+def asking(spec: RunSpec, prompts: pl.DataFrame, asked: object) -> tuple[RunSpec, pl.DataFrame]:
+    """See joulebench.quality: as the task asks."""
+    return spec, prompts
 
 
 def check(prompts: pl.DataFrame, dataset: Dataset, asked: object) -> None:

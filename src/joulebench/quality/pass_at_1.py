@@ -22,6 +22,7 @@ import polars as pl
 
 import joulebench
 from joulebench.config.quality import PassAt1
+from joulebench.config.spec import RunSpec
 from joulebench.config.tasks import Dataset
 from joulebench.datasets import forms, humanevalplus, sources
 from joulebench.errors import UserError
@@ -42,6 +43,14 @@ class Problem:
     inputs: Sequence[Sequence[Any]]
     atol: float = 0.0
     """By so much may a number be off; 0: exactly equal, floats within 1e-6."""
+
+
+def asking(spec: RunSpec, prompts: pl.DataFrame, asked: PassAt1) -> tuple[RunSpec, pl.DataFrame]:
+    """See joulebench.quality."""
+    if asked.form == "completion":
+        return spec, prompts
+    questions = pl.Series("prompt", [question(one) for one in prompts["prompt"]])
+    return spec.model_copy(update={"prompt_form": "chat", "stop": ()}), prompts.with_columns(questions)
 
 
 def check(prompts: pl.DataFrame, dataset: Dataset, asked: PassAt1) -> None:

@@ -9,7 +9,7 @@ from typing import cast
 import polars as pl
 
 from joulebench import engines
-from joulebench.config.quality import PassAt1, Quality
+from joulebench.config.quality import Quality
 from joulebench.config.spec import RunSpec
 from joulebench.config.tasks import OutputLength
 from joulebench.engines.base import TextEngine
@@ -19,7 +19,6 @@ from joulebench.measure.run import checked, versions
 from joulebench.measure.session import utc_now
 from joulebench.quality import METRICS
 from joulebench.quality.answering import Answer, answers
-from joulebench.quality.pass_at_1 import question
 from joulebench.quality.proportion import wilson
 from joulebench.records.files import write_json, write_parquet
 from joulebench.records.models import Score
@@ -37,15 +36,11 @@ def score(spec: RunSpec, quality: Quality, prompts: Path, model: Path, out: Path
         raise UserError(f"{spec.model}: has drawn weights, whose answers say nothing; only checkpoints have a quality")
     length = OutputLength(kind="natural", tokens=quality.tokens)
     sweep = spec.sweep.model_copy(update={"batch_sizes": (quality.in_flight,), "start": "cold"})
-    asked = spec.model_copy(update={"output_length": length, "sweep": sweep})
-    if in_chat := isinstance(quality, PassAt1) and quality.form == "chat":
-        asked = asked.model_copy(update={"prompt_form": "chat", "stop": ()})
-    inputs, gpus = checked(asked, prompts, model), given(asked)
-    table = inputs.prompts
-    if in_chat:
-        table = table.with_columns(prompt=pl.Series([question(prompt) for prompt in table["prompt"]]))
+    inputs, gpus = checked(spec, prompts, model), given(spec)
     metric = METRICS[quality.kind]
     metric.check(inputs.prompts, spec.dataset, quality)
+    natural = spec.model_copy(update={"output_length": length, "sweep": sweep})
+    asked, table = metric.asking(natural, inputs.prompts, quality)
     started_utc, began = utc_now(), time.monotonic()
     with claimed(asked, gpus):  # to the end of the judging, so that no measurement runs beside it
         with closing(engines.open_engine(asked, model, inputs.settings)) as opened:
@@ -78,7 +73,7 @@ def score(spec: RunSpec, quality: Quality, prompts: Path, model: Path, out: Path
 
 
 def _kept(prompts: pl.DataFrame, said: list[Answer]) -> pl.DataFrame:
-    """records.ANSWERS: what was asked of whom, and said."""
+    """request, source_id, answer, output_tokens: what was said to which prompt."""
     return prompts.select("request", "source_id").with_columns(
         answer=pl.Series([one.text for one in said], dtype=pl.String),
         output_tokens=pl.Series([one.tokens for one in said], dtype=pl.Int32),
