@@ -27,9 +27,11 @@ from joulebench.tables.point import AT, SETTING
 
 Row = Mapping[str, Any]
 
-POINT = ("task", "dataset", "model", "variant", *SETTING)
+ENTRANT = ("task", "model", "answers")
+"""What has a row of its own in the leaderboard: answers that end otherwise are other work."""
+POINT = ("task", "dataset", "model", "variant", "answers", *SETTING)
 """What the repeats of one point have in common."""
-NAMED = ("task", "dataset", "model", "variant", *AT)
+NAMED = ("task", "dataset", "model", "variant", "answers", *AT)
 """The same of tables that name a point's setting alone, as pareto.csv does."""
 NORMAL_QUANTILE = 1.96
 

@@ -1,4 +1,4 @@
-"""pareto.csv: of each task and model, the points that none other beats in both energy per response and latency.
+"""pareto.csv: of each task, model and kind of answers, the points that none other beats in both energy per response and latency.
 
 One point beats another if neither its energy per response nor its latency is larger, and one of them is smaller. Two
 points are tied if their 95 % intervals overlap, those of the energy and those of the latency: then they are not told
@@ -19,7 +19,7 @@ median latency of a batch of the others. Batch sizes, variants and parallelism o
 
 import polars as pl
 
-from joulebench.analysis.choices import Row, choices, latency_column, named, order, tied
+from joulebench.analysis.choices import ENTRANT, Row, choices, latency_column, named, order, tied
 from joulebench.config.services import Targets
 from joulebench.tables.columns import BOUNDS
 from joulebench.tables.schemas import PARETO
@@ -30,14 +30,14 @@ ENERGY, LATENCY = "energy_per_response_j", "latency_s"
 def frontier(
     points: pl.DataFrame, targets: Targets, publish_flagged: bool = False, card_spread: float = 0.0
 ) -> pl.DataFrame:
-    """The frontier of each task and model (tables.PARETO), sorted by task, model and latency.
+    """The frontier of each task, model and kind of answers (tables.PARETO), sorted by these and latency.
 
     `points`: tables.POINTS, of one piece of hardware; `targets`: task -> its latency target, or None;
     `card_spread`: the share by which its cards differ. Points compete as analysis.choices pools them: usable ones that
     have both an energy and a latency.
     """
     found: list[Row] = []
-    for (task, _), rows in choices(points, publish_flagged).group_by("task", "model", maintain_order=True):
+    for (task, *_), rows in choices(points, publish_flagged).group_by(ENTRANT, maintain_order=True):
         column = latency_column(str(task), targets.get(str(task)))
         name = column.removesuffix("_s")
         known = rows.filter(pl.col("usable") & pl.col(ENERGY).is_not_null() & pl.col(column).is_not_null())
@@ -47,7 +47,7 @@ def frontier(
         )
         found += _frontier(list(competing.iter_rows(named=True)), card_spread)
     kept = [{name: row[name] for name in PARETO} for row in found]
-    return pl.DataFrame(kept, schema=PARETO).sort("task", "model", maintain_order=True)
+    return pl.DataFrame(kept, schema=PARETO).sort(ENTRANT, maintain_order=True)
 
 
 def _frontier(rows: list[Row], card_spread: float) -> list[Row]:

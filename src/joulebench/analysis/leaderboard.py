@@ -1,13 +1,14 @@
-"""leaderboard.csv: from one row a point to one row a task and model, the best point of it."""
+"""leaderboard.csv: from one row a point to one row a task, model and kind of answers, the best point of it."""
 
 import polars as pl
 
-from joulebench.analysis.choices import choices, tied
+from joulebench.analysis.choices import ENTRANT, choices, tied
 from joulebench.analysis.verdicts import USABLE
 from joulebench.config.services import Targets
 from joulebench.tables.schemas import LEADERBOARD
 
-_GROUP = ("task", "model")
+_RANKED = ("task", "answers")
+"""Rows whose energy is of the same work."""
 
 
 def leaderboard(
@@ -16,7 +17,7 @@ def leaderboard(
     publish_flagged: bool = False,
     card_spread: float = 0.0,
 ) -> pl.DataFrame:
-    """The best point of each task and model (tables.LEADERBOARD), sorted by task, rank and model.
+    """The best point of each task, model and kind of answers (tables.LEADERBOARD), sorted by task, answers, rank, model.
 
     `points`: tables.POINTS; `targets`: task -> its latency target, None where every point will do; `card_spread`: the
     share by which the hardware's cards differ (choices.tied). Only points whose verdict is `valid` are taken, with
@@ -25,8 +26,8 @@ def leaderboard(
     those has an energy, the one of most responses per second. Where none meets the target, it is the one of least
     latency, and without a rank. A model without any such point keeps a row, with the reason of its first point, no
     figures and no rank. Points that are equally good: the smaller batch size comes first, then the variant's name.
-    Equal energies share a rank; `tied_with` names the models of the task whose energy is not told
-    apart from this one's, their intervals overlapping.
+    Ranks are given among answers of one kind: energy per response compares no others. Equal energies share a rank;
+    `tied_with` names the models ranked beside this one whose energy is not told apart from its, intervals overlapping.
     """
     order = ["axis_value", "variant"]
     best = (
@@ -38,20 +39,20 @@ def leaderboard(
             waited=pl.when(pl.col("usable") & ~pl.col("meets_latency_target")).then("waited_s"),
         )
         .sort(
-            [*_GROUP, "usable", "meets_latency_target", "energy", "responses", "waited", *order],
-            descending=[False, False, True, True, False, True, False, False, False],
-            nulls_last=[False] * 2 + [True] * 5 + [False] * 2,
+            [*ENTRANT, "usable", "meets_latency_target", "energy", "responses", "waited", *order],
+            descending=[False] * 3 + [True, True, False, True, False] + [False] * 2,
+            nulls_last=[False] * 3 + [True] * 5 + [False] * 2,
             maintain_order=True,
         )
-        .unique(_GROUP, keep="first", maintain_order=True)
+        .unique(ENTRANT, keep="first", maintain_order=True)
     )
     left_out = pl.col("status").is_in(USABLE) & ~pl.col("usable")
     ranked = best.with_columns(
         pl.when("usable").then(pl.col(pl.Float64)),
-        rank=pl.col("energy").rank("min").over("task"),
+        rank=pl.col("energy").rank("min").over(_RANKED),
         reason=pl.when(left_out).then("verdict").otherwise("reason"),
     )
-    ordered = ranked.sort("task", "rank", "model", nulls_last=[False, True, False])
+    ordered = ranked.sort(*_RANKED, "rank", "model", nulls_last=[False, False, True, False])
     ties = pl.Series("tied_with", _ties(ordered, card_spread), dtype=pl.String)
     return ordered.with_columns(ties).select(pl.col(name).cast(dtype) for name, dtype in LEADERBOARD.items())
 
@@ -66,7 +67,7 @@ def _ties(ordered: pl.DataFrame, card_spread: float) -> list[str | None]:
             for other in known
             if row["rank"] is not None
             and other is not row
-            and other["task"] == row["task"]
+            and all(other[name] == row[name] for name in _RANKED)
             and tied(row, other, "energy_per_response_j", card_spread)
         )
         or None

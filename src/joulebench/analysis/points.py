@@ -96,7 +96,7 @@ def _facts(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
 
 
 _OF_POINTS = (
-    *("task", "dataset", "model", "variant", "parameters", "weights", "hardware", "device", "card", "engine", "dtype"),
+    *("task", "dataset", "model", "variant", "answers", "parameters", "weights", "hardware", "device", "card", "engine", "dtype"),
     *("quantization", *SETTING, "repeat", "status", "reason", "ended_by", "start", "measured_on", "tdp_w"),
     *("idle_power_w", "clock_step_s"),
 )
@@ -125,11 +125,13 @@ _COMPUTED = {"key": KEY(), "gpus": pl.UInt32(), "missing": pl.String(), "rest_w"
 def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | None) -> dict[str, Any]:
     spec, rest, tokens, at = one.spec, point.loaded_idle_power_w, point.sample_tokens, point.at
     is_text = of(spec.task) is TEXT
-    natural = spec.output_length is None or spec.output_length.kind == "natural"
+    kind = "natural" if spec.output_length is None else spec.output_length.kind
+    answers = "fixed" if at.output_tokens is not None else kind
     lengths = f"{at.input_tokens or ''}-{at.output_tokens or ''}"
     return {
         **{name: getattr(spec, name) for name in _OF_SPEC},
         "dataset": spec.dataset.name,
+        "answers": answers if is_text else None,
         "parameters": run.parameters,
         "device": run.machine.device,
         "card": card(run.machine),
@@ -155,7 +157,7 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "folder": str(one.folder / "points" / point.folder),
         "point": point.point,
         "duration_s": point.duration_s,
-        "lengths_given": at.output_tokens is not None or not natural,
+        "lengths_given": answers != "natural",
         "warmup_batches": spec.sweep.warmup_batches,
         "sources": [{"device": one, "told": source} for one, source in run.machine.energy_sources.items()],
     }

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
-from joulebench.analysis.choices import Row, choices, interval, latency_column, named, order, tied
+from joulebench.analysis.choices import ENTRANT, Row, choices, interval, latency_column, named, order, tied
 from joulebench.analysis.verdicts import USABLE
 from joulebench.config.services import OWN_TARGET, LatencyTarget, Service, Targets
 from joulebench.tables.columns import BOUNDS
@@ -41,15 +41,15 @@ def recommendations(
     publish_flagged: bool = False,
     card_spread: float = 0.0,
 ) -> pl.DataFrame:
-    """One row a task, model and service (tables.RECOMMENDATIONS), sorted by task and model, then as the services come.
+    """One row a task, model, kind of answers and service (tables.RECOMMENDATIONS), sorted so, services as they come.
 
     `points`: tables.POINTS, of one piece of hardware; `targets`: task -> its own latency target, or None; `services`:
     name -> service; `card_spread`: the share by which the hardware's cards differ (choices.tied). Points are
     eligible as analysis.choices pools them: usable ones with an energy.
     """
-    pooled = choices(points, publish_flagged).sort("task", "model")
+    pooled = choices(points, publish_flagged).sort(ENTRANT)
     found = []
-    for (task, _), rows in pooled.group_by("task", "model", maintain_order=True):
+    for (task, *_), rows in pooled.group_by(ENTRANT, maintain_order=True):
         asked = list(_asked(str(task), targets.get(str(task)), services))
         listed: list[Row] = sorted(rows.iter_rows(named=True), key=order)
         for service, limits in asked:
@@ -69,10 +69,10 @@ def _asked(
 
 
 def _recommended(rows: list[Row], limits: Sequence[LatencyTarget], column: str, card_spread: float) -> Row:
-    """The columns of one row; `rows` are those of one task and model, in `order`; `column`: the median latency."""
+    """The columns of one row; `rows` are those of one entrant, in `order`; `column`: the median latency."""
     candidates = [row for row in rows if row["usable"] and row[ENERGY] is not None]
     eligible = [row for row in candidates if all(_kept(row, limit) for limit in limits)]
-    head = {name: rows[0][name] for name in ("task", "model", "hardware")}
+    head = {name: rows[0][name] for name in (*ENTRANT, "hardware")}
     head["latency_target"] = "; ".join(map(str, limits)) or None
     if not eligible:
         reason = _nearest(candidates, limits) if candidates else _no_candidate(rows)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt, StringConstraints, model_validator
 
+from joulebench.config.tasks import OutputLength
 from joulebench.inputs.checked import Count, Strict, TableText
 from joulebench.names import Inside, ModelId, PackageName, PackageVersion, PromptsName, Revision, Sha256
 
@@ -124,3 +125,4 @@ class Variant(Strict):
     tensor_parallel: Count = 1
     expert_parallel: bool = False
     quantization: Quantization | None = None
+    output_length: OutputLength | None = Field(None, description="Instead of the entry's and the task's own.")

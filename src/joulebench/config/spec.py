@@ -97,7 +97,9 @@ def run_spec(config: Config, hardware: str, group: str, run: str, repeat: int = 
     variant = config.variants[variant_name] if variant_name else Variant()
     engine, asked = config.engine_of(hardware, group, run), config.tasks[task]
     dataset, sample = config.prompts[config.prompts_of(hardware, group)]
-    length = config.length_of(hardware, group)
+    sweep, length = entry.sweep or asked.sweep, config.length_of(hardware, group, run)
+    if length is not None and length.kind == "natural":
+        sweep = sweep.model_copy(update={"start": "cold"})  # none can be found in the middle of an unknown length
     return RunSpec(
         hardware=hardware,
         device=place.device,
@@ -118,7 +120,7 @@ def run_spec(config: Config, hardware: str, group: str, run: str, repeat: int = 
         output_length=length if of(task).has_tokens else None,
         prompt_form=asked.prompt_form,
         stop=asked.stop,
-        sweep=entry.sweep or asked.sweep,
+        sweep=sweep,
         repeat=repeat,
     )
 

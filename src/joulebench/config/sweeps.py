@@ -70,7 +70,7 @@ class Sweep(Strict):
     start: Literal["cold", "equilibrium"] = Field(
         "cold",
         description="Text, in a closed loop: a point begins with whole requests, and waits for one turnover of them, "
-        "or with such as a long run is found with (answers of given lengths, timed or adaptive).",
+        "or with such as a long run is found with (timed or adaptive; runs of natural answers stay cold).",
     )
 
     @property

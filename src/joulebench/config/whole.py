@@ -85,7 +85,7 @@ class Config(Strict):
                     known(variant, self.variants, f"{where}.models", "variant")
                     if (engine := self.variants[variant].engine) is not None:
                         known(engine, self.engines, f"variants.{variant}.engine", "engine")
-                self._fits(hardware, group, model)
+                self._fits(hardware, group, run)
         runs = sum(len(entry.models) * (entry.repeats or self.repeats) for _, _, entry in self.entries())
         if runs > MOST_RUNS:
             raise ValueError(f"matrix: {runs:,} runs with their repeats, expected at most {MOST_RUNS:,}")
@@ -127,12 +127,13 @@ class Config(Strict):
         names = (_own_prompts(hardware, task, group), f"{task}.{hardware}")
         return next((name for name in names if name in self.prompts), task)
 
-    def length_of(self, hardware: str, group: str) -> OutputLength | None:
-        """How long the answers of one entry are: a study's own, else the hardware's for its task, else the task's."""
+    def length_of(self, hardware: str, group: str, run: str) -> OutputLength | None:
+        """How long the answers of one run are: its variant's own, its entry's, the hardware's for its task, the task's."""
         task = self.task_of(hardware, group)
         of_task = self.matrix.get(hardware, {}).get(task)
         return (
-            self.entry(hardware, group).output_length
+            self._variant(run).output_length
+            or self.entry(hardware, group).output_length
             or (of_task and of_task.output_length)
             or self.tasks[task].output_length
         )
@@ -143,12 +144,15 @@ class Config(Strict):
 
     def engine_of(self, hardware: str, group: str, run: str) -> Engine:
         """The engine of one run: its variant's where that names one, else the entry's."""
-        variant = self.variants.get(run.partition("+")[2], Variant())
-        return self.engines[variant.engine or self.entry(hardware, group).engine]
+        return self.engines[self._variant(run).engine or self.entry(hardware, group).engine]
 
-    def _fits(self, hardware: str, group: str, model: str) -> None:
-        task, where, facts = self.task_of(hardware, group), self.where(hardware, group), self.models[model]
-        length, sweep = self.length_of(hardware, group), self.entry(hardware, group).sweep or self.tasks[task].sweep
+    def _variant(self, run: str) -> Variant:
+        return self.variants.get(run.partition("+")[2], Variant())
+
+    def _fits(self, hardware: str, group: str, run: str) -> None:
+        task, where, model = self.task_of(hardware, group), self.where(hardware, group), run.partition("+")[0]
+        facts, length = self.models[model], self.length_of(hardware, group, run)
+        sweep = self.entry(hardware, group).sweep or self.tasks[task].sweep
         lengths = sweep.input_tokens, sweep.output_tokens
         as_text = sweep.load != CLOSED_LOOP or sweep.start != "cold" or not sweep.batch_sizes or any(lengths)
         asked = self.entry(hardware, group).quality
@@ -160,6 +164,8 @@ class Config(Strict):
             raise ValueError(f"{where}.sweep: {task} is made in batches; give batch_sizes and protocol alone")
         if task in IMAGE_TASKS and any(one.input_tokens for one in sweep.settings):
             raise ValueError(f"{where}.sweep.input_tokens: a prompt of {task} holds an image; leave it out")
+        if not of(task).has_tokens and self._variant(run).output_length is not None:
+            raise ValueError(f"{where}.models: '{run}' asks for an output_length, and {task} has no answers of text")
         if of(task).has_tokens and length is None:
             raise ValueError(f"tasks.{task}.output_length: missing; a text task needs kind and tokens")
         natural = length is not None and length.kind == "natural" and not sweep.output_tokens

@@ -113,10 +113,26 @@ def run_label() -> pl.Expr:
 
 
 def run_name() -> pl.Expr:
-    """The run of a row: the model, then `+variant` where there is one."""
+    """The run of a row: the model, `+variant` where there is one, and what tells it from others of the frame.
+
+    That is answers that end by themselves, and synthetic weights where others are not.
+    """
+    mixed = pl.col("weights").n_unique() > 1
     return pl.concat_str(
-        "model", pl.when(pl.col("variant").is_not_null()).then(pl.format("+{}", "variant")).otherwise(pl.lit(""))
+        "model",
+        pl.when(pl.col("variant").is_not_null()).then(pl.format("+{}", "variant")).otherwise(pl.lit("")),
+        _natural(),
+        pl.when(mixed & (pl.col("weights") == "synthetic")).then(pl.lit(" (synthetic weights)")).otherwise(pl.lit("")),
     )
+
+
+def entrant() -> pl.Expr:
+    """What has a row of its own on the board (analysis.choices.ENTRANT), by its name: a model and how answers end."""
+    return pl.concat_str("model", _natural())
+
+
+def _natural() -> pl.Expr:
+    return pl.when(pl.col("answers") == "natural").then(pl.lit(" (natural answers)")).otherwise(pl.lit(""))
 
 
 def repeats(rows: pl.DataFrame) -> list[str]:

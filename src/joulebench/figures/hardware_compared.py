@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from joulebench.analysis.choices import placed
+from joulebench.analysis.choices import ENTRANT, placed
 from joulebench.analysis.sources import is_estimate
 from joulebench.analysis.verdicts import USABLE, severity
 from joulebench.config.services import LatencyTarget, Targets
@@ -21,7 +21,7 @@ def draw(leaderboard: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
     """Bars from `leaderboard` (tables.LEADERBOARD), the rows of all hardware, made under `targets`."""
     hardware = sorted(set(leaderboard["hardware"].drop_nulls()))
     rows = placed(leaderboard).with_columns(
-        run=pl.col("model").map_elements(style.wrapped, return_dtype=pl.String),
+        run=captions.entrant().map_elements(style.wrapped, return_dtype=pl.String),
         missed=pl.col("meets_latency_target").not_().fill_null(False),
         estimated=is_estimate(),
         severity=severity(),
@@ -49,7 +49,7 @@ def draw(leaderboard: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
 def _compared(rows: pl.DataFrame) -> pl.DataFrame:
     """The rows of models that have an energy on more than one piece of hardware, those without one on some too."""
     known = pl.col("hardware").filter(pl.col("energy_per_response_j").is_not_null()).n_unique()
-    return rows.filter(known.over("task", "model") > 1)
+    return rows.filter(known.over(ENTRANT) > 1)
 
 
 def _panel(task: str, rows: pl.DataFrame, hardware: list[str], target: LatencyTarget | None) -> style.Panel:
@@ -68,7 +68,7 @@ def _panel(task: str, rows: pl.DataFrame, hardware: list[str], target: LatencyTa
     if shown.is_empty():
         why = f"No model of {task} has been measured on more than one piece of hardware: {_counts(rows)}."
         return style.message(alt.TitleParams(task, subtitle=lines), why)
-    left = rows.join(shown.select("model").unique(), on="model", how="anti")
+    left = rows.join(shown.select("run").unique(), on="run", how="anti")
     if not left.is_empty():
         lines.append(f"not drawn, measured on one piece of hardware alone: {_counts(left)}")
 
@@ -144,7 +144,7 @@ def _label(row: dict[str, Any]) -> str:
 def _nothing_shared(rows: pl.DataFrame, hardware: list[str]) -> str:
     if len(hardware) == 1:
         return f"Only {hardware[0]} has been measured: there is no other hardware to compare it with."
-    once = rows.unique(["model", "hardware"])
+    once = rows.unique(["run", "hardware"])
     return (
         f"No model has been measured on more than one piece of hardware ({_counts(once)}): there are no bars to draw."
     )

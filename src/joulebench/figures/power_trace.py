@@ -30,9 +30,9 @@ def draw(trace: pl.DataFrame, leaderboard: pl.DataFrame) -> alt.ConcatChart:
     title = "Power of one point over its time"
     if trace.is_empty():
         return style.figure(title, captions.subtitle(leaderboard), _nothing(leaderboard))
-    task, model, batch, setting = trace.select("task", "model", *AT).row(0)
-    trace = trace.with_columns(run=captions.run_name())
-    about = leaderboard.filter((pl.col("task") == task) & (pl.col("model") == model))
+    task, batch, setting = trace.select("task", *AT).row(0)
+    about = leaderboard.join(trace.head(1), on=("task", "model", "variant"), how="semi", nulls_equal=True)
+    trace = trace.with_columns(run=pl.lit(about.select(captions.run_name()).to_series()[0]))
     energy_source = source(trace["energy_source"][0])
     about_steps = f"Each step: the mean between {energy_source.between}, or over several where there are many."
     subtitle = [*captions.subtitle(about), f"{about_steps} Unshaded: before and after the load."]

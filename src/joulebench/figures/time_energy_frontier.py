@@ -20,16 +20,18 @@ FAINT_PX = 12
 
 def draw(points: pl.DataFrame, pareto: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
     """Staircases from `pareto` (tables.PARETO) among all `points` (tables.POINTS), with the tasks' `targets`."""
-    known = choices.placed(points).select(*choices.NAMED, "load", "axis", "axis_value", "at").unique()
-    best = _steps(pareto.join(known, on=choices.NAMED, how="left", nulls_equal=True))
+    known = choices.placed(points).select(*choices.NAMED, "weights", "load", "axis", "axis_value", "at").unique()
+    names = {"run": captions.run_name(), "model": captions.entrant()}
+    best = pareto.join(known, on=choices.NAMED, how="left", nulls_equal=True)
     beaten = (
         by_setting.pooled_points(points)
         .filter(captions.SHOWN)
         .join(best, on=choices.NAMED, how="anti", nulls_equal=True)
     )
-    pale = beaten.join(best, on=["task", "model"], how="semi").with_columns(energy="energy_per_response_j")
+    pale = beaten.join(best, on=choices.ENTRANT, how="semi", nulls_equal=True)
+    best, pale = _steps(best.with_columns(**names)), pale.with_columns(energy="energy_per_response_j", **names)
     panels = []
-    for task, of_task in captions.by_task(points):
+    for task, of_task in captions.by_task(points.with_columns(model=captions.entrant())):
         pale_of, best_of = (table.filter(pl.col("task") == task) for table in (pale, best))
         panels.append(_panel(task, of_task, pale_of, best_of, targets.get(task)))
     title = "Least energy per response at each latency"
@@ -88,7 +90,7 @@ def _panel(
         title = alt.TitleParams(task, subtitle=lines)
         return style.message(title, f"{missing}: there is no frontier to draw.").properties(width=frame.WIDTH_PX)
     column = best["latency_metric"][0]
-    pale = pale.select("model", "variant", "at", "energy", latency=column).drop_nulls("latency")
+    pale = pale.select("model", "run", "at", "energy", latency=column).drop_nulls("latency")
     latencies = [*best["latency"], *pale["latency"]]
     limit, lines = frame.target(target, column, latencies)
     if without := points["model"].n_unique() - best["model"].n_unique():
@@ -102,8 +104,7 @@ def _panel(
     y = alt.Y("energy:Q", title=captions.energy_title(points), scale=y_axis.scale, axis=y_axis.axis)
 
     color, legend = _colors(best)
-    named = captions.run_name().alias("run")
-    best, pale = (table.join(legend, on="model", how="left").with_columns(named) for table in (best, pale))
+    best, pale = (table.join(legend, on="model", how="left") for table in (best, pale))
     layers = [
         *(_band(best, x, y, x_axis.high) if best["model"].n_unique() > 1 else []),
         *frame.target_rule(limit, x),

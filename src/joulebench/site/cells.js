@@ -78,10 +78,10 @@ function modelCell(row, mixed, narrow) {
   const box = html("input", {
     type: "checkbox",
     "data-group": row.group,
-    "aria-label": `Compare ${point.model} on ${point.hardware}`,
+    "aria-label": `Compare ${point.entrant} on ${point.hardware}`,
   });
   const where = [point.hardware, point.engine, row.usable ? pointName(point) : null].filter(Boolean).join(" · ");
-  const name = html("span", { class: "name" }, ...modelName(point.model, row.usable ? point.variant : null));
+  const name = html("span", { class: "name" }, ...modelName(point.entrant, row.usable ? point.variant : null));
   const words = html(
     "span",
     { class: "words" },
@@ -139,7 +139,7 @@ export function columnsFor(rows, state, unit, width, severalHardware) {
     column(
       "model",
       "Model",
-      (row) => row.point.model.toLowerCase(),
+      (row) => row.point.entrant.toLowerCase(),
       (row) => modelCell(row, mixed, narrow),
       { type: "row" },
     ),

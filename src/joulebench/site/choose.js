@@ -89,17 +89,19 @@ export function chooseRows(points, state) {
   return { rows, over: all.length - rows.length - unknown, unknown };
 }
 
-/** Rank by energy among the rows that meet the target; equal energies share one. */
+/** Rank by energy among the rows that meet the target and whose answers end alike; equal energies share one. */
 function rank(rows) {
-  let before = null;
-  rows.forEach((row, place) => {
-    row.rank = row.meets && row.energy !== null ? place + 1 : null;
-    row.tied = false;
-    if (row.rank === null) return;
-    if (before?.energy === row.energy) row.rank = before.rank;
-    row.tied = before !== null && overlap(before.point, row.point);
-    before = row;
-  });
+  for (const alike of Map.groupBy(rows, (row) => row.point.answers).values()) {
+    let before = null;
+    alike.forEach((row, place) => {
+      row.rank = row.meets && row.energy !== null ? place + 1 : null;
+      row.tied = false;
+      if (row.rank === null) return;
+      if (before?.energy === row.energy) row.rank = before.rank;
+      row.tied = before !== null && overlap(before.point, row.point);
+      before = row;
+    });
+  }
 }
 
 /**

@@ -133,7 +133,7 @@ export function compareTable(data, state, unit, colours, onRemove) {
     const colour = colours.get(row.group) ?? null;
     const button = html(
       "button",
-      { type: "button", class: "remove", "aria-label": `Remove ${row.point.model} on ${row.point.hardware}` },
+      { type: "button", class: "remove", "aria-label": `Remove ${row.point.entrant} on ${row.point.hardware}` },
       "×",
     );
     button.addEventListener("click", () => onRemove(row.group));
@@ -145,7 +145,7 @@ export function compareTable(data, state, unit, colours, onRemove) {
         "span",
         { class: "head" },
         swatch,
-        html("span", { class: "name" }, ...modelName(row.point.model), html("small", {}, row.point.hardware)),
+        html("span", { class: "name" }, ...modelName(row.point.entrant), html("small", {}, row.point.hardware)),
         button,
       ),
     );

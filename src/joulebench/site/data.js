@@ -16,9 +16,14 @@ const SERIES = ["hardware", "model", "variant", "engine", "dtype", "gpus", "load
 /** What of a point is for the page alone, and in no download. */
 const PAGE_ONLY = ["axis_value", "at", "severity", "flagged_for"];
 
-/** A model on a piece of hardware: what has one row in the leaderboard, and what is selected. */
+/** What has a row of its own on a piece of hardware: a model, and how its answers end. */
+export function entrantOf(row) {
+  return row.answers === "natural" ? `${row.model} (natural answers)` : row.model;
+}
+
+/** An entrant on a piece of hardware: what has one row in the leaderboard, and what is selected. */
 export function groupOf(row) {
-  return `${row.hardware}/${row.model}`;
+  return `${row.hardware}/${entrantOf(row)}`;
 }
 
 /** @returns {{tasks, targets, publishFlagged, services, points, columns, recommendations}} `columns`: of downloads */
@@ -27,6 +32,7 @@ export function readDocument(text) {
   const points = objects(raw.points).map((point) => ({
     ...point,
     group: groupOf(point),
+    entrant: entrantOf(point),
     source: raw.sources[point.energy_source],
     frontier: point.frontier ?? [],
     series: JSON.stringify(SERIES.map((name) => point[name])),
@@ -42,7 +48,7 @@ export function readDocument(text) {
     services: raw.services,
     points,
     columns: raw.points.columns.filter((name) => !PAGE_ONLY.includes(name)),
-    recommendations: objects(raw.recommendations),
+    recommendations: objects(raw.recommendations).map((one) => ({ ...one, entrant: entrantOf(one) })),
   };
 }
 

@@ -153,7 +153,7 @@ function showLegend(drawn, colours) {
       "button",
       { type: "button", "aria-pressed": String(state.selected.includes(group)) },
       html("span", { class: `swatch c${colours.get(group)}` }),
-      several ? `${point.model}, ${point.hardware}` : point.model,
+      several ? `${point.entrant}, ${point.hardware}` : point.entrant,
     );
     button.addEventListener("click", () => select(group));
     const item = html("li", { "data-group": group }, button);

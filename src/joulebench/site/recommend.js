@@ -57,7 +57,7 @@ function row(one) {
   const model = html(
     "th",
     { scope: "row" },
-    html("span", { class: "name" }, ...modelName(one.model), html("small", {}, one.hardware)),
+    html("span", { class: "name" }, ...modelName(one.entrant), html("small", {}, one.hardware)),
   );
   const open = one.undecided === null ? null : html("small", { class: "why" }, `undecided: ${one.undecided}`);
   if (one.at === null) {
@@ -104,7 +104,7 @@ export function recommendationsTable(data, state, service) {
   const shown = data.recommendations.filter((one) => one.service === service && isShown(one, state));
   if (shown.length === 0) return html("p", { class: "empty" }, "No model passes the filters.");
   const energy = (one) => one.energy_per_response_j ?? Infinity;
-  shown.sort((a, b) => energy(a) - energy(b) || (a.model < b.model ? -1 : 1));
+  shown.sort((a, b) => energy(a) - energy(b) || (a.entrant < b.entrant ? -1 : 1));
   const head = html("tr", {}, ...HEADS.map(([name, kind]) => html("th", { scope: "col", class: kind }, name)));
   const caption = html(
     "caption",

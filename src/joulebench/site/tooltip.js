@@ -28,7 +28,7 @@ export function facts(point, state, unit) {
 /** The same in one sentence, for a screen reader. */
 export function sentence(point, state, unit) {
   const parts = facts(point, state, unit).map(([name, text]) => `${name} ${text}`.trim());
-  return `${point.model}, ${point.hardware}, ${pointName(point)}: ${parts.join("; ")}.`;
+  return `${point.entrant}, ${point.hardware}, ${pointName(point)}: ${parts.join("; ")}.`;
 }
 
 export function showTooltip(point, state, unit, x, y) {
@@ -36,7 +36,7 @@ export function showTooltip(point, state, unit, x, y) {
   for (const [name, text] of facts(point, state, unit)) list.append(html("dt", {}, name), html("dd", {}, text));
   const where = `${point.hardware}${point.gpus > 1 ? ` × ${plural(point.gpus, "GPU")}` : ""}, ${pointName(point)}`;
   const tooltip = byId("tooltip");
-  tooltip.replaceChildren(html("strong", {}, point.model), html("p", {}, where), list);
+  tooltip.replaceChildren(html("strong", {}, point.entrant), html("p", {}, where), list);
   tooltip.hidden = false;
   const { width, height } = tooltip.getBoundingClientRect();
   const left = x + 16 + width > document.documentElement.clientWidth ? x - 16 - width : x + 16;

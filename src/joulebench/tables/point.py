@@ -13,6 +13,12 @@ _WHO_AND_WHAT = (
     text(
         "variant", "How it is served, where that is not the plain way (precision, quantisation, parallelism).", ON_PAGE
     ),
+    text(
+        "answers",
+        "What ends an answer: natural, the model itself; reference, the length of the dataset's own; fixed, one length "
+        "for all. Null for images and videos.",
+        ON_PAGE,
+    ),
     count("parameters", "Number of parameters.", ON_PAGE),
     text(
         "weights",

@@ -19,7 +19,7 @@ _TIED_WITH = text("tied_with", "Points that are not told apart from this one, th
 _REPEATS = count("repeats", "How many repeats the figures are means of.", ON_PAGE)
 
 _CHOICE = (
-    *pick(POINT, "task", "dataset", "model", "variant", "hardware", "card", "engine", "dtype", "gpus", *AT),
+    *pick(POINT, "task", "dataset", "model", "variant", "answers", "hardware", "card", "engine", "dtype", "gpus", *AT),
     _REPEATS,
     *pick(POINT, "status", "verdict", "energy_source", *(f"energy_per_response{bound}_j" for bound in BOUNDS)),
     *pick(POINT, "responses_per_s", "output_tokens_per_s"),
@@ -28,7 +28,9 @@ _CHOICE = (
 
 _LEADERBOARD = (
     count(
-        "rank", "Place within the task by energy per response; null without an energy, or beyond the latency target."
+        "rank",
+        "Place by energy per response, within the task and the kind of answers; null without an energy, or beyond the "
+        "latency target.",
     ),
     Column("meets_latency_target", pl.Boolean, None, "Whether the point keeps the task's latency target."),
     _LATENCY_TARGET,
@@ -151,8 +153,8 @@ POINTS = TABLES["points"]
 """points.csv: one row a point and repeat. Null where a figure does not apply or was not measured."""
 
 LEADERBOARD = TABLES["leaderboard"]
-"""leaderboard.csv: one row a task and model, the best point of it, its repeats pooled (analysis.choices).
-`rank` counts within a task. The intervals of the latencies, and what the checks look at, are in points.csv alone."""
+"""leaderboard.csv: one row a task, model and kind of answers: its best point, the repeats pooled (analysis.choices).
+`rank` counts within a task and kind of answers. The intervals of the latencies, and what the checks look at, are in points.csv alone."""
 
 PARETO = TABLES["pareto"]
 """pareto.csv: one row a point on the frontier of energy per response and latency of its task and model.
