@@ -227,3 +227,9 @@ def test_without_intervals_the_frontier_falls_as_the_latency_rises(rows: list[di
     found = table(*bare)
     steps = list(dict.fromkeys(found.select("latency_s", "energy_per_response_j").rows()))
     assert all(s < t and e > f for (s, e), (t, f) in pairwise(steps))
+
+
+def test_answers_that_end_otherwise_have_a_frontier_of_their_own() -> None:
+    rows = [point(1, 5.0, 0.1, answers="reference"), point(2, 4.0, 0.09, answers="natural")]
+    assert table(*rows).select("answers", "max_batch_size").rows() == [("natural", 2), ("reference", 1)]
+    assert batches(rows[0], rows[1] | {"answers": "reference"}) == [2]

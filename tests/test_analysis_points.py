@@ -69,6 +69,12 @@ def test_a_plain_point(tmp_path: Path) -> None:
     assert found["reason"] is None
 
 
+def test_what_ends_an_answer(tmp_path: Path) -> None:
+    for kind in ("natural", "reference", "fixed"):
+        wanted = write(tmp_path / kind, spec(output_length={"kind": kind, "tokens": 8}), status="failed")
+        assert row(wanted)["answers"] == kind
+
+
 def test_the_configs_tdp_goes_before_the_machines(tmp_path: Path) -> None:
     wanted = write(tmp_path, spec())
     assert row(WantedRun(tmp_path, wanted.spec, 120.0))["tdp_estimate_j"] == pytest.approx(240.0)

@@ -151,8 +151,29 @@ def test_run_of_a_model_that_is_not_there(raw: dict[str, Any]) -> None:
 
 
 def test_synthetic_weights_never_end_an_answer(raw: dict[str, Any]) -> None:
-    raw["matrix"]["cpu"]["llm-chat"]["output_length"]["kind"] = "natural"
-    assert "synthetic weights, which never end an answer" in complaint(raw)
+    chat = raw["matrix"]["cpu"]["llm-chat"]
+    chat["models"] = ["joulebench/llama-1m"]
+    assert "synthetic weights, which never end an answer" in complaint(raw)  # it asks for natural ones
+    chat["models"] = ["joulebench/llama-1m+reference"]
+    assert config.parse(raw).length_of("cpu", "llm-chat", "joulebench/llama-1m+reference").kind == "reference"
+
+
+def test_a_variant_has_its_own_answer_lengths(raw: dict[str, Any]) -> None:
+    raw["variants"]["free"] = {"output_length": {"kind": "natural", "tokens": 40}}
+    entry = raw["matrix"]["cpu"]["llm-code"]
+    entry["models"] = runs = [f"HuggingFaceTB/SmolLM2-135M-Instruct{plus}" for plus in ("", "+free")]
+    plain, free = (run_spec(config.parse(raw), "cpu", "llm-code", run) for run in runs)
+    assert [(one.output_length.kind, one.output_length.tokens) for one in (plain, free)] == [
+        ("reference", 512),
+        ("natural", 40),
+    ]
+    # A start in equilibrium is of requests in the middle of answers whose end is known.
+    assert (plain.sweep.start, free.sweep.start) == ("equilibrium", "cold")
+    raw["matrix"]["cpu"]["text-to-image"]["models"] = ["joulebench/sd-5m+free"]
+    assert complaint(raw) == (
+        "config.yaml: matrix.cpu.text-to-image.models: 'joulebench/sd-5m+free' asks for an output_length, "
+        "and text-to-image has no answers of text"
+    )
 
 
 def test_engine_setting_that_the_engine_does_not_know(raw: dict[str, Any]) -> None:
@@ -168,9 +189,9 @@ def test_engine_that_does_not_serve_the_task(raw: dict[str, Any]) -> None:
 
 def test_more_devices_than_the_engine_spreads_a_model_over(raw: dict[str, Any]) -> None:
     raw["variants"]["tp4"] = {"tensor_parallel": 4}
-    raw["matrix"]["cpu"]["llm-chat"]["models"] = ["joulebench/llama-1m+tp4"]
+    raw["matrix"]["cpu"]["llm-code"]["models"] = ["joulebench/llama-1m+tp4"]
     assert complaint(raw) == (
-        "matrix.cpu.llm-chat: variant tp4 wants 4 devices for joulebench/llama-1m; "
+        "matrix.cpu.llm-code: variant tp4 wants 4 devices for joulebench/llama-1m; "
         "engine transformers spreads a model over 1"
     )
 
@@ -263,8 +284,8 @@ def test_unknown_dataset_and_filter(raw: dict[str, Any]) -> None:
 
 
 def test_missing_architecture_file(raw: dict[str, Any]) -> None:
-    raw["models"]["joulebench/llama-1m"]["architecture"] = "config/models/none.yaml"
-    assert complaint(raw) == "models.joulebench/llama-1m.architecture: no file config/models/none.yaml"
+    raw["models"]["joulebench/llava-5m"]["architecture"] = "config/models/none.yaml"
+    assert complaint(raw) == "models.joulebench/llava-5m.architecture: no file config/models/none.yaml"
 
 
 def test_not_yaml(tmp_path: Path) -> None:
@@ -301,8 +322,8 @@ def test_spec_hash_follows_what_is_measured_and_nothing_else(raw: dict[str, Any]
 
 
 def test_spec_goes_through_json_unchanged(raw: dict[str, Any]) -> None:
-    raw["matrix"]["cpu"]["llm-chat"]["models"].append("joulebench/llama-9m+bf16")
-    spec = run_spec(config.parse(raw), "cpu", "llm-chat", "joulebench/llama-9m+bf16")
+    raw["matrix"]["cpu"]["llm-code"]["models"].append("joulebench/llama-9m+bf16")
+    spec = run_spec(config.parse(raw), "cpu", "llm-code", "joulebench/llama-9m+bf16")
     again = RunSpec.model_validate(json.loads(json.dumps(spec.model_dump(mode="json"))))
     assert again == spec
     assert again.hash == spec.hash

@@ -561,3 +561,16 @@ def test_a_label_without_room_is_left_out_and_lines_are_avoided_where_they_can_b
     wall = [Box(0, 0, 100, 100)]
     assert placement.place([Mark(50, 50, 10, 9)], placement.Plot(100, 100, 4, wall)) != [None]
     assert placement.place([Mark(50, 50, 10, 9)], placement.Plot(100, 100, 4, wall), over_lines=False) == [None]
+
+
+def test_a_name_tells_what_its_row_is_of() -> None:
+    def names(*rows: dict[str, Any]) -> list[str]:
+        return table_of(POINTS, *rows).select(captions.run_name()).to_series().to_list()
+
+    drawn, trained = {"model": "a", "weights": "synthetic"}, {"model": "b", "weights": "checkpoint"}
+    assert names(drawn, drawn | {"variant": "fp8"}) == ["a", "a+fp8"]
+    assert names(drawn | {"variant": "fp8"}, trained) == ["a+fp8 (synthetic weights)", "b"]
+    assert names(trained | {"answers": "natural"}, trained | {"answers": "reference", "variant": "x"}) == [
+        "b (natural answers)",
+        "b+x",
+    ]

@@ -13,7 +13,8 @@ from joulebench.inputs.checked import ConfigError
 from joulebench.plan import Cell, Plan, plan
 from joulebench.records.files import read_run
 
-CHAT = "results/cpu/runs/llm-chat"
+PICTURES = "results/cpu/runs/vlm-chat"
+SMOL = "HuggingFaceTB--SmolLM2-135M-Instruct"
 
 
 def in_order(made: Plan, hardware: str) -> list[Cell]:
@@ -24,15 +25,15 @@ def test_each_repeat_is_a_run_in_a_folder_of_its_own(raw: dict[str, Any]) -> Non
     once, thrice = plan(raw), plan(raw | {"repeats": 3})
     folders = {str(cell.folder) for cell in once.cells()}
     assert {str(cell.folder) for cell in thrice.cells()} == {f"{one}{k}" for one in folders for k in ("", "@2", "@3")}
-    assert {f"{CHAT}/joulebench--llama-1m{k}/run.json" for k in ("", "@2", "@3")} < set(thrice.targets())
+    assert {f"{PICTURES}/joulebench--llava-5m{k}/run.json" for k in ("", "@2", "@3")} < set(thrice.targets())
     assert len(thrice.tables("cpu")["specs"]) == 3 * len(once.tables("cpu")["specs"])
-    first, third = (thrice.cell("cpu", "llm-chat", f"joulebench--llama-1m{k}") for k in ("", "@3"))
+    first, third = (thrice.cell("cpu", "vlm-chat", f"joulebench--llava-5m{k}") for k in ("", "@3"))
     assert (first.repeat, third.repeat) == (1, 3)
-    assert third.record == Path(CHAT, "joulebench--llama-1m@3", "run.json")
+    assert third.record == Path(PICTURES, "joulebench--llava-5m@3", "run.json")
     assert (first.model_folder, thrice.prompts(first)) == (third.model_folder, thrice.prompts(third))
     for unknown in ("@1", "@4", "@02"):
-        with pytest.raises(ConfigError, match="did you mean 'llm-chat/joulebench--llama-1m"):
-            thrice.cell("cpu", "llm-chat", f"joulebench--llama-1m{unknown}")
+        with pytest.raises(ConfigError, match="did you mean 'vlm-chat/joulebench--llava-5m"):
+            thrice.cell("cpu", "vlm-chat", f"joulebench--llava-5m{unknown}")
 
 
 def test_an_entry_may_have_its_own_number(raw: dict[str, Any]) -> None:
@@ -57,9 +58,9 @@ def test_what_is_not_a_number_of_repeats(raw: dict[str, Any]) -> None:
 
 def test_a_repeat_has_a_spec_of_its_own_and_the_first_keeps_the_one_it_had(raw: dict[str, Any]) -> None:
     once, twice = plan(raw), plan(raw | {"repeats": 2})
-    first, second = (twice.spec(twice.cell("cpu", "llm-chat", f"joulebench--llama-1m{k}")) for k in ("", "@2"))
-    assert first.hash == once.spec(once.cell("cpu", "llm-chat", "joulebench--llama-1m")).hash != second.hash
-    assert second.run == "joulebench--llama-1m@2"
+    first, second = (twice.spec(twice.cell("cpu", "vlm-chat", f"joulebench--llava-5m{k}")) for k in ("", "@2"))
+    assert first.hash == once.spec(once.cell("cpu", "vlm-chat", "joulebench--llava-5m")).hash != second.hash
+    assert second.run == "joulebench--llava-5m@2"
     assert second.model_copy(update={"repeat": 1}) == first
     assert RunSpec.model_validate(second.model_dump(mode="json")) == second
 
@@ -151,11 +152,11 @@ def test_snakemake_measures_in_that_order_one_at_a_time_after_all_that_is_prepar
 
 def test_what_a_model_is_asked_in_the_whole_matrix(raw: dict[str, Any]) -> None:
     made = plan(raw)
-    assert made.asks("joulebench--llama-1m")["llm-chat"] == "chat"
-    assert set(made.asks("joulebench--llama-1m")) == {
+    assert made.asks(SMOL)["llm-chat"] == "chat"
+    assert set(made.asks(SMOL)) == {
         task
         for tasks in raw["matrix"].values()
         for task, entry in tasks.items()
-        if "joulebench/llama-1m" in {run.partition("+")[0] for run in entry["models"]}
+        if SMOL.replace("--", "/") in {run.partition("+")[0] for run in entry["models"]}
     }
     assert made.asks("joulebench--sd-5m") == {}  # pictures of words have no prompt form

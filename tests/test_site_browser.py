@@ -192,6 +192,16 @@ def arrivals() -> dict[str, dict[str, pl.DataFrame]]:
     return {"h100": made}
 
 
+def natural() -> dict[str, dict[str, pl.DataFrame]]:
+    """Gemma with answers of given lengths and with its own, which are shorter; Llama with given ones alone."""
+    rows = [
+        *sweep(GEMMA, 40.0, 0.004, answers="reference", variant="given"),
+        *sweep(GEMMA, 10.0, 0.004, answers="natural", weights="checkpoint"),
+        *sweep(LLAMA, 20.0, 0.008, answers="reference", weights="synthetic"),
+    ]
+    return {"h100": whole(rows)}
+
+
 PAGES: dict[str, Callable[[], dict[str, dict[str, pl.DataFrame]]]] = {
     "few": few,
     "many": many,
@@ -201,6 +211,7 @@ PAGES: dict[str, Callable[[], dict[str, dict[str, pl.DataFrame]]]] = {
     "estimated": estimated,
     "published": published,
     "arrivals": arrivals,
+    "natural": natural,
 }
 
 
@@ -830,3 +841,14 @@ def test_a_point_of_arrivals_is_named_by_their_rate(page: Page) -> None:
 def test_a_page_of_closed_loops_has_no_column_of_loads(page: Page) -> None:
     page.open("few")
     assert "Load" not in page.texts(".leaderboard thead .dt-column-title")
+
+
+def test_answers_that_end_otherwise_have_rows_and_ranks_of_their_own(page: Page) -> None:
+    page.open("natural")
+    # At B = 512: 0.216 times the first. Of Gemma's own answers 2.16 J, of given lengths Llama 4.32 J and Gemma 8.64 J.
+    named = [f"{GEMMA} (natural answers)", LLAMA, f"{GEMMA}+given"]
+    assert page.cells("Model") == named
+    assert page.cells("Energy") == ["2.16", "4.32", "8.64"]
+    assert page.cells("Rank") == ["1", "1", "2"]
+    page.row(f"h100/{named[0]}").find_element("css selector", "input").click()
+    assert named[0] in page.texts(".compare thead .name")[0]

@@ -1,4 +1,5 @@
-"""pareto.csv: of each task, model and kind of answers, the points that none other beats in both energy per response and latency.
+"""pareto.csv: of each task, model and kind of answers, the points that none other beats in both energy per response
+and latency.
 
 One point beats another if neither its energy per response nor its latency is larger, and one of them is smaller. Two
 points are tied if their 95 % intervals overlap, those of the energy and those of the latency: then they are not told

@@ -17,7 +17,7 @@ def leaderboard(
     publish_flagged: bool = False,
     card_spread: float = 0.0,
 ) -> pl.DataFrame:
-    """The best point of each task, model and kind of answers (tables.LEADERBOARD), sorted by task, answers, rank, model.
+    """The best point of each task, model and kind of answers (tables.LEADERBOARD), by task, answers, rank and model.
 
     `points`: tables.POINTS; `targets`: task -> its latency target, None where every point will do; `card_spread`: the
     share by which the hardware's cards differ (choices.tied). Only points whose verdict is `valid` are taken, with

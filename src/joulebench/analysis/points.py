@@ -96,7 +96,20 @@ def _facts(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
 
 
 _OF_POINTS = (
-    *("task", "dataset", "model", "variant", "answers", "parameters", "weights", "hardware", "device", "card", "engine", "dtype"),
+    *(
+        "task",
+        "dataset",
+        "model",
+        "variant",
+        "answers",
+        "parameters",
+        "weights",
+        "hardware",
+        "device",
+        "card",
+        "engine",
+        "dtype",
+    ),
     *("quantization", *SETTING, "repeat", "status", "reason", "ended_by", "start", "measured_on", "tdp_w"),
     *("idle_power_w", "clock_step_s"),
 )

@@ -125,4 +125,4 @@ class Variant(Strict):
     tensor_parallel: Count = 1
     expert_parallel: bool = False
     quantization: Quantization | None = None
-    output_length: OutputLength | None = Field(None, description="Instead of the entry's and the task's own.")
+    output_length: OutputLength | None = Field(default=None, description="Instead of the entry's and the task's own.")

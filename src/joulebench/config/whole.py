@@ -128,7 +128,7 @@ class Config(Strict):
         return next((name for name in names if name in self.prompts), task)
 
     def length_of(self, hardware: str, group: str, run: str) -> OutputLength | None:
-        """How long the answers of one run are: its variant's own, its entry's, the hardware's for its task, the task's."""
+        """How long the answers of one run are: as its variant says, else its entry, the hardware's for its task, its task."""
         task = self.task_of(hardware, group)
         of_task = self.matrix.get(hardware, {}).get(task)
         return (

@@ -154,7 +154,8 @@ POINTS = TABLES["points"]
 
 LEADERBOARD = TABLES["leaderboard"]
 """leaderboard.csv: one row a task, model and kind of answers: its best point, the repeats pooled (analysis.choices).
-`rank` counts within a task and kind of answers. The intervals of the latencies, and what the checks look at, are in points.csv alone."""
+`rank` counts within a task and kind of answers. The intervals of the latencies, and what the checks look at, are in
+points.csv alone."""
 
 PARETO = TABLES["pareto"]
 """pareto.csv: one row a point on the frontier of energy per response and latency of its task and model.
