@@ -3,11 +3,18 @@ def scored(wildcards):
     return [str(cell.score) for cell in PLAN.scored(wildcards.hardware)]
 
 
+def judge_of(wildcards):
+    """The files of the model that judges, where one does."""
+    judge = PLAN.judge(cell_of(wildcards))
+    return [] if judge is None else ancient(str(judge.folder / "model.json"))
+
+
 rule score:
     input:
         machine=ancient("results/{hardware}/machine.json"),
         prompts=lambda wc: ancient(prompts_served(wc)),
         model=lambda wc: ancient(model_of(wc)),
+        judge=judge_of,
     output:
         "results/{hardware}/quality/{task}/{run}.json",
     log:

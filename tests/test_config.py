@@ -197,15 +197,37 @@ def test_more_devices_than_the_engine_spreads_a_model_over(raw: dict[str, Any]) 
 
 
 def test_answers_are_judged_where_there_are_any(raw: dict[str, Any]) -> None:
-    raw["matrix"]["cpu"]["text-to-image"]["quality"] = {"kind": "exact-match"}
-    assert "matrix.cpu.text-to-image.quality: text-to-image has no answers of text to judge; leave it out" in complaint(
-        raw
-    )
-    del raw["matrix"]["cpu"]["text-to-image"]["quality"]
+    images, texts = raw["matrix"]["cpu"]["text-to-image"], raw["matrix"]["cpu"]["llm-chat"]
+    images["quality"] = {"kind": "exact-match"}
+    expected = "exact-match judges llm-chat, llm-code, vlm-chat, not text-to-image; leave it out"
+    assert f"matrix.cpu.text-to-image.quality: {expected}" in complaint(raw)
+    del images["quality"]
+    texts["quality"] = {"kind": "clip-score", "clip": "a/clip"}
+    assert "matrix.cpu.llm-chat.quality: clip-score judges text-to-image, not llm-chat; leave it out" in complaint(raw)
+    del texts["quality"]
     raw["studies"]["cpu"]["concurrency"]["quality"] = {"kind": "exact-match"}
     assert "studies.cpu.concurrency.quality: a study's answers are not judged; say it in the matrix" in complaint(raw)
     raw["studies"]["cpu"]["concurrency"]["quality"] = {"kind": "exact"}
-    assert "expected exact-match or pass-at-1" in complaint(raw)
+    assert "expected clip-score or exact-match or pass-at-1" in complaint(raw)
+
+
+def test_images_are_judged_by_a_checkpoint_of_the_config(raw: dict[str, Any]) -> None:
+    where = "matrix.cpu.text-to-image.quality.clip"
+    judge = raw["models"]["a/clip"] = {"weights": "checkpoint", "revision": "0" * 40}
+    asked = raw["matrix"]["cpu"]["text-to-image"]["quality"] = {"kind": "clip-score", "clip": "a/clap"}
+    assert f"{where}: no model 'a/clap' in the config" in complaint(raw)
+    asked["clip"] = raw["matrix"]["cpu"]["text-to-image"]["models"][0]
+    assert f"{where}: '{asked['clip']}' has synthetic weights, which judge nothing; name a CLIP" in complaint(raw)
+    asked["clip"], judge["trust_remote_code"] = "a/clip", True
+    assert f"{where}: 'a/clip' has trust_remote_code, and a judge runs no code of others" in complaint(raw)
+    judge["trust_remote_code"] = False
+    made = plan(raw)
+    (cell, *_) = (cell for cell in made.cells("cpu") if cell.task == "text-to-image")
+    found = made.judge(cell)
+    assert found is not None
+    assert (found.model, found.folder) == ("a/clip", Path("results/models/a--clip"))
+    assert found.made_from["revision"] == "0" * 40
+    assert made.scored("cpu") == []  # drawn weights have no score
 
 
 def test_experts_are_shared_by_several_devices(raw: dict[str, Any]) -> None:

@@ -15,11 +15,9 @@ def main(hardware: str, task: str, run: str, log: Path) -> None:
     from joulebench.quality.scoring import score
 
     with run_of_config(hardware, task, run, log, "score of") as (plan, cell):
-        found = score(plan.spec(cell), plan.quality(cell), plan.prompts(cell), cell.model_folder, cell.score)
-        logging.info(
-            "%d of %d right, %.1f %% (%.1f to %.1f %%)",
-            *(found.right, found.asked, 100 * found.quality, 100 * found.quality_low, 100 * found.quality_high),
-        )
+        asked = plan.spec(cell), plan.quality(cell)
+        found = score(*asked, plan.prompts(cell), cell.model_folder, cell.score, plan.judge(cell))
+        logging.info("%s", found)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ J per right answer = J per output token x mean output tokens of the judged answe
 output token of the run's trusted point of least energy. The measured answers may be made to have other lengths; so the
 judged ones' own count. The bounds of its interval are those of the energy over the opposite ones of the share: it holds
 both at once, and is wide rather than narrow. Where nothing is right there is none, and no upper bound where the share's
-lower bound is 0.
+lower bound is 0. Images are not right or wrong: their score is no share, and has none.
 """
 
 from collections.abc import Mapping
@@ -41,11 +41,13 @@ def quality(
         spec = wanted["spec"]
         changed = sorted(key for key in spec if key not in _OWN and found.spec.get(key) != spec[key])
         changed += [f"quality.{key}" for key, value in wanted["judged"].items() if found.judged.get(key) != value]
+        changed += ["quality.clip's files"] if (found.judge and found.judge.made_from) != wanted.get("judge") else []
         if changed:
             left_out.append(f"{name}: of another {', '.join(changed)} than the config's; delete it to ask again")
             continue
         facts = {key: found.spec[key] for key in (*_SAME, "hardware", "engine", "dtype")}
-        told = found.model_dump(include={name for name in QUALITY if name in type(found).model_fields})
+        told = found.model_dump(include={*QUALITY} & {*type(found).model_fields} - {"judge"})
+        facts["judge"] = found.judge and found.judge.model
         rows.append(facts | told | {"dataset": found.spec["dataset"]["name"], "measured_on": found.started_utc[:10]})
     known = {name: kind for name, kind in QUALITY.items() if rows and name in rows[0]}
     table = pl.DataFrame(rows, schema=known or QUALITY, orient="row")

@@ -3,11 +3,12 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import JsonValue, PositiveInt
 
 from joulebench.config.models import Checkpoint, Dtype, Generation, Quantization, Source, Synthetic, Tokenizer, Variant
+from joulebench.config.quality import ClipScore, Quality
 from joulebench.config.sweeps import Sweep
 from joulebench.config.tasks import Dataset, OutputLength, PromptForm, Sample, StopString
 from joulebench.config.whole import Config
@@ -86,6 +87,11 @@ def run_folder(run: str, repeat: int = 1) -> str:
     return run.replace("/", "--") + (f"@{repeat}" if repeat > 1 else "")
 
 
+def model_folder(name: str) -> Path:
+    """Where the files of the model `name` lie: results/models/{owner}--{name}"""
+    return Path("results", "models", run_folder(name))
+
+
 def run_spec(config: Config, hardware: str, group: str, run: str, repeat: int = 1) -> RunSpec:
     """Resolve one run of the matrix or of a study; `run` is a model id, with `+variant` where there is one.
 
@@ -137,6 +143,21 @@ def model_spec(name: str, model: Checkpoint | Synthetic) -> dict[str, Any]:
     source = None if model.source is None else model.source.model_dump()
     code = {"revision": model.revision, "source": source, "trust_remote_code": model.trust_remote_code}
     return {"weights": "checkpoint", **code, "architecture": None, "weights_seed": None, "tokenizer": None}
+
+
+class Judge(NamedTuple):
+    """A model that judges what another made: its id, what its files are made from (model_spec), and their folder."""
+
+    model: str
+    made_from: dict[str, Any]
+    folder: Path
+
+
+def judge_of(config: Config, quality: Quality) -> Judge | None:
+    """The model that judges by `quality`, where one does."""
+    if not isinstance(quality, ClipScore):
+        return None
+    return Judge(quality.clip, model_spec(quality.clip, config.models[quality.clip]), model_folder(quality.clip))
 
 
 def architecture(name: str, model: Synthetic) -> dict[str, JsonValue]:

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from joulebench.config.footprint import Footprint
 from joulebench.config.matrix import Engine, Entry, Hardware, Repeats, Study
 from joulebench.config.models import Model, Synthetic, TrainedTokenizer, Variant
-from joulebench.config.quality import Quality
+from joulebench.config.quality import ClipScore, Quality
 from joulebench.config.services import Service, ServiceName
 from joulebench.config.tasks import Dataset, OutputLength, Sample, Task
 from joulebench.errors import UserError
@@ -158,8 +158,12 @@ class Config(Strict):
         asked = self.entry(hardware, group).quality
         if asked is not None and group in self.studies.get(hardware, {}):
             raise ValueError(f"{where}.quality: a study's answers are not judged; say it in the matrix")
-        if not of(task).has_tokens and self.quality_of(hardware, group) is not None:
-            raise ValueError(f"{where}.quality: {task} has no answers of text to judge; leave it out")
+        if (judged := self.quality_of(hardware, group)) is not None and task not in judged.tasks:
+            raise ValueError(
+                f"{where}.quality: {judged.kind} judges {', '.join(judged.tasks)}, not {task}; leave it out"
+            )
+        if isinstance(judged, ClipScore):
+            self._judges(judged.clip, f"{where}.quality.clip")
         if not of(task).has_tokens and as_text:
             raise ValueError(f"{where}.sweep: {task} is made in batches; give batch_sizes and protocol alone")
         if task in IMAGE_TASKS and any(one.input_tokens for one in sweep.settings):
@@ -178,6 +182,18 @@ class Config(Strict):
             raise ValueError(f"models.{model}.generation: missing; {task} needs height, width and denoising_steps")
         if task in VIDEO_TASKS and facts.generation and facts.generation.frames is None:
             raise ValueError(f"models.{model}.generation.frames: missing; {task} needs the number of frames")
+
+    def _judges(self, model: str, where: str) -> None:
+        """Whether the images of others may be judged by `model`."""
+        if model not in self.models:
+            raise ValueError(f"{where}: no model '{model}' in the config{nearest(model, self.models)}")
+        facts = self.models[model]
+        if isinstance(facts, Synthetic):
+            raise ValueError(f"{where}: '{model}' has synthetic weights, which judge nothing; name a CLIP checkpoint")
+        if facts.trust_remote_code:
+            raise ValueError(
+                f"{where}: '{model}' has trust_remote_code, and a judge runs no code of others; leave it out"
+            )
 
 
 def _own_prompts(hardware: str, task: str, group: str) -> str:

@@ -116,5 +116,8 @@ class DiffusionEngine(Protocol):
     def generate(self, batch: Sequence[Prepared]) -> int:
         """Make one output a request, wait for the device, and return the number of denoising steps taken."""
 
+    def images(self, batch: Sequence[Prepared]) -> list[Any]:
+        """What `generate` makes, as images of PIL's: one a request. Of tasks whose response is an image."""
+
     def close(self) -> None:
         """Free the device. Safe to call twice."""

@@ -89,6 +89,24 @@ class Engine:
 
         Raises UserError where the outputs are not of the size or length asked for. What torch raises is let through.
         """
+        self._made(batch)
+        steps = getattr(self._pipeline, "num_timesteps", None)  # TextToVideoSD and I2VGenXL have none
+        return int(len(self._pipeline.scheduler.timesteps) if steps is None else steps)
+
+    def images(self, batch: Sequence[Prepared]) -> list[Any]:
+        """See engines.base.DiffusionEngine. Raises as `generate`."""
+        from diffusers.image_processor import VaeImageProcessor
+        from PIL import Image
+
+        found = self._made(batch).images
+        if isinstance(found[0], Image.Image):
+            return list(found)
+        if isinstance(found, self._torch.Tensor):
+            found = VaeImageProcessor.pt_to_numpy(found)
+        return list(VaeImageProcessor.numpy_to_pil(found))
+
+    def _made(self, batch: Sequence[Prepared]) -> Any:
+        """What the pipeline's call returns for a batch, of the size and length asked for, once the device is done."""
         inputs: dict[str, Any] = {name: [one.prompt[name] for one in batch] for name in self._own}  # type: ignore[index]
         if len(batch) == 1 and "image" in inputs:
             (inputs["image"],) = inputs["image"]  # every pipeline takes a bare image, and ONE_IMAGE no list
@@ -99,8 +117,7 @@ class Engine:
         if self._spec.on_gpu:
             self._torch.cuda.synchronize()
         self._check(made, len(batch))
-        steps = getattr(self._pipeline, "num_timesteps", None)  # TextToVideoSD and I2VGenXL have none
-        return int(len(self._pipeline.scheduler.timesteps) if steps is None else steps)
+        return made
 
     @property
     def arguments(self) -> dict[str, Any]:

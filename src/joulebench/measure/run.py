@@ -8,11 +8,11 @@ import platform
 import re
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 from pydantic import BaseModel
@@ -89,14 +89,23 @@ def checked(spec: RunSpec, prompts: Path, model: Path) -> Inputs:
     if said := datasets.replaced(spec.dataset, prompts.with_suffix(".json")):
         log.warning("%s", said)
     table = read_parquet(prompts, PROMPTS)
-    facts = read_model(model)
-    wanted = spec.model_dump(mode="json", include=set(facts.made_from))
-    if changed := sorted(name for name, value in facts.made_from.items() if wanted[name] != value):
+    facts = made_as(model, spec.model, spec.model_dump(mode="json"))
+    return Inputs(spec, settings, table, hashlib.sha256(prompts.read_bytes()).hexdigest(), facts, model)
+
+
+def made_as(folder: Path, name: str, wanted: Mapping[str, Any]) -> Model:
+    """model.json in the folder of the model `name`.
+
+    Raises UserError where it was made from something else than `wanted`, what the config says of it now
+    (config.spec.model_spec).
+    """
+    facts = read_model(folder)
+    if changed := sorted(key for key, value in facts.made_from.items() if wanted[key] != value):
         raise UserError(
-            f"{model}: made under another {', '.join(changed)} than the config's for models.{spec.model}; "
+            f"{folder}: made under another {', '.join(changed)} than the config's for models.{name}; "
             "delete it and give the same command again"
         )
-    return Inputs(spec, settings, table, hashlib.sha256(prompts.read_bytes()).hexdigest(), facts, model)
+    return facts
 
 
 class _Swept(NamedTuple):

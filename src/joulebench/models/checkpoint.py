@@ -60,7 +60,7 @@ def download(name: str, model: Checkpoint, folder: Path) -> None:
     what, where, otherwise = (
         f"{name} at revision {model.revision}",
         f"models.{name}",
-        "or give the model synthetic weights",
+        "or name a folder of it by source (kind: local), or give what is measured synthetic weights",
     )
     patterns = PATTERNS + (CODE if model.trust_remote_code else [])
     with explained(what, where, otherwise):

@@ -11,7 +11,7 @@ from joulebench import datasets, engines
 from joulebench.config.models import Synthetic, TrainedTokenizer
 from joulebench.config.quality import Quality
 from joulebench.config.services import SERVICES
-from joulebench.config.spec import RunSpec, run_folder, run_spec
+from joulebench.config.spec import Judge, RunSpec, judge_of, model_folder, run_folder, run_spec
 from joulebench.config.tasks import PromptForm
 from joulebench.config.whole import Config, parse
 from joulebench.families import TEXT
@@ -47,7 +47,7 @@ class Cell:
     @property
     def model_folder(self) -> Path:
         """results/models/{model}"""
-        return Path("results", "models", run_folder(self.run.partition("+")[0]))
+        return model_folder(self.run.partition("+")[0])
 
     @property
     def score(self) -> Path:
@@ -140,10 +140,18 @@ class Plan:
             raise ConfigError(f"{where}.quality: missing; say how its answers are judged")
         return found
 
+    def judge(self, cell: Cell) -> Judge | None:
+        """The model that judges what a run makes, where one does."""
+        return judge_of(self.config, self.quality(cell))
+
     def scores(self, hardware: str) -> dict[str, Any]:
         """What the quality of one hardware takes from the config, as `tables`."""
         wanted = [
-            {"spec": self.spec(cell).model_dump(mode="json"), "judged": self.quality(cell).model_dump(mode="json")}
+            {
+                "spec": self.spec(cell).model_dump(mode="json"),
+                "judged": self.quality(cell).model_dump(mode="json"),
+                "judge": (judge := self.judge(cell)) and judge.made_from,
+            }
             for cell in self.scored(hardware)
         ]
         return {"wanted": wanted, "publish_flagged": self.config.publish_flagged}

@@ -189,25 +189,44 @@ class Run(Record):
 class Score(Record):
     """How right a model's answers are: `right` of `asked`, with Wilson's 95 % interval of the share.
 
-    `judged`: what the config said of it (config.quality). `ended`: so many ended by themselves, before they had as many
-    tokens as they might get.
+    Of images `right` is null, and so are `mean_output_tokens` and `ended`: `quality` is the mean of their scores, with
+    its 95 % interval (Student's t; null of a single one). `judged`: what the config said of it (config.quality).
+    `ended`: so many ended by themselves, before they had as many tokens as they might get. `judge`: the model that
+    judged, as its model.json has it, null where none did; `cut`: so many prompts were longer than it reads.
     """
 
     spec: dict[str, Any]
     metric: str
     judged: dict[str, Any]
-    right: int = Field(ge=0)
+    right: int | None = Field(ge=0)
     asked: Count
-    quality: float = Field(ge=0, le=1)
-    quality_low: float = Field(ge=0, le=1)
-    quality_high: float = Field(ge=0, le=1)
-    mean_output_tokens: float = Field(gt=0)
-    ended: int = Field(ge=0)
+    quality: float = Field(ge=0)
+    quality_low: float | None = Field(ge=0)
+    quality_high: float | None = Field(ge=0)
+    mean_output_tokens: float | None = Field(gt=0)
+    ended: int | None = Field(ge=0)
+    cut: int | None = Field(None, ge=0)
+    judge: Model | None = None
     started_utc: str
     duration_s: float
     model_files_sha256: dict[str, str]
     requests_sha256: str
     versions: dict[str, str | None]
+
+    @model_validator(mode="after")
+    def _shares_are_no_more_than_all(self) -> "Score":
+        bounds = (self.quality_low, self.quality, self.quality_high)
+        if self.right is not None and any(bound is None or bound > 1 for bound in bounds):
+            raise ValueError(f"quality is {bounds} of {self.right} right, expected a share with its interval")
+        return self
+
+    def __str__(self) -> str:
+        low, high = self.quality_low, self.quality_high
+        if self.right is not None and low is not None and high is not None:
+            share = f"{100 * self.quality:.1f} % ({100 * low:.1f} to {100 * high:.1f} %)"
+            return f"{self.right} of {self.asked} right, {share}"
+        known = "" if low is None or high is None else f" ({low:.2f} to {high:.2f})"
+        return f"{self.metric} {self.quality:.2f}{known}, the mean of {self.asked}"
 
 
 def point_folder(index: int, label: str) -> str:

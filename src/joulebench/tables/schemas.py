@@ -183,10 +183,15 @@ LEFT_OUT = TABLES["left_out"]
 QUALITY = _schema(
     (
         *pick(POINT, "task", "dataset", "model", "variant", "hardware", "engine", "dtype"),
-        text("metric", "How right answers are told from wrong ones: pass-at-1, exact-match."),
-        count("asked", "Prompts that were asked, one greedy answer each."),
-        count("right", "Answers that are right."),
-        *interval("quality{}", "The share of right answers (Wilson's interval)."),
+        text("metric", "How right answers are told from wrong ones: pass-at-1, exact-match; or the score: clip-score."),
+        text("judge", "The model that judges, where one does: scores of different ones cannot be compared."),
+        count("asked", "Prompts that were asked, one greedy answer each, or one image."),
+        count("cut", "Prompts that were longer than the judge reads, and were cut."),
+        count("right", "Answers that are right; null where they have a score instead."),
+        *interval(
+            "quality{}",
+            "The share of right answers (Wilson's interval); of clip-score the mean, from 0 to 100 (Student's t).",
+        ),
         figure("mean_output_tokens", "Mean tokens of these answers, which the model ends itself."),
         count("ended", "Answers that ended by themselves, before they had as many tokens as they might get."),
         *pick(POINT, "setting", *(f"energy_per_output_token{bound}_j" for bound in BOUNDS)),
