@@ -3,6 +3,8 @@
 import polars as pl
 
 from joulebench.analysis.choices import choices, tied
+from joulebench.analysis.published_scores import with_published
+from joulebench.analysis.quality import with_quality
 from joulebench.analysis.verdicts import USABLE
 from joulebench.config.services import Targets
 from joulebench.tables.schemas import LEADERBOARD
@@ -15,6 +17,8 @@ def leaderboard(
     targets: Targets,
     publish_flagged: bool = False,
     card_spread: float = 0.0,
+    scores: pl.DataFrame | None = None,
+    published: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """The best point of each task and model (tables.LEADERBOARD), sorted by task, rank and model.
 
@@ -26,7 +30,8 @@ def leaderboard(
     latency, and without a rank. A model without any such point keeps a row, with the reason of its first point, no
     figures and no rank. Points that are equally good: the smaller batch size comes first, then the variant's name.
     Equal energies share a rank; `tied_with` names the models of the task whose energy is not told
-    apart from this one's, their intervals overlapping.
+    apart from this one's, their intervals overlapping. `scores`: how right the answers of model variants are
+    (analysis.quality.judged); `published`: what others published of models (analysis.published_scores).
     """
     order = ["axis_value", "variant"]
     best = (
@@ -53,7 +58,8 @@ def leaderboard(
     )
     ordered = ranked.sort("task", "rank", "model", nulls_last=[False, True, False])
     ties = pl.Series("tied_with", _ties(ordered, card_spread), dtype=pl.String)
-    return ordered.with_columns(ties).select(pl.col(name).cast(dtype) for name, dtype in LEADERBOARD.items())
+    found = with_published(with_quality(ordered.with_columns(ties), scores), published)
+    return found.select(pl.col(name).cast(dtype) for name, dtype in LEADERBOARD.items())
 
 
 def _ties(ordered: pl.DataFrame, card_spread: float) -> list[str | None]:
