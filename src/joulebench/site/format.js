@@ -46,6 +46,22 @@ export function figureOf(point, name, unit, factor = 1) {
   return figure(point[`${name}_${unit}`], point[`${name}_low_${unit}`], point[`${name}_high_${unit}`], factor);
 }
 
+/** The share of right answers in percent, with its interval. */
+export function qualityOf(point) {
+  return figure(point.quality, point.quality_low, point.quality_high, 100);
+}
+
+/** What a published score is, and who published it when. */
+export function publishedWords(point) {
+  return [point.published_score_name, point.published_score_source, point.published_score_date].join(", ");
+}
+
+/** A score that others published: "23.7 %". */
+export function publishedScore(point) {
+  const score = plain(Number(point.published_score.toPrecision(3)));
+  return point.published_score_unit === null ? score : `${score} ${point.published_score_unit}`;
+}
+
 /** The unit in which all the durations of one column are shown. */
 export function durationUnit(seconds) {
   const known = seconds.filter((value) => value !== null).sort((a, b) => a - b);
