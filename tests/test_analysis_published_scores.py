@@ -71,7 +71,8 @@ def test_the_first_entry_that_knows_a_model_counts(board: Path, tmp_path: Path) 
     [
         (
             {},
-            "line 4: a/one: Average ⬆️ is 19, and 20.5 in line 3; say which in `where`, by a column that tells them apart",
+            "line 4: a/one: Average ⬆️ is 19, and 20.5 in line 3; say which in `where`, by a column that "
+            "tells them apart",
         ),
         ({"score": "Average"}, "the column 'Average' is not there; did you mean 'Average ⬆️'?"),
         ({"model": "fullname"}, "the column 'fullname' is not there; known are Average ⬆️, Notes, Precision, id"),
@@ -124,9 +125,7 @@ def test_a_file_that_is_missing_or_too_large_ends_the_plan(
     with pytest.raises(UserError, match="a folder, expected a plain file"):
         check_file(entry(tmp_path))
     monkeypatch.setattr(reading, "MOST_BYTES", 100)
-    with pytest.raises(
-        UserError, match=r"over 100 bytes \([0-9]+ bytes\), more than is expected; see published_scores"
-    ):
+    with pytest.raises(UserError, match=r"over 100 bytes \([0-9]+ bytes\), more than is expected; see"):
         published_scores([entry(board)], {"a/one"})
 
 

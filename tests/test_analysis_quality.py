@@ -89,5 +89,5 @@ def test_a_published_score_is_of_the_model_whatever_its_weights() -> None:
     points = table_of(POINTS, point("a/drawn", 8, 0.2, 0.01, weights="synthetic"), point("A/drawn", 8, 0.3, 0.01))
     found = leaderboard(points, TARGET, published=known)
     assert dict(found.select("model", "published_score").iter_rows()) == {"a/drawn": 23.5, "A/drawn": None}
-    assert found.select(facts).row(0) == ("name", "unit", "source", "date")
+    assert found.select(facts.keys()).row(0) == ("name", "unit", "source", "date")
     assert leaderboard(points, TARGET)["published_score"].null_count() == 2

@@ -61,6 +61,7 @@ def _judged(rows: pl.DataFrame) -> pl.DataFrame:
         source=pl.lit("judged here, the share of right answers"),
         cost="energy_per_right_answer_j",
         per=pl.lit(" J per right answer"),
+        digits=pl.lit(3),
         hollow=pl.lit(False),
         **{name: 100 * pl.col(column) for name, column in bounds.items()},
     )
@@ -75,6 +76,7 @@ def _published(rows: pl.DataFrame) -> pl.DataFrame:
         source=pl.format("published by others: {}, {}", "published_score_source", "published_score_date"),
         cost="y",
         per=pl.lit(" J"),
+        digits=pl.lit(4),
         hollow=pl.col("weights") == "synthetic",
         x="published_score",
         x_low=none,
@@ -95,7 +97,7 @@ def _points(known: pl.DataFrame) -> pl.DataFrame:
 def _detail(row: dict[str, Any]) -> str:
     unit = "" if row["unit"] is None else f" {row['unit']}"
     cost = "nothing right" if row["cost"] is None else f"{style.significant(row['cost'])}{row['per']}"
-    words = [f"{style.significant(row['x'])}{unit}", cost, *([TIED] if row["tied"] else [])]
+    words = [f"{style.significant(row['x'], row['digits'])}{unit}", cost, *([TIED] if row["tied"] else [])]
     return ", ".join(words)
 
 

@@ -56,9 +56,9 @@ export function publishedWords(point) {
   return [point.published_score_name, point.published_score_source, point.published_score_date].join(", ");
 }
 
-/** A score that others published: "23.7 %". */
+/** A score that others published, to four digits: "23.74 %", "1,287". */
 export function publishedScore(point) {
-  const score = plain(Number(point.published_score.toPrecision(3)));
+  const score = significant(point.published_score, 4);
   return point.published_score_unit === null ? score : `${score} ${point.published_score_unit}`;
 }
 
