@@ -19,7 +19,7 @@ rule tables:
         runs=runs_of,
         machine=machine_of,
         scores=scored,
-        published=PLAN.published_files(),
+        published=lambda wc: PLAN.published_files(),
     output:
         points="results/{hardware}/points.csv",
         leaderboard=report(
