@@ -127,3 +127,11 @@ def test_without_a_score_it_says_how_to_ask_for_one(tmp_path: Path) -> None:
     assert "No answer was judged, and no published score is known: there is nothing to set energy against." in found
     assert any(text.startswith("How to ask, in config.yaml: quality has") for text in found)
     assert "a/b" not in found
+
+
+def test_the_quality_of_a_metric_that_is_no_share_is_drawn_as_it_stands(tmp_path: Path) -> None:
+    image = judged(
+        "o/image", 31.5, 266.0, task="text-to-image", quality_metric="a-score", energy_per_right_answer_j=None
+    )
+    found = said(tmp_path, image)
+    assert {"text-to-image: a-score", "a-score", "31.5, 266 J", "judged here"} <= set(found)

@@ -15,8 +15,8 @@ from joulebench.analysis.frontier import unbeaten
 from joulebench.figures import captions, scatter, style
 from joulebench.figures.axes import Axis, around
 
-METRICS = {"pass-at-1": "pass@1", "exact-match": "exact match"}
-"""A metric of quality -> what it is called."""
+SHARES = {"pass-at-1": "pass@1", "exact-match": "exact match"}
+"""A metric that is the share of right answers -> what it is called. Of another, quality is a score as it stands."""
 TIED = "≈ frontier"
 LEADS_PX = (8.0, 14.0, 20.0, 28.0, 40.0)
 ROOM = 0.08
@@ -53,17 +53,19 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
 
 
 def _judged(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows whose answers were judged: their score, x and its interval in %, unit, and what their points say."""
+    """The rows whose answers were judged: their score, x and its interval in `unit`, and what their points say."""
     bounds = {"x": "quality", "x_low": "quality_low", "x_high": "quality_high"}
+    share = pl.col("quality_metric").is_in(SHARES)
+    here = "judged here"
     return rows.filter(pl.col("quality").is_not_null()).with_columns(
-        score=pl.col("quality_metric").replace(METRICS),
-        unit=pl.lit("%"),
-        source=pl.lit("judged here, the share of right answers"),
-        cost="energy_per_right_answer_j",
-        per=pl.lit(" J per right answer"),
+        score=pl.col("quality_metric").replace(SHARES),
+        unit=pl.when(share).then(pl.lit("%")),
+        source=pl.when(share).then(pl.lit(f"{here}, the share of right answers")).otherwise(pl.lit(here)),
+        cost=pl.when(share).then("energy_per_right_answer_j").otherwise("y"),
+        per=pl.when(share).then(pl.lit(" J per right answer")).otherwise(pl.lit(" J")),
         digits=pl.lit(3),
         hollow=pl.lit(False),
-        **{name: 100 * pl.col(column) for name, column in bounds.items()},
+        **{name: pl.when(share).then(100 * pl.col(of)).otherwise(of) for name, of in bounds.items()},
     )
 
 

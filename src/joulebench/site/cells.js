@@ -15,6 +15,7 @@ import {
   publishedScore,
   publishedWords,
   qualityOf,
+  qualityWords,
   significant,
 } from "./format.js";
 
@@ -210,7 +211,7 @@ export function columnsFor(rows, state, unit, width, severalHardware) {
   if (has("quality")) {
     const share = (row) => known(row, "quality");
     found.push(
-      column("quality", "Right answers (%)", share, (row) => (share(row) === null ? null : qualityCell(row)), faster),
+      column("quality", qualityWords(points), share, (row) => (share(row) === null ? null : qualityCell(row)), faster),
     );
   }
   if (has("energy_per_right_answer_j"))
