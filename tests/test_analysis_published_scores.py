@@ -97,7 +97,7 @@ def test_what_a_file_says_of_models_that_nobody_measures_is_not_looked_at(board:
     ("text", "said"),
     [
         ("", "the column 'id' is not there"),
-        ("id,id,s\na,b,1\n", "the column 'id' stands twice"),
+        ("id,id,s\na,b,1\n", "the column 'id' stands twice; rename one"),
         ("id,s\na/one,1,2\n", "line 2: 3 cells, expected 2 as in the first line"),
         ('id,s\na/one,"1"2\n', "line 2: not CSV ("),
         ("id,s\na/one,1e999\n", "line 2: a/one: s is '1e999', expected a number, or nothing"),

@@ -1,14 +1,20 @@
 """Quality in the leaderboard: which row has which score, and what a right answer costs at the row's point."""
 
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from building import interval, point_row, table_of
+from building import PROJECT, example_spec, interval, point_row, table_of
 
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.published_scores import published_scores
 from joulebench.config.services import LatencyTarget
+from joulebench.inputs.yaml_files import read_yaml
+from joulebench.plan import plan
+from joulebench.records.models import Score
+from joulebench.tables.files import read_csv
 from joulebench.tables.schemas import LEADERBOARD, POINTS, QUALITY
 
 TARGET = {"llm-code": LatencyTarget(metric="tpot", quantile=50, at_most_s=0.05)}
@@ -91,3 +97,30 @@ def test_a_published_score_is_of_the_model_whatever_its_weights() -> None:
     assert dict(found.select("model", "published_score").iter_rows()) == {"a/drawn": 23.5, "A/drawn": None}
     assert found.select(facts.keys()).row(0) == ("name", "unit", "source", "date")
     assert leaderboard(points, TARGET)["published_score"].null_count() == 2
+
+
+def test_a_score_of_another_config_is_left_out_with_a_line_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    spec = example_spec().model_dump(mode="json")
+    scored = Score(
+        **{"spec": spec | {"dtype": "float16"}, "metric": "exact-match", "judged": {}, "right": 1, "asked": 2},
+        **{"quality": 0.5, "quality_low": 0.1, "quality_high": 0.9, "mean_output_tokens": 9.0, "ended": 2},
+        **{"started_utc": "2026-11-26T00:00:00Z", "duration_s": 1.0, "model_files_sha256": {}, "requests_sha256": ""},
+        versions={},
+    )
+    score = tmp_path / "score.json"
+    score.write_text(scored.model_dump_json())
+    config = plan(read_yaml(PROJECT / "config.yaml", "config")).tables("h200")
+    out = [tmp_path / f"{name}.csv" for name in ("points", "leaderboard", "left_out", "checks")]
+    script = importlib.util.spec_from_file_location("tables_script", PROJECT / "workflow" / "scripts" / "tables.py")
+    assert script is not None
+    assert script.loader is not None
+    module = importlib.util.module_from_spec(script)
+    script.loader.exec_module(module)
+    wanted = config | {"scores": [{"spec": spec, "judged": {}}]}
+    module.main("h200", wanted, PROJECT / "results/h200/machine.json", [str(score)], *out, tmp_path / "log")
+    said = f"left out: {score}: of another dtype than the config's; delete it to ask again"
+    assert said in (tmp_path / "log").read_text()
+    assert read_csv(out[1], LEADERBOARD)["quality"].is_null().all()

@@ -15,7 +15,7 @@ import polars as pl
 
 from joulebench.config.published import PublishedScores
 from joulebench.errors import UserError, in_one_line
-from joulebench.inputs.checked import nearest
+from joulebench.inputs.checked import MOST_LETTERS, nearest
 from joulebench.inputs.reading import MIB, expanded, read_text, require_plain, shown
 
 MOST_BYTES = 64 * MIB
@@ -85,8 +85,9 @@ def _rows(path: Path, asked: PublishedScores) -> Iterator[tuple[int, Mapping[str
         header = next(reader, [])
         for column in (asked.model, asked.score, *asked.where):
             if header.count(column) != 1:
-                what = "stands twice" if column in header else f"is not there{nearest(column, filter(None, header))}"
-                raise UserError(f"{name}: the column '{column}' {what}")
+                missing = f"is not there{nearest(column, filter(None, header))}"
+                what = "stands twice; rename one" if column in header else missing
+                raise UserError(f"{name}: the column '{column}' {what}"[:MOST_LETTERS])
         for cells in reader:
             if cells and len(cells) != len(header):
                 raise UserError(
