@@ -406,3 +406,19 @@ def test_a_bad_name_is_told_beside_what_is_wrong_in_its_block(raw: dict[str, Any
     assert len(lines) == 2
     assert "a hardware name is lower-case letters" in lines[0]
     assert "device: found 'tpu'" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"scores": "s"}, "published_scores.0.scores: unknown key; did you mean 'score'?"),
+        ({"date": "13 March 2025"}, "published_scores.0.date: found '13 March 2025'; expected to match"),
+        ({"name": "=1+1"}, "published_scores.0.name: found '=1+1'; text of the tables cannot begin with"),
+        ({"where": {"Precision": 16}}, "published_scores.0.where.Precision: found 16; input should be a valid string"),
+        ({"file": None}, "published_scores.0.file: found None; input should be a valid string"),
+    ],
+)
+def test_published_scores_say_what_they_are(raw: dict[str, Any], changes: dict[str, Any], said: str) -> None:
+    entry = {"file": "a.csv", "model": "m", "score": "s", "name": "n", "source": "who", "date": "2025-03-13"}
+    raw["published_scores"] = [entry | changes]
+    assert f"config.yaml: {said}" in complaint(raw)

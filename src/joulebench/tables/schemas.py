@@ -26,6 +26,25 @@ _CHOICE = (
 )
 """A pooled point that a table offers for choice."""
 
+_QUALITY_OF_ROW = (
+    text("quality_metric", "How right answers were told from wrong ones; null: no answer was judged.", ON_PAGE),
+    *interval(
+        "quality{}",
+        "The share of right answers of the row's model variant (Wilson's interval); null for drawn weights.",
+        ON_PAGE,
+    ),
+    *interval(
+        "energy_per_right_answer{}_j",
+        "Energy of the judged answers' mean tokens at the row's point, over the share of right ones.",
+        ON_PAGE,
+    ),
+    figure("published_score", "A score that others published of the model's own weights; null: none known.", ON_PAGE),
+    text("published_score_name", "What that score is.", ON_PAGE),
+    text("published_score_unit", "Its unit, if any.", ON_PAGE),
+    text("published_score_source", "Who published it, and where.", ON_PAGE),
+    text("published_score_date", "The day that the scores are of, as the config says.", ON_PAGE),
+)
+
 _LEADERBOARD = (
     count(
         "rank",
@@ -39,6 +58,7 @@ _LEADERBOARD = (
     figure("between_run_sd_j", "Standard deviation of the energy per response over the repeats.", ON_PAGE),
     figure("within_run_sd_j", "Standard error of the energy per response within a run, as its intervals say."),
     _TIED_WITH,
+    *_QUALITY_OF_ROW,
 )
 
 _PARETO = (
