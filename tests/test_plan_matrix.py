@@ -14,7 +14,7 @@ from joulebench.plan import Cell, Plan, plan
 from joulebench.records.files import read_run
 
 PICTURES = "results/cpu/runs/vlm-chat"
-SMOL = "HuggingFaceTB--SmolLM2-135M-Instruct"
+SMOL, DRAWN = "HuggingFaceTB/SmolLM2-135M-Instruct", "joulebench/starcoder2-4m"
 
 
 def in_order(made: Plan, hardware: str) -> list[Cell]:
@@ -150,14 +150,11 @@ def test_snakemake_measures_in_that_order_one_at_a_time_after_all_that_is_prepar
     assert [script for _, script, _ in said[-len(measured) :]] == ["measure"] * len(measured)
 
 
-SMOL = "HuggingFaceTB/SmolLM2-135M-Instruct"
-
-
 def judging(raw: dict[str, Any]) -> dict[str, Any]:
     """The config with a checkpoint and drawn weights for code on the CPU, whose answers are judged."""
     entry = raw["matrix"]["cpu"]["llm-code"] | {"quality": {"kind": "exact-match"}}
-    raw["matrix"] = {"cpu": {"llm-code": entry | {"models": [SMOL, *entry["models"]]}}}
-    models = {name: raw["models"][name] for name in (SMOL, *entry["models"])}
+    raw["matrix"] = {"cpu": {"llm-code": entry | {"models": [SMOL, DRAWN]}}}
+    models = {name: raw["models"][name] for name in (SMOL, DRAWN)}
     return raw | {"measure_on": ["cpu"], "studies": {}, "models": models}
 
 
@@ -212,11 +209,12 @@ def test_the_tables_wait_for_scores_that_are_asked_for(raw: dict[str, Any], tmp_
 
 def test_what_a_model_is_asked_in_the_whole_matrix(raw: dict[str, Any]) -> None:
     made = plan(raw)
-    assert made.asks(SMOL)["llm-chat"] == "chat"
-    assert set(made.asks(SMOL)) == {
+    folder = SMOL.replace("/", "--")
+    assert made.asks(folder)["llm-chat"] == "chat"
+    assert set(made.asks(folder)) == {
         task
         for tasks in raw["matrix"].values()
         for task, entry in tasks.items()
-        if SMOL.replace("--", "/") in {run.partition("+")[0] for run in entry["models"]}
+        if SMOL in {run.partition("+")[0] for run in entry["models"]}
     }
     assert made.asks("joulebench--sd-5m") == {}  # pictures of words have no prompt form
