@@ -132,7 +132,7 @@ class Config(Strict):
         return next((name for name in names if name in self.prompts), task)
 
     def length_of(self, hardware: str, group: str, run: str) -> OutputLength | None:
-        """How long the answers of one run are: as its variant says, its entry, the task on its hardware, or the task."""
+        """The answer lengths of one run: as its variant says, its entry, the task on its hardware, or its task."""
         task = self.task_of(hardware, group)
         of_task = self.matrix.get(hardware, {}).get(task)
         return (
