@@ -196,6 +196,21 @@ def test_more_devices_than_the_engine_spreads_a_model_over(raw: dict[str, Any]) 
     )
 
 
+def test_attention_that_an_engine_does_not_have(raw: dict[str, Any]) -> None:
+    raw["variants"] |= {"eager": {"attention": "eager"}, "flash": {"attention": "flash_attention_2"}}
+    raw["matrix"]["h100"]["llm-code"]["models"] = ["codellama/CodeLlama-7b-hf+eager"]
+    assert complaint(raw) == (
+        "matrix.h100.llm-code: variant eager wants eager for codellama/CodeLlama-7b-hf; engine vllm knows no attention "
+        "but its own choice; eager is known to transformers, transformers-static"
+    )
+    raw["matrix"]["h100"]["llm-code"]["engine"] = "transformers"
+    raw["matrix"]["cpu"]["llm-code"]["models"] = ["joulebench/starcoder2-4m+flash"]
+    assert complaint(raw) == (
+        "matrix.cpu.llm-code: variant flash wants flash_attention_2 for joulebench/starcoder2-4m, which is a GPU's; "
+        "on cpu the engine transformers knows eager, sdpa"
+    )
+
+
 def test_answers_are_judged_where_there_are_any(raw: dict[str, Any]) -> None:
     images, texts = raw["matrix"]["cpu"]["text-to-image"], raw["matrix"]["cpu"]["llm-chat"]
     images["quality"] = {"kind": "exact-match"}

@@ -1,7 +1,8 @@
 """The engines, one module each.
 
-A module has `Settings`, `TASKS`, `PACKAGES`, `MOST_DEVICES` (that a model is spread over), `QUANTIZATIONS` (that it
-serves) and `Engine(spec, settings, folder)`, which loads the model in `folder` on the run's device or devices.
+A module has `Settings`, `TASKS`, `PACKAGES`, `MOST_DEVICES` (that a model is spread over), `QUANTIZATIONS` and
+`ATTENTIONS` (that it serves with) and `Engine(spec, settings, folder)`, which loads the model in `folder` on the run's
+device or devices.
 """
 
 import importlib
@@ -21,6 +22,9 @@ ENGINES = {
     "vllm": "joulebench.engines.vllm",
     "diffusers": "joulebench.engines.diffusers",
 }
+
+
+FLASH = "flash_attention_2"
 
 
 def module(kind: str) -> ModuleType:
@@ -45,13 +49,29 @@ def check(spec: RunSpec) -> BaseModel:
             f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants expert_parallel for {spec.model} on one "
             "device; give it tensor_parallel devices to share the experts, or leave it out"
         )
-    if spec.quantization is not None and spec.quantization not in found.QUANTIZATIONS:
+    _known(spec, spec.quantization, "QUANTIZATIONS", "quantisation")
+    _known(spec, spec.attention, "ATTENTIONS", "attention but its own choice")
+    if spec.attention == FLASH and not spec.on_gpu:
         raise ConfigError(
-            f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants {spec.quantization} for {spec.model}; "
-            f"engine {spec.engine} knows {', '.join(found.QUANTIZATIONS) or 'no quantisation'}"
+            f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants {FLASH} for {spec.model}, which is a "
+            f"GPU's; on {spec.device} the engine {spec.engine} knows "
+            f"{', '.join(one for one in found.ATTENTIONS if one != FLASH)}"
         )
     settings: BaseModel = checked(found.Settings, spec.engine_settings, f"engines.{spec.engine}.settings")
     return settings
+
+
+def _known(spec: RunSpec, asked: str | None, names: str, none: str) -> None:
+    """Raises ConfigError where the engine does not know what a variant asks for, with those that do."""
+    known = getattr(module(spec.engine), names)
+    if asked is None or asked in known:
+        return
+    others = [kind for kind in ENGINES if asked in getattr(module(kind), names) and spec.task in module(kind).TASKS]
+    raise ConfigError(
+        f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants {asked} for {spec.model}; "
+        f"engine {spec.engine} knows {', '.join(known) or f'no {none}'}"
+        + (f"; {asked} is known to {', '.join(others)}" if others else "")
+    )
 
 
 def open_engine(spec: RunSpec, folder: Path, settings: BaseModel | None = None) -> TextEngine | DiffusionEngine:
