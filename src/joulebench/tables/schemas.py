@@ -149,6 +149,17 @@ _STUDY = (
     figure("drain_energy_j", "Energy of the drain."),
     figure("study_energy_per_response_j", "Of the whole where there is one, else of the stationary window."),
     *interval("knee{}", "Where the curve of the model bends."),
+    figure("load_s", "Start of the engine, the model's loading among it; of the run's last session."),
+    figure("load_energy_j", "What the devices drew meanwhile."),
+    figure("first_call_s", "The first calls after it, which warm the engine up."),
+    figure("first_call_energy_j", "What the devices drew meanwhile."),
+    figure("prefill_s", "Time of a batch that writes one token: the reading of its prompts."),
+    *interval("prefill_energy{}_j", "Energy of a response of one token, of which its prompt is nearly all."),
+    figure("prefill_tokens_per_s", "Prompt tokens over prefill_s."),
+    figure("decode_s", "Time of a batch beyond that of one token: the writing of all further tokens."),
+    *interval("decode_energy{}_j", "Energy of a response beyond that of one token."),
+    *interval("decode_energy_per_token{}_j", "The same for one of the further tokens."),
+    figure("decode_tokens_per_s", "Further tokens over decode_s."),
 )
 
 
