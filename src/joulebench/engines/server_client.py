@@ -44,7 +44,9 @@ class Client:
 
     def __init__(self, address: str, path: str, key: str | None, tokenizer: Any, stall_s: float, most: int) -> None:
         self.arrivals: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
-        self._path, self._key, self._tokenizer, self._stall_s = path, key, tokenizer, stall_s
+        self.tokenizer: Any | None = tokenizer
+        """Counts the tokens of a text; None where each chunk of it is one."""
+        self._path, self._key, self._stall_s = path, key, stall_s
         self._http = httpx.AsyncClient(
             base_url=address,
             headers={"Authorization": f"Bearer {key}"} if key else {},
@@ -152,7 +154,7 @@ class Client:
         self.arrivals.put(Arrival(ask, 0, False, True))
 
     async def _stream(self, ask: Ask, patience: asyncio.Timeout) -> None:
-        lines, answer, done = Lines(), Answer(ask, self._tokenizer), False
+        lines, answer, done = Lines(), Answer(ask, self.tokenizer), False
         ask.sent = time.monotonic()
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream", "Accept-Encoding": "identity"}
         async with self._http.stream("POST", self._path, content=ask.body, headers=headers) as response:
@@ -170,8 +172,10 @@ class Client:
                     self.arrivals.put(Arrival(ask, ask.tokens - before, was_first and ask.first is not None, False))
                     patience.reschedule(self._loop.time() + self._stall_s)
                 if done:
+                    patience.reschedule(self._loop.time() + 2 * DRAIN_S)
                     await _drained(parts)
                     break
+        lines.end()
         answer.end()
 
     async def _refused(self, ask: Ask, response: httpx.Response) -> None:

@@ -23,7 +23,7 @@ REFUSED = (400, 422)
 """What servers answer to a parameter that they do not know, or to token ids where they take text alone."""
 PROBE = "Hello, how are you?"
 VERSIONS = ("/version", "/server_info", "/get_server_info", "/props")
-TOKENS = 3
+TOKENS = 8
 
 
 @dataclass(frozen=True)
@@ -130,13 +130,15 @@ def _tried(spec: RunSpec, api: Api, client: Client, process: Process | None, tok
                     "(settings.ignore_eos), which answers of given lengths need; set output_length to natural, or take "
                     "a server that does"
                 )
-            return _settled(made, ask)
+            return _settled(made, ask, client)
     assert ask is not None
     raise UserError(f"{ask.why}; nothing less was taken either")
 
 
-def _settled(api: Api, ask: Ask) -> Api:
+def _settled(api: Api, ask: Ask, client: Client) -> Api:
     counted = "token ids" if ask.ids else "usage" if ask.continuous else "text"
+    if counted == "text" and ask.tokens - len(ask.text) in (0, 1):  # one without text ends an answer
+        counted, client.tokenizer = "chunks", None
     told = api.told.model_copy(
         update={
             "prompts": "text" if api.takes_text else api.told.prompts,

@@ -1,8 +1,10 @@
 """What a server of OpenAI's API streams for one request: its lines, and how many tokens each of them brought.
 
 Servers tell tokens in three ways, and the best that a line has counts: the tokens' ids (`token_ids`, vLLM's
-return_token_ids), the tokens so far (`usage` in each line, vLLM's and SGLang's continuous_usage_stats), or text alone,
-which the checkpoint's own tokenizer encodes. The usage at the end has the last word.
+return_token_ids), the tokens so far (`usage` in each line, vLLM's and SGLang's continuous_usage_stats), or text alone.
+Of a text, each chunk is a token where that was so in a first answer, as most servers do it; else the checkpoint's own
+tokenizer encodes it, which may count more than were made, since a model need not spell as its tokenizer does. The usage
+at the end has the last word.
 """
 
 import json
@@ -42,6 +44,7 @@ class Ask:
     tokens: int = 0
     ids: list[int] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
+    """The chunks that had any."""
     told_prompt_tokens: int | None = None
     continuous: bool = False
     """Whether the server told its usage before the end."""
@@ -65,8 +68,12 @@ class Lines:
         for line in lines:
             if line.startswith(b"data:"):
                 yield line[5:].strip()
-            elif line.startswith(b"{"):
-                raise StreamError(f"does not stream: a line is {_shown(line)}, expected 'data: ...'")
+            else:
+                _require_streamed(line)
+
+    def end(self) -> None:
+        """Raises StreamError where what is left is no part of an event."""
+        _require_streamed(self._left)
 
 
 class Growing:
@@ -92,9 +99,10 @@ class Growing:
 class Answer:
     """Reads the stream of one request into its Ask."""
 
-    def __init__(self, ask: Ask, tokenizer: Any) -> None:
+    def __init__(self, ask: Ask, tokenizer: Any | None) -> None:
+        """`tokenizer`: what counts the tokens of a text; None where each chunk is one."""
         self._ask = ask
-        self._growing = Growing(tokenizer)
+        self._growing = None if tokenizer is None else Growing(tokenizer)
         self._usage: int | None = None
         self._reason: str | None = None
 
@@ -128,7 +136,7 @@ class Answer:
         elif ids:
             ask.tokens += len(ids)
         elif text and not ask.ids:
-            ask.tokens = max(ask.tokens, self._growing.add(str(text)))
+            ask.tokens = len(ask.text) if self._growing is None else self._growing.add(str(text))
         self._reason = reason or self._reason
         if ask.tokens > ask.most and (usage is not None or ids):
             raise StreamError(f"sends more than the {ask.most} tokens that were asked for")
@@ -186,6 +194,11 @@ class Answer:
             cached = (told.get("timings") or {}).get("cache_n")
         if isinstance(cached, int):
             ask.cached = cached
+
+
+def _require_streamed(line: bytes) -> None:
+    if line.startswith(b"{"):
+        raise StreamError(f"does not stream: it sends {_shown(line)}, expected 'data: ...'")
 
 
 def _counted(usage: Any) -> int | None:

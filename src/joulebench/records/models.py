@@ -168,7 +168,7 @@ class ServerTold(Record):
     metrics: str | None = None
     prefix_cache: Literal["metrics", "usage"] | None = None
     prompts: Literal["token ids", "text", "messages"]
-    counted: Literal["token ids", "usage", "text"]
+    counted: Literal["token ids", "usage", "chunks", "text"]
 
 
 class EngineStart(Record):
