@@ -6,11 +6,13 @@ Each answer is a row of the letters of its prompt's number, a token each; nothin
 import json
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 MODEL = "tiny"
@@ -199,3 +201,20 @@ def served(does: Behaviour, count: Any) -> Iterator[str]:
         if server.socket.fileno() != -1:
             server.shutdown()
             server.server_close()
+
+
+_STARTED = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session={apart})
+print("child", child.pid, flush=True)
+sys.path[:0] = [{tests!r}]
+from serving_http import Behaviour, Handler, Quiet
+own = dict(does=Behaviour({fault!r}, healthy=5, **{how!r}), count=staticmethod(lambda body: len(body["prompt"])))
+Quiet(("127.0.0.1", int(sys.argv[1])), type("Own", (Handler,), own)).serve_forever()
+"""
+
+
+def command(fault: str = "", apart: bool = False, **how: Any) -> list[str]:
+    """The words that start such a server, with a child that sleeps, in a session of its own where `apart`."""
+    code = _STARTED.format(fault=fault, apart=apart, how=how, tests=str(Path(__file__).parent))
+    return [sys.executable, "-c", code, "{port}"]

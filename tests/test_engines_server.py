@@ -12,8 +12,8 @@ from typing import Any
 
 import psutil
 import pytest
-from building import PROJECT, TEXTS, asked, painted, synthetic, tiny_spec
-from serving_http import MODEL, Behaviour, served
+from building import TEXTS, asked, painted, synthetic, tiny_spec
+from serving_http import MODEL, Behaviour, command, served
 
 from joulebench import models
 from joulebench.checkpoints.chat import load_tokenizer
@@ -313,18 +313,17 @@ def test_what_does_not_fit_is_refused_when_planning() -> None:
     url = "http://127.0.0.1:8000"
     with pytest.raises(ConfigError, match=r"need settings\.ignore_eos: vllm or min_tokens"):
         check(of_server({"url": url}, output_length=SIX))
-    closed = Sweep.model_validate(
+    found = Sweep.model_validate(
         {"batch_sizes": [2], "protocol": {"kind": "timed", "seconds": 5}, "start": "equilibrium"}
     )
-    with pytest.raises(ConfigError, match="start in equilibrium .* endpoint: chat"):
-        check(of_server({"url": url, "endpoint": "chat", "ignore_eos": "vllm"}, output_length=SIX, sweep=closed))
+    with pytest.raises(ConfigError, match=r"start in equilibrium .* endpoint: chat"):
+        check(of_server({"url": url, "endpoint": "chat", "ignore_eos": "vllm"}, output_length=SIX, sweep=found))
     with pytest.raises(ConfigError, match="set endpoint: chat"):
         check(of_server({"url": url}, "vlm-chat", output_length=NATURAL))
     with pytest.raises(ConfigError, match="prompt_form: completion"):
         check(of_server({"url": url, "endpoint": "chat"}, output_length=NATURAL, prompt_form="completion"))
     with pytest.raises(ConfigError, match="wants tensor_parallel"):
-        command = ["serve", "--port", "{port}"]
-        check(of_server({"command": command}, output_length=NATURAL, tensor_parallel=2))
+        check(of_server({"command": ["serve", "--port", "{port}"]}, output_length=NATURAL, tensor_parallel=2))
 
 
 @pytest.mark.parametrize(
@@ -376,21 +375,8 @@ def test_the_address_may_be_in_the_environment(
         engine.close()
 
 
-STARTED = """
-import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session={apart})
-print("child", child.pid, flush=True)
-sys.path[:0] = [{tests!r}]
-from serving_http import Behaviour, Handler, Quiet
-kind = type("Own", (Handler,), dict(does=Behaviour({fault!r}, healthy=5), count=staticmethod(lambda asked: len(asked["prompt"]))))
-Quiet(("127.0.0.1", int(sys.argv[1])), kind).serve_forever()
-"""
-
-
 def started(fault: str = "", apart: bool = False, **settings: Any) -> RunSpec:
-    code = STARTED.format(fault=fault, apart=apart, tests=str(PROJECT / "tests"))
-    command = [sys.executable, "-c", code, "{port}"]
-    own = {"command": command, "model_name": MODEL, "ignore_eos": "vllm", "stall_s": 1.0} | settings
+    own = {"command": command(fault, apart), "model_name": MODEL, "ignore_eos": "vllm", "stall_s": 1.0} | settings
     return of_server(own, output_length=SIX)
 
 
@@ -408,12 +394,12 @@ def test_a_server_that_the_run_starts_ends_with_its_children(folder: Path, apart
 
 
 def test_a_server_that_is_never_there(folder: Path) -> None:
+    words = [sys.executable, "-c", "import sys; print('no such model'); sys.exit(3)", "{port}"]
     with pytest.raises(UserError, match=r"the server ended with code 3 \(no such model\), before it was there; see "):
-        words = [sys.executable, "-c", "import sys; print('no such model'); sys.exit(3)", "{port}"]
         open_engine(started(command=words), folder)
     with pytest.raises(UserError, match=r"the server was not there in 0\.7 s"):
         open_engine(started("never healthy", start_s=0.7), folder)
-    with pytest.raises(UserError, match="cannot be started .* give the path of a program that is there"):
+    with pytest.raises(UserError, match=r"cannot be started .* give the path of a program that is there"):
         open_engine(started(command=["/no/such/program", "{port}"]), folder)
 
 
