@@ -3,11 +3,13 @@
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import psutil
@@ -23,6 +25,7 @@ from joulebench.config.tasks import OutputLength
 from joulebench.engines import check, open_engine, server_told
 from joulebench.engines.base import TextEngine
 from joulebench.engines.server_stream import Growing
+from joulebench.engines.server_ticks import Ticks
 from joulebench.errors import UserError
 from joulebench.inputs.checked import ConfigError
 from joulebench.loads.setting import Setting
@@ -436,3 +439,25 @@ def test_a_text_that_grows_is_counted_as_a_whole(folder: Path) -> None:
 def test_warm_up_asks_for_a_short_answer_of_any_server(opens: Opens) -> None:
     engine = opens(Behaviour(strict=True), length=NATURAL, ignore_eos="none")
     warm_up(engine, engine.prepare(table("one")))
+
+
+def test_ticks_follow_the_servers_pace() -> None:
+    arrivals: SimpleQueue[int] = SimpleQueue()
+    ticks = Ticks()
+
+    def send() -> None:
+        for iteration in range(6):
+            for token in range(4):
+                arrivals.put(4 * iteration + token)
+            time.sleep(0.03)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    found = [ticks.next(arrivals, 1.0) for _ in range(6)]
+    sender.join()
+    assert found == [list(range(first, first + 4)) for first in range(0, 24, 4)]
+    with pytest.raises(UserError, match=r"nothing came from the server in 0\.05 s"):
+        ticks.next(arrivals, 0.05)
+    for one in range(3):
+        arrivals.put(one)
+    assert ticks.next(arrivals, 1.0) == [0, 1, 2]

@@ -1,14 +1,13 @@
 """Text, with or without images in the prompts, on any server of OpenAI's API, by HTTP: network and server included.
 
-A server does not show its iterations. What stands for one is a tick: all tokens that arrive close together, up to a gap
-of QUIET_S. `running` is what has been sent and has not ended, less what the server's /metrics say is waiting; a request
-is admitted when it is sent, since nobody tells when the server begins it.
+A server does not show its iterations: a tick stands for one (server_ticks). `running` is what has been sent and has
+not ended, less what the server's /metrics say is waiting; a request is admitted when it is sent, since nobody tells
+when the server begins it.
 """
 
 import asyncio
 import json
 import logging
-import queue
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,12 +21,13 @@ from joulebench.config.spec import RunSpec
 from joulebench.engines import prompts, server_prompts, server_told
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.prompts import encoder
-from joulebench.engines.server_client import Arrival, Client
+from joulebench.engines.server_client import Client
 from joulebench.engines.server_open import Api, opened
 from joulebench.engines.server_settings import Settings as Settings
 from joulebench.engines.server_settings import against as against
 from joulebench.engines.server_start import Process
 from joulebench.engines.server_stream import Ask
+from joulebench.engines.server_ticks import Ticks
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
 from joulebench.records.models import EngineStart
@@ -39,11 +39,6 @@ MOST_DEVICES = 8
 QUANTIZATIONS = ("fp8", "bitsandbytes", "awq", "gptq")
 PACKAGES = ("httpx", "transformers", "tokenizers")
 
-QUIET_S = 0.002
-"""Without a token for so long, a tick is over: the tokens of one iteration come within less of each other, and no model
-of the matrix makes one in less than 5 ms (docs/measurements.md)."""
-MOST_TICK_S = 0.05
-"""A tick is over all the same, where tokens come without a gap."""
 METRICS_EVERY_S = 1.0
 AT_ONCE = 8
 """Requests of `prepare` that are on their way together."""
@@ -71,6 +66,7 @@ class Engine:
         self._shortest: Prepared | None = None
         self._owed = self._submitted = 0
         self._failed = False
+        self._ticks = Ticks()
         self._metrics: server_told.Metrics | None = None
         try:
             if settings.command is not None:
@@ -166,10 +162,11 @@ class Engine:
 
     def step(self) -> Step:
         """Wait for the next tick. Raises UserError where the server's cache of prefixes has served tokens."""
+        assert self._client is not None
         running = len(self._open)
         waiting = min(self._metrics.waiting or 0, running) if self._metrics else 0
         step = Step(running=running - waiting, waiting=waiting)
-        for one in self._tick():
+        for one in self._ticks.next(self._client.arrivals, self._settings.stall_s + LEAVE_S):
             ask = one.ask
             if self._open.get(ask.request) is not ask:
                 continue
@@ -185,24 +182,6 @@ class Engine:
         self._repay(step)
         self._require_uncached()
         return step
-
-    def _tick(self) -> list[Arrival]:
-        """What arrives until nothing does for QUIET_S."""
-        assert self._client is not None
-        arrivals = self._client.arrivals
-        try:
-            found = [arrivals.get(timeout=self._settings.stall_s + LEAVE_S)]
-        except queue.Empty:
-            raise UserError(f"nothing came from the server in {self._settings.stall_s + LEAVE_S:g} s") from None
-        over_s = time.monotonic() + MOST_TICK_S
-        while time.monotonic() < over_s:
-            time.sleep(QUIET_S)
-            before = len(found)
-            while not arrivals.empty():
-                found.append(arrivals.get())
-            if len(found) == before:
-                break
-        return found
 
     def _end(self, ask: Ask, step: Step) -> None:
         del self._open[ask.request]
