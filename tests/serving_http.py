@@ -58,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/version":
             return self._json(200, {"version": "9.8.7"})
         if self.path == "/metrics" and self.does.metrics is not None:
-            return self._plain(200, self.does.metrics.format(hits=self.does.hits).encode())
+            return self._plain(200, self.does.metrics.format(**vars(self.does)).encode())
         return self._json(404, {"error": "no such page"})
 
     def do_POST(self) -> None:

@@ -257,6 +257,8 @@ def test_a_cache_of_prefixes_is_refused(opens: Opens) -> None:
 
 def test_metrics_are_told_apart() -> None:
     assert server_told.metrics(VLLM.format(hits=3).encode()) == server_told.Metrics("vllm", 1, 0, 3.0)
+    more = b"vllm:num_requests_running 1\nvllm:num_preemptions_total 4.0\nvllm:kv_cache_usage_perc 0.25\n"
+    assert server_told.metrics(more) == server_told.Metrics("vllm", 1, None, None, 4, 0.25)
     sglang = (
         b'sglang:num_running_reqs{model_name="m"} 5.0\nsglang:num_queue_reqs{model_name="m"} 2.0\n'
         b'sglang:cached_tokens_total{cache_source="device"} 4.0\nsglang:cached_tokens_total{cache_source="host"} 1.0\n'
@@ -271,6 +273,15 @@ def test_requests_that_wait_in_the_server_do_not_run(opens: Opens) -> None:
     waits = VLLM.replace('waiting{{engine="0",model_name="a b"}} 0', "waiting{{}} 2")
     iterations = run(opens(Behaviour(metrics=waits, delay_s=0.02))).tables()[1]
     assert iterations.select("running", "waiting").row(0) == (1, 2 + 3)  # two in the server, three not sent
+
+
+def test_preemptions_and_the_kv_cache_are_the_metrics(opens: Opens) -> None:
+    engine = opens(Behaviour(metrics=VLLM + "vllm:num_preemptions_total {answers}\nvllm:kv_cache_usage_perc 0.25\n"))
+    run(engine, requests=2, batch=1)
+    engine.submit(0, engine.prepare(table("one"))[0])
+    step = engine.step()
+    assert step.preempted == 2  # since the start, as told at the end of the load before
+    assert step.kv_cache_usage == 0.25
 
 
 def test_aborted_requests_are_told_of_and_their_connections_closed(opens: Opens) -> None:

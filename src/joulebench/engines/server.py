@@ -78,6 +78,7 @@ class Engine:
             self._client = Client(address, settings.path, self._key, self._tokenizer, settings.stall_s, seats)
             self._api: Api = opened(spec, settings, folder, self._client, self._process, self._tokenizer)
             self._cached_before = self._look()
+            self._preempted_before = (self._metrics.preempted or 0) if self._metrics else 0
             self._client.start(self._watch())
         except BaseException:
             self.close()
@@ -165,7 +166,8 @@ class Engine:
         assert self._client is not None
         running = len(self._open)
         waiting = min(self._metrics.waiting or 0, running) if self._metrics else 0
-        step = Step(running=running - waiting, waiting=waiting)
+        step = Step(running=running - waiting, waiting=waiting, preempted=self._preempted())
+        step.kv_cache_usage = self._metrics.usage if self._metrics else None
         for one in self._ticks.next(self._client.arrivals, self._settings.stall_s + LEAVE_S):
             ask = one.ask
             if self._open.get(ask.request) is not ask:
@@ -182,6 +184,13 @@ class Engine:
         self._repay(step)
         self._require_uncached()
         return step
+
+    def _preempted(self) -> int:
+        """Requests that were thrown out since the last step, as far as the metrics say."""
+        found = self._metrics.preempted if self._metrics else None
+        new = max(0, (found or 0) - self._preempted_before)
+        self._preempted_before = max(found or 0, self._preempted_before)
+        return new
 
     def _end(self, ask: Ask, step: Step) -> None:
         del self._open[ask.request]

@@ -12,13 +12,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Names:
-    """A server's metrics; `cached`: prompt tokens that its cache of prefixes has served, or their share in `rate`."""
+    """A server's metrics; `cached`: prompt tokens that its cache of prefixes has served, or their share in `rate`.
+
+    `preempted`: requests thrown out of memory so far; `usage`: the share of its KV cache that is in use.
+    """
 
     kind: str
     running: tuple[str, ...]
     waiting: tuple[str, ...]
     cached: tuple[str, ...] = ()
     rate: tuple[str, ...] = ()
+    preempted: tuple[str, ...] = ()
+    usage: tuple[str, ...] = ()
 
 
 KNOWN = (
@@ -27,6 +32,8 @@ KNOWN = (
         ("vllm:num_requests_running",),
         ("vllm:num_requests_waiting",),
         ("vllm:prefix_cache_hits_total", "vllm:prefix_cache_hits", "vllm:gpu_prefix_cache_hits_total"),
+        preempted=("vllm:num_preemptions_total", "vllm:num_preemptions"),
+        usage=("vllm:kv_cache_usage_perc",),
     ),
     Names(
         "sglang",
@@ -34,6 +41,8 @@ KNOWN = (
         ("sglang:num_queue_reqs",),
         ("sglang:cached_tokens_total",),
         ("sglang:cache_hit_rate",),
+        ("sglang:num_retracted_requests_total",),
+        ("sglang:token_usage",),
     ),
     Names("llama.cpp", ("llamacpp:requests_processing",), ("llamacpp:requests_deferred",)),
 )
@@ -48,6 +57,8 @@ class Metrics:
     running: int | None
     waiting: int | None
     cached: float | None
+    preempted: int | None = None
+    usage: float | None = None
 
 
 _SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{.*\})?\s+(\S+)")
@@ -65,7 +76,11 @@ def metrics(content: bytes) -> Metrics | None:
     for names in KNOWN:
         if (running := _first(sums, names.running)) is not None:
             waiting, cached = _first(sums, names.waiting), _first(sums, names.cached)
-            return Metrics(names.kind, _count(running), _count(waiting), _or(cached, _first(sums, names.rate)))
+            preempted, usage = _first(sums, names.preempted), _first(sums, names.usage)
+            return Metrics(
+                *(names.kind, _count(running), _count(waiting), _or(cached, _first(sums, names.rate))),
+                *(_count(preempted), usage if usage is not None and 0 <= usage <= 1 else None),
+            )
     return None
 
 
