@@ -27,6 +27,7 @@ PROMPTS = (
     "What is 12 times 12?",
     "Who wrote Romeo and Juliet?",
 )
+FIXED = {"batch_sizes": [1, 3], "protocol": {"kind": "fixed", "requests": 12}}
 SERVE = [
     *(str(Path(sys.executable).parent / "transformers"), "serve", "{model}", "--host", "{host}", "--port", "{port}"),
     *("--continuous-batching", "--device", "cpu", "--dtype", "{dtype}", "--attn-implementation", "sdpa"),
@@ -48,10 +49,9 @@ def no_process_is_left() -> Iterator[None]:
     assert not psutil.wait_procs(left, 5)[1]
 
 
-def bench(folder: Path, prepared: Path, words: list[str], **settings: Any) -> Bench:
+def bench(folder: Path, prepared: Path, words: list[str], sweep: dict[str, Any] = FIXED, **settings: Any) -> Bench:
     own = {"command": words, "model_name": MODEL, "ignore_eos": "vllm", "stall_s": 5.0} | settings
     engine = {"kind": "server", "settings": own}
-    sweep = {"batch_sizes": [1, 3], "protocol": {"kind": "fixed", "requests": 12}}
     return Bench(folder, prepared, engines__transformers=engine, tasks__llm_chat__sweep=sweep)
 
 
@@ -82,6 +82,27 @@ def test_a_run_of_a_server_that_it_starts(tmp_path: Path, prepared: Path) -> Non
     assert (rows["ttft_p50_s"] >= 0.01).all()  # the server waits so long for each token
     assert rows["itl_p50_s"].is_between(0.01, 0.03).all()
     assert (tmp_path / "run.server.log").read_text().startswith("child ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "sweep",
+    [
+        {"batch_sizes": [4], "protocol": {"kind": "timed", "seconds": 1.0}, "start": "equilibrium"},
+        {"batch_sizes": [4], "protocol": {"kind": "timed", "seconds": 1.0}},
+        {"load": "poisson", "requests": 20, "rate_per_s": [20.0], "max_batch_size": 4},
+    ],
+)
+@pytest.mark.parametrize("how", [{}, {"token_ids": False, "continuous": False, "per_chunk": 3}])
+def test_the_tables_of_every_load_agree(
+    tmp_path: Path, prepared: Path, sweep: dict[str, Any], how: dict[str, Any]
+) -> None:
+    one = bench(tmp_path, prepared, command(delay_s=0.005, **how), sweep)
+    code, said = one.finish()
+    assert code == 0, said
+    rows = one.table()  # which refuses records that do not agree with each other
+    assert rows["status"].to_list() == ["measured"]
+    assert (rows["output_tokens"] > 0).all()
 
 
 @pytest.mark.slow
