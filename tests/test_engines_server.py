@@ -349,6 +349,7 @@ def test_what_does_not_fit_is_refused_when_planning() -> None:
         ({"command": ["vllm", "serve"]}, "command has no {port}"),
         ({"command": ["vllm", "--port={port}", "--api-key", "abc"]}, "command has --api-key, and is published"),
         ({"command": ["vllm", "--port={port}", "--api-key=abc"]}, "command has --api-key, and is published"),
+        ({"command": ["env", "HF_TOKEN=abc", "vllm", "{port}"]}, "command has HF_TOKEN, and is published"),
         ({"url": "$SERVER", "parameters": {"stream": False}}, "parameters has stream"),
     ],
 )
@@ -357,6 +358,11 @@ def test_settings_that_make_no_sense_or_would_publish_a_secret(settings: dict[st
         check(of_server(settings, output_length=NATURAL))
     assert said in str(caught.value)
     assert "abc" not in str(caught.value)
+
+
+def test_words_about_tokens_are_no_secret() -> None:
+    words = ["vllm", "serve", "{model}", "--port={port}", "--max-num-batched-tokens", "8192", "--tokenizer", "{model}"]
+    check(of_server({"command": words}, output_length=NATURAL))
 
 
 def test_a_key_is_sent_and_never_told(

@@ -17,7 +17,7 @@ OURS = {
     *("ignore_eos", "min_tokens", "return_token_ids"),
 }
 """What each request says by itself."""
-_SECRET = re.compile(r"(?i)(api[-_]?key|token|secret|password)s?(=|$)")
+_SECRET = re.compile(r"(?i)(^|[-_])(api[-_]?key|(hf|auth|access|bearer)[-_]?token|secret|password)(=|$)")
 
 
 class Settings(BaseModel):
@@ -28,7 +28,7 @@ class Settings(BaseModel):
     model's folder, {host} and {port} where it has to listen; {dtype}, {tensor_parallel}, {quantization} and
     {batch}, the most in flight, are the run's. `parameters` go into each request as they are. `ignore_eos` says how an
     answer is made as long as asked: by vLLM's ignore_eos (SGLang and llama.cpp have it too), by min_tokens, or not.
-    `start_s`: until it is there; `stall_s`: without a token of a request.
+    `start_s`: until it is there; `stall_s`: without a token of a request, its wait in the server included.
     """
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
@@ -49,7 +49,7 @@ class Settings(BaseModel):
         if self.command is not None and not any("{port}" in word for word in self.command):
             raise ValueError("command has no {port}, so that nobody knows where the server listens; give it one")
         for word in self.command or ():
-            if word.startswith("-") and _SECRET.search(word):
+            if (word.startswith("-") or "=" in word) and _SECRET.search(word):
                 raise ValueError(f"command has {word.split('=')[0]}, and is published; let its environment hold it")
         if ours := sorted(OURS & self.parameters.keys()):
             raise ValueError(f"parameters has {', '.join(ours)}, which each request says by itself; leave it out")
