@@ -284,6 +284,21 @@ def test_an_interval_that_is_not_known_is_said(tmp_path: Path) -> None:
     ]
 
 
+def test_a_servers_own_processes_count_as_one(tmp_path: Path) -> None:
+    recorded = recording()
+    for seen, told, verdict in (
+        (1, 1, "valid"),
+        (2, 1, "valid"),
+        (3, 2, "invalid: other processes (2, at most 1)"),
+        (0, 0, "valid"),
+    ):
+        (tmp_path / str(seen)).mkdir()
+        energy = recorded["energy"].with_columns(processes=pl.lit(seen, pl.Int32))
+        wanted = spec(engine="server", server_processes=2)
+        found = row_of(tmp_path / str(seen), {**recorded, "energy": energy}, wanted)
+        assert found.select("processes", "verdict").row(0) == (told, verdict)
+
+
 def test_what_voids_stands_before_what_flags(tmp_path: Path) -> None:
     recorded = recording(seconds=8.0)
     energy = recorded["energy"].with_columns(processes=pl.lit(3, pl.Int32), power_w=pl.lit(380.0))

@@ -320,6 +320,14 @@ def test_facts_of_a_machine(driver: Any) -> None:
         require(machine, "mi325x", "rocm", "MI325X")
 
 
+def test_a_servers_processes_are_no_others(driver: Any) -> None:
+    machine = probe("rocm", opened("amdsmi", ["amdsmi"]))
+    machine.devices[0]["compute_processes"] = 2
+    require(machine, "mi300x", "rocm", None, 2)
+    with pytest.raises(MachineError, match="mi300x: 1 other processes use AMD Instinct MI300X"):
+        require(machine, "mi300x", "rocm", None, 1)
+
+
 def test_processes_with_memory_on_a_gpu_are_others(driver: Any) -> None:
     driver.by_hip[0].processes = [0]  # it may be shown on every GPU
     require(probe("rocm", opened("amdsmi", ["amdsmi"])), "mi300x", "rocm", None)

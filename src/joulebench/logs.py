@@ -56,6 +56,12 @@ def journal(path: Path | str, what: str) -> Iterator[None]:
             handler.close()
 
 
+def beside(ending: str) -> Path | None:
+    """A file beside the log that is being written, its last suffix replaced by `ending`; None where there is none."""
+    files = (handler for handler in logging.getLogger().handlers if isinstance(handler, _File))
+    return next((Path(one.baseFilename).with_suffix(ending) for one in files), None)
+
+
 class _File(logging.FileHandler):
     """A log that says once on standard error why it takes no more, and is then no more written to."""
 

@@ -15,7 +15,7 @@ def main(hardware: str, out: Path, log: Path) -> None:
     with journal(log, f"machine for {hardware}"):
         wanted = handed_over().hardware[hardware]
         machine = probe(wanted.device, hardware_name=hardware, reports_as=wanted.reports_as, idle_s=IDLE_S)
-        require(machine, hardware, wanted.device, wanted.reports_as)
+        require(machine, hardware, wanted.device, wanted.reports_as, wanted.server_processes)
         write_json(machine, out)
 
 

@@ -129,6 +129,7 @@ _FACTS = pl.Schema({name: POINTS[name] for name in _OF_POINTS}) | pl.Schema(
         "duration_s": pl.Float64(),
         "lengths_given": pl.Boolean(),
         "warmup_batches": pl.Int64(),
+        "server_processes": pl.Int64(),
         "sources": pl.List(pl.Struct({"device": pl.String(), "told": pl.String()})),
     }
 )
@@ -174,6 +175,7 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "duration_s": point.duration_s,
         "lengths_given": answers != "natural",
         "warmup_batches": spec.sweep.warmup_batches,
+        "server_processes": spec.server_processes,
         "sources": [{"device": one, "told": source} for one, source in run.machine.energy_sources.items()],
     }
 
@@ -215,7 +217,15 @@ def _finished(table: pl.DataFrame) -> pl.DataFrame:
     above_idle = 1 - rest_w / pl.col("power_w")
     gross = ("energy_per_response_j", "energy_per_output_token_j")
     net = ((pl.col(name) * above_idle).alias(f"net_{name}") for name in gross)
+    own = pl.max_horizontal(pl.col("server_processes"), 1)  # a server's count as one, as any other engine's
+    processes = pl.max_horizontal(pl.col("processes") - own + 1, pl.min_horizontal(pl.col("processes"), 1))
+    known = pl.when(pl.col("processes").is_not_null())
     table = table.with_columns(
-        *net, loaded_idle_power_w=rest_w, reason=reason, gpus=gpus, tdp_estimate_j=tdp_estimate_j
+        *net,
+        loaded_idle_power_w=rest_w,
+        reason=reason,
+        gpus=gpus,
+        tdp_estimate_j=tdp_estimate_j,
+        processes=known.then(processes),
     )
     return judged(table.select(pl.col(name).cast(dtype) for name, dtype in POINTS.items()))

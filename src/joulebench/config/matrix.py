@@ -42,6 +42,9 @@ class Hardware(Strict):
     card_spread: CardSpread | None = Field(
         None, description="How far two of its cards may differ in the same work. Null: not known, taken as 0."
     )
+    server_processes: Annotated[int, Field(ge=0, le=64)] = Field(
+        0, description="So many processes on each GPU are those of a server (engine server), there already or started."
+    )
     slurm: Slurm = Field(default_factory=Slurm, description="What a measuring job asks for, where Slurm runs it.")
 
 

@@ -37,6 +37,7 @@ class RunSpec(Strict):
     hardware: str
     device: Device
     reports_as: str | None
+    server_processes: int = 0
     task: TaskName
     model: str
     variant: str | None
@@ -121,6 +122,7 @@ def run_spec(config: Config, hardware: str, group: str, run: str, repeat: int = 
         hardware=hardware,
         device=place.device,
         reports_as=place.reports_as,
+        server_processes=place.server_processes if engine.kind == "server" else 0,
         task=task,
         model=name,
         variant=variant_name or None,

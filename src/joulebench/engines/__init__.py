@@ -2,7 +2,7 @@
 
 A module has `Settings`, `TASKS`, `PACKAGES`, `MOST_DEVICES` (that a model is spread over), `QUANTIZATIONS` and
 `ATTENTIONS` (that it serves with) and `Engine(spec, settings, folder)`, which loads the model in `folder` on the run's
-device or devices.
+device or devices. It may have `against(spec, settings)`: why its settings do not fit a run, or None.
 """
 
 import importlib
@@ -21,6 +21,7 @@ ENGINES = {
     "transformers-static": "joulebench.engines.transformers_static",
     "vllm": "joulebench.engines.vllm",
     "diffusers": "joulebench.engines.diffusers",
+    "server": "joulebench.engines.server",
 }
 
 
@@ -58,6 +59,8 @@ def check(spec: RunSpec) -> BaseModel:
             f"{', '.join(one for one in found.ATTENTIONS if one != FLASH)}"
         )
     settings: BaseModel = checked(found.Settings, spec.engine_settings, f"engines.{spec.engine}.settings")
+    if hasattr(found, "against") and (why := found.against(spec, settings)) is not None:
+        raise ConfigError(f"matrix.{spec.hardware}.{spec.task}: engine {spec.engine}: {why}")
     return settings
 
 

@@ -45,7 +45,7 @@ def claimed(spec: RunSpec, gpus: Sequence[Gpu]) -> Iterator[tuple[Machine, Chose
     with taken(spec, gpus):
         chosen = choose(spec.device)
         machine = probe(spec.device, chosen, hardware_name=spec.hardware, reports_as=spec.reports_as)
-        require(machine, spec.hardware, spec.device, spec.reports_as)
+        require(machine, spec.hardware, spec.device, spec.reports_as, spec.server_processes)
         yield machine, chosen
 
 
@@ -63,7 +63,7 @@ def taken(spec: RunSpec, gpus: Sequence[Gpu]) -> Iterator[None]:
     kind = GPUS[spec.device]
     with alone_on_some([gpu.uuid for gpu in gpus], spec.tensor_parallel) as mine:
         kind.see_only([gpu for gpu in gpus if gpu.uuid in mine])
-        _let_leave(kind)
+        _let_leave(kind, spec.server_processes)
         yield
 
 
@@ -77,9 +77,12 @@ def _too_few(spec: RunSpec, found: str) -> MachineError:
     )
 
 
-def _let_leave(kind: Gpus) -> None:
-    """Wait a little for whoever held the GPUs before: its lock is gone sooner than its last process."""
+def _let_leave(kind: Gpus, stay: int) -> None:
+    """Wait a little for whoever held the GPUs before: its lock is gone sooner than its last process.
+
+    `stay`: so many processes on each are a server's.
+    """
     give_up_s = time.monotonic() + LEAVING_S
     with suppress(NoMeterError):  # of which the probe, who comes next, tells more
-        while any(gpu["compute_processes"] for gpu in kind.facts()) and time.monotonic() < give_up_s:
+        while any(gpu["compute_processes"] > stay for gpu in kind.facts()) and time.monotonic() < give_up_s:
             time.sleep(0.2)

@@ -66,10 +66,10 @@ def probe(
     )
 
 
-def require(machine: Machine, hardware_name: str, device: str, reports_as: str | None) -> None:
+def require(machine: Machine, hardware_name: str, device: str, reports_as: str | None, server: int = 0) -> None:
     """Raise MachineError unless `machine` is what the config says of `hardware_name`.
 
-    No GPU may be in MIG mode, or have another process on it.
+    No GPU may be in MIG mode, or have another process on it than the measured server's, of which there are `server`.
     Every GPU that this process sees must carry `reports_as` in its name, in any case; on a CPU its model must.
     """
     if device in GPUS and not machine.devices:
@@ -82,9 +82,9 @@ def require(machine: Machine, hardware_name: str, device: str, reports_as: str |
                 f"{hardware_name}: {gpu['name']} is in MIG mode, where a slice's energy cannot be told from its "
                 "neighbours'; measure on a whole GPU"
             )
-        if gpu.get("compute_processes"):
+        if (others_on_it := (gpu.get("compute_processes") or 0) - server) > 0:
             raise MachineError(
-                f"{hardware_name}: {gpu['compute_processes']} other processes use {gpu['name']} ({gpu['uuid']}), and "
+                f"{hardware_name}: {others_on_it} other processes use {gpu['name']} ({gpu['uuid']}), and "
                 "their energy would be counted; wait for their end, or end them (nvidia-smi or amd-smi lists them)"
             )
 

@@ -152,15 +152,35 @@ class Machine(Record):
         return [name for name in names if reports_as is not None and reports_as.casefold() not in name.casefold()]
 
 
+class ServerTold(Record):
+    """A server of OpenAI's API that was measured, as it tells of itself and was asked; null for what it does not tell.
+
+    `command`: its words, where the run started it; of a `url`, its host is not told. `name`: its `server` header.
+    `metrics`: whose names its /metrics have. `prefix_cache`: what would have told of tokens from a cache of prefixes.
+    `prompts`: how they were sent; `counted`: by what tokens were counted before an answer's end.
+    """
+
+    reached: Literal["url", "command"]
+    command: list[str] | None = None
+    name: str | None = None
+    version: str | None = None
+    model: str
+    metrics: str | None = None
+    prefix_cache: Literal["metrics", "usage"] | None = None
+    prompts: Literal["token ids", "text", "messages"]
+    counted: Literal["token ids", "usage", "chunks", "text"]
+
+
 class EngineStart(Record):
     """How an engine started.
 
     `process`: how vLLM's engine core came to be. `compile_cache`: warm where vLLM found what it had compiled for the
-    same settings before; null where it compiles nothing, or keeps nothing.
+    same settings before; null where it compiles nothing, or keeps nothing. `server`: of the engine `server` alone.
     """
 
     process: Literal["fork", "spawn"] | None = None
     compile_cache: Literal["warm", "cold"] | None = None
+    server: ServerTold | None = None
 
 
 class Run(Record):

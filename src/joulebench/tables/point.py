@@ -191,7 +191,9 @@ CONDITIONS = (
         "throttled_share", "Share of the polls at which the device was slowed down for heat or by its own protection."
     ),
     figure("power_capped_share", "Share of the polls at the power limit."),
-    count("processes", "The most processes seen on one device at once, the engine's among them."),
+    count(
+        "processes", "The most processes seen on one device at once, the engine's among them (a server's own are one)."
+    ),
     figure("temperature_start_c", "Mean temperature over the first tenth of the window."),
     figure("temperature_end_c", "Mean temperature over the last tenth of the window."),
     figure("clock_mean_mhz", "Mean clock over the window."),
