@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 TASKS = ("llm-chat", "llm-code", "vlm-chat")
 MOST_DEVICES = 8
 QUANTIZATIONS = ("fp8", "bitsandbytes", "awq", "gptq")
+ATTENTIONS: tuple[str, ...] = ()
 PACKAGES = ("httpx", "transformers", "tokenizers")
 
 METRICS_EVERY_S = 1.0
