@@ -101,10 +101,10 @@ def test_answers_that_end_otherwise_are_other_work() -> None:
         point("a", 2, 3.0, 0.1, answers="natural", variant="half"),
         point("b", 1, 4.0, 0.1, answers="reference"),
     ]
-    assert best(rows) == [(1, True, "a", 1, None), (1, True, "b", 1, None), (2, True, "a", 1, None)]
+    assert best(rows) == [(1, True, "b", 1, None), (2, True, "a", 1, None), (1, True, "a", 1, None)]
     table = leaderboard(table_of(POINTS, *rows), TARGET)
     assert table.select("answers", "model", "energy_per_response_j").rows() == [
-        ("natural", "a", 2.0),
         ("reference", "b", 4.0),
         ("reference", "a", 5.0),
+        ("natural", "a", 2.0),
     ]

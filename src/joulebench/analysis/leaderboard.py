@@ -58,7 +58,8 @@ def leaderboard(
         rank=pl.col("energy").rank("min").over(_RANKED),
         reason=pl.when(left_out).then("verdict").otherwise("reason"),
     )
-    ordered = ranked.sort(*_RANKED, "rank", "model", nulls_last=[False, False, True, False])
+    kinds = [False, True, False, False]  # answers of reference lengths come first
+    ordered = ranked.sort(*_RANKED, "rank", "model", descending=kinds, nulls_last=[False, False, True, False])
     ties = pl.Series("tied_with", _ties(ordered, card_spread), dtype=pl.String)
     found = with_published(with_quality(ordered.with_columns(ties), scores), published)
     return found.select(pl.col(name).cast(dtype) for name, dtype in LEADERBOARD.items())
