@@ -1,7 +1,9 @@
 """The engines, one module each.
 
 A module has `Settings`, `TASKS`, `PACKAGES`, `MOST_DEVICES` (that a model is spread over), `QUANTIZATIONS` (that it
-serves) and `Engine(spec, settings, folder)`, which loads the model in `folder` on the run's device or devices.
+serves) and `Engine(spec, settings, folder)`, which loads the model in `folder` on the run's device or devices. It may have
+`refused(spec)`, why it cannot serve a run whose settings are right, and `exports`, a module that makes what it serves in
+place of the model's own files.
 """
 
 import importlib
@@ -14,11 +16,13 @@ from pydantic import BaseModel
 from joulebench.config.spec import RunSpec
 from joulebench.engines.base import DiffusionEngine, TextEngine
 from joulebench.inputs.checked import ConfigError, checked, nearest
+from joulebench.records.models import Export, Model
 
 ENGINES = {
     "transformers": "joulebench.engines.transformers",
     "transformers-static": "joulebench.engines.transformers_static",
     "vllm": "joulebench.engines.vllm",
+    "onnxruntime": "joulebench.engines.onnxruntime",
     "diffusers": "joulebench.engines.diffusers",
 }
 
@@ -50,8 +54,36 @@ def check(spec: RunSpec) -> BaseModel:
             f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants {spec.quantization} for {spec.model}; "
             f"engine {spec.engine} knows {', '.join(found.QUANTIZATIONS) or 'no quantisation'}"
         )
+    if (refused := getattr(found, "refused", None)) and (why := refused(spec)):
+        raise ConfigError(f"matrix.{spec.hardware}.{spec.task}: engine {spec.engine} {why}")
     settings: BaseModel = checked(found.Settings, spec.engine_settings, f"engines.{spec.engine}.settings")
     return settings
+
+
+def looks_at_models(kind: str) -> bool:
+    """Whether `check` finds one model of a matrix fit for the engine, and another not."""
+    return hasattr(module(kind), "refused")
+
+
+def export_folder(spec: RunSpec, folder: Path) -> Path | None:
+    """Where lies what the run's engine serves in place of the model in `folder`; None where it serves that."""
+    exports = getattr(module(spec.engine), "exports", None)
+    return None if exports is None else exports.export_folder(spec, folder)
+
+
+def export(spec: RunSpec, folder: Path) -> Export:
+    """Make what lies in `export_folder`, its export.json last. Raises UserError where it cannot be made."""
+    made: Export = module(spec.engine).exports.export(spec, folder)
+    return made
+
+
+def checked_export(spec: RunSpec, folder: Path, model: Model) -> Export | None:
+    """export.json of what the run's engine serves; None where it serves the model's own files.
+
+    `model`: model.json in `folder`. Raises UserError where the export is not there, or was made of another model.
+    """
+    exports = getattr(module(spec.engine), "exports", None)
+    return None if exports is None else exports.checked_export(spec, folder, model)
 
 
 def open_engine(spec: RunSpec, folder: Path, settings: BaseModel | None = None) -> TextEngine | DiffusionEngine:

@@ -120,6 +120,23 @@ class Model(Record):
     files_sha256: dict[str, str]
 
 
+class Export(Record):
+    """export.json beside what an engine serves in place of a model's own files, made once of them.
+
+    `made_from`, `model_files_sha256`: the model's, as its model.json has them. `arguments`: what the builder was given
+    beside precision and provider.
+    """
+
+    model: str
+    made_from: dict[str, Any]
+    model_files_sha256: dict[str, str]
+    precision: str
+    provider: str
+    arguments: list[str]
+    versions: dict[str, str]
+    files_sha256: dict[str, str]
+
+
 class Machine(Record):
     """What the measuring machine says of itself."""
 
@@ -168,7 +185,8 @@ class Run(Record):
 
     `durations_s` tells what its last session took by part: engine_start, points, engine_stop; `engine_start` which kind
     of start that was, None of an engine that has but one. `points_sha256`: folder of a point -> its file -> SHA-256.
-    None of them is in records of an earlier version.
+    `export`: of what an engine served that was made of the model's files, None of one that serves those. None of them is
+    in records of an earlier version.
     """
 
     spec: dict[str, Any]
@@ -182,6 +200,7 @@ class Run(Record):
     ended_utc: str
     durations_s: dict[str, float] | None = None
     engine_start: EngineStart | None = None
+    export: Export | None = None
     points: list[Point]
     points_sha256: dict[str, dict[str, str]] | None = None
 
@@ -192,7 +211,8 @@ class Score(Record):
     Of images `right` is null, and so are `mean_output_tokens` and `ended`: `quality` is the mean of their scores, with
     its 95 % interval (Student's t; null of a single one). `judged`: what the config said of it (config.quality).
     `ended`: so many ended by themselves, before they had as many tokens as they might get. `judge`: the model that
-    judged, as its model.json has it, null where none did; `cut`: so many prompts were longer than it reads.
+    judged, as its model.json has it, null where none did; `cut`: so many prompts were longer than it reads. `export`: as
+    run.json has it.
     """
 
     spec: dict[str, Any]
@@ -210,6 +230,7 @@ class Score(Record):
     started_utc: str
     duration_s: float
     model_files_sha256: dict[str, str]
+    export: Export | None = None
     requests_sha256: str
     versions: dict[str, str | None]
 
