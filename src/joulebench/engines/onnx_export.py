@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -44,16 +44,20 @@ SERVED = {
 }
 """Device -> dtype, and quantization where there is one -> the builder's name of the precision."""
 
-MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
-"""Transformers' model_type of what was tried: the same greedy tokens as transformers. The builder knows more."""
+MODEL_TYPES = ("gemma", "gemma2", "granite", "llama", "mistral", "qwen2", "qwen3")
+"""Transformers' model_type of what gave the same greedy tokens as transformers, drawn small. The builder (0.18) makes more:
+olmo and nemotron came out with other tokens, phi3 and smollm3 not at all."""
+UNWINDOWED = "mistral"
+"""Of this one the builder leaves out the attention's window, where its configuration has one."""
 
 QUIET = {
     "ORT_DISABLE_TELEMETRY": "1",  # read when the libraries load; their own calls that disable it leave a thread
     "HF_HUB_OFFLINE": "1",
 }
 BUILDER = "onnxruntime_genai.models.builder"
-ARGUMENTS = ("prune_lm_head=true", "hf_token=false", "hf_remote=false")
-"""Extra options: logits of a prompt's last token alone, as every server computes them; nobody's token, nobody's code."""
+ARGUMENTS = ("prune_lm_head=true", "windowed_kv_cache=false", "hf_token=false", "hf_remote=false")
+"""Extra options: logits of a prompt's last token alone, as every server computes them; a cache that holds every token, at
+its own place; nobody's token, nobody's code."""
 PACKAGES = ("onnxruntime-genai", "onnx", "onnx-ir", "torch", "transformers")
 REMEDY = "make env-onnx"
 
@@ -67,14 +71,23 @@ def refused(spec: RunSpec) -> str | None:
         return f"serves {', '.join(known)} on {spec.device}, found {_form(spec)} for {spec.model}; give a variant that says so"
     if spec.trust_remote_code:
         return f"runs no code of others, found trust_remote_code for {spec.model}; take the engine transformers"
-    kind = None if spec.architecture is None else spec.architecture.get("model_type")
-    return None if kind is None else _unknown(str(kind), spec.model)
-
-
-def _unknown(kind: str, model: str) -> str | None:
-    if kind in MODEL_TYPES:
+    if spec.architecture is None:
         return None
-    return f"serves the model types {', '.join(MODEL_TYPES)}, found {kind} for {model}; take the engine transformers"
+    sizes = spec.architecture.get("config")
+    return _unfit(
+        {"model_type": spec.architecture.get("model_type"), **(sizes if isinstance(sizes, dict) else {})}, spec
+    )
+
+
+def _unfit(configuration: Mapping[str, Any], spec: RunSpec) -> str | None:
+    """Why a model of this configuration cannot be served, by its type and sizes."""
+    kind = configuration.get("model_type")
+    if kind not in MODEL_TYPES:
+        known = ", ".join(MODEL_TYPES)
+        return f"serves the model types {known}, found {kind} for {spec.model}; take the engine transformers"
+    if kind == UNWINDOWED and configuration.get("sliding_window", 0) is not None:
+        return f"serves {kind} with sliding_window null, found another for {spec.model}; take the engine transformers"
+    return None
 
 
 def _form(spec: RunSpec) -> str:
@@ -108,7 +121,7 @@ def export(spec: RunSpec, folder: Path) -> Export:
     engine transformers draws there. Raises UserError where the builder is not installed or cannot make it.
     """
     model, place = read_model(folder), export_folder(spec, folder)
-    if why := _unknown(str(json.loads((folder / "config.json").read_text()).get("model_type")), spec.model):
+    if why := _unfit(json.loads((folder / "config.json").read_text()), spec):
         raise UserError(f"engine {spec.engine}: {why}")
     try:
         versions = {package: metadata.version(package) for package in PACKAGES}

@@ -7,6 +7,7 @@ decodes one token of each row, and then takes in what waits, one prompt a call.
 """
 
 import os
+import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,12 @@ ELEMENTS = {"float32": 1, "int64": 7, "float16": 10, "bfloat16": 16}
 PAST, PRESENT = "past_key_values", "present"
 GIVEN = {"input_ids", "attention_mask", "position_ids"}
 """Inputs of a graph that this engine can give, beside the cache."""
+
+
+LOADING = ("Fail", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "NoSuchFile", "RuntimeException")
+"""What ONNX Runtime raises of a graph that it cannot load."""
+NO_MEMORY = re.compile("allocate memory|out of memory", re.IGNORECASE)
+"""In its errors while a graph runs, which have no kind of their own."""
 
 
 class Settings(BaseModel):
@@ -191,7 +198,7 @@ class Graph:
 
         self._torch, self._device = torch, spec.torch_device
         settings = settings_of(place)
-        self._session, self._failure = opened(place / GRAPH, spec.device, threads)
+        self._session = opened(place / GRAPH, spec.device, threads)
         self._inputs = {one.name: one for one in self._session.get_inputs()}
         logits = next(one for one in self._session.get_outputs() if one.name == "logits")
         pasts = [name for name in self._inputs if name.startswith(f"{PAST}.")]
@@ -232,8 +239,8 @@ class Graph:
             torch.cuda.synchronize()  # the session works on a stream of its own
         try:
             self._session.run_with_iobinding(binding)
-        except self._failure as error:
-            if "allocate memory" in str(error) or "out of memory" in str(error).lower():
+        except Exception as error:
+            if NO_MEMORY.search(str(error)):
                 raise torch.OutOfMemoryError(in_one_line(error)) from error
             raise
         binding.synchronize_outputs()
@@ -259,8 +266,8 @@ class Graph:
             part[target, :, :held] = part[source, :, :held]
 
 
-def opened(graph: Path, device: str, threads: int) -> tuple[Any, type[Exception]]:
-    """A session of the graph on `device`, and the kind of error that it raises while it runs.
+def opened(graph: Path, device: str, threads: int) -> Any:
+    """A session of the graph on `device`.
 
     Raises UserError where ONNX Runtime is not installed, cannot load the graph, or has not the device's provider: it
     would go on without a word, on the CPU.
@@ -278,14 +285,14 @@ def opened(graph: Path, device: str, threads: int) -> tuple[Any, type[Exception]
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised as well
     try:
         session = onnxruntime.InferenceSession(str(graph), options, providers=[provider])
-    except (kinds.Fail, kinds.InvalidGraph, kinds.InvalidProtobuf, kinds.NotImplemented, kinds.NoSuchFile) as error:
+    except (*(getattr(kinds, name) for name in LOADING), RuntimeError) as error:
         raise UserError(f"{graph}: cannot be loaded ({in_one_line(error)}); delete its folder and run again") from None
     if session.get_providers()[0] != provider:
         raise UserError(
             f"engine onnxruntime: {provider} did not start, found {', '.join(session.get_providers())}; see its log, "
             "and install the CUDA libraries that it names"
         )
-    return session, kinds.RuntimeException
+    return session
