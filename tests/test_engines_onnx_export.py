@@ -41,12 +41,12 @@ LLAMA = {"kind": "causal-lm", "model_type": "llama", "config": {}}
         ({"tensor_parallel": 2}, "spreads a model over 1"),
         (
             {"architecture": LLAMA | {"model_type": "starcoder2"}},
-            "granite, llama, mistral, qwen2, qwen3, found starcoder2",
+            "llama, mistral, qwen2, qwen3, found starcoder2",
         ),
         ({"architecture": LLAMA | {"model_type": "mistral"}}, "serves mistral with sliding_window null, found another"),
         (
             {"engine_settings": {"block_size": 16}},
-            "engines.onnxruntime.settings: block_size: unknown key; known are max_model_len, threads",
+            "settings: block_size: unknown key; known are max_model_len, threads",
         ),
     ],
 )
@@ -136,9 +136,9 @@ def test_the_record_says_what_was_made_of_what(folder: Path) -> None:
     [
         (
             lambda record: record["model_files_sha256"].clear(),
-            "made with another model_files_sha256 than now; delete it",
+            "another model_files_sha256 than now; delete it",
         ),
-        (lambda record: record["arguments"].pop(), "made with another arguments than now; delete it"),
+        (lambda record: record["arguments"].pop(), "another arguments than now; delete it"),
     ],
 )
 def test_an_export_of_another_model_is_not_served(folder: Path, tmp_path: Path, change: Any, complaint: str) -> None:
@@ -150,7 +150,7 @@ def test_an_export_of_another_model_is_not_served(folder: Path, tmp_path: Path, 
     with pytest.raises(UserError, match=complaint):
         engines.checked_export(spec(), tmp_path / "m", read_model(tmp_path / "m"))
     file.unlink()
-    with pytest.raises(UserError, match="export.json"):
+    with pytest.raises(UserError, match=r"export\.json"):
         engines.checked_export(spec(), tmp_path / "m", read_model(tmp_path / "m"))
 
 
@@ -231,23 +231,21 @@ def test_a_whole_run_from_its_export_to_its_tables(tmp_path: Path, monkeypatch: 
     prepare_tiny("llm-chat", results / "prompts/llm-chat.parquet", results / "models/joulebench--llama-1m")
     made = Plan(config.load(tmp_path / "config.yaml"))
     scripts = PROJECT / "workflow/scripts"
-    cells = list(made.cells("cpu"))
-    for cell in cells:
-        for script, *words in (
-            ("export_model.py", str(made.export(cell)), "export.log"),
-            ("measure.py", "cpu", "llm-chat", cell.folder.name, "run.log"),
-        ):
-            command = [sys.executable, str(scripts / script), *words]
-            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
-            assert done.returncode == 0, done.stderr
+    cell = list(made.cells("cpu"))[1]
+    for script, *words in (
+        ("export_model.py", str(made.export(cell)), "export.log"),
+        ("measure.py", "cpu", "llm-chat", cell.folder.name, "run.log"),
+    ):
+        command = [sys.executable, str(scripts / script), *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr
     monkeypatch.chdir(tmp_path)
-    rows, left_out = points([WantedRun(cell.folder, made.spec(cell), None) for cell in cells])
+    rows, left_out = points([WantedRun(cell.folder, made.spec(cell), None)])
     assert left_out.is_empty()
-    assert rows.select("engine", "dtype", "quantization", "max_batch_size", "status").rows() == [
-        ("onnxruntime", "float32", form, batch, "measured") for form in (None, "int4") for batch in (1, 3)
+    assert rows.select("engine", "dtype", "quantization", "max_batch_size", "status", "start").rows() == [
+        ("onnxruntime", "float32", "int4", batch, "measured", "equilibrium") for batch in (1, 3)
     ]
-    assert rows["start"].to_list() == ["equilibrium"] * 4
-    run = read_run(cells[1].folder)
+    run = read_run(cell.folder)
     assert run.export is not None
     assert run.export.precision == "int4"
     assert run.versions["onnxruntime"] is not None

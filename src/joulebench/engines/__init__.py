@@ -1,9 +1,9 @@
 """The engines, one module each.
 
 A module has `Settings`, `TASKS`, `PACKAGES`, `MOST_DEVICES` (that a model is spread over), `QUANTIZATIONS` (that it
-serves) and `Engine(spec, settings, folder)`, which loads the model in `folder` on the run's device or devices. It may have
-`refused(spec)`, why it cannot serve a run whose settings are right, and `exports`, a module that makes what it serves in
-place of the model's own files.
+serves) and `Engine(spec, settings, folder)`, which loads the model in `folder` on the run's device or devices. It may
+have `refused(spec)`, why it cannot serve a run whose settings are right, and `exports`, a module that makes what it
+serves in place of the model's own files.
 """
 
 import importlib

@@ -45,8 +45,8 @@ SERVED = {
 """Device -> dtype, and quantization where there is one -> the builder's name of the precision."""
 
 MODEL_TYPES = ("gemma", "gemma2", "granite", "llama", "mistral", "qwen2", "qwen3")
-"""Transformers' model_type of what gave the same greedy tokens as transformers, drawn small. The builder (0.18) makes more:
-olmo and nemotron came out with other tokens, phi3 and smollm3 not at all."""
+"""Transformers' model_type of what gave the same greedy tokens as transformers, drawn small. The builder (0.18) makes
+more: olmo and nemotron came out with other tokens, phi3 and smollm3 not at all."""
 UNWINDOWED = "mistral"
 """Of this one the builder leaves out the attention's window, where its configuration has one."""
 
@@ -56,8 +56,8 @@ QUIET = {
 }
 BUILDER = "onnxruntime_genai.models.builder"
 ARGUMENTS = ("prune_lm_head=true", "windowed_kv_cache=false", "hf_token=false", "hf_remote=false")
-"""Extra options: logits of a prompt's last token alone, as every server computes them; a cache that holds every token, at
-its own place; nobody's token, nobody's code."""
+"""Extra options: logits of a prompt's last token alone, as every server computes them; a cache that holds every token,
+at its own place; nobody's token, nobody's code."""
 PACKAGES = ("onnxruntime-genai", "onnx", "onnx-ir", "torch", "transformers")
 REMEDY = "make env-onnx"
 
@@ -68,15 +68,15 @@ def refused(spec: RunSpec) -> str | None:
     if known is None:
         return f"serves on {' and '.join(SERVED)}, found {spec.device}"
     if _form(spec) not in known:
-        return f"serves {', '.join(known)} on {spec.device}, found {_form(spec)} for {spec.model}; give a variant that says so"
+        found = f"{_form(spec)} for {spec.model}"
+        return f"serves {', '.join(known)} on {spec.device}, found {found}; give a variant that says so"
     if spec.trust_remote_code:
         return f"runs no code of others, found trust_remote_code for {spec.model}; take the engine transformers"
     if spec.architecture is None:
         return None
     sizes = spec.architecture.get("config")
-    return _unfit(
-        {"model_type": spec.architecture.get("model_type"), **(sizes if isinstance(sizes, dict) else {})}, spec
-    )
+    kind = {"model_type": spec.architecture.get("model_type")}
+    return _unfit({**kind, **(sizes if isinstance(sizes, dict) else {})}, spec)
 
 
 def _unfit(configuration: Mapping[str, Any], spec: RunSpec) -> str | None:

@@ -185,8 +185,8 @@ class Run(Record):
 
     `durations_s` tells what its last session took by part: engine_start, points, engine_stop; `engine_start` which kind
     of start that was, None of an engine that has but one. `points_sha256`: folder of a point -> its file -> SHA-256.
-    `export`: of what an engine served that was made of the model's files, None of one that serves those. None of them is
-    in records of an earlier version.
+    `export`: of what an engine served that was made of the model's files, None of one that serves those. None of them
+    is in records of an earlier version.
     """
 
     spec: dict[str, Any]
@@ -211,8 +211,8 @@ class Score(Record):
     Of images `right` is null, and so are `mean_output_tokens` and `ended`: `quality` is the mean of their scores, with
     its 95 % interval (Student's t; null of a single one). `judged`: what the config said of it (config.quality).
     `ended`: so many ended by themselves, before they had as many tokens as they might get. `judge`: the model that
-    judged, as its model.json has it, null where none did; `cut`: so many prompts were longer than it reads. `export`: as
-    run.json has it.
+    judged, as its model.json has it, null where none did; `cut`: so many prompts were longer than it reads. `export`:
+    as run.json has it.
     """
 
     spec: dict[str, Any]
