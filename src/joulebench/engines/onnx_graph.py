@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from joulebench.config.spec import RunSpec
 from joulebench.engines.onnx_export import GRAPH, REMEDY, settings_of
 from joulebench.errors import UserError, in_one_line
@@ -22,7 +24,8 @@ NO_MEMORY = re.compile("allocate memory|out of memory", re.IGNORECASE)
 class Graph:
     """The exported model in a session, and its cache: `slots` rows of `room` tokens each.
 
-    The cache is torch's memory, which the session reads and writes in place: past and present are bound to the same.
+    The cache is torch's memory, which the session reads and writes in place: past and present are bound to the same. On
+    a CPU all else that is done with it is NumPy's: torch would start threads that go on spinning beside the session's.
     """
 
     def __init__(self, spec: RunSpec, place: Path, slots: int, room: int, threads: int) -> None:
@@ -47,6 +50,9 @@ class Graph:
             name: torch.zeros(slots, heads[name], room, width, dtype=dtype, device=self._device) for name in pasts
         }
         self._logits = torch.empty(slots, 1, int(logits.shape[2]), dtype=dtype, device=self._device)
+        on_cpu = self._device == "cpu"
+        self._views: list[Any] = [part.numpy() if on_cpu else part for part in self._cache.values()]
+        self._scores = self._logits.numpy() if on_cpu else self._logits
         self._bindings: dict[tuple[int, int], Any] = {}
 
     def run(self, ids: Sequence[Sequence[int]], held: Sequence[int], first: int) -> list[int]:
@@ -55,16 +61,16 @@ class Graph:
         The rows of the cache are those from `first` on.
         """
         torch, rows = self._torch, len(ids)
-        given = torch.tensor(ids, dtype=torch.int64)
-        behind = torch.tensor(held, dtype=torch.int64)[:, None]
+        given = np.array(ids, dtype=np.int64)
+        behind = np.array(held, dtype=np.int64)[:, None]
         ends = behind + given.shape[1]
         parts = {
             "input_ids": given,
-            "attention_mask": (torch.arange(int(ends.max())) < ends).to(torch.int64),
-            "position_ids": behind + torch.arange(given.shape[1]),
+            "attention_mask": (np.arange(ends.max()) < ends).astype(np.int64),
+            "position_ids": behind + np.arange(given.shape[1]),
         }
         binding = self._bindings.get((first, rows)) or self._bound(first, rows)
-        kept = {name: part.to(self._device) for name, part in parts.items() if name in self._inputs}
+        kept = {name: torch.from_numpy(part).to(self._device) for name, part in parts.items() if name in self._inputs}
         for name, part in kept.items():
             binding.bind_input(name, self._device, 0, ELEMENTS["int64"], tuple(part.shape), part.data_ptr())
         if self._device == "cuda":
@@ -76,7 +82,7 @@ class Graph:
                 raise torch.OutOfMemoryError(in_one_line(error)) from error
             raise
         binding.synchronize_outputs()
-        found: list[int] = self._logits[:rows, 0].argmax(-1).tolist()
+        found: list[int] = self._scores[:rows, 0].argmax(-1).tolist()
         return found
 
     def _bound(self, first: int, rows: int) -> Any:
@@ -94,7 +100,7 @@ class Graph:
 
     def move(self, source: int, target: int, held: int) -> None:
         """Copy the first `held` tokens of one row of the cache to another."""
-        for part in self._cache.values():
+        for part in self._views:
             part[target, :, :held] = part[source, :, :held]
 
 
