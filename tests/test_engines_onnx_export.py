@@ -43,6 +43,10 @@ LLAMA = {"kind": "causal-lm", "model_type": "llama", "config": {}}
             {"architecture": LLAMA | {"model_type": "starcoder2"}},
             "llama, mistral, qwen2, qwen3, found starcoder2",
         ),
+        (
+            {"architecture": LLAMA | {"model_type": "qwen2", "config": {"use_sliding_window": True}}},
+            "serves qwen2 without use_sliding_window, found it for",
+        ),
         ({"architecture": LLAMA | {"model_type": "mistral"}}, "serves mistral with sliding_window null, found another"),
         (
             {"engine_settings": {"block_size": 16}},
@@ -270,7 +274,7 @@ QUESTIONS = (
 def test_smollm2_says_the_same_as_in_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PROJECT)
     models.prepare(SMOLLM2, config.load("config.yaml").models[SMOLLM2], [], tmp_path, {"llm-chat": "chat"})
-    run = {"model": SMOLLM2, "weights": "checkpoint", "output_length": OutputLength(kind="natural", tokens=24)}
+    run = {"model": SMOLLM2, "weights": "checkpoint", "output_length": OutputLength(kind="natural", tokens=16)}
     engines.export(tiny_spec(**run, engine="onnxruntime", engine_settings={}), tmp_path)
     heard = {}
     for kind in ("onnxruntime", "transformers"):

@@ -48,7 +48,7 @@ MODEL_TYPES = ("gemma", "gemma2", "granite", "llama", "mistral", "qwen2", "qwen3
 """Transformers' model_type of what gave the same greedy tokens as transformers, drawn small. The builder (0.18) makes
 more: olmo and nemotron came out with other tokens, phi3 and smollm3 not at all."""
 UNWINDOWED = "mistral"
-"""Of this one the builder leaves out the attention's window, where its configuration has one."""
+"""Of this one the builder leaves out the attention's window, where its configuration has one. Qwen's was not tried."""
 
 QUIET = {
     "ORT_DISABLE_TELEMETRY": "1",  # read when the libraries load; their own calls that disable it leave a thread
@@ -87,6 +87,8 @@ def _unfit(configuration: Mapping[str, Any], spec: RunSpec) -> str | None:
         return f"serves the model types {known}, found {kind} for {spec.model}; take the engine transformers"
     if kind == UNWINDOWED and configuration.get("sliding_window", 0) is not None:
         return f"serves {kind} with sliding_window null, found another for {spec.model}; take the engine transformers"
+    if configuration.get("use_sliding_window"):
+        return f"serves {kind} without use_sliding_window, found it for {spec.model}; take the engine transformers"
     return None
 
 
