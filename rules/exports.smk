@@ -8,7 +8,7 @@ def tables_of_all(wildcards):
         f"results/{hardware}/{table}.csv"
         for hardware in PLAN.compared()
         for table in dataset.TABLES
-        if all(cell.record.exists() for cell in PLAN.cells(hardware))
+        if PLAN.measured(hardware)
     ]
 
 

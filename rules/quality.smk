@@ -1,8 +1,4 @@
-# How right answers are: asked for by name, beside the measuring and never inside it.
-def scored(wildcards):
-    return [str(cell.score) for cell in PLAN.scored(wildcards.hardware)]
-
-
+# How right answers are, where the config asks: beside the measuring and never inside it.
 def judge_of(wildcards):
     """The files of the model that judges, where one does."""
     judge = PLAN.judge(cell_of(wildcards))

@@ -7,6 +7,11 @@ rule site:
             table: [f"results/{hardware}/{table}.csv" for hardware in PLAN.compared()]
             for table in site.TABLES
         },
+        quality=[
+            f"results/{name}/quality.csv"
+            for name in PLAN.compared()
+            if PLAN.scored(name)
+        ],
     output:
         "results/site/index.html",
     log:

@@ -9,10 +9,17 @@ def machine_of(wildcards):
     return [] if whole and not Path(probe).exists() else probe
 
 
+def scored(wildcards):
+    """The scores that the config asks for: none of them by default."""
+    return [str(cell.score) for cell in PLAN.scored(wildcards.hardware)]
+
+
 rule tables:
     input:
         runs=runs_of,
         machine=machine_of,
+        scores=scored,
+        published=lambda wc: PLAN.published_files(),
     output:
         points="results/{hardware}/points.csv",
         leaderboard=report(

@@ -196,6 +196,21 @@ def test_more_devices_than_the_engine_spreads_a_model_over(raw: dict[str, Any]) 
     )
 
 
+def test_attention_that_an_engine_does_not_have(raw: dict[str, Any]) -> None:
+    raw["variants"] |= {"eager": {"attention": "eager"}, "flash": {"attention": "flash_attention_2"}}
+    raw["matrix"]["h100"]["llm-code"]["models"] = ["codellama/CodeLlama-7b-hf+eager"]
+    assert complaint(raw) == (
+        "matrix.h100.llm-code: variant eager wants eager for codellama/CodeLlama-7b-hf; engine vllm knows no attention "
+        "but its own choice; eager is known to transformers, transformers-static"
+    )
+    raw["matrix"]["h100"]["llm-code"]["engine"] = "transformers"
+    raw["matrix"]["cpu"]["llm-code"]["models"] = ["joulebench/starcoder2-4m+flash"]
+    assert complaint(raw) == (
+        "matrix.cpu.llm-code: variant flash wants flash_attention_2 for joulebench/starcoder2-4m, which is a GPU's; "
+        "on cpu the engine transformers knows eager, sdpa"
+    )
+
+
 def test_answers_are_judged_where_there_are_any(raw: dict[str, Any]) -> None:
     images, texts = raw["matrix"]["cpu"]["text-to-image"], raw["matrix"]["cpu"]["llm-chat"]
     images["quality"] = {"kind": "exact-match"}
@@ -406,3 +421,19 @@ def test_a_bad_name_is_told_beside_what_is_wrong_in_its_block(raw: dict[str, Any
     assert len(lines) == 2
     assert "a hardware name is lower-case letters" in lines[0]
     assert "device: found 'tpu'" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"scores": "s"}, "published_scores.0.scores: unknown key; did you mean 'score'?"),
+        ({"date": "13 March 2025"}, "published_scores.0.date: found '13 March 2025'; expected to match"),
+        ({"name": "=1+1"}, "published_scores.0.name: found '=1+1'; text of the tables cannot begin with"),
+        ({"where": {"Precision": 16}}, "published_scores.0.where.Precision: found 16; input should be a valid string"),
+        ({"file": None}, "published_scores.0.file: found None; input should be a valid string"),
+    ],
+)
+def test_published_scores_say_what_they_are(raw: dict[str, Any], changes: dict[str, Any], said: str) -> None:
+    entry = {"file": "a.csv", "model": "m", "score": "s", "name": "n", "source": "who", "date": "2025-03-13"}
+    raw["published_scores"] = [entry | changes]
+    assert f"config.yaml: {said}" in complaint(raw)

@@ -83,3 +83,19 @@ def test_a_stop_string_ends_an_answer(folder: Path) -> None:
     assert serve(held, 1)[0] == {1: ends}  # type: ignore[arg-type]
     held.close()
     assert (finished, tokens) == ({0: ends}, ends)
+
+
+def test_every_attention_gives_the_same_answers(folder: Path) -> None:
+    said: dict[str | None, list[list[int]]] = {}
+    for attention in (None, "eager", "sdpa"):
+        engine = open_engine(tiny_spec(attention=attention, output_length=OutputLength(kind="fixed", tokens=9)), folder)
+        assert attention is None or attention in engine._model.config._attn_implementation  # type: ignore[union-attr]
+        prepared = engine.prepare(prompts("one", "two and more words"))
+        for number, one in enumerate(prepared):
+            engine.submit(number, one)  # type: ignore[union-attr]
+        answers: dict[int, list[int]] = {}
+        while len(answers) < 2:
+            answers |= {number: list(ids) for number, ids in engine.step().answers.items()}  # type: ignore[union-attr]
+        engine.close()
+        said[attention] = [answers[number] for number in range(2)]
+    assert said["eager"] == said["sdpa"] == said[None]

@@ -6,7 +6,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import pytest
@@ -320,3 +320,13 @@ def test_a_timed_point_ends_between_batches(language: Path) -> None:
     assert iterations.height % 6 == 0
     assert requests["status"].to_list() == ["finished"] * (iterations.height // 6 * 2)
     assert iterations["end_s"][-1] - iterations["end_s"][5] >= 0.05
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_attention_is_as_asked_and_changes_no_answer(language: Path, attention: Literal["eager", "sdpa"]) -> None:
+    requests = prompts(("one", "a b c"), ("two and many more words", "a b c d e f"))
+    plain, asked_for = opened(language), opened(language, attention=attention)
+    assert asked_for._model.config._attn_implementation == attention
+    assert answers(asked_for, requests, True) == answers(plain, requests, True)
+    plain.close()
+    asked_for.close()

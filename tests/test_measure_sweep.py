@@ -54,7 +54,9 @@ def sweep(spec: RunSpec, engine: Narrow, folder: Path) -> Session:
     session = Session(folder, spec, "digest", machine())
     folder.mkdir(parents=True, exist_ok=True)
     with Sampling.start(("none",), folder) as sampling:
-        Sweep(spec, engine, [Prepared("a"), Prepared("b")], sampling).run(session)
+        sweep = Sweep(spec, engine, [Prepared("a"), Prepared("b")], sampling)
+        sweep.make_ready()
+        sweep.run(session)
     return session
 
 

@@ -14,7 +14,7 @@ from joulebench.plan import Cell, Plan, plan
 from joulebench.records.files import read_run
 
 PICTURES = "results/cpu/runs/vlm-chat"
-SMOL = "HuggingFaceTB--SmolLM2-135M-Instruct"
+SMOL, DRAWN = "HuggingFaceTB/SmolLM2-135M-Instruct", "joulebench/starcoder2-4m"
 
 
 def in_order(made: Plan, hardware: str) -> list[Cell]:
@@ -150,13 +150,71 @@ def test_snakemake_measures_in_that_order_one_at_a_time_after_all_that_is_prepar
     assert [script for _, script, _ in said[-len(measured) :]] == ["measure"] * len(measured)
 
 
+def judging(raw: dict[str, Any]) -> dict[str, Any]:
+    """The config with a checkpoint and drawn weights for code on the CPU, whose answers are judged."""
+    entry = raw["matrix"]["cpu"]["llm-code"] | {"quality": {"kind": "exact-match"}}
+    raw["matrix"] = {"cpu": {"llm-code": entry | {"models": [SMOL, DRAWN]}}}
+    models = {name: raw["models"][name] for name in (SMOL, DRAWN)}
+    return raw | {"measure_on": ["cpu"], "studies": {}, "models": models}
+
+
+def test_scores_are_asked_for_where_the_config_says_so_and_of_checkpoints_alone(raw: dict[str, Any]) -> None:
+    by_default = plan(raw)
+    assert not any(by_default.scored(hardware) for hardware in by_default.config.matrix)
+    assert by_default.tables("cpu")["scores"] == []
+    assert by_default.tables("cpu")["published_scores"] == []
+    asked = plan(judging(raw))
+    assert [str(cell.score) for cell in asked.scored("cpu")] == [
+        "results/cpu/quality/llm-code/HuggingFaceTB--SmolLM2-135M-Instruct.json"
+    ]
+    [score] = asked.tables("cpu")["scores"]
+    assert (score["spec"]["model"], score["judged"]["kind"]) == (SMOL, "exact-match")
+
+
+def test_hardware_is_measured_when_its_runs_and_its_scores_are_there(
+    raw: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = plan(judging(raw) | {"measure_on": []})
+    for path in (cell.record for cell in made.cells("cpu")):
+        path.parent.mkdir(parents=True)
+        path.write_text("")
+    assert (made.measured("cpu"), made.compared()) == (False, [])
+    [score] = made.scored("cpu")
+    score.score.parent.mkdir(parents=True)
+    score.score.write_text("")
+    assert (made.measured("cpu"), made.compared()) == (True, ["cpu"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asks", [False, True])
+def test_the_tables_wait_for_scores_that_are_asked_for(raw: dict[str, Any], tmp_path: Path, asks: bool) -> None:
+    config = judging(raw)
+    if not asks:
+        del config["matrix"]["cpu"]["llm-code"]["quality"]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    for link in ("config", "profiles", "workflow"):
+        (tmp_path / link).symlink_to(PROJECT / link)
+    done = subprocess.run(
+        [BIN / "snakemake", "--snakefile", PROJECT / "Snakefile", "-n", "--cores", "1", "results/cpu/leaderboard.csv"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "rule measure:" in done.stdout
+    assert ("rule score:" in done.stdout) == asks
+
+
 def test_what_a_model_is_asked_in_the_whole_matrix(raw: dict[str, Any]) -> None:
     made = plan(raw)
-    assert made.asks(SMOL)["llm-chat"] == "chat"
-    assert set(made.asks(SMOL)) == {
+    folder = SMOL.replace("/", "--")
+    assert made.asks(folder)["llm-chat"] == "chat"
+    assert set(made.asks(folder)) == {
         task
         for tasks in raw["matrix"].values()
         for task, entry in tasks.items()
-        if SMOL.replace("--", "/") in {run.partition("+")[0] for run in entry["models"]}
+        if SMOL in {run.partition("+")[0] for run in entry["models"]}
     }
     assert made.asks("joulebench--sd-5m") == {}  # pictures of words have no prompt form

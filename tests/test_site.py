@@ -9,14 +9,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from building import interval, point_row, table_of
+from building import best_row, interval, point_row, table_of
 
 from joulebench import site
 from joulebench.config.services import LatencyTarget, Service
 from joulebench.site import MODULES, STYLES
 from joulebench.tables.columns import BOUNDS, QUANTILES
 from joulebench.tables.point import LATENCIES
-from joulebench.tables.schemas import FOOTPRINT, PARETO, POINTS, RECOMMENDATIONS, TABLES
+from joulebench.tables.schemas import FOOTPRINT, LEADERBOARD, PARETO, POINTS, QUALITY, RECOMMENDATIONS, TABLES
 
 HOSTILE = ("</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "=1+cmd|'/c calc'!A1", "<!--data-->")
 MEGABYTE = 10**6
@@ -175,6 +175,33 @@ def test_the_frontier_and_the_footprint_are_at_their_points() -> None:
     assert (first["frontier"], second["frontier"]) == (None, ["itl_p99_s", "tpot_p50_s"])
     assert first["carbon_per_response_g"] == 0.01
     assert second["carbon_per_response_g"] == 0.005
+
+
+def test_each_point_has_the_quality_of_its_variant_and_its_own_price_of_a_right_answer() -> None:
+    made = whole(pl.concat([points(["a/b"], batches=2), points(["a/b"], batches=1, variant="fp8")]))
+    known = {"task": "llm-chat", "metric": "exact-match", "mean_output_tokens": 10.0}
+    half = known | {"model": "a/b", "quality": 0.5, "quality_low": 0.4, "quality_high": 0.6}
+    made["quality"] = table_of(QUALITY, half, half | {"variant": "fp8", "quality": 0.25})
+    rows = {(row.get("variant"), row["max_batch_size"]): row for row in rows_of(site.page({"h100": made}))}
+    figures = {at: (row["quality"], row["energy_per_right_answer_j"]) for at, row in rows.items()}
+    # 100 J a token at B = 1, 50 J at B = 2, times ten tokens, over the share.
+    assert figures == {(None, 1): (0.5, 2000.0), (None, 2): (0.5, 1000.0), ("fp8", 1): (0.25, 4000.0)}
+    assert rows[None, 1]["energy_per_right_answer_low_j"] == 1650.0  # 99 J x 10 / 0.6
+    assert "mean_output_tokens" not in rows[None, 1]
+
+
+def test_a_published_score_is_at_every_point_of_its_model() -> None:
+    made = whole(points(["a/b", "a/c"], batches=2, weights="synthetic"))
+    facts = {"published_score_name": "a board", "published_score_source": "who", "published_score_date": "2025-03-13"}
+    best = best_row(model="a/b", published_score=23.5, **facts)
+    made["leaderboard"] = table_of(LEADERBOARD, best, best_row(model="a/c"))
+    rows = rows_of(site.page({"h100": made}))
+    assert [(row["model"], row["published_score"]) for row in rows] == [("a/b", 23.5)] * 2 + [("a/c", None)] * 2
+    assert {row["published_score_name"] for row in rows} == {"a board", None}
+
+
+def test_without_any_quality_the_page_carries_nothing_of_it() -> None:
+    assert not [name for name in rows_of(site.page({"h100": whole(points(["a/b"]))}))[0] if "quality" in name]
 
 
 def test_a_verdict_is_carried_as_a_value_and_what_flagged_it() -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import polars as pl
 import pytest
-from building import PROJECT, RESULTS, interval, point_row, table_of
+from building import PROJECT, RESULTS, best_row, interval, point_row, table_of
 
 from joulebench import site
 from joulebench.analysis.leaderboard import leaderboard
@@ -23,7 +23,7 @@ from joulebench.names import TaskName
 from joulebench.plan import plan
 from joulebench.tables.columns import BOUNDS, QUANTILES
 from joulebench.tables.files import read_csv
-from joulebench.tables.schemas import FOOTPRINT, PARETO, POINTS, RECOMMENDATIONS, TABLES
+from joulebench.tables.schemas import FOOTPRINT, LEADERBOARD, PARETO, POINTS, QUALITY, RECOMMENDATIONS, TABLES
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -202,6 +202,27 @@ def natural() -> dict[str, dict[str, pl.DataFrame]]:
     return {"h100": whole(rows)}
 
 
+def judged() -> dict[str, dict[str, pl.DataFrame]]:
+    """Gemma's and Llama's answers were judged, and others published scores of Llama and Mistral.
+
+    At B 512 Gemma takes 8.64 J a response of 320 tokens, Llama 21.6 J; the judged answers have 80 tokens, a quarter.
+    """
+    rows = [row for model, joules in ((GEMMA, 40.0), (LLAMA, 100.0)) for row in sweep(model, joules, 0.004)]
+    rows = [row | interval("energy_per_output_token_j", float(str(row["energy_per_output_token_j"]))) for row in rows]
+    made = whole([*rows, *sweep(MISTRAL, 102.0, 0.0081, weights="synthetic")])
+    known = {"task": "llm-chat", "metric": "exact-match", "mean_output_tokens": 80.0}
+    shares = {GEMMA: (0.25, 0.2, 0.3), LLAMA: (0.9, 0.8, 0.95)}
+    columns = ("quality", "quality_low", "quality_high")
+    scores = (known | {"model": model, **dict(zip(columns, share, strict=True))} for model, share in shares.items())
+    made["quality"] = table_of(QUALITY, *scores)
+    facts = {"name": IMAGE, "unit": "%", "source": "who", "date": "2025-03-13"}
+    facts = {f"published_score_{name}": fact for name, fact in facts.items()}
+    best = {LLAMA: 23.74, MISTRAL: 19.0}
+    board = (best_row(model=model, published_score=score, **facts) for model, score in best.items())
+    made["leaderboard"] = table_of(LEADERBOARD, *board)
+    return {"h100": made}
+
+
 PAGES: dict[str, Callable[[], dict[str, dict[str, pl.DataFrame]]]] = {
     "few": few,
     "many": many,
@@ -212,6 +233,7 @@ PAGES: dict[str, Callable[[], dict[str, dict[str, pl.DataFrame]]]] = {
     "published": published,
     "arrivals": arrivals,
     "natural": natural,
+    "judged": judged,
 }
 
 
@@ -852,3 +874,55 @@ def test_answers_that_end_otherwise_have_rows_and_ranks_of_their_own(page: Page)
     assert page.cells("Rank") == ["1", "1", "2"]
     page.row(f"h100/{named[0]}").find_element("css selector", "input").click()
     assert named[0] in page.texts(".compare thead .name")[0]
+
+
+def test_quality_and_what_a_right_answer_costs_are_columns_where_they_are_known(page: Page) -> None:
+    page.open("judged", "#sort=right.asc")
+    assert page.cells("Model") == [LLAMA, GEMMA, MISTRAL]
+    assert page.cells("Right answers (%)") == ["90.0", "25.0", "–"]
+    # 21.6 J / 4 / 0.9 and 8.64 J / 4 / 0.25
+    assert page.cells("J per right answer") == ["6.00", "8.64", "–"]
+    assert page.cells("Published score") == ["23.74 %", "–", "19.00 %"]
+    smalls = page.texts(".leaderboard tbody tr:first-child small")
+    assert {"80.0–95.0", "5.12–7.43"} <= set(smalls)  # 21.6 / 4 x 0.9 / 0.95 and x 1.1 / 0.8
+    assert page.texts("#notices p") == [
+        "Synthetic weights (1 of 3 models): drawn at random for the published shapes.",
+        "Published scores are of the published weights, the energy of those that were drawn.",
+    ]
+    titles = page.js("return [...document.querySelectorAll('td [title]')].map((one) => one.title)")
+    assert titles.count(f"{IMAGE}, who, 2025-03-13") == 2
+    assert any(f"Published scores: {IMAGE}, who, 2025-03-13" in text for text in page.texts("#sources li"))
+    names = page.texts(".leaderboard thead .dt-column-title")
+    page.sort(1 + names.index("Right answers (%)"))
+    assert page.cells("Model") == [LLAMA, GEMMA, MISTRAL], "the best first, what is not known last"
+
+
+def test_the_price_of_a_right_answer_is_that_of_the_point_shown(page: Page) -> None:
+    page.open("judged", "#target=0.01")
+    assert page.cells("B") == ["32", "32", "8"]
+    assert page.cells("J per right answer") == ["24.0", "16.7", "–"]  # 24 J / 4 / 0.25, 60 J / 4 / 0.9
+
+
+def test_quality_is_compared_and_downloaded(page: Page) -> None:
+    page.open("judged", f"#select=h100/{LLAMA}&select=h100/{MISTRAL}".replace("/", "%2F"))
+    lines = dict(
+        page.js(
+            "return [...document.querySelectorAll('.compare tbody tr')].map((row) =>"
+            "[row.querySelector('th').textContent, [...row.querySelectorAll('td')].map((one) => one.textContent)])"
+        )
+    )
+    assert lines["Right answers (%)"] == ["90.080.0–95.0", "–"]
+    assert lines["Judged by"] == ["exact-match", "–"]
+    assert lines["Energy per right answer (J)"] == ["6.005.12–7.43", "–"]
+    assert lines["Published score"] == ["23.74 %", "19.00 %"]
+    assert lines["Who published it"] == ["who, 2025-03-13"] * 2
+    page.find("#download").click()
+    rows = {row["model"]: row for row in page.downloaded("joulebench-leaderboard.csv")}
+    assert (rows[LLAMA]["quality"], rows[LLAMA]["energy_per_right_answer_j"]) == ("0.9", "6")
+    assert (rows[MISTRAL]["quality"], rows[MISTRAL]["published_score"]) == ("", "19")
+
+
+def test_a_page_without_quality_has_no_column_of_it(page: Page) -> None:
+    page.open("few")
+    names = page.texts(".leaderboard thead .dt-column-title")
+    assert not any("right" in name.lower() or "score" in name.lower() for name in names)

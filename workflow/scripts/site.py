@@ -7,14 +7,16 @@ from pathlib import Path
 from joulebench.config.services import Service, Targets, services_of, targets_of
 from joulebench.files import write_text
 from joulebench.logs import journal
-from joulebench.site import page
+from joulebench.site import SCORES, TABLES, page
 from joulebench.tables.files import read_csv
-from joulebench.tables.schemas import TABLES
+from joulebench.tables.schemas import QUALITY
+from joulebench.tables.schemas import TABLES as SCHEMAS
 
 
 def main(
     hardware: Sequence[str],
     tables: Mapping[str, Sequence[Path]],
+    scores: Mapping[str, Path],
     publish_flagged: bool,
     targets: Targets,
     services: Mapping[str, Service],
@@ -22,12 +24,14 @@ def main(
     out: Path,
     log: Path,
 ) -> None:
-    """`tables`: name -> its file for each of `hardware`; `card_spread`: by hardware."""
+    """`tables`: name -> its file for each of `hardware`; `scores`, `card_spread`: by hardware."""
     with journal(log, "site"):
         read = {
-            name: {table: read_csv(paths[place], TABLES[table]) for table, paths in tables.items()}
+            name: {table: read_csv(paths[place], SCHEMAS[table]) for table, paths in tables.items()}
             for place, name in enumerate(hardware)
         }
+        for name, path in scores.items():
+            read[name][SCORES] = read_csv(path, QUALITY)
         write_text(page(read, publish_flagged, targets, services, card_spread), out)
         logging.info("%s: %.1f MB", out, out.stat().st_size / 1e6)
 
@@ -35,10 +39,11 @@ def main(
 if "snakemake" in globals():
     job = globals()["snakemake"]
     # One file of a table is a string here, several are a list.
-    given = {name: [files] if isinstance(files, str) else files for name, files in job.input.items()}
+    given = {name: [files] if isinstance(files, str) else list(files) for name, files in job.input.items()}
     main(
         job.params.hardware,
-        {name: [Path(file) for file in files] for name, files in given.items()},
+        {name: [Path(file) for file in given[name]] for name in TABLES},
+        {Path(file).parent.name: Path(file) for file in given[SCORES]},
         job.params.publish_flagged,
         targets_of(job.params.targets),
         services_of(job.params.services),

@@ -1,7 +1,7 @@
 """The raw records of one hardware's runs -> points.csv, leaderboard.csv, left_out.csv, checks.csv."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,10 @@ import polars as pl
 from joulebench.analysis.conditions import read_machine
 from joulebench.analysis.leaderboard import leaderboard
 from joulebench.analysis.points import points, wanted_runs
+from joulebench.analysis.published_scores import published_scores
+from joulebench.analysis.quality import judged
 from joulebench.analysis.verdicts import USABLE, fired, trusted
+from joulebench.config.published import PublishedScores
 from joulebench.config.services import targets_of
 from joulebench.errors import UserError
 from joulebench.logs import journal
@@ -22,6 +25,7 @@ def main(
     hardware: str,
     config: Mapping[str, Any],
     machine_json: Path | None,
+    scores: Sequence[str],
     points_csv: Path,
     leaderboard_csv: Path,
     left_out_csv: Path,
@@ -36,7 +40,18 @@ def main(
             logging.warning("left out: %s %s: %s", row["task"], row["run"], row["reason"])
         if table.is_empty():
             raise UserError(f"{hardware}: no run was measured as the config says; see what was left out above")
-        best = leaderboard(table, targets_of(config["targets"]), config["publish_flagged"], config["card_spread"])
+        scored, unscored = judged(dict(zip(scores, config["scores"], strict=True)))
+        for line in unscored:
+            logging.warning("left out: %s", line)
+        asked = [PublishedScores(**one) for one in config["published_scores"]]
+        best = leaderboard(
+            table,
+            targets_of(config["targets"]),
+            config["publish_flagged"],
+            config["card_spread"],
+            scored,
+            published_scores(asked, set(table["model"])),
+        )
         write_csv(left_out, LEFT_OUT, left_out_csv)
         write_csv(fired(table), CHECKS, checks_csv)
         write_csv(table, POINTS, points_csv)
@@ -54,6 +69,7 @@ if "snakemake" in globals():
         job.wildcards.hardware,
         job.params.config,
         Path(machine) if machine else None,
+        list(job.input.scores),
         Path(out.points),
         Path(out.leaderboard),
         Path(out.left_out),

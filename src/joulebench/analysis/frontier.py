@@ -18,6 +18,8 @@ Latency is what the task's target is about; without a target, the median time pe
 median latency of a batch of the others. Batch sizes, variants and parallelism of a model all compete.
 """
 
+from collections.abc import Callable, Iterable
+
 import polars as pl
 
 from joulebench.analysis.choices import ENTRANT, Row, choices, latency_column, named, order, tied
@@ -55,14 +57,24 @@ def _frontier(rows: list[Row], card_spread: float) -> list[Row]:
     def same(one: Row, other: Row) -> bool:
         return all(tied(one, other, figure, card_spread) for figure in (ENERGY, LATENCY))
 
-    on_it: list[Row] = []
-    for row in sorted(rows, key=lambda row: (row[LATENCY], row[ENERGY], order(row))):
-        if all(same(row, other) for other in on_it if _beats(other, row)):
-            on_it.append(row)
+    on_it = unbeaten(sorted(rows, key=order), lambda row: (row[LATENCY], row[ENERGY]), same)
     ties = ("; ".join(named(other, row) for other in on_it if other is not row and same(row, other)) for row in on_it)
     return [{**row, "tied_with": tied_with or None} for row, tied_with in zip(on_it, ties, strict=True)]
 
 
-def _beats(one: Row, other: Row) -> bool:
-    no_worse = bool(one[ENERGY] <= other[ENERGY] and one[LATENCY] <= other[LATENCY])
-    return no_worse and (one[ENERGY], one[LATENCY]) != (other[ENERGY], other[LATENCY])
+def unbeaten(
+    rows: Iterable[Row], costs: Callable[[Row], tuple[float, float]], same: Callable[[Row, Row], bool]
+) -> list[Row]:
+    """Those of `rows` on the frontier of two costs, by rising cost; of rows of equal costs the first comes first.
+
+    `same`: whether two rows are tied, which beat each other by the estimates alone.
+    """
+    found: list[Row] = []
+    for row in sorted(rows, key=costs):
+        if all(same(row, other) for other in found if _beats(costs(other), costs(row))):
+            found.append(row)
+    return found
+
+
+def _beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one[0] <= other[0] and one[1] <= other[1] and one != other

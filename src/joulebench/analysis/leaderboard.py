@@ -3,6 +3,8 @@
 import polars as pl
 
 from joulebench.analysis.choices import ENTRANT, choices, tied
+from joulebench.analysis.published_scores import with_published
+from joulebench.analysis.quality import with_quality
 from joulebench.analysis.verdicts import USABLE
 from joulebench.config.services import Targets
 from joulebench.tables.schemas import LEADERBOARD
@@ -16,6 +18,8 @@ def leaderboard(
     targets: Targets,
     publish_flagged: bool = False,
     card_spread: float = 0.0,
+    scores: pl.DataFrame | None = None,
+    published: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """The best point of each task, model and kind of answers (tables.LEADERBOARD), by task, answers, rank and model.
 
@@ -28,6 +32,8 @@ def leaderboard(
     figures and no rank. Points that are equally good: the smaller batch size comes first, then the variant's name.
     Ranks are given among answers of one kind: energy per response compares no others. Equal energies share a rank;
     `tied_with` names the models ranked beside this one whose energy is not told apart from its, intervals overlapping.
+    `scores`: how right the answers of model variants are (analysis.quality.judged); `published`: what others published
+    of models (analysis.published_scores).
     """
     order = ["axis_value", "variant"]
     best = (
@@ -54,7 +60,8 @@ def leaderboard(
     )
     ordered = ranked.sort(*_RANKED, "rank", "model", nulls_last=[False, False, True, False])
     ties = pl.Series("tied_with", _ties(ordered, card_spread), dtype=pl.String)
-    return ordered.with_columns(ties).select(pl.col(name).cast(dtype) for name, dtype in LEADERBOARD.items())
+    found = with_published(with_quality(ordered.with_columns(ties), scores), published)
+    return found.select(pl.col(name).cast(dtype) for name, dtype in LEADERBOARD.items())
 
 
 def _ties(ordered: pl.DataFrame, card_spread: float) -> list[str | None]:

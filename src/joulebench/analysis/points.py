@@ -110,7 +110,7 @@ _OF_POINTS = (
         "engine",
         "dtype",
     ),
-    *("quantization", *SETTING, "repeat", "status", "reason", "ended_by", "start", "measured_on", "tdp_w"),
+    *("quantization", "attention", *SETTING, "repeat", "status", "reason", "ended_by", "start", "measured_on", "tdp_w"),
     *("idle_power_w", "clock_step_s"),
 )
 _FACTS = pl.Schema({name: POINTS[name] for name in _OF_POINTS}) | pl.Schema(
@@ -131,7 +131,7 @@ _FACTS = pl.Schema({name: POINTS[name] for name in _OF_POINTS}) | pl.Schema(
         "sources": pl.List(pl.Struct({"device": pl.String(), "told": pl.String()})),
     }
 )
-_OF_SPEC = ("task", "model", "variant", "weights", "hardware", "engine", "dtype", "quantization", "repeat")
+_OF_SPEC = ("task", "model", "variant", "weights", "hardware", "engine", "dtype", "quantization", "attention", "repeat")
 _COMPUTED = {"key": KEY(), "gpus": pl.UInt32(), "missing": pl.String(), "rest_w": pl.Float64()}
 
 

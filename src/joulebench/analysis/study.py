@@ -26,6 +26,7 @@ from joulebench.analysis import windows
 from joulebench.analysis.choices import placed
 from joulebench.analysis.energy import Drawn, at_each, headline
 from joulebench.analysis.keyed import Recorded, whole_sum
+from joulebench.analysis.phases import with_phases
 from joulebench.analysis.points import WantedRun, points
 from joulebench.analysis.verdicts import USABLE, Severity, fired
 from joulebench.loads import LOADS
@@ -56,7 +57,8 @@ def study(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
     found = found.with_columns(
         study_energy_per_response_j=pl.coalesce("whole_energy_per_response_j", "energy_per_response_j")
     )
-    return _with_knees(found).select(pl.col(name).cast(dtype) for name, dtype in STUDY.items()), left_out
+    found = with_phases(_with_knees(found), wanted)
+    return found.select(pl.col(name).cast(dtype) for name, dtype in STUDY.items()), left_out
 
 
 def _parts(wanted: Sequence[WantedRun]) -> pl.DataFrame:

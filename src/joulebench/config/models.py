@@ -10,6 +10,7 @@ from joulebench.names import Inside, ModelId, PackageName, PackageVersion, Promp
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantization = Literal["fp8", "bitsandbytes", "awq", "gptq", "int4", "int8"]
+Attention = Literal["eager", "sdpa", "flash_attention_2"]
 
 
 class Generation(Strict):
@@ -125,4 +126,7 @@ class Variant(Strict):
     tensor_parallel: Count = 1
     expert_parallel: bool = False
     quantization: Quantization | None = None
+    attention: Attention | None = Field(
+        default=None, description="As transformers calls it. Null: the engine's choice."
+    )
     output_length: OutputLength | None = Field(default=None, description="Instead of the entry's and the task's own.")

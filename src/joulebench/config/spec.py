@@ -7,7 +7,17 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import JsonValue, PositiveInt
 
-from joulebench.config.models import Checkpoint, Dtype, Generation, Quantization, Source, Synthetic, Tokenizer, Variant
+from joulebench.config.models import (
+    Attention,
+    Checkpoint,
+    Dtype,
+    Generation,
+    Quantization,
+    Source,
+    Synthetic,
+    Tokenizer,
+    Variant,
+)
 from joulebench.config.quality import ClipScore, Quality
 from joulebench.config.sweeps import Sweep
 from joulebench.config.tasks import Dataset, OutputLength, PromptForm, Sample, StopString
@@ -42,6 +52,7 @@ class RunSpec(Strict):
     tensor_parallel: int = 1
     expert_parallel: bool = False
     quantization: Quantization | None = None
+    attention: Attention | None = None
     engine: str
     engine_settings: dict[str, JsonValue]
     dataset: Dataset
@@ -119,6 +130,7 @@ def run_spec(config: Config, hardware: str, group: str, run: str, repeat: int = 
         tensor_parallel=variant.tensor_parallel,
         expert_parallel=variant.expert_parallel,
         quantization=variant.quantization,
+        attention=variant.attention,
         engine=engine.kind,
         engine_settings=engine.settings,
         dataset=dataset,

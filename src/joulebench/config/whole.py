@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from joulebench.config.footprint import Footprint
 from joulebench.config.matrix import Engine, Entry, Hardware, Repeats, Study
 from joulebench.config.models import Model, Synthetic, TrainedTokenizer, Variant
+from joulebench.config.published import PublishedScores
 from joulebench.config.quality import ClipScore, Quality
 from joulebench.config.services import Service, ServiceName
 from joulebench.config.tasks import Dataset, OutputLength, Sample, Task
@@ -53,6 +54,9 @@ class Config(Strict):
         default_factory=dict, description="Latency targets to recommend for, beside the tasks' own and the presets."
     )
     footprint: Footprint = Field(default_factory=Footprint, description="Carbon and cost of a response.")
+    published_scores: tuple[PublishedScores, ...] = Field(
+        (), description="Scores that others published; a model has the first of these that knows it."
+    )
 
     @model_validator(mode="after")
     def _refers_to_what_is_there(self) -> "Config":
@@ -128,7 +132,7 @@ class Config(Strict):
         return next((name for name in names if name in self.prompts), task)
 
     def length_of(self, hardware: str, group: str, run: str) -> OutputLength | None:
-        """How long the answers of one run are: as its variant says, else its entry, the hardware's for its task, its task."""
+        """The answer lengths of one run: as its variant says, its entry, the task on its hardware, or its task."""
         task = self.task_of(hardware, group)
         of_task = self.matrix.get(hardware, {}).get(task)
         return (

@@ -1,9 +1,9 @@
 """The engines, one module each.
 
-A module has `Settings`, `TASKS`, `PACKAGES`, `MOST_DEVICES` (that a model is spread over), `QUANTIZATIONS` (that it
-serves) and `Engine(spec, settings, folder)`, which loads the model in `folder` on the run's device or devices. It may
-have `refused(spec)`, why it cannot serve a run whose settings are right, and `exports`, a module that makes what it
-serves in place of the model's own files.
+A module has `Settings`, `TASKS`, `PACKAGES`, `MOST_DEVICES` (that a model is spread over), `QUANTIZATIONS` and
+`ATTENTIONS` (that it serves with) and `Engine(spec, settings, folder)`, which loads the model in `folder` on the run's
+device or devices. It may have `refused(spec)`, why it cannot serve a run whose settings are right, and `exports`, a
+module that makes what it serves in place of the model's own files.
 """
 
 import importlib
@@ -25,6 +25,9 @@ ENGINES = {
     "onnxruntime": "joulebench.engines.onnxruntime",
     "diffusers": "joulebench.engines.diffusers",
 }
+
+
+FLASH = "flash_attention_2"
 
 
 def module(kind: str) -> ModuleType:
@@ -49,15 +52,31 @@ def check(spec: RunSpec) -> BaseModel:
             f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants expert_parallel for {spec.model} on one "
             "device; give it tensor_parallel devices to share the experts, or leave it out"
         )
-    if spec.quantization is not None and spec.quantization not in found.QUANTIZATIONS:
+    _known(spec, spec.quantization, "QUANTIZATIONS", "quantisation")
+    _known(spec, spec.attention, "ATTENTIONS", "attention but its own choice")
+    if spec.attention == FLASH and not spec.on_gpu:
         raise ConfigError(
-            f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants {spec.quantization} for {spec.model}; "
-            f"engine {spec.engine} knows {', '.join(found.QUANTIZATIONS) or 'no quantisation'}"
+            f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants {FLASH} for {spec.model}, which is a "
+            f"GPU's; on {spec.device} the engine {spec.engine} knows "
+            f"{', '.join(one for one in found.ATTENTIONS if one != FLASH)}"
         )
     if (refused := getattr(found, "refused", None)) and (why := refused(spec)):
         raise ConfigError(f"matrix.{spec.hardware}.{spec.task}: engine {spec.engine} {why}")
     settings: BaseModel = checked(found.Settings, spec.engine_settings, f"engines.{spec.engine}.settings")
     return settings
+
+
+def _known(spec: RunSpec, asked: str | None, names: str, none: str) -> None:
+    """Raises ConfigError where the engine does not know what a variant asks for, with those that do."""
+    known = getattr(module(spec.engine), names)
+    if asked is None or asked in known:
+        return
+    others = [kind for kind in ENGINES if asked in getattr(module(kind), names) and spec.task in module(kind).TASKS]
+    raise ConfigError(
+        f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants {asked} for {spec.model}; "
+        f"engine {spec.engine} knows {', '.join(known) or f'no {none}'}"
+        + (f"; {asked} is known to {', '.join(others)}" if others else "")
+    )
 
 
 def looks_at_models(kind: str) -> bool:

@@ -22,6 +22,7 @@ from joulebench.names import VIDEO_TASKS
 TASKS = ("text-to-image", "text-to-video", "image-to-video")
 MOST_DEVICES = 1
 QUANTIZATIONS: tuple[str, ...] = ()
+ATTENTIONS: tuple[str, ...] = ()
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate")
 
 

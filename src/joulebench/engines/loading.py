@@ -21,7 +21,7 @@ def language_model(kind: Any, spec: RunSpec, folder: Path) -> Any:
     from transformers import AutoConfig
 
     files: dict[str, Any] = {"local_files_only": True, "trust_remote_code": spec.trust_remote_code}
-    how = {"dtype": getattr(torch, spec.dtype), "attn_implementation": "sdpa"}
+    how = {"dtype": getattr(torch, spec.dtype), "attn_implementation": spec.attention or "sdpa"}
     if spec.weights == "checkpoint":
         files |= {"use_safetensors": True, "variant": variant(folder)}
         with explained(spec, folder):

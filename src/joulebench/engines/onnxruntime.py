@@ -27,6 +27,7 @@ from joulebench.errors import UserError
 TASKS = ("llm-chat", "llm-code")
 MOST_DEVICES = 1
 QUANTIZATIONS = onnx_export.QUANTIZATIONS
+ATTENTIONS: tuple[str, ...] = ()
 PACKAGES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-genai", "torch", "transformers", "tokenizers")
 
 refused = onnx_export.refused

@@ -23,6 +23,7 @@ from joulebench.errors import UserError
 TASKS = ("llm-chat", "llm-code")
 MOST_DEVICES = 1
 QUANTIZATIONS: tuple[str, ...] = ()
+ATTENTIONS = ("eager", "sdpa", "flash_attention_2")
 PACKAGES = ("torch", "transformers", "tokenizers", "accelerate")
 TRIED = "5.17"
 

@@ -27,6 +27,7 @@ from joulebench.names import IMAGE_TASKS
 TASKS = ("llm-chat", "llm-code", "vlm-chat")
 MOST_DEVICES = 1
 QUANTIZATIONS: tuple[str, ...] = ()
+ATTENTIONS = ("eager", "sdpa", "flash_attention_2")
 PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "pillow")
 
 

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 TASKS = ("llm-chat", "llm-code", "vlm-chat")
 MOST_DEVICES = 8
 QUANTIZATIONS = ("fp8", "bitsandbytes", "awq", "gptq")
+ATTENTIONS: tuple[str, ...] = ()
 PACKAGES = ("vllm", "torch", "transformers", "tokenizers")
 
 READ = {

@@ -70,6 +70,12 @@ FIGURES: dict[str, Figure] = {
         "Energy per response against its output tokens, with lines of equal energy per output token; and how far each "
         "factor of a model is from the mean of its task. Tokens are of the tokenizer that the model was run with.",
     ),
+    "energy_against_quality": Figure(
+        ("leaderboard",),
+        "Quality",
+        "Energy per response against how good the answers are, each model at its best point: the share of right ones "
+        "where they were judged, and scores that others published.",
+    ),
     "diffusion_batch_size": Figure(
         ("points",),
         "Energy",

@@ -122,7 +122,7 @@ def run_name() -> pl.Expr:
         "model",
         pl.when(pl.col("variant").is_not_null()).then(pl.format("+{}", "variant")).otherwise(pl.lit("")),
         _natural(),
-        pl.when(mixed & (pl.col("weights") == "synthetic")).then(pl.lit(" (synthetic weights)")).otherwise(pl.lit("")),
+        pl.when(mixed & (pl.col("weights") == "synthetic")).then(pl.lit(" (synthetic)")).otherwise(pl.lit("")),
     )
 
 

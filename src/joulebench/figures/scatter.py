@@ -1,7 +1,8 @@
-"""Models as named points in a plane of two logarithmic axes, with lines of a constant ratio."""
+"""Models as named points in a plane, with lines of a constant ratio, or a line of their frontier."""
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import altair as alt
@@ -25,6 +26,7 @@ LEAST_GUIDE_PX = 150
 LABEL_PLACES = 9
 """Along a guide, of which its label takes the first that is FAR_PX from all points, or the furthest."""
 FAR_PX = 30.0
+STAIRS, STAIRS_PX = "#cfcfcf", 3
 HOLLOW = "Hollow points: miss the latency target."
 
 KNOWN = (pl.col("x") > 0) & (pl.col("y") > 0)
@@ -36,26 +38,39 @@ Guides = Sequence[tuple[float, str]]
 
 def axes(points: pl.DataFrame) -> tuple[Axis, Axis]:
     """The axes of x and y; see `panel`."""
-    x = Axis.over([*points["x"], *_least_span(points["x"])], WIDTH_PX, log=True)
-    wide = pl.DataFrame({"y": _least_span(points["y"])}).with_columns(low="y", high="y")
+    x = Axis.over([*points["x"], *least_span(points["x"])], WIDTH_PX, log=True)
+    wide = pl.DataFrame({"y": least_span(points["y"])}).with_columns(low="y", high="y")
     return x, around(pl.concat([points.select("y", "low", "high"), wide]), "y", HEIGHT_PX, log=True)
 
 
 def panel(
-    points: pl.DataFrame, x: Axis, y: Axis, x_title: str, y_title: str, guides: Guides, title: alt.TitleParams
+    points: pl.DataFrame,
+    x: Axis,
+    y: Axis,
+    x_title: str,
+    y_title: str,
+    guides: Guides,
+    title: alt.TitleParams,
+    stairs: Sequence[tuple[float, float]] = (),
+    name_leads: Sequence[float] = (),
 ) -> style.Panel:
-    """One panel of `points`: run, x, y, low, high (the interval of y), detail (words under the name), task, hollow.
+    """One panel of `points`: run, x, y, low, high (the interval of y), detail (words under the name), task, hollow;
+    x_low and x_high where x has an interval. `stairs`: the corners (x, y) of a line under the points. `name_leads`: how
+    far from its point a name may stand, in pixels, with a line to it.
 
     The names stand beside the points; where there is no room for all of them, numbers do, and a list below says whose.
     """
-    rows = points.sort("x", "y", "run").with_row_index("number", offset=1)
+    none = {name: pl.lit(None, pl.Float64) for name in ("x_low", "x_high") if name not in points.columns}
+    rows = points.with_columns(**none).sort("x", "y", "run").with_row_index("number", offset=1)
     inside = _inside(guides, x, y)
-    lines = [line for line, _ in inside]
+    drawn = [line for line, _ in inside]
+    edges = [[(x.value(x.px(a) + d), y.value(y.px(b) + d)) for a, b in stairs] for d in (-STAIRS_PX, STAIRS_PX)]
+    lines = [*drawn, *(part for edge in edges for part in pairwise(edge))]
     guide_labels = _guide_labels(inside, rows, x, y)
     fixed = [box for *_, boxes in guide_labels for box in boxes]
     texts = [f"{name}\n{detail}" for name, detail in rows.select("run", "detail").iter_rows()]
     key: list[str] = []
-    labels = _labels(rows, texts, x, y, lines, fixed, clear=CLEAR_PX, over_lines=False)
+    labels = _labels(rows, texts, x, y, lines, fixed, clear=CLEAR_PX, over_lines=False, leads=name_leads)
     if len(labels) < len(rows):
         labels = _labels(rows, [str(number) for number in rows["number"]], x, y, lines, fixed, leads=LEADS_PX)
         numbered = {label["label"] for label in labels}
@@ -70,33 +85,51 @@ def panel(
     far = [label for label in labels if label["away_px"] > LEADS_PX[0]]
     leads = alt.Chart(alt.InlineData(values=far)).mark_rule(color="#aaaaaa", strokeWidth=0.8)
     layers = [
-        *_guides(lines, guide_labels, x, y),
+        *_guides(drawn, guide_labels, x, y),
+        *_stairs(stairs, across, up),
         *([leads.encode(alt.X("from_x:Q"), alt.Y("from_y:Q"), alt.X2("to_x:Q"), alt.Y2("to_y:Q"))] if far else []),
-        *_points(rows, across, up, y),
+        *_points(rows, across, up, x, y),
         words.encode(alt.X("x:Q"), alt.Y("y:Q"), text="label:N"),
     ]
-    drawn = alt.layer(*layers, title=title).properties(width=WIDTH_PX, height=HEIGHT_PX)
-    return alt.vconcat(drawn, _key(key), spacing=8).resolve_scale(color="independent") if key else drawn
+    plane = alt.layer(*layers, title=title).properties(width=WIDTH_PX, height=HEIGHT_PX)
+    return alt.vconcat(plane, _key(key), spacing=8).resolve_scale(color="independent") if key else plane
 
 
-def _least_span(values: pl.Series) -> list[float]:
+def least_span(values: pl.Series) -> list[float]:
+    """The ends of an axis of LEAST_SPAN around `values`; nothing where these span as much."""
     low, high = min(values), max(values)
     middle = math.sqrt(low * high)
     return [middle / math.sqrt(LEAST_SPAN), middle * math.sqrt(LEAST_SPAN)] if high / low < LEAST_SPAN else []
 
 
-def _points(rows: pl.DataFrame, x: alt.X, y: alt.Y, y_axis: Axis) -> list[alt.Chart]:
+def level(rows: pl.DataFrame, axis: Axis) -> pl.DataFrame:
+    """The rows whose x has an interval (`low`, `high`, from x_low and x_high), its ends kept inside `axis`."""
+    return intervals(rows.with_columns(low="x_low", high="x_high"), axis)
+
+
+def _stairs(corners: Sequence[tuple[float, float]], x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    if not corners:
+        return []
+    values = [{"x": at, "y": up, "place": place} for place, (at, up) in enumerate(corners)]
+    line = alt.Chart(alt.InlineData(values=values)).mark_line(strokeWidth=STAIRS_PX, color=STAIRS, strokeJoin="round")
+    return [line.encode(x, y, order=alt.Order("place:Q"))]
+
+
+def _points(rows: pl.DataFrame, x: alt.X, y: alt.Y, x_axis: Axis, y_axis: Axis) -> list[alt.Chart]:
     tasks = rows["task"].unique(maintain_order=True).sort().to_list()
     legend = alt.Legend(orient="top", offset=10) if len(tasks) > 1 else None
     colors = [style.PALETTE[k % len(style.PALETTE)] for k in range(len(tasks))]
     color = alt.Color("task:N", scale=alt.Scale(domain=tasks, range=colors), legend=legend)
     tooltip = [alt.Tooltip("run:N", title="model"), alt.Tooltip("detail:N", title="best point")]
-    data = rows.select("run", "task", "x", "y", "low", "high", "detail", "hollow")
+    known = [name for name in ("x_low", "x_high") if rows[name].is_not_null().any()]
+    data = rows.select("run", "task", "x", "y", "low", "high", "detail", "hollow", *known)
     points = alt.Chart(data).mark_point(filled=True, size=POINT_PX, opacity=1)
     hollows = alt.Chart(data.filter("hollow")).mark_point(filled=True, size=POINT_PX / 2.5, opacity=1, color="white")
     bars = alt.Chart(intervals(data, y_axis)).mark_rule(strokeWidth=1.2)
+    across = [alt.Chart(level(data, x_axis).drop(known)).mark_rule(strokeWidth=1.2)] if known else []
     return [
         bars.encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color),
+        *(one.encode(alt.X("low:Q"), y, alt.X2("high:Q"), color) for one in across),
         points.encode(x, y, color, tooltip=tooltip),
         hollows.encode(x, y, tooltip=tooltip),
     ]
@@ -122,6 +155,7 @@ def _labels(
         width = max(style.text_px(line, style.SMALL_PX) for line in lines)
         marks.append(Mark(*_pixels(x, y, at), width, LINE_PX * len(lines) - 3))
     bars = [[(at, low), (at, high)] for at, low, high in intervals(rows, y).select("x", "low", "high").iter_rows()]
+    bars += [[(low, at), (high, at)] for at, low, high in level(rows, x).select("y", "low", "high").iter_rows()]
     avoided = along([[_pixels(x, y, end) for end in line] for line in [*bars, *guides]])
     labels: list[dict[str, Any]] = []
     centres = place(marks, Plot(WIDTH_PX, HEIGHT_PX, RADIUS_PX, avoided, fixed), **where)

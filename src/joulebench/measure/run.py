@@ -10,7 +10,6 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +31,6 @@ from joulebench.records.schemas import PROMPTS
 
 log = logging.getLogger(__name__)
 
-PARTS = ("engine_start", "points", "engine_stop")
 ALWAYS = ("polars", "zeus", "codecarbon")
 COMMIT_VARIABLE = "JOULEBENCH_COMMIT"
 
@@ -116,6 +114,7 @@ class _Swept(NamedTuple):
 
     machine: Machine
     durations_s: dict[str, float] | None = None
+    energies_j: dict[str, float | None] | None = None
     engine_start: EngineStart | None = None
     failure: UserError | None = None
 
@@ -126,19 +125,44 @@ def _swept(inputs: Inputs, machine: Machine, chosen: Chosen, session: Session) -
     for warning in chosen.warnings:
         log.warning("%s", warning)
     with Sampling.start(chosen.meters, session.folder) as sampling:
-        clock = [time.monotonic()]
+        parts = _Parts(sampling)
         with closing(engines.open_engine(spec, inputs.model_folder, inputs.settings)) as engine:
             start: EngineStart | None = getattr(engine, "start", None)
             sweep = Sweep(spec, engine, engine.prepare(inputs.prompts), sampling)
-            clock.append(time.monotonic())
+            parts.end("engine_start")
             try:
+                sweep.make_ready()
+                parts.end("first_call")
                 sweep.run(session)
             except UserError as error:
                 failure = error
-            clock.append(time.monotonic())
-        clock.append(time.monotonic())
-    durations_s = dict(zip(PARTS, (round(b - a, 3) for a, b in pairwise(clock)), strict=True))
-    return _Swept(machine.model_copy(update={"energy_sources": sampling.sources}), durations_s, start, failure)
+            parts.end("points")
+        parts.end("engine_stop")
+    machine = machine.model_copy(update={"energy_sources": sampling.sources})
+    return _Swept(machine, parts.durations_s, parts.energies_j, start, failure)
+
+
+class _Parts:
+    """What each part of a session took, and what the devices that count drew meanwhile, by the sampler's last word."""
+
+    def __init__(self, sampling: Sampling) -> None:
+        self.durations_s: dict[str, float] = {}
+        self.energies_j: dict[str, float | None] = {}
+        self._sampling = sampling
+        self._last_s, self._last_j = time.monotonic(), self._drawn_j()
+
+    def end(self, part: str) -> None:
+        now_s, now_j = time.monotonic(), self._drawn_j()
+        known = self._last_j is not None and now_j is not None
+        self.durations_s[part] = round(now_s - self._last_s, 3)
+        self.energies_j[part] = round(now_j - self._last_j, 3) if known else None  # type: ignore[operator]
+        self._last_s, self._last_j = now_s, now_j
+
+    def _drawn_j(self) -> float | None:
+        try:
+            return self._sampling.now().energy_j
+        except OSError:
+            return None
 
 
 def _recorded(inputs: Inputs, swept: _Swept, session: Session) -> Run:
@@ -159,6 +183,7 @@ def _recorded(inputs: Inputs, swept: _Swept, session: Session) -> Run:
         started_utc=session.started_utc,
         ended_utc=utc_now(),
         durations_s=swept.durations_s,
+        energies_j=swept.energies_j,
         engine_start=swept.engine_start,
         export=inputs.export,
         points=points,

@@ -44,13 +44,16 @@ class Sweep:
         self._server: Server = SERVERS[of(spec.task)](spec, engine, prepared)
         self._loaded_idle_power_w: dict[str, float] | None = None
 
+    def make_ready(self) -> None:
+        """The first calls, outside every record. Raises UserError for a setting that the engine cannot hold."""
+        self._server.make_ready()
+
     def run(self, session: Session) -> None:
-        """Measure what is left, until the last point or the first that ends the sweep.
+        """Measure what is left, until the last point or the first that ends the sweep; `make_ready` comes before.
 
         Raises UserError where a point failed, after saving what it left.
         """
         spec, count = self._spec, len(self._spec.sweep.settings)
-        self._server.make_ready()
         self._loaded_idle_power_w = loaded_idle_power_w(self._sampling)
         with Display(f"{spec.task} {spec.run}", count) as display:
             for index in session.left():

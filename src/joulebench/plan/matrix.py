@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from joulebench import datasets, engines
+from joulebench.analysis.published_scores import check_file
 from joulebench.config.models import Synthetic, TrainedTokenizer
 from joulebench.config.quality import Quality
 from joulebench.config.services import SERVICES
@@ -17,6 +18,7 @@ from joulebench.config.whole import Config, parse
 from joulebench.families import TEXT
 from joulebench.figures import FIGURES
 from joulebench.inputs.checked import ConfigError, nearest
+from joulebench.inputs.reading import expanded
 from joulebench.names import TaskName
 from joulebench.tables.schemas import TABLES
 
@@ -216,14 +218,24 @@ class Plan:
 
     def compared(self) -> list[str]:
         """The hardware that figures across hardware show: what `all` covers, and what was measured as a whole."""
-        on = self.config.measure_on
-        return [
-            name for name in self.config.matrix if name in on or all(one.record.exists() for one in self.cells(name))
-        ]
+        return [name for name in self.config.matrix if name in self.config.measure_on or self.measured(name)]
+
+    def measured(self, hardware: str) -> bool:
+        """Whether every run of the matrix, and every score that the config asks for, is there."""
+        runs = all(cell.record.exists() for cell in self.cells(hardware))
+        return runs and all(cell.score.exists() for cell in self.scored(hardware))
+
+    def published_files(self) -> list[str]:
+        """The files of published scores, as a rule's inputs."""
+        return sorted({str(expanded(one.file)) for one in self.config.published_scores})
 
     def tables(self, hardware: str) -> dict[str, Any]:
         """What the tables of one hardware take from the config, as plain values: a change of it makes them again."""
-        return self._wanted(hardware, self.cells(hardware)) | self._judging(hardware)
+        added = {
+            "scores": self.scores(hardware)["wanted"],
+            "published_scores": [one.model_dump(mode="json") for one in self.config.published_scores],
+        }
+        return self._wanted(hardware, self.cells(hardware)) | self._judging(hardware) | added
 
     def trace(self, hardware: str) -> dict[str, Any]:
         """What the trace of one hardware takes from the config, as `tables`."""
@@ -269,7 +281,10 @@ class Plan:
         }
 
     def check(self) -> None:
-        """Hold the filters and settings that only a dataset or an engine knows against them. Raises ConfigError."""
+        """Hold the filters and settings that only a dataset or an engine knows against them, and look for the files of
+        published scores. Raises UserError."""
+        for one in self.config.published_scores:
+            check_file(one)
         for dataset, _ in self.config.prompts.values():
             datasets.filters(dataset)
         seen = set()

@@ -183,10 +183,11 @@ class EngineStart(Record):
 class Run(Record):
     """run.json: what was measured, with what, and how each point ended.
 
-    `durations_s` tells what its last session took by part: engine_start, points, engine_stop; `engine_start` which kind
-    of start that was, None of an engine that has but one. `points_sha256`: folder of a point -> its file -> SHA-256.
-    `export`: of what an engine served that was made of the model's files, None of one that serves those. None of them
-    is in records of an earlier version.
+    `durations_s` and `energies_j` tell what its last session took and drew by part: engine_start (the model's loading
+    among it), first_call, points, engine_stop; an energy is None where nothing measures it. `engine_start`: which kind
+    of start that was, None of an engine that has but one. `points_sha256`: a point's folder -> its file -> SHA-256.
+    `export`: of what an engine served that was made of the model's files, None of one that serves those. Records of an
+    earlier version lack some of them.
     """
 
     spec: dict[str, Any]
@@ -199,6 +200,7 @@ class Run(Record):
     started_utc: str
     ended_utc: str
     durations_s: dict[str, float] | None = None
+    energies_j: dict[str, float | None] | None = None
     engine_start: EngineStart | None = None
     export: Export | None = None
     points: list[Point]

@@ -16,6 +16,8 @@ from typing import Any
 import polars as pl
 
 from joulebench.analysis.choices import NAMED, placed, pooled
+from joulebench.analysis.published_scores import with_published
+from joulebench.analysis.quality import with_quality
 from joulebench.analysis.sources import named
 from joulebench.analysis.verdicts import flagged_for, severity
 from joulebench.config.services import Service, Targets
@@ -27,8 +29,10 @@ from joulebench.tables.files import SIGNIFICANT_DIGITS
 from joulebench.tables.point import LATENCIES
 from joulebench.tables.schemas import COLUMNS
 
-TABLES = ("points", "pareto", "recommendations", "footprint")
+TABLES = ("points", "leaderboard", "pareto", "recommendations", "footprint")
 """Names in tables.TABLES of what the page is made from, for each piece of hardware."""
+SCORES = "quality"
+"""The table (tables.QUALITY) beside these, of hardware whose config asks how right answers are."""
 
 _SHOWN = (
     *dict.fromkeys(
@@ -54,7 +58,7 @@ STYLES = (
 MODULES = (
     *("dom.js", "format.js", "data.js", "choose.js", "state.js", "csv.js"),
     *("axes.js", "tooltip.js", "marks.js", "chart.js"),
-    *("cells.js", "table.js", "compare.js", "recommend.js", "limits.js", "controls.js", "main.js"),
+    *("cells.js", "table.js", "compare.js", "recommend.js", "limits.js", "controls.js", "sources.js", "main.js"),
 )
 _IMPORT = re.compile(r"^import [^;]+ from \"\./[a-z]+\.js\";\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(async )?function|const|class)", re.MULTILINE)
@@ -68,7 +72,7 @@ def page(
     services: Mapping[str, Service] | None = None,
     card_spread: Mapping[str, float] | None = None,
 ) -> str:
-    """The page of `tables`: hardware -> name in TABLES -> its rows. The same tables give the same text.
+    """The page of `tables`: hardware -> name in TABLES, or SCORES -> its rows. The same tables give the same text.
 
     `publish_flagged`: whether the leaderboard takes flagged points, as analysis.leaderboard does; the page then shows
     them when it is opened. `targets`: task -> its latency target; `services`: by their names in the recommendations.
@@ -109,6 +113,7 @@ def _points(part: Mapping[str, pl.DataFrame], card_spread: float) -> pl.DataFram
     points = part["points"].join(footprint, on=key, how="left", nulls_equal=True, maintain_order="left")
     frontier = part["pareto"].group_by(NAMED).agg(frontier=pl.col("latency_metric").unique().sort())
     rows = pooled(points).join(frontier, on=NAMED, how="left", nulls_equal=True, maintain_order="left")
+    rows = with_published(with_quality(rows, part.get(SCORES)), part["leaderboard"].unique("model"))
     facts = {"severity": severity(), "flagged_for": flagged_for()}
     return placed(rows).with_columns(card_spread=pl.lit(card_spread), **facts)
 

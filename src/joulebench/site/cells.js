@@ -12,6 +12,10 @@ import {
   parameters,
   PER_RESPONSES,
   pointName,
+  publishedScore,
+  publishedWords,
+  qualityOf,
+  qualityWords,
   significant,
 } from "./format.js";
 
@@ -203,6 +207,28 @@ export function columnsFor(rows, state, unit, width, severalHardware) {
   );
   if (has("energy_per_output_token_j"))
     found.push(figureColumn("token", "J per token", ["energy_per_output_token", "j"]));
+  const known = (row, name) => (row.usable ? row.point[name] : null);
+  if (has("quality")) {
+    const share = (row) => known(row, "quality");
+    found.push(
+      column("quality", qualityWords(points), share, (row) => (share(row) === null ? null : qualityCell(row)), faster),
+    );
+  }
+  if (has("energy_per_right_answer_j"))
+    found.push(figureColumn("right", "J per right answer", ["energy_per_right_answer", "j"]));
+  if (has("published_score")) {
+    const score = (row) => known(row, "published_score");
+    const several = new Set(points.map((point) => point.published_score_name).filter(Boolean)).size > 1;
+    found.push(
+      column(
+        "published",
+        "Published score",
+        score,
+        (row) => (score(row) === null ? null : publishedCell(row.point, several)),
+        faster,
+      ),
+    );
+  }
   const [speed, counted] = has("output_tokens_per_s") ? ["Tokens", "output_tokens"] : ["Responses", "responses"];
   found.push(figureColumn("speed", `${speed} per s`, [counted, "per_s"], faster));
   if (has("power_w")) found.push(figureColumn("power", "Power (W)", ["power", "w"]));
@@ -222,6 +248,18 @@ export function columnsFor(rows, state, unit, width, severalHardware) {
 
 function hardwareCell(point) {
   return html("span", { title: point.device }, `${point.hardware}${point.gpus > 1 ? ` ×${point.gpus}` : ""}`);
+}
+
+function qualityCell({ point }) {
+  const cell = withInterval(qualityOf(point));
+  cell.title = point.quality_metric;
+  return cell;
+}
+
+/** `several`: whether other rows have another score, so that each is to be named. */
+function publishedCell(point, several) {
+  const name = several ? html("small", {}, point.published_score_name) : null;
+  return html("span", { class: "figure-cell", title: publishedWords(point) }, number(publishedScore(point)), name);
 }
 
 function loadCell(point) {

@@ -13,6 +13,9 @@ import {
   percent,
   plural,
   pointName,
+  publishedScore,
+  qualityOf,
+  qualityWords,
   QUANTILES,
   significant,
   sourceWords,
@@ -74,6 +77,12 @@ function lines(rows, unit, state) {
     }),
     line("Against the least", (row) => againstLeast(row, least)),
     figureLine("Energy per output token (J)", "energy_per_output_token", "j"),
+    line(qualityWords(rows.map((row) => row.point)), ({ point }) => (point.quality === null ? null : withInterval(qualityOf(point)))),
+    plainLine("Judged by", "quality_metric", String),
+    figureLine("Energy per right answer (J)", "energy_per_right_answer", "j"),
+    line("Published score", ({ point }) => (point.published_score === null ? null : publishedScore(point))),
+    plainLine("What it is", "published_score_name", String),
+    plainLine("Who published it", "published_score_source", (source, point) => `${source}, ${point.published_score_date}`),
     plainLine("Energy net of idle (J)", "net_energy_per_response_j"),
     plainLine("At its TDP (J)", "tdp_estimate_j", (joules, point) => {
       const ratio =

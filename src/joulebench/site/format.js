@@ -46,6 +46,33 @@ export function figureOf(point, name, unit, factor = 1) {
   return figure(point[`${name}_${unit}`], point[`${name}_low_${unit}`], point[`${name}_high_${unit}`], factor);
 }
 
+/** Whether a point's quality is a share of right answers; that of another metric is a score as it stands. */
+export function isShare(point) {
+  return ["pass-at-1", "exact-match"].includes(point.quality_metric);
+}
+
+/** How good a point's answers are, a share in percent, with its interval. */
+export function qualityOf(point) {
+  return figure(point.quality, point.quality_low, point.quality_high, isShare(point) ? 100 : 1);
+}
+
+/** What the quality of some points is called: "Right answers (%)", else by its metrics. */
+export function qualityWords(points) {
+  const judged = points.filter((point) => point.quality !== null);
+  return judged.every(isShare) ? "Right answers (%)" : [...new Set(judged.map((one) => one.quality_metric))].join(", ");
+}
+
+/** What a published score is, and who published it when. */
+export function publishedWords(point) {
+  return [point.published_score_name, point.published_score_source, point.published_score_date].join(", ");
+}
+
+/** A score that others published, to four digits: "23.74 %", "1,287". */
+export function publishedScore(point) {
+  const score = significant(point.published_score, 4);
+  return point.published_score_unit === null ? score : `${score} ${point.published_score_unit}`;
+}
+
 /** The unit in which all the durations of one column are shown. */
 export function durationUnit(seconds) {
   const known = seconds.filter((value) => value !== null).sort((a, b) => a - b);

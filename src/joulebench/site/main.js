@@ -7,8 +7,9 @@ import { fill, makeControls, makeTheme } from "./controls.js";
 import { download, pointsCsv, rowsCsv } from "./csv.js";
 import { readDocument, unique } from "./data.js";
 import { byId, html, onControl } from "./dom.js";
-import { durationUnit, durationWords, isEstimate, isOfBatchSizes, plural, quantileWords, sourceWords } from "./format.js";
+import { durationUnit, durationWords, isEstimate, isOfBatchSizes, plural, quantileWords } from "./format.js";
 import { recommendationsTable, servicesOf } from "./recommend.js";
+import { showSources } from "./sources.js";
 import { fromHash, initialState, toHash } from "./state.js";
 import { makeTable } from "./table.js";
 
@@ -184,6 +185,9 @@ function showNotices(points, rows) {
   const some = (count) => (count === models ? "" : ` (${count} of ${plural(models, "model")})`);
   if (data.points.length === 0) notices.push("No run has been measured yet: there is nothing to show.");
   if (synthetic > 0) notices.push(`Synthetic weights${some(synthetic)}: drawn at random for the published shapes.`);
+  if (points.some((point) => point.weights === "synthetic" && point.published_score !== null)) {
+    notices.push("Published scores are of the published weights, the energy of those that were drawn.");
+  }
   const estimated = counts((point) => point.energy_per_response_j !== null && isEstimate(point));
   if (estimated > 0) notices.push(`Estimated energy${some(estimated)}: from a model of the machine, not from a meter.`);
   if (points.length > 0 && points.every((point) => point.energy_per_response_j === null)) {
@@ -191,51 +195,6 @@ function showNotices(points, rows) {
   }
   if (rows.some((row) => row.usable && isFlagged(row.point))) notices.push("Flagged points are taken.");
   byId("notices").replaceChildren(...notices.map((text) => html("p", { class: "notice" }, text)));
-}
-
-function showSources() {
-  const { points } = data;
-  const days = unique(points, "measured_on").map((day) => day.slice(0, 10));
-  const when =
-    days.length === 0
-      ? ""
-      : days[0] === days.at(-1)
-        ? `, measured ${days[0]}`
-        : `, measured ${days[0]} to ${days.at(-1)}`;
-  const count = [
-    plural(unique(points, "model").length, "model"),
-    plural(data.tasks.length, "task"),
-    plural(points.length, "point"),
-  ];
-  byId("summary").textContent = `Energy of generative-AI inference: ${count.join(", ")}${when}.`;
-  /** @type {[string, string[]][]} */
-  const found = [
-    ["Hardware", [...new Set(points.map((point) => `${point.hardware}: ${point.device ?? "device not recorded"}`))]],
-    [
-      "Energy",
-      [
-        ...new Set(
-          points
-            .filter((point) => point.energy_per_response_j !== null)
-            .map(sourceWords),
-        ),
-      ],
-    ],
-    ["Engines", unique(points, "engine")],
-    ["Carbon intensity", unique(points, "carbon_source")],
-    [
-      "Tables",
-      [
-        "points, leaderboard, pareto, recommendations and footprint.csv of each piece of hardware, from raw records",
-      ],
-    ],
-    ["Table on this page", ["DataTables 2, SpryMedia Ltd, MIT licence"]],
-  ];
-  byId("sources").replaceChildren(
-    ...found
-      .filter(([, texts]) => texts.length > 0)
-      .map(([name, texts]) => html("li", {}, html("strong", {}, `${name}: `), texts.sort().join("; "))),
-  );
 }
 
 function copyLink() {
@@ -284,5 +243,5 @@ for (const id of Object.keys(widths)) observer.observe(byId(id));
 
 byId("filters", HTMLDetailsElement).open = window.innerWidth > 640;
 makeTheme();
-showSources();
+showSources(data);
 show();

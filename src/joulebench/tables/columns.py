@@ -12,7 +12,7 @@ ON_PAGE = True
 UNITS = {
     "rate_per_s": "requests/s",
     "responses_per_s": "responses/s",
-    "output_tokens_per_s": "tokens/s",
+    "_tokens_per_s": "tokens/s",
     "_g_per_kwh": "gCO2e/kWh",
     **{"_s": "s", "_j": "J", "_w": "W", "_g": "gCO2e", "_c": "°C", "_mhz": "MHz", "_percent": "%"},
     "_mb": "MB (10^6 bytes)",

@@ -26,6 +26,25 @@ _CHOICE = (
 )
 """A pooled point that a table offers for choice."""
 
+_QUALITY_OF_ROW = (
+    text("quality_metric", "How right answers were told from wrong ones; null: no answer was judged.", ON_PAGE),
+    *interval(
+        "quality{}",
+        "The share of right answers of the row's model variant (Wilson's interval); null for drawn weights.",
+        ON_PAGE,
+    ),
+    *interval(
+        "energy_per_right_answer{}_j",
+        "Energy of the judged answers' mean tokens at the row's point, over the share of right ones.",
+        ON_PAGE,
+    ),
+    figure("published_score", "A score that others published of the model's own weights; null: none known.", ON_PAGE),
+    text("published_score_name", "What that score is.", ON_PAGE),
+    text("published_score_unit", "Its unit, if any.", ON_PAGE),
+    text("published_score_source", "Who published it, and where.", ON_PAGE),
+    text("published_score_date", "The day that the scores are of, as the config says.", ON_PAGE),
+)
+
 _LEADERBOARD = (
     count(
         "rank",
@@ -39,6 +58,7 @@ _LEADERBOARD = (
     figure("between_run_sd_j", "Standard deviation of the energy per response over the repeats.", ON_PAGE),
     figure("within_run_sd_j", "Standard error of the energy per response within a run, as its intervals say."),
     _TIED_WITH,
+    *_QUALITY_OF_ROW,
 )
 
 _PARETO = (
@@ -129,6 +149,17 @@ _STUDY = (
     figure("drain_energy_j", "Energy of the drain."),
     figure("study_energy_per_response_j", "Of the whole where there is one, else of the stationary window."),
     *interval("knee{}", "Where the curve of the model bends."),
+    figure("load_s", "Start of the engine, the model's loading among it; of the run's last session."),
+    figure("load_energy_j", "What the devices drew meanwhile."),
+    figure("first_call_s", "The first calls after it, which warm the engine up."),
+    figure("first_call_energy_j", "What the devices drew meanwhile."),
+    figure("prefill_s", "Time of a batch that writes one token: the reading of its prompts."),
+    *interval("prefill_energy{}_j", "Energy of a response of one token, of which its prompt is nearly all."),
+    figure("prefill_tokens_per_s", "Prompt tokens over prefill_s."),
+    figure("decode_s", "Time of a batch beyond that of one token: the writing of all further tokens."),
+    *interval("decode_energy{}_j", "Energy of a response beyond that of one token."),
+    *interval("decode_energy_per_token{}_j", "The same for one of the further tokens."),
+    figure("decode_tokens_per_s", "Further tokens over decode_s."),
 )
 
 
