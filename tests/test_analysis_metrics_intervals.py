@@ -155,14 +155,19 @@ def test_three_batches_are_enough_for_an_interval(tmp_path: Path, count: int, kn
 
 
 def samples(
-    requests: list[tuple[int, int, int, int | None]], runs: list[str], sampled: int, **told: list[float | None]
+    requests: list[tuple[int, int, int, int | None]],
+    runs: list[str],
+    sampled: int,
+    ended: list[int | None] | None = None,
+    **told: list[float | None],
 ) -> list[tuple[float | None, float | None]]:
     """Mean prompt and output tokens of each point's sample, of points 0, 1 .. of `runs`.
 
-    `requests`: (key, request, prompt tokens, asked output tokens).
+    `requests`: (key, request, prompt tokens, asked output tokens); `ended`: the output tokens of those that finished.
     """
+    ended = [None] * len(requests) if ended is None else ended
     rows = pl.LazyFrame(requests, schema=["key", "request", "prompt_tokens", "asked_output_tokens"], orient="row")
-    rows = rows.with_columns(begun_output_tokens=None)
+    rows = rows.with_columns(begun_output_tokens=None, output_tokens=pl.Series(ended, dtype=pl.Int64))
     known = [{"key": key, "run": run, "sampled": sampled} for key, run in enumerate(runs)]
     sizes = pl.DataFrame(known, schema=metrics.SIZES).with_columns(
         pl.Series(name, values, pl.Float64) for name, values in told.items()
@@ -184,8 +189,11 @@ def test_what_the_records_say_of_the_sample_needs_no_point_that_served_it() -> N
     assert samples(served, ["a", "a", "b"], 2, **told) == [(None, None), (None, None), (7.0, 3.5)]
 
 
-def test_answers_that_end_by_themselves_have_no_known_mix() -> None:
-    assert samples([(0, 0, 10, None), (0, 1, 20, None)], ["a"], 2) == [(None, None)]
+def test_answers_that_end_by_themselves_are_known_where_the_whole_sample_was_answered() -> None:
+    free = [(0, 0, 10, None), (0, 1, 20, None), (1, 0, 10, None), (1, 1, 20, None), (1, 2, 10, None)]
+    # Point 0 ended while its second answer was under way; in point 1 both came to their end, and a third was begun.
+    assert samples(free, ["a", "a"], 2, [3, None, 3, 9, None]) == [(15.0, 6.0), (15.0, 6.0)]
+    assert samples(free, ["a", "a"], 2, [3, None, None, 9, 3]) == [(None, None), (None, None)]
     assert samples([(0, 0, 10, 5), (0, 1, 20, None)], ["a"], 2) == [(None, None)]
 
 

@@ -257,7 +257,7 @@ def test_an_unknown_weight_gives_no_quantile(tmp_path: Path) -> None:
     write_parquet(pl.read_parquet(file).with_columns(lost), file)
     with pytest.raises(RecordError, match="first_tokens is null"):
         row(wanted)
-    sizes = pl.DataFrame([(0, "closed-loop", 1, "a", 8, None, None)], schema=metrics.SIZES, orient="row")
+    sizes = pl.DataFrame([(0, "closed-loop", 1, "a", 8, None, None, None)], schema=metrics.SIZES, orient="row")
     found = metrics.text(Recorded.read({0: file.parent}, TEXT), sizes).row(0, named=True)
     assert (found["itl_p50_s"], found["energy_per_total_token_j"]) == (None, None)
     assert found["energy_per_output_token_j"] == pytest.approx(25.0)
@@ -272,3 +272,9 @@ def test_same_records_same_bytes(tmp_path: Path) -> None:
         written.append((tmp_path / "points.csv").read_bytes())
     assert written[0] == written[1] == written[2]
     assert read_csv(tmp_path / "points.csv", POINTS)["model"].to_list() == sorted(models)
+
+
+def test_how_many_answers_the_limit_ended(tmp_path: Path) -> None:
+    for limit, share in ((4, 1.0), (5, 0.0)):
+        found = row(write(tmp_path / str(limit), spec(output_length={"kind": "natural", "tokens": limit})))
+        assert (found["limited_share"], found["response_output_tokens"]) == (share, 4.0)

@@ -171,3 +171,17 @@ def test_the_first_output_of_what_is_aborted_is_recorded() -> None:
     assert requests["admitted_s"].to_list() == [None, 1.0, None]
     assert requests["first_output_s"].to_list() == [None, 2.5, None]
     assert requests["status"].to_list() == ["aborted"] * 3
+
+
+def test_a_point_that_tells_the_samples_lengths_answers_all_of_it() -> None:
+    def served(whole_sample: bool) -> pl.DataFrame:
+        lengths = [*prompts(5, tokens=2), *prompts(1, tokens=40)]
+        load = Load(0, ITERATIONS)
+        protocol = Timed(kind="timed", seconds=1e-9)
+        serve(
+            Clockwork(), Serving(lengths, Setting(max_batch_size=2), protocol, whole_sample=whole_sample), load, ignore
+        )
+        return load.tables()[0]
+
+    assert served(False)["status"].head(6).to_list().count("finished") < 6
+    assert served(True)["status"].head(6).to_list() == ["finished"] * 6

@@ -34,11 +34,12 @@ SIZES = pl.Schema(
         "sampled": pl.Int64,
         "sample_prompt_tokens": pl.Float64,
         "sample_output_tokens": pl.Float64,
+        "limit": pl.Int64,
     }
 )
 """What is known of a text point: `run`, which the points of one run and of the same lengths share; `sampled`, how many
-requests it may serve;
-and the mean tokens of these, where the records say them."""
+requests it may serve, and the mean tokens of these, where the records say them; `limit`: the most tokens of an answer
+that the model ends itself, null of others."""
 
 ADJUSTED_ESTIMATE, PLAIN_ESTIMATE = "adjusted", "plain"
 """What the headline energy of a point is."""
@@ -73,6 +74,13 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
             begun=pl.col("begun_output_tokens").count().cast(pl.Int64), given=pl.col("asked_output_tokens").count() > 0
         )
     )
+    limited = (
+        requests.lazy()
+        .join(sizes.lazy().select("key", "limit"), on="key")
+        .filter(pl.col("limit").is_not_null() & pl.col("output_tokens").is_not_null())
+        .group_by("key")
+        .agg(limited_share=(pl.col("output_tokens") >= pl.col("limit")).mean())
+    )
     placed = known_of(sizes.lazy(), counted).with_columns(begun=pl.col("begun").fill_null(0))
     found = windows.text_windows(iterations.lazy(), placed.select(*LOAD_SIZES), requests.lazy()).collect()
     steps = iterations.lazy().select("key", "end_s", "running", *_COUNTED)
@@ -98,6 +106,7 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
         latency.request_latency(requests, found),
         lengths.mean_lengths(requests.lazy()).collect(),
         counted.select("key", "given").collect(),
+        limited.collect(),
         sample,
         ratios(drawn, _TEXT_RATIOS),
         adjusted_energy(drawn, mixes),
@@ -134,7 +143,9 @@ def _estimated() -> list[pl.Expr]:
 def _per_response(table: pl.DataFrame) -> pl.DataFrame:
     """`table` with the figures per token times the length of a response, and `missing` where that is not known."""
     table = table.with_columns(
-        pl.when("given").then(f"sample_{kind}_tokens").otherwise(f"mean_{kind}_tokens").alias(f"response_{kind}_tokens")
+        pl.coalesce(f"sample_{kind}_tokens", pl.when(~pl.col("given")).then(f"mean_{kind}_tokens")).alias(
+            f"response_{kind}_tokens"
+        )
         for kind in ("prompt", "output")
     )
     unknown = pl.col("given") & pl.col("response_output_tokens").is_null() & pl.col("start_s").is_not_null()

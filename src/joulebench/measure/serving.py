@@ -36,6 +36,8 @@ class Serving:
     """Batches of a diffusion task that come before those that count."""
     energy: Following | None = None
     """What the devices have drawn so far: the adaptive protocol asks for it."""
+    whole_sample: bool = False
+    """Whether the point goes on until each request of the sample has been answered once."""
 
 
 @dataclass

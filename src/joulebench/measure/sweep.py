@@ -88,6 +88,7 @@ class Sweep:
         what = Serving(
             *(self._server.prepared(setting), setting, spec.sweep.protocol, spec.sample.seed),
             *(spec.repeat, spec.sweep.start, spec.sweep.warmup_batches, energy),
+            whole_sample=self._tells_lengths(index),
         )
         status: Status = "measured"
         reason, tables = None, None
@@ -124,6 +125,15 @@ class Sweep:
         )
         session.save(point, *(tables or load.tables()), drawn)
         return point
+
+    def _tells_lengths(self, index: int) -> bool:
+        """Whether the point has to answer the whole sample: one of the run does where the model ends its own answers.
+
+        That is the last, which answers most at once (analysis.lengths).
+        """
+        spec, setting = self._spec, self._spec.sweep.settings[index]
+        natural = spec.output_length is not None and spec.output_length.kind == "natural"
+        return natural and setting.output_tokens is None and index == len(spec.sweep.settings) - 1
 
     def _now(self) -> Now:
         """For the display alone: where what the sampler wrote cannot be read, the end of the point says so."""

@@ -60,6 +60,7 @@ def serve(engine: TextEngine, what: Serving, load: Load, watch: Watch) -> None:
     output token is known well enough. Both end after a batch, three after the turnover, where an engine serves whole
     ones; elsewhere what is in flight is aborted. Stationary it is after one turnover; with a start in equilibrium, as
     closed_loop.Opening says.
+    With `what.whole_sample` none ends before each of the sample's requests has been answered once.
     A request that fails ends the point, and `load.failure` says why. `watch` is called after each iteration.
     Where nothing is in flight and nothing is due the loop sleeps, and records that as an iteration that ran nothing.
     """
@@ -69,6 +70,7 @@ def serve(engine: TextEngine, what: Serving, load: Load, watch: Watch) -> None:
     wanted, finished, in_engine = end.requests, 0, 0
     outputs = prompts = 0
     over, opening = False, None
+    unanswered = set(range(len(prepared))) if what.whole_sample else set()
     if what.start == "equilibrium":
         opening = Opening(batch)
         lengths = [one.max_output_tokens for one in prepared]
@@ -100,9 +102,10 @@ def serve(engine: TextEngine, what: Serving, load: Load, watch: Watch) -> None:
         finished += ending
         outputs += step.output_tokens
         prompts += step.prompt_tokens
+        unanswered.difference_update(step.finished)
         if ending == step.running or not engine.whole_batches:
             towards = opening.towards(step.running, step.first_tokens, ending) if opening else finished / batch
-            over = end.over(ended, finished, outputs, prompts, towards)
+            over = end.over(ended, finished, outputs, prompts, towards) and not unanswered
             outputs = prompts = 0
         watch(Progress(finished, ended - load.started, end.share))
     load.ended_by = end.ended_by

@@ -150,14 +150,19 @@ _SPEED = (
     ),
     figure(
         "response_output_tokens",
-        "Output tokens of a response: the mean over the whole sample where lengths are given, else over the "
-        "finished answers.",
+        "Output tokens of a response: the mean over the whole sample; over the finished answers where the model ends "
+        "its own and no point of the run answered the whole sample.",
         ON_PAGE,
     ),
     figure(
         "mean_prompt_tokens", "Mean length of the prompts that this point served, an image's tokens included.", ON_PAGE
     ),
     figure("mean_output_tokens", "Mean length of the answers that this point served.", ON_PAGE),
+    figure(
+        "limited_share",
+        "Share of the finished answers that output_length's limit ended, where the model may end them itself.",
+        ON_PAGE,
+    ),
 )
 
 LATENCIES = {
