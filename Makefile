@@ -2,6 +2,7 @@
 # make report [HARDWARE=cpu] [CONFIG=config.yaml]          the same, then Snakemake's own report: results/report.html
 # make test                                                 linters, types, every test
 # make env-vllm PYTHON=python3.12                           what measures with vLLM on a GPU machine, in .venv-vllm
+# make env-onnx                                             ONNX Runtime and its model builder, beside the rest in .venv
 # make cluster                                              Snakemake's Slurm plugin, beside the rest in .venv: docs/cluster.md
 # make publish REPO=owner/name [DRY_RUN=1]                  results/dataset to the Hugging Face hub, with HF_TOKEN
 # make wandb [HARDWARE=cpu]                                 its runs as those of Weights & Biases, offline
@@ -16,7 +17,7 @@ export PYTHONPATH := $(CURDIR)/src
 # A config that Snakemake itself could not read would be its traceback.
 CHECKED = $(if $(CONFIG),@"$(BIN)/python" -m joulebench.inputs.yaml_files '$(CONFIG)')
 
-.PHONY: leaderboard report test lint format schema clean env-vllm cluster publish wandb
+.PHONY: leaderboard report test lint format schema clean env-vllm env-onnx cluster publish wandb
 
 leaderboard: $(VENV)/.ready-cpu
 	$(CHECKED)
@@ -50,6 +51,8 @@ schema: $(VENV)/.ready-cpu
 
 env-vllm: .venv-vllm/.ready
 
+env-onnx: $(VENV)/.ready-onnx
+
 cluster: $(VENV)/.ready-cluster
 
 # What lies in results/dataset, which `snakemake --cores all results/dataset/README.md` makes.
@@ -71,7 +74,11 @@ $(VENV)/.ready-wandb: envs/wandb.txt $(VENV)/.ready-cpu
 	$(PIP) -r $<
 	@touch $@
 
-$(VENV)/.ready-dev: envs/dev.txt envs/cluster.txt envs/wandb.txt $(VENV)/.ready-cpu
+$(VENV)/.ready-onnx: envs/onnx.txt $(VENV)/.ready-cpu
+	$(PIP) -r $<
+	@touch $@
+
+$(VENV)/.ready-dev: envs/dev.txt envs/cluster.txt envs/wandb.txt envs/onnx.txt $(VENV)/.ready-cpu
 	$(PIP) -r $<
 	@touch $@
 

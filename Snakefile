@@ -61,6 +61,7 @@ wildcard_constraints:
     study="|".join({one for of in PLAN.config.studies.values() for one in of}) or "none",
     prompts="|".join(map(re.escape, PLAN.config.prompts)),
     model=r"[A-Za-z0-9._-]+",
+    form=r"[a-z0-9]+-[a-z]+",
     run=r"[A-Za-z0-9._+-]+(@[0-9]+)?",
 
 
@@ -80,6 +81,7 @@ localrules:
     fetch,
     sample_prompts,
     prepare_model,
+    export_model,
     tables,
     choices,
     trace,

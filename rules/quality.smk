@@ -10,6 +10,7 @@ rule score:
         machine=ancient("results/{hardware}/machine.json"),
         prompts=lambda wc: ancient(prompts_served(wc)),
         model=lambda wc: ancient(model_of(wc)),
+        export=export_of,
         judge=judge_of,
     output:
         "results/{hardware}/quality/{task}/{run}.json",

@@ -19,6 +19,12 @@ def model_of(wildcards):
     return str(cell_of(wildcards).model_folder / "model.json")
 
 
+def export_of(wildcards):
+    """What the engine serves in place of the model's own files, where it does."""
+    record = PLAN.export(cell_of(wildcards))
+    return [] if record is None else ancient(str(record))
+
+
 def prompts_served(wildcards):
     return str(PLAN.prompts(cell_of(wildcards)))
 
@@ -44,6 +50,7 @@ rule measure:
         machine=ancient("results/{hardware}/machine.json"),
         prompts=lambda wc: ancient(prompts_served(wc)),
         model=lambda wc: ancient(model_of(wc)),
+        export=export_of,
     output:
         "results/{hardware}/runs/{task}/{run}/run.json",
     log:

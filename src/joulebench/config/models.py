@@ -9,7 +9,7 @@ from joulebench.inputs.checked import Count, Strict, TableText
 from joulebench.names import Inside, ModelId, PackageName, PackageVersion, PromptsName, Revision, Sha256
 
 Dtype = Literal["float32", "bfloat16", "float16"]
-Quantization = Literal["fp8", "bitsandbytes", "awq", "gptq"]
+Quantization = Literal["fp8", "bitsandbytes", "awq", "gptq", "int4", "int8"]
 Attention = Literal["eager", "sdpa", "flash_attention_2"]
 
 

@@ -2,7 +2,8 @@
 
 A module has `Settings`, `TASKS`, `PACKAGES`, `MOST_DEVICES` (that a model is spread over), `QUANTIZATIONS` and
 `ATTENTIONS` (that it serves with) and `Engine(spec, settings, folder)`, which loads the model in `folder` on the run's
-device or devices. It may have `against(spec, settings)`: why its settings do not fit a run, or None.
+device or devices. It may have `against(spec, settings)`, why it cannot serve a run as it is set, and `exports`, a
+module that makes what it serves in place of the model's own files.
 """
 
 import importlib
@@ -15,11 +16,13 @@ from pydantic import BaseModel
 from joulebench.config.spec import RunSpec
 from joulebench.engines.base import DiffusionEngine, TextEngine
 from joulebench.inputs.checked import ConfigError, checked, nearest
+from joulebench.records.models import Export, Model
 
 ENGINES = {
     "transformers": "joulebench.engines.transformers",
     "transformers-static": "joulebench.engines.transformers_static",
     "vllm": "joulebench.engines.vllm",
+    "onnxruntime": "joulebench.engines.onnxruntime",
     "diffusers": "joulebench.engines.diffusers",
     "server": "joulebench.engines.server",
 }
@@ -75,6 +78,32 @@ def _known(spec: RunSpec, asked: str | None, names: str, none: str) -> None:
         f"engine {spec.engine} knows {', '.join(known) or f'no {none}'}"
         + (f"; {asked} is known to {', '.join(others)}" if others else "")
     )
+
+
+def looks_at_models(kind: str) -> bool:
+    """Whether `check` finds one model of a matrix fit for the engine, and another not."""
+    return hasattr(module(kind), "refused")
+
+
+def export_folder(spec: RunSpec, folder: Path) -> Path | None:
+    """Where lies what the run's engine serves in place of the model in `folder`; None where it serves that."""
+    exports = getattr(module(spec.engine), "exports", None)
+    return None if exports is None else exports.export_folder(spec, folder)
+
+
+def export(spec: RunSpec, folder: Path) -> Export:
+    """Make what lies in `export_folder`, its export.json last. Raises UserError where it cannot be made."""
+    made: Export = module(spec.engine).exports.export(spec, folder)
+    return made
+
+
+def checked_export(spec: RunSpec, folder: Path, model: Model) -> Export | None:
+    """export.json of what the run's engine serves; None where it serves the model's own files.
+
+    `model`: model.json in `folder`. Raises UserError where the export is not there, or was made of another model.
+    """
+    exports = getattr(module(spec.engine), "exports", None)
+    return None if exports is None else exports.checked_export(spec, folder, model)
 
 
 def open_engine(spec: RunSpec, folder: Path, settings: BaseModel | None = None) -> TextEngine | DiffusionEngine:

@@ -26,7 +26,7 @@ from joulebench.measure.sweep import Sweep
 from joulebench.meters import Chosen
 from joulebench.meters.sampling import Sampling
 from joulebench.records.files import read_model, read_parquet, read_prompts, write_json
-from joulebench.records.models import EngineStart, Machine, Model, Run
+from joulebench.records.models import EngineStart, Export, Machine, Model, Run
 from joulebench.records.schemas import PROMPTS
 
 log = logging.getLogger(__name__)
@@ -69,10 +69,12 @@ class Inputs(NamedTuple):
     requests_sha256: str
     model: Model
     model_folder: Path
+    export: Export | None
+    """Of what the engine serves in place of the model's own files."""
 
 
 def checked(spec: RunSpec, prompts: Path, model: Path) -> Inputs:
-    """Read `prompts`, the task's Parquet file, and model.json in the folder `model`.
+    """Read `prompts`, the task's Parquet file, model.json in the folder `model`, and what was exported of it.
 
     Raises UserError where one of them was made under other settings than the config's, and ConfigError for settings
     that the engine does not take.
@@ -88,7 +90,8 @@ def checked(spec: RunSpec, prompts: Path, model: Path) -> Inputs:
         log.warning("%s", said)
     table = read_parquet(prompts, PROMPTS)
     facts = made_as(model, spec.model, spec.model_dump(mode="json"))
-    return Inputs(spec, settings, table, hashlib.sha256(prompts.read_bytes()).hexdigest(), facts, model)
+    export = engines.checked_export(spec, model, facts)
+    return Inputs(spec, settings, table, hashlib.sha256(prompts.read_bytes()).hexdigest(), facts, model, export)
 
 
 def made_as(folder: Path, name: str, wanted: Mapping[str, Any]) -> Model:
@@ -182,6 +185,7 @@ def _recorded(inputs: Inputs, swept: _Swept, session: Session) -> Run:
         durations_s=swept.durations_s,
         energies_j=swept.energies_j,
         engine_start=swept.engine_start,
+        export=inputs.export,
         points=points,
         points_sha256=sums,
     )

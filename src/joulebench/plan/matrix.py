@@ -92,6 +92,18 @@ class Plan:
             raise ConfigError(f"no study '{study}' for {hardware} in the config{nearest(study, names)}")
         return [cell for cell in self._cells.values() if (cell.hardware, cell.group) == (hardware, study)]
 
+    def export(self, cell: Cell) -> Path | None:
+        """The file that says that what the run's engine serves of its model is whole; None where that is the model."""
+        folder = engines.export_folder(self.spec(cell), cell.model_folder)
+        return None if folder is None else folder / "export.json"
+
+    def exporter(self, record: Path) -> Cell:
+        """A run that is served from what `record` stands for. Raises ConfigError where there is none."""
+        for cell in self._cells.values():
+            if record.is_relative_to(cell.model_folder) and self.export(cell) == record:
+                return cell
+        raise ConfigError(f"no run of the config is served from {record}")
+
     @property
     def groups(self) -> list[str]:
         """The tasks and the studies: the folders of runs."""
@@ -173,7 +185,12 @@ class Plan:
     def prepared(self) -> list[str]:
         """The prompts and models that the runs of `all` are given."""
         cells = [cell for hardware in self.config.measure_on for cell in self.cells(hardware)]
-        found = [file for cell in cells for file in (self.prompts(cell), cell.model_folder / "model.json")]
+        found = [
+            file
+            for cell in cells
+            for file in (self.prompts(cell), cell.model_folder / "model.json", self.export(cell))
+            if file is not None
+        ]
         return [str(file) for file in dict.fromkeys(found)]
 
     def replaced(self) -> list[str]:
@@ -273,7 +290,10 @@ class Plan:
         seen = set()
         for cell in self._cells.values():
             entry = self.config.entry(cell.hardware, cell.group)
-            key = (entry.engine, cell.hardware, cell.group, cell.run.partition("+")[2])
+            model, _, variant = cell.run.partition("+")
+            kind = self.config.engine_of(cell.hardware, cell.group, cell.run).kind
+            own = model if engines.looks_at_models(kind) else ""
+            key = (entry.engine, cell.hardware, cell.group, variant, own)
             if key not in seen:
                 engines.check(self.spec(cell))
                 seen.add(key)

@@ -67,6 +67,7 @@ def score(spec: RunSpec, quality: Quality, prompts: Path, model: Path, out: Path
         started_utc=started_utc,
         duration_s=round(time.monotonic() - began, 3),
         model_files_sha256=inputs.model.files_sha256,
+        export=inputs.export,
         requests_sha256=inputs.requests_sha256,
         versions=versions(engines.module(spec.engine).PACKAGES),
     )

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from joulebench.errors import UserError, in_one_line
 from joulebench.files import REMEDY, RecordError, require_file, sha256, whole_file, write_text
 from joulebench.inputs.reading import GIB, MIB, read_bytes
-from joulebench.records.models import Model, Point, Prompts, Record, Run, Score
+from joulebench.records.models import Export, Model, Point, Prompts, Record, Run, Score
 from joulebench.records.schemas import ADDED, POINT_FILES
 
 MOST_TABLE_BYTES = 4 * GIB
@@ -102,6 +102,11 @@ def read_score(path: Path) -> Score:
 def read_model(folder: Path) -> Model:
     """Read a model folder's model.json. Raises RecordError where it is missing or damaged."""
     return _read_json(folder / "model.json", Model)
+
+
+def read_export(folder: Path) -> Export:
+    """Read export.json of what was exported of a model. Raises RecordError where it is missing or damaged."""
+    return _read_json(folder / "export.json", Export)
 
 
 def read_point(folder: Path) -> Point:

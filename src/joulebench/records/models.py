@@ -120,6 +120,23 @@ class Model(Record):
     files_sha256: dict[str, str]
 
 
+class Export(Record):
+    """export.json beside what an engine serves in place of a model's own files, made once of them.
+
+    `made_from`, `model_files_sha256`: the model's, as its model.json has them. `arguments`: what the builder was given
+    beside precision and provider.
+    """
+
+    model: str
+    made_from: dict[str, Any]
+    model_files_sha256: dict[str, str]
+    precision: str
+    provider: str
+    arguments: list[str]
+    versions: dict[str, str]
+    files_sha256: dict[str, str]
+
+
 class Machine(Record):
     """What the measuring machine says of itself."""
 
@@ -189,7 +206,8 @@ class Run(Record):
     `durations_s` and `energies_j` tell what its last session took and drew by part: engine_start (the model's loading
     among it), first_call, points, engine_stop; an energy is None where nothing measures it. `engine_start`: which kind
     of start that was, None of an engine that has but one. `points_sha256`: a point's folder -> its file -> SHA-256.
-    Records of an earlier version lack some of them.
+    `export`: of what an engine served that was made of the model's files, None of one that serves those. Records of an
+    earlier version lack some of them.
     """
 
     spec: dict[str, Any]
@@ -204,6 +222,7 @@ class Run(Record):
     durations_s: dict[str, float] | None = None
     energies_j: dict[str, float | None] | None = None
     engine_start: EngineStart | None = None
+    export: Export | None = None
     points: list[Point]
     points_sha256: dict[str, dict[str, str]] | None = None
 
@@ -214,7 +233,8 @@ class Score(Record):
     Of images `right` is null, and so are `mean_output_tokens` and `ended`: `quality` is the mean of their scores, with
     its 95 % interval (Student's t; null of a single one). `judged`: what the config said of it (config.quality).
     `ended`: so many ended by themselves, before they had as many tokens as they might get. `judge`: the model that
-    judged, as its model.json has it, null where none did; `cut`: so many prompts were longer than it reads.
+    judged, as its model.json has it, null where none did; `cut`: so many prompts were longer than it reads. `export`:
+    as run.json has it.
     """
 
     spec: dict[str, Any]
@@ -232,6 +252,7 @@ class Score(Record):
     started_utc: str
     duration_s: float
     model_files_sha256: dict[str, str]
+    export: Export | None = None
     requests_sha256: str
     versions: dict[str, str | None]
 
