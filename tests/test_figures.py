@@ -573,8 +573,9 @@ def test_a_name_tells_what_its_row_is_of() -> None:
 
     drawn, trained = {"model": "a", "weights": "synthetic"}, {"model": "b", "weights": "checkpoint"}
     assert names(drawn, drawn | {"variant": "fp8"}) == ["a", "a+fp8"]
-    assert names(drawn | {"variant": "fp8"}, trained) == ["a+fp8 (synthetic)", "b"]
+    assert names(drawn | {"variant": "fp8"}, trained) == ["a+fp8", "b (trained)"]
     assert names(trained | {"answers": "natural"}, trained | {"answers": "reference", "variant": "x"}) == [
         "b (natural answers)",
         "b+x",
     ]
+    assert names(trained | {"answers": "natural"}, drawn) == ["b (trained, natural answers)", "a"]

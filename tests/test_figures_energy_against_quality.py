@@ -98,7 +98,7 @@ def test_drawn_weights_are_hollow_and_published_ones_are_not() -> None:
     chart = drawn(published("o/shape", 17.0, 6.3), published("o/whole", 20.0, 9.0, weights="checkpoint")).to_dict()
     layers = chart["concat"][0]["layer"]
     hollow = next(layer for layer in layers if layer["mark"].get("color") == "white")
-    assert [row["run"] for row in chart["datasets"][hollow["data"]["name"]]] == ["o/shape (synthetic)"]
+    assert [row["run"] for row in chart["datasets"][hollow["data"]["name"]]] == ["o/shape"]
 
 
 def test_the_line_takes_the_least_energy_of_who_is_at_least_so_good() -> None:

@@ -115,24 +115,27 @@ def run_label() -> pl.Expr:
 def run_name() -> pl.Expr:
     """The run of a row: the model, `+variant` where there is one, and what tells it from others of the frame.
 
-    That is answers that end by themselves, and synthetic weights where others are not.
+    That is trained weights where others are drawn, and answers that end by themselves.
     """
     mixed = pl.col("weights").n_unique() > 1
-    return pl.concat_str(
-        "model",
-        pl.when(pl.col("variant").is_not_null()).then(pl.format("+{}", "variant")).otherwise(pl.lit("")),
-        _natural(),
-        pl.when(mixed & (pl.col("weights") == "synthetic")).then(pl.lit(" (synthetic)")).otherwise(pl.lit("")),
-    )
+    trained = pl.when(mixed & (pl.col("weights") == "checkpoint")).then(pl.lit("trained"))
+    variant = pl.when(pl.col("variant").is_not_null()).then(pl.format("+{}", "variant")).otherwise(pl.lit(""))
+    return pl.concat_str("model", variant, _in_brackets(trained, _natural()))
 
 
 def entrant() -> pl.Expr:
     """What has a row of its own on the board (analysis.choices.ENTRANT), by its name: a model and how answers end."""
-    return pl.concat_str("model", _natural())
+    return pl.concat_str("model", _in_brackets(_natural()))
 
 
 def _natural() -> pl.Expr:
-    return pl.when(pl.col("answers") == "natural").then(pl.lit(" (natural answers)")).otherwise(pl.lit(""))
+    return pl.when(pl.col("answers") == "natural").then(pl.lit("natural answers"))
+
+
+def _in_brackets(*words: pl.Expr) -> pl.Expr:
+    """` (a, b)` of those that are not null, nothing where none is."""
+    said = pl.concat_str(*words, separator=", ", ignore_nulls=True)
+    return pl.when(said != "").then(pl.format(" ({})", said)).otherwise(pl.lit(""))
 
 
 def repeats(rows: pl.DataFrame) -> list[str]:
