@@ -75,6 +75,16 @@ def code(script, *modules):
     )
 
 
+def asked_again():
+    """What is to be made again whatever is there: rules and files that the command line names, or "*" for all."""
+    settings = workflow.dag_settings
+    again = {
+        *settings.forcerun,
+        *(settings.targets if settings.forcetargets else []),
+    }
+    return {"*"} if settings.forceall else set(map(os.path.normpath, again))
+
+
 # With an executor other than the local one, what needs no measured hardware stays where snakemake was called.
 localrules:
     all,
@@ -125,16 +135,7 @@ onstart:
     # (--force, --forcerun, --forceall) or a run that had ended well was never noticed. A cluster's job is told by the
     # environment, and has a --force of its own.
     if workflow.is_main_process:
-        settings = workflow.dag_settings
-        again = {
-            *settings.forcerun,
-            *(settings.targets if settings.forcetargets else []),
-        }
-        os.environ["JOULEBENCH_ANEW"] = "\n".join(
-            sorted(
-                {"*"} if settings.forceall else set(map(os.path.normpath, again))
-            )
-        )
+        os.environ["JOULEBENCH_ANEW"] = "\n".join(sorted(asked_again()))
 
 
 onsuccess:

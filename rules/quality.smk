@@ -1,17 +1,22 @@
 # How right answers are, where the config asks: beside the measuring and never inside it.
-def judge_of(wildcards):
-    """The files of the model that judges, where one does."""
-    judge = PLAN.judge(cell_of(wildcards))
-    return [] if judge is None else ancient(str(judge.folder / "model.json"))
+def scored_of(wildcards):
+    """As of a run, and the model that judges, where one does."""
+    cell, log = (
+        cell_of(wildcards),
+        f"logs/{wildcards.hardware}/quality/{wildcards.task}/{wildcards.run}.log",
+    )
+    judge = PLAN.judge(cell)
+    files = [
+        *made_of(wildcards),
+        *([] if judge is None else [judge.folder / "model.json"]),
+    ]
+    return taken_from(cell.score, log, *files)
 
 
 rule score:
     input:
         machine=ancient("results/{hardware}/machine.json"),
-        prompts=lambda wc: ancient(prompts_served(wc)),
-        model=lambda wc: ancient(model_of(wc)),
-        export=export_of,
-        judge=judge_of,
+        made_of=scored_of,
     output:
         "results/{hardware}/quality/{task}/{run}.json",
     log:

@@ -15,18 +15,29 @@ def slurm_of(wildcards):
     return PLAN.config.hardware[wildcards.hardware].slurm
 
 
-def model_of(wildcards):
-    return str(cell_of(wildcards).model_folder / "model.json")
+def taken_from(record, log, *files):
+    """`files` as the inputs of what measures or scores, whose product is `record`.
+
+    `ancient` keeps a file from making its product again only where the file is there (snakemake's dag.py). One that is
+    missing, and made for somebody else, would have what was published measured again. So a record that came with the
+    project, which no log here tells of, takes none that is missing, unless it is asked for again.
+    """
+    again = {"*", "measure", "score", str(record)} & asked_again()
+    came = Path(record).exists() and not Path(log).exists() and not again
+    return [ancient(str(file)) for file in files if not came or Path(file).exists()]
 
 
-def export_of(wildcards):
-    """What the engine serves in place of the model's own files, where it does."""
-    record = PLAN.export(cell_of(wildcards))
-    return [] if record is None else ancient(str(record))
+def made_of(wildcards):
+    """The prompts and the model of a run, and what an engine serves in place of the model's own files, where it does."""
+    cell = cell_of(wildcards)
+    export = PLAN.export(cell)
+    model = cell.model_folder / "model.json"
+    return [PLAN.prompts(cell), model, *([] if export is None else [export])]
 
 
-def prompts_served(wildcards):
-    return str(PLAN.prompts(cell_of(wildcards)))
+def measured_of(wildcards):
+    log = f"logs/{wildcards.hardware}/{wildcards.task}/{wildcards.run}.log"
+    return taken_from(cell_of(wildcards).record, log, *made_of(wildcards))
 
 
 rule probe_machine:
@@ -48,9 +59,7 @@ rule probe_machine:
 rule measure:
     input:
         machine=ancient("results/{hardware}/machine.json"),
-        prompts=lambda wc: ancient(prompts_served(wc)),
-        model=lambda wc: ancient(model_of(wc)),
-        export=export_of,
+        made_of=measured_of,
     output:
         "results/{hardware}/runs/{task}/{run}/run.json",
     log:
