@@ -50,6 +50,10 @@ def test_a_row_by_hand() -> None:
             "max_batch_size": 8,
             "energy_per_response_j": 0.05671,
         },
+        {
+            **{"task": "llm-chat", "model": "e/f", "weights": "checkpoint", "answers": "natural", "rank": 1},
+            **{"axis": "max_batch_size", "max_batch_size": 8, "energy_per_response_j": 2.0},
+        },
         {"task": "llm-chat", "model": "not/ranked", "max_batch_size": 8},
     ]
     schema = LEADERBOARD
@@ -58,5 +62,7 @@ def test_a_row_by_hand() -> None:
     assert board.markdown(frame).splitlines()[2:] == [
         "| llm-chat | e/f | 0.0567 | not known | not known | 8 | not known | 1 |",
         "| llm-chat | c/d | 5.20 | 5.200 to 5.207 | 4.00 | 64 | 32 ms a token | 100 |",
+        "| llm-chat | e/f (its own weights, answers of natural length) "
+        "| 2.00 | not known | not known | 8 | not known | 1 |",
         "| text-to-image | a/b+fp8 | 6,920 | 6,892 to 6,955 | not known | 4 | 0.456 s a batch | 1,640 |",
     ]

@@ -320,18 +320,31 @@ def test_a_clone_without_a_gpu_gives_the_published_tables_byte_for_byte(tmp_path
     for number, path in enumerate(sorted(tmp_path.rglob("*"))):  # as a checkout writes them: tables before records
         os.utime(path, (begin, begin + number * 1e-3))
     snakemake = str(BIN / "snakemake")
-    boards = ("results/h100/leaderboard.csv", "results/h200/leaderboard.csv")
+    boards = [f"results/{hardware}/leaderboard.csv" for hardware in ("h100", "h200", "h200-x4")]
     planned = call(tmp_path, snakemake, "-n", *boards)
     assert planned.returncode == 0, planned.stdout + planned.stderr
     assert not re.search(r"rule (measure|probe|sample|prepare)", planned.stdout)
     published = {path: path.read_bytes() for path in sorted((tmp_path / "results").rglob("*.[cs][sv][vg]"))}
     assert {path.suffix for path in published} == {".csv", ".svg"}
-    assert {path.parent.name for path in published} == {"h100", "h200", "figures", "studies"}
+    assert {path.parent.name for path in published} == {"h100", "h200", "h200-x4", "figures", "studies"}
     for path in published:
         path.unlink()
     done = call(tmp_path, snakemake, "--cores", "all", *(str(path.relative_to(tmp_path)) for path in published))
     assert done.returncode == 0, done.stdout + done.stderr
     assert [path.name for path, content in published.items() if path.read_bytes() != content] == []
+
+
+def test_what_a_clone_makes_for_one_machine_has_nothing_published_measured_again(tmp_path: Path) -> None:
+    copy_project(tmp_path)
+    planned = call(tmp_path, str(BIN / "snakemake"), "-n", "all")
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    # The CPU and the H100 serve one model, whose files are made for the CPU and are missing until then.
+    assert "output: results/models/HuggingFaceTB--SmolLM2-135M-Instruct/model.json" in planned.stdout
+    measured = re.findall(r"rule measure:\n(?:.*\n)*?\s+output: results/([^/]+)/", planned.stdout)
+    assert set(measured) == {"cpu"}
+    again = call(tmp_path, str(BIN / "snakemake"), "-n", "results/h100/leaderboard.csv", "--forcerun", "measure")
+    assert "output: results/prompts/llm-chat.parquet" in again.stdout
+    assert "output: results/h100/runs/llm-chat/HuggingFaceTB--SmolLM2-135M-Instruct+bf16-natural/" in again.stdout
 
 
 def test_a_changed_footprint_makes_its_own_table_anew_and_no_other(

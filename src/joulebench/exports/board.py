@@ -15,20 +15,21 @@ from joulebench.tables.files import read_csv
 from joulebench.tables.schemas import LEADERBOARD
 
 _HEADER = (
-    "| task | shape of | J per response | 95 % interval | net of idle, J | B | median latency | W |",
+    "| task | model | J per response | 95 % interval | net of idle, J | B | median latency | W |",
     "|---|---|---|---|---|---|---|---|",
 )
 
 
 def markdown(leaderboard: pl.DataFrame) -> str:
-    """A Markdown table of the ranked rows of `leaderboard` (tables.LEADERBOARD), by task and rank.
+    """A Markdown table of the ranked rows of `leaderboard` (tables.LEADERBOARD), by task, kind of answers and rank.
 
-    Under B stands the setting of a point whose sweep varies something else: `4 requests/s`.
+    A model whose own weights were measured says so; of others it is the shape. Under B stands the setting of a point
+    whose sweep varies something else: `4 requests/s`.
     """
     order = {task: place for place, task in enumerate(TASKS)}
     ranked = sorted(
         placed(leaderboard).filter(pl.col("rank").is_not_null()).iter_rows(named=True),
-        key=lambda row: (order[row["task"]], row["rank"]),
+        key=lambda row: (order[row["task"]], row["answers"] == "natural", row["rank"]),
     )
     return "\n".join([*_HEADER, *map(_row, ranked)]) + "\n"
 
@@ -41,6 +42,9 @@ def _row(row: dict[str, Any]) -> str:
         interval = f"{low:,.{decimals}f} to {high:,.{decimals}f}"
     net = row["net_energy_per_response_j"]
     model = row["model"] + ("" if row["variant"] is None else f"+{row['variant']}")
+    own = {"its own weights": row["weights"] == "checkpoint", "answers of natural length": row["answers"] == "natural"}
+    if said := [words for words, is_so in own.items() if is_so]:
+        model += f" ({', '.join(said)})"
     at = str(row["max_batch_size"]) if row["axis"] == "max_batch_size" else row["at"]
     cells = (
         *(row["task"], model, _number(joules), interval, "not known" if net is None else _number(net)),
