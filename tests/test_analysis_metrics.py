@@ -47,7 +47,7 @@ def write_point(run: Path, point: int, batch: int, **frames: pl.DataFrame) -> No
 def figures(run: Path, batches: list[int]) -> pl.DataFrame:
     """The figures of the points alone: the recordings are older than the records, and lack what belongs with them."""
     folders = {i: run / "points" / point_folder(i, f"b{batch}") for i, batch in enumerate(batches)}
-    known = [(i, "closed-loop", batch, "run", 768, None, None) for i, batch in enumerate(batches)]
+    known = [(i, "closed-loop", batch, "run", 768, None, None, None) for i, batch in enumerate(batches)]
     sizes = pl.DataFrame(known, schema=metrics.SIZES, orient="row")
     found = metrics.text(Recorded.read(folders, TEXT), sizes)
     return found.join(sizes.select("key", "max_batch_size"), on="key")

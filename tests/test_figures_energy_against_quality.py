@@ -90,7 +90,7 @@ def test_each_metric_and_each_published_score_of_a_task_has_its_panel(tmp_path: 
     assert {"75.0 %, 8.00 J per right answer", "50.0 %, 20.0 J per right answer"} <= set(found)
     assert {"17.00, 6.30 J", "3.000 points, 5.00 J"} <= set(found)
     assert "published by others: others, 2025-03-13" in found
-    assert "not drawn, without this score: 3 of 4 models" in found
+    assert "left out, without this score: 3 of 4 models" in found
     assert "Hollow: drawn weights of the model's shape; the score is of the published weights." in found
 
 
@@ -115,7 +115,7 @@ def test_the_line_takes_the_least_energy_of_who_is_at_least_so_good() -> None:
 def test_who_has_no_rank_is_counted_and_nothing_right_is_drawn(tmp_path: Path) -> None:
     late = judged("o/late", 0.8, 4.0, rank=None, meets_latency_target=False)
     found = said(tmp_path, judged("o/wrong", 0.0, 6.0), late)
-    assert "not drawn, without an energy within the latency target: 1 of 2 with a score" in found
+    assert "left out, without an energy within the latency target: 1 of 2 with a score" in found
     assert "0 %, nothing right" in found
     assert "o/late" not in found
     alone = said(tmp_path, late | {"energy_per_response_j": None})

@@ -26,6 +26,10 @@ REFERENCE = "She has 9 * 2 = $<<9*2=18>>18 left.\n#### 18"
         ("#### 1. Eggs\nShe has 9.\n#### 2. Money\nShe makes $18.", True),
         ("36 - 18 - 0 = 18, or 20-2", False),  # 2
         ("36/2-18", True),
+        ("The final answer is 18. There are 3 people.", True),
+        ("The answer is: **18** apples. 3 are left.", True),
+        ("The answer is therefore 18. Check 3.", True),
+        ("The answer is \\boxed{18}, and 3 are left.", True),
         ("it is \u221218", False),
     ],
 )

@@ -60,6 +60,22 @@ def test_a_library_that_wants_threads_is_served_without() -> None:
     assert sandbox.returned(code, "f", [[200]], 20.0) == [200.0]
 
 
+@pytest.mark.parametrize("said", ['{"complex": [1' + 400 * "0" + ", 0]}", "1", '{"int": "zz"}', "[" * 5000])
+def test_what_code_writes_past_its_call_is_no_more_than_wrong(said: str) -> None:
+    # Its own lines on whatever is open, a thousand at a time: no more are read than were asked for, and none raises.
+    line = said + "\n"
+    code = f"""import os
+for file in range(30):
+    try:
+        os.write(file, ({line!r} * 1000).encode())
+    except OSError:
+        pass
+def f():
+    return 1
+"""
+    assert len(sandbox.returned(code, "f", [[], []], 5.0)) <= 2
+
+
 def test_time_is_over_whatever_the_code_does() -> None:
     code = """import signal, time
 

@@ -168,7 +168,7 @@ def adjusted_energy(blocks: pl.DataFrame, mixes: pl.DataFrame) -> pl.DataFrame:
     (the sample's prompt tokens over its output tokens), filled (the requests that fill the batch). One row a key that
     has a mix; null where `adjusted` knows none.
     """
-    rows = mixes.drop_nulls().select("key", "prompt_per_output", "filled").iter_rows()
+    rows = mixes.drop_nulls().filter(pl.col("filled") > 0).select("key", "prompt_per_output", "filled").iter_rows()
     known = {key: (mix, filled) for key, mix, filled in rows}
     of_known = blocks.filter(pl.col("key").is_in(list(known)))
     found = []

@@ -16,7 +16,7 @@ from joulebench.config.footprint import Footprint
 from joulebench.config.matrix import Engine, Entry, Hardware, Repeats, Study
 from joulebench.config.models import Model, Synthetic, TrainedTokenizer, Variant
 from joulebench.config.published import PublishedScores
-from joulebench.config.quality import ClipScore, Quality
+from joulebench.config.quality import ClipScore, PassAt1, Quality
 from joulebench.config.services import Service, ServiceName
 from joulebench.config.tasks import Dataset, OutputLength, Sample, Task
 from joulebench.errors import UserError
@@ -166,6 +166,11 @@ class Config(Strict):
             raise ValueError(
                 f"{where}.quality: {judged.kind} judges {', '.join(judged.tasks)}, not {task}; leave it out"
             )
+        if isinstance(judged, PassAt1) and not judged.run_code:
+            raise ValueError(
+                f"{where}.quality: pass-at-1 runs what the model writes; set run_code: true to let it, where it can "
+                "compute and change nothing, or leave quality out"
+            )
         if isinstance(judged, ClipScore):
             self._judges(judged.clip, f"{where}.quality.clip")
         if not of(task).has_tokens and as_text:
@@ -180,7 +185,7 @@ class Config(Strict):
         if of(task).has_tokens and facts.weights == "synthetic" and natural:
             raise ValueError(
                 f"{where}.models: '{model}' has synthetic weights, which never end an answer by themselves; "
-                f"set tasks.{task}.output_length.kind to reference or fixed"
+                f"set output_length.kind to reference or fixed: of its variant, {where} or tasks.{task}"
             )
         if of(task) is DIFFUSION and facts.generation is None:
             raise ValueError(f"models.{model}.generation: missing; {task} needs height, width and denoising_steps")

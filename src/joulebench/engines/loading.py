@@ -25,7 +25,12 @@ def language_model(kind: Any, spec: RunSpec, folder: Path) -> Any:
     if spec.weights == "checkpoint":
         files |= {"use_safetensors": True, "variant": variant(folder)}
         with explained(spec, folder):
-            made = kind.from_pretrained(folder, **how, **files)
+            made, told = kind.from_pretrained(folder, **how, **files, output_loading_info=True)
+        if missing := sorted(told["missing_keys"]):
+            raise UserError(
+                f"models.{spec.model}: {folder} lacks {len(missing)} of the weights that its config.json asks for, "
+                f"{missing[0]} among them, which would be drawn at random; take a whole checkpoint"
+            )
         return made.to(spec.torch_device)
     settings = AutoConfig.from_pretrained(folder, **files)
     with _drawing(spec):

@@ -45,7 +45,8 @@ def draw(leaderboard: pl.DataFrame) -> alt.ConcatChart:
             for known in of_task.sort("score", "answers").partition_by("score", "answers", maintain_order=True):
                 points = _points(known)
                 drawn.append(points)
-                panels.append(_panel(task, rows.filter(pl.col("task") == task), known, points))
+                alike = pl.col("answers").eq_missing(pl.lit(known["answers"][0], pl.String))
+                panels.append(_panel(task, rows.filter((pl.col("task") == task) & alike), known, points))
     if not panels:
         return style.figure(title, [] if rows.is_empty() else ASK, [], none=None if rows.is_empty() else NOTHING)
     every = pl.concat(drawn)
@@ -131,9 +132,9 @@ def _panel(task: str, of_task: pl.DataFrame, known: pl.DataFrame, points: pl.Dat
     score, unit = known.select("score", "unit").row(0)
     lines = known["source"].unique(maintain_order=True).to_list()
     if without := len(of_task) - len(known):
-        lines.append(f"not drawn, without this score: {without} of {len(of_task)} models")
+        lines.append(f"left out, without this score: {without} of {len(of_task)} models")
     if left := len(known) - len(points):
-        lines.append(f"not drawn, without an energy within the latency target: {left} of {len(known)} with a score")
+        lines.append(f"left out, without an energy within the latency target: {left} of {len(known)} with a score")
     lines += ["answers that end by themselves"] if known["answers"][0] == "natural" else []
     title = style.panel_title(f"{task}: {score}", lines)
     if points.is_empty():

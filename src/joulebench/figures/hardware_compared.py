@@ -47,9 +47,12 @@ def draw(leaderboard: pl.DataFrame, targets: Targets) -> alt.ConcatChart:
 
 
 def _compared(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows of models that have an energy on more than one piece of hardware, those without one on some too."""
+    """The rows of models that have an energy on more than one piece of hardware, those without one on some too.
+
+    Rows of another dataset are of other work.
+    """
     known = pl.col("hardware").filter(pl.col("energy_per_response_j").is_not_null()).n_unique()
-    return rows.filter(known.over(ENTRANT) > 1)
+    return rows.filter(known.over(*ENTRANT, "dataset") > 1)
 
 
 def _panel(task: str, rows: pl.DataFrame, hardware: list[str], target: LatencyTarget | None) -> style.Panel:

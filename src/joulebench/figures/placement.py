@@ -78,7 +78,8 @@ def place(
                 box, line = _label(mark, centre), along([[(mark.x, mark.y), lead(mark, centre)]]) if away else []
                 inside = box.left >= 0 and box.top >= 0 and box.right <= plot.width and box.bottom <= plot.height
                 crosses = any(part.meets([*others, *labels]) for part in line)
-                if inside and not box.meets(taken) and not crosses and (over_lines or not box.meets(lines)):
+                own = all(_apart(one, box) >= _apart(mark, box) for one in marks) or away > min(leads, default=0.0)
+                if inside and own and not box.meets(taken) and not crosses and (over_lines or not box.meets(lines)):
                     free.append((box.meets(lines), centre, [box, *line]))
             if free:
                 _, chosen, boxes = min(free, key=lambda place: place[0])
@@ -88,6 +89,11 @@ def place(
         else:
             centres.append(None)
     return centres
+
+
+def _apart(mark: Mark, box: Box) -> float:
+    """From a point to the middle of a box."""
+    return math.hypot(mark.x - (box.left + box.right) / 2, mark.y - (box.top + box.bottom) / 2)
 
 
 def lead(mark: Mark, centre: tuple[float, float]) -> tuple[float, float]:

@@ -1,7 +1,8 @@
 """Exact match of a final number, as GSM8K asks for it (Cobbe et al. 2021, Training Verifiers to Solve Math Problems).
 
 A reference ends in "#### 1,234". Of an answer it is the number behind "####" at the end of a line, or behind "The
-answer is", where it says so, else the last number in it. Numbers are compared by value: 1,234.0 and $1234 are the same.
+answer is" or "The final answer is", where it says so, else the last number in it. Numbers are compared by value:
+1,234.0 and $1234 are the same.
 """
 
 import re
@@ -17,7 +18,10 @@ from joulebench.errors import UserError
 _NUMBER = r"(?<![\w.])-?\$?(?:\d[\d,]*(?:\.\d+)?|\.\d+)"
 """A minus belongs to it where nothing stands between them, and no digit before it: not in `20-2`, nor at a bullet."""
 _ANY = re.compile(_NUMBER)
-_MARKED = re.compile(rf"####\s*({_NUMBER})\s*$|the answer is:?\s*({_NUMBER})", re.IGNORECASE | re.MULTILINE)
+_MARKED = re.compile(
+    rf"####\s*({_NUMBER})\s*$|the (?:final )?answer is(?: therefore)?:?\s*(?:\*\*|\\boxed\{{)?({_NUMBER})",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 def final_number(answer: str) -> Decimal | None:

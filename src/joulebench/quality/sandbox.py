@@ -2,9 +2,10 @@
 
 The process is a fresh Python (inside.py). A filter of the kernel (seccomp(2)) answers every call that is not on its
 list with "not permitted", whoever makes it, without privileges and inside containers too. So it reaches no network,
-starts no other process, sends no signal, and changes no file; it may open files for reading, as Python does for its own
-modules, and has nobody to tell but who started it. It has no environment, its memory and its time are limited, and it
-is ended when they are over. What it returns are plain values: they are compared elsewhere, where none of its code runs.
+starts no other process, sends no signal, and changes no file. It may open files for reading, as Python does for its own
+modules: whatever the user who scores can read. It has nobody to tell but who started it, where what it says is compared
+and dropped. It has no environment of its own, its memory and its time are limited, and it is ended when they are over.
+What it returns are plain values: they are compared elsewhere, where none of its code runs.
 """
 
 import json
@@ -22,7 +23,7 @@ from joulebench.errors import UserError
 
 MEMORY_BYTES = 4 * 1024**3
 """Beside what Python itself takes: EvalPlus' own bound."""
-MOST_BYTES = 256 * 1024**2
+MOST_BYTES = 64 * 1024**2
 """Of what all calls return."""
 START_S = 20.0
 """So long a Python may take to start on a busy machine."""
@@ -56,7 +57,7 @@ def returned(code: str, entry_point: str, inputs: Sequence[Sequence[Any]], secon
         assert child.stdout is not None
         try:
             begun = _read(child.stdout.fileno(), START_S, len(READY))
-            lines = b"" if begun != READY else _read(child.stdout.fileno(), seconds, MOST_BYTES)
+            lines = b"" if begun != READY else _read(child.stdout.fileno(), seconds, MOST_BYTES, len(inputs))
         finally:
             child.kill()
             child.wait()
@@ -69,20 +70,24 @@ def returned(code: str, entry_point: str, inputs: Sequence[Sequence[Any]], secon
                 "name), allow seccomp where this is a container, or leave run_code out"
             )
     try:
-        return [plain(json.loads(line)) for line in lines.split(b"\n")[:-1]]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        return [plain(json.loads(line)) for line in lines.split(b"\n")[:-1][: len(inputs)]]
+    except (ValueError, TypeError, KeyError, RecursionError, ArithmeticError):
         return []
 
 
-def _read(file: int, seconds: float, most: int) -> bytes:
-    """Until its end, so many bytes, or so many seconds have passed."""
+def _read(file: int, seconds: float, most: int, lines: int = 0) -> bytes:
+    """Until its end, so many bytes, so many lines where they are counted, or so many seconds have passed."""
     parts: list[bytes] = []
+    seen = 0
     left, give_up_s = most, time.monotonic() + seconds
     while left and (left_s := give_up_s - time.monotonic()) > 0:
         if not select.select([file], [], [], left_s)[0] or not (part := os.read(file, min(1 << 20, left))):
             break
         parts.append(part)
         left -= len(part)
+        seen += part.count(b"\n")
+        if 0 < lines <= seen:
+            break
     return b"".join(parts)
 
 

@@ -67,6 +67,7 @@ function badges(row, mixed) {
   if (row.usable && isFlagged(point)) found.push(["flagged", "doubt", point.verdict]);
   if (mixed.weights && point.weights === "synthetic") found.push(["synthetic weights", "kind"]);
   if (mixed.sources && isEstimate(point)) found.push(["estimate", "kind"]);
+  if (mixed.datasets && point.dataset) found.push([point.dataset, "kind"]);
   return found.map(([text, kind, title]) => html("span", { class: `badge ${kind}`, title }, text));
 }
 
@@ -129,7 +130,7 @@ export function columnsFor(rows, state, unit, width, severalHardware) {
   const longest = longestEnergy(rows);
   const points = rows.map((row) => row.point);
   const kinds = (name) => new Set(points.map(name)).size > 1;
-  const mixed = { weights: kinds((point) => point.weights), sources: kinds(isEstimate) };
+  const mixed = { weights: kinds((point) => point.weights), sources: kinds(isEstimate), datasets: kinds((point) => point.dataset) };
   const has = (name) => rows.some((row) => row.usable && row.point[name] !== null);
   const measured = rows.filter((row) => row.energy !== null);
   const estimated = measured.length > 0 && measured.every((row) => isEstimate(row.point)) ? ", estimated" : "";

@@ -83,15 +83,21 @@ export function chooseRows(points, state) {
     energy: row.usable ? row.point.energy_per_response_j : null,
   }));
   const rows = all.filter((row) => state.budget === null || (row.energy !== null && row.energy <= state.budget));
-  rows.sort((a, b) => better(a, b) || ascending(a.group, b.group));
+  const works = [...new Set(rows.map(workOf))].sort();
+  rows.sort((a, b) => works.indexOf(workOf(a)) - works.indexOf(workOf(b)) || better(a, b) || ascending(a.group, b.group));
   rank(rows);
   const unknown = state.budget === null ? 0 : all.filter((row) => row.energy === null).length;
   return { rows, over: all.length - rows.length - unknown, unknown };
 }
 
-/** Rank by energy among the rows that meet the target and whose answers end alike; equal energies share one. */
+/** What energies per response are compared among: answers that end alike, of one dataset. */
+function workOf(row) {
+  return JSON.stringify([row.point.answers === "natural", row.point.answers, row.point.dataset]);
+}
+
+/** Rank by energy among the rows that meet the target and are of the same work; equal energies share one. */
 function rank(rows) {
-  for (const alike of Map.groupBy(rows, (row) => row.point.answers).values()) {
+  for (const alike of Map.groupBy(rows, workOf).values()) {
     let before = null;
     alike.forEach((row, place) => {
       row.rank = row.meets && row.energy !== null ? place + 1 : null;

@@ -8,7 +8,7 @@ _WHO_AND_WHAT = (
         "What is asked of the model: llm-chat, llm-code, vlm-chat, text-to-image, text-to-video or image-to-video.",
         ON_PAGE,
     ),
-    text("dataset", "Where the prompts are from."),
+    text("dataset", "Where the prompts are from.", ON_PAGE),
     text("model", "The model's id on the hub.", ON_PAGE),
     text(
         "variant", "How it is served, where that is not the plain way (precision, quantisation, parallelism).", ON_PAGE
