@@ -584,7 +584,9 @@ def test_the_published_records_of_the_h100_pass_every_check() -> None:
     assert left_out.is_empty()
     assert table.height >= 77
     found = {("text-to-image", "drift"), ("vlm-chat", "counter against power")}
-    assert set(fired(table).select("task", "check").rows()) == found
+    natural = pl.col("answers").eq_missing(pl.lit("natural"))  # SmolLM2, whose answers have many lengths
+    assert set(fired(table.filter(~natural)).select("task", "check").rows()) == found
+    assert set(fired(table.filter(natural))["check"]) == {"few turnovers", "wide interval"}
     known = {"other processes", "drift", "wide interval"}  # not yet recorded, and too few batches
     assert {name for names in table["unchecked"].drop_nulls() for name in names.split("; ")} <= known
     assert table.filter(pl.col("status") == "overloaded")["verdict"].to_list() == ["valid"]

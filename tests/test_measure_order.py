@@ -61,7 +61,9 @@ def served(task: str, repeat: int, folder: Path) -> list[int]:
     engine = Noting()
     folder.mkdir()
     with Sampling.start(("none",), folder) as sampling:
-        Sweep(spec, engine, PROMPTS, sampling).run(Session(folder, spec, "digest", machine()))
+        sweep_of = Sweep(spec, engine, PROMPTS, sampling)
+        sweep_of.make_ready()
+        sweep_of.run(Session(folder, spec, "digest", machine()))
     return engine.served[1:] if task == "llm-chat" else engine.served  # the first one of a text task warms up
 
 

@@ -206,7 +206,7 @@ CHECKS = (
         says="Fewer requests ended than fill the batch: most of it is still what the point's start left, and the "
         "window does not show how it will change.",
         source="benchmarks/turnovers.py: below 1 turnover energies are up to 1.1 % too low, and as few as 85 in 100 "
-        f"intervals hold the truth; {_RECORDS}: 1.2 at least",
+        f"intervals hold the truth; {_RECORDS} of given lengths: 1.2 at least",
     ),
     Check(
         name="few counter updates",
@@ -233,7 +233,8 @@ CHECKS = (
         **_INTERVAL,
         **_OF_GPU,
         flags=10.0,
-        source=f"models next to each other differ by less; {_RECORDS}: 4.1 % at most; windows of three to six static "
+        source=f"models next to each other differ by less; {_RECORDS} of given lengths: 4.1 % at most; "
+        "windows of three to six static "
         "batches of unlike answers had 46 to 70 %",
     ),
     Check(
