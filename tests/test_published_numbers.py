@@ -123,7 +123,7 @@ def test_the_adjusted_estimate_of_a_published_point() -> None:
 @pytest.mark.parametrize("hardware", ["h100", "h200"])
 def test_every_row_of_a_task_is_about_the_same_responses(hardware: str) -> None:
     text = published(hardware).filter(pl.col("response_output_tokens").is_not_null())
-    spread = text.group_by("task").agg(pl.col("response_output_tokens").n_unique())
+    spread = text.group_by("task", "answers").agg(pl.col("response_output_tokens").n_unique())
     assert set(spread["response_output_tokens"]) == {1}
     each = text.select(pl.col("energy_per_output_token_j") * pl.col("response_output_tokens")).to_series()
     assert each.to_list() == pytest.approx(text["energy_per_response_j"].to_list(), rel=2e-5)

@@ -140,7 +140,7 @@ export function columnsFor(rows, state, unit, width, severalHardware) {
   const text = { type: "text" };
   const faster = { first: "desc" };
   const found = [
-    column("rank", "Rank", (row) => row.rank, rankCell),
+    column("rank", "Rank", (row) => row.place, rankCell),
     column(
       "model",
       "Model",

@@ -68,7 +68,7 @@ export function pointsShown(points, state) {
 }
 
 /**
- * One row a model and piece of hardware: {group, point, usable, meets, waited, energy, rank, tied}, best first.
+ * One row an entrant and piece of hardware: {group, point, usable, meets, waited, energy, rank, place, tied}, best first.
  * `over`, `unknown`: how many rows the energy budget left out, for their energy and for want of one.
  */
 export function chooseRows(points, state) {
@@ -86,6 +86,9 @@ export function chooseRows(points, state) {
   const works = [...new Set(rows.map(workOf))].sort();
   rows.sort((a, b) => works.indexOf(workOf(a)) - works.indexOf(workOf(b)) || better(a, b) || ascending(a.group, b.group));
   rank(rows);
+  rows.forEach((row, place) => {
+    row.place = row.rank === null ? null : place;
+  });
   const unknown = state.budget === null ? 0 : all.filter((row) => row.energy === null).length;
   return { rows, over: all.length - rows.length - unknown, unknown };
 }
