@@ -250,14 +250,14 @@ def test_another_service_makes_the_recommendations_again_and_no_other_table(mine
 
 
 def test_an_edited_module_makes_again_what_is_made_with_it_and_measures_nothing(mine: Path) -> None:
-    """Of the figures, only these two import it."""
+    """Of the figures, only these three import it."""
     edited = mine / "src/joulebench/figures/scatter.py"
     edited.write_text(edited.read_text() + "# edited\n")
     done = snakemake(mine, "-n")
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(re.findall(r"^rule (\w+):", done.stdout, re.MULTILINE)) == {"all", "figure"}
     drawn = re.findall(r"output: results/cpu/figures/(\w+)\.svg", done.stdout)
-    assert sorted(drawn) == ["energy_against_model_size", "output_length"]
+    assert sorted(drawn) == ["energy_against_model_size", "energy_against_quality", "output_length"]
 
 
 def test_without_publish_flagged_the_same_records_make_a_leaderboard_of_valid_points(mine: Path) -> None:
