@@ -70,6 +70,11 @@ class RunSpec(Strict):
         return run_folder(self.model if self.variant is None else f"{self.model}+{self.variant}", self.repeat)
 
     @property
+    def natural(self) -> bool:
+        """Whether the model ends its answers itself, where a point does not say how long they are."""
+        return self.output_length is not None and self.output_length.kind == "natural"
+
+    @property
     def on_gpu(self) -> bool:
         return self.device != "cpu"
 

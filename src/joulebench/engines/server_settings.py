@@ -86,7 +86,7 @@ class Settings(BaseModel):
 def against(spec: RunSpec, settings: Settings) -> str | None:
     """Why the settings do not fit a run, in one line; None where they do."""
     chat, sweep = settings.endpoint == "chat", spec.sweep
-    given = spec.output_length is not None and spec.output_length.kind != "natural"
+    given = spec.output_length is not None and not spec.natural
     if (given or any(one.output_tokens for one in sweep.settings)) and settings.ignore_eos == "none":
         return (
             "answers of given lengths (output_length: reference or fixed, output_tokens) need settings.ignore_eos: "

@@ -132,8 +132,7 @@ class Sweep:
         That is the last, which answers most at once (analysis.lengths).
         """
         spec, setting = self._spec, self._spec.sweep.settings[index]
-        natural = spec.output_length is not None and spec.output_length.kind == "natural"
-        return natural and setting.output_tokens is None and index == len(spec.sweep.settings) - 1
+        return spec.natural and setting.output_tokens is None and index == len(spec.sweep.settings) - 1
 
     def _now(self) -> Now:
         """For the display alone: where what the sampler wrote cannot be read, the end of the point says so."""
