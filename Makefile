@@ -57,7 +57,7 @@ cluster: $(VENV)/.ready-cluster
 
 # What lies in results/dataset, which `snakemake --cores all results/dataset/README.md` makes.
 publish: $(VENV)/.ready-cpu
-	@$(if $(CONFIG),JOULEBENCH_CONFIG='$(CONFIG)') "$(BIN)/python" workflow/scripts/publish.py $(if $(DRY_RUN),--dry-run) '$(REPO)'
+	@$(if $(CONFIG),JOULEBENCH_CONFIG='$(CONFIG)') "$(BIN)/python" -m joulebench publish $(if $(DRY_RUN),--dry-run) '$(REPO)'
 
 wandb: $(VENV)/.ready-wandb
 	$(CHECKED)

@@ -113,14 +113,14 @@ def hub() -> Iterator[Hub]:
         server.shutdown()
 
 
-def script(results: Path, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+def command(results: Path, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """As make calls it, where `results` lies."""
     known = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "JOULEBENCH_"))}
     given = {"PYTHONPATH": str(PROJECT / "src"), "JOULEBENCH_CONFIG": str(PROJECT / "config.yaml")} | environment
-    command = [sys.executable, str(PROJECT / "workflow/scripts/publish.py"), *words]
+    words_of = [sys.executable, "-m", "joulebench", "publish", *words]
     where = results.parent
     return subprocess.run(
-        command, cwd=where, env=known | given, capture_output=True, text=True, check=False, timeout=60
+        words_of, cwd=where, env=known | given, capture_output=True, text=True, check=False, timeout=60
     )
 
 
@@ -141,8 +141,8 @@ def test_one_commit_holds_the_folder_and_removes_what_is_stale(results: Path, hu
     assert hub.tokens == {f"Bearer {TOKEN}"}
 
 
-def test_the_script_publishes_with_the_token_of_the_environment_and_never_says_it(results: Path, hub: Hub) -> None:
-    done = script(results, "me/energy", HF_ENDPOINT=hub.url, HF_TOKEN=TOKEN)
+def test_the_command_publishes_with_the_token_of_the_environment_and_never_says_it(results: Path, hub: Hub) -> None:
+    done = command(results, "me/energy", HF_ENDPOINT=hub.url, HF_TOKEN=TOKEN)
     assert done.returncode == 0, done.stderr
     assert len(hub.commits) == 1
     assert done.stdout.splitlines()[-1] == f"{hub.url}/datasets/me/energy"
@@ -152,7 +152,7 @@ def test_the_script_publishes_with_the_token_of_the_environment_and_never_says_i
 @pytest.mark.parametrize("status", [401, 403, 500])
 def test_a_hub_that_refuses_is_one_line_without_the_token(status: int, results: Path, hub: Hub) -> None:
     hub.status = status
-    done = script(results, "me/energy", HF_ENDPOINT=hub.url, HF_TOKEN=TOKEN)
+    done = command(results, "me/energy", HF_ENDPOINT=hub.url, HF_TOKEN=TOKEN)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("me/energy: not published (")
@@ -162,7 +162,7 @@ def test_a_hub_that_refuses_is_one_line_without_the_token(status: int, results: 
 
 def test_a_dry_run_needs_no_token_and_no_network(results: Path, hub: Hub) -> None:
     hub.status = 500
-    done = script(results, "me/energy", "--dry-run", HF_ENDPOINT=hub.url)
+    done = command(results, "me/energy", "--dry-run", HF_ENDPOINT=hub.url)
     assert done.returncode == 0, done.stderr
     listed = [line.split("  ") for line in done.stdout.splitlines() if line.startswith("  ")]
     assert [name for _, name, _ in listed] == NAMES
@@ -183,7 +183,7 @@ def test_a_dry_run_needs_no_token_and_no_network(results: Path, hub: Hub) -> Non
     ],
 )
 def test_what_is_missing_is_one_line(words: tuple[str, ...], said: str, results: Path) -> None:
-    done = script(results, *words)
+    done = command(results, *words)
     assert (done.returncode, done.stderr, done.stdout) == (1, f"{said}\n", "")
 
 
@@ -216,7 +216,7 @@ def test_flagged_rows_are_refused_unless_the_config_lets_them_out(results: Path)
         uploads(results / "dataset", publish_flagged=False)
     rows = {one.name: one.rows for one in uploads(results / "dataset", publish_flagged=True)}
     assert rows["data/h100/points.parquet"] == 2
-    done = script(results, "me/energy", "--dry-run")  # the project's own config says no
+    done = command(results, "me/energy", "--dry-run")  # the project's own config says no
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
 

@@ -16,7 +16,8 @@ FLOORS = (
     {"analysis"},
     {"measure", "figures", "site", "exports"},
     {"quality"},
-    {"plan"},
+    {"plan", "doctor"},
+    {"commands"},
 )
 LEVEL = {room: level for level, floor in enumerate(FLOORS) for room in floor}
 
