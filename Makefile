@@ -5,6 +5,7 @@
 # make env-onnx                                             ONNX Runtime and its model builder, beside the rest in .venv
 # make cluster                                              Snakemake's Slurm plugin, beside the rest in .venv: docs/cluster.md
 # make publish REPO=owner/name [DRY_RUN=1]                  results/dataset to the Hugging Face hub, with HF_TOKEN
+# make docs                                                 the documents as a site: build/docs/index.html
 # make wandb [HARDWARE=cpu]                                 its runs as those of Weights & Biases, offline
 VENV ?= .venv
 PYTHON ?= python3
@@ -17,7 +18,7 @@ export PYTHONPATH := $(CURDIR)/src
 # A config that Snakemake itself could not read would be its traceback.
 CHECKED = $(if $(CONFIG),@"$(BIN)/python" -m joulebench.inputs.yaml_files '$(CONFIG)')
 
-.PHONY: leaderboard report test lint format schema clean env-vllm env-onnx cluster publish wandb
+.PHONY: leaderboard report test lint format schema clean docs env-vllm env-onnx cluster publish wandb
 
 leaderboard: $(VENV)/.ready-cpu
 	$(CHECKED)
@@ -35,6 +36,7 @@ lint: $(VENV)/.ready-dev $(VENV)/page/.ready
 	"$(BIN)/ruff" check .
 	"$(BIN)/ruff" format --check .
 	"$(BIN)/snakefmt" --check Snakefile rules
+	"$(BIN)/codespell"
 	"$(BIN)/mypy"
 	@if [ -e $(VENV)/page/node_modules ]; then \
 	  $(NODE) $(VENV)/page/node_modules/@biomejs/biome/bin/biome lint --error-on-warnings --config-path=envs/page src/joulebench/site/*.js && \
@@ -48,6 +50,10 @@ format: $(VENV)/.ready-dev
 
 schema: $(VENV)/.ready-cpu
 	"$(BIN)/python" -m joulebench.config.schema > config/schema.json
+
+# --strict: a link that leads nowhere is an error.
+docs: $(VENV)/.ready-docs
+	"$(BIN)/python" -m mkdocs build --strict --quiet --site-dir build/docs
 
 env-vllm: .venv-vllm/.ready
 
@@ -64,7 +70,12 @@ wandb: $(VENV)/.ready-wandb
 	"$(BIN)/snakemake" --cores all results/$(or $(HARDWARE),cpu)/wandb/runs.json $(if $(CONFIG),--configfile '$(CONFIG)')
 
 clean:
-	rm -rf results logs .snakemake
+	rm -rf results logs build .snakemake
+
+$(VENV)/.ready-docs: envs/docs.txt envs/analysis.txt | $(VENV)/bin/python
+	@echo "Setting up $(VENV) for the documents"
+	$(PIP) -r $<
+	@touch $@
 
 $(VENV)/.ready-cluster: envs/cluster.txt $(VENV)/.ready-cpu
 	$(PIP) -r $<
@@ -78,7 +89,7 @@ $(VENV)/.ready-onnx: envs/onnx.txt $(VENV)/.ready-cpu
 	$(PIP) -r $<
 	@touch $@
 
-$(VENV)/.ready-dev: envs/dev.txt envs/cluster.txt envs/wandb.txt envs/onnx.txt $(VENV)/.ready-cpu
+$(VENV)/.ready-dev: envs/dev.txt envs/cluster.txt envs/wandb.txt envs/onnx.txt envs/docs.txt $(VENV)/.ready-cpu
 	$(PIP) -r $<
 	@touch $@
 
