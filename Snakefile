@@ -101,6 +101,7 @@ localrules:
     figure_across,
     study,
     study_figure,
+    study_as_llm_perf,
     quality,
     site,
     parquet,

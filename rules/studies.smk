@@ -38,3 +38,16 @@ rule study_figure:
         code=code("study_figure"),
     script:
         "../workflow/scripts/study_figure.py"
+
+
+rule study_as_llm_perf:
+    input:
+        "results/{hardware}/studies/{study}.csv",
+    output:
+        "results/{hardware}/studies/{study}.llm-perf.csv",
+    log:
+        "logs/{hardware}/studies/{study}.llm-perf.log",
+    params:
+        code=code("llm_perf"),
+    script:
+        "../workflow/scripts/llm_perf.py"

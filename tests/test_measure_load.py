@@ -79,14 +79,18 @@ class Locked(Clockwork):
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_timed_ends_between_batches_where_an_engine_serves_whole_ones(batch: int) -> None:
-    """The seconds are over at the first look: three batches are served after the turnover, each to its end."""
+@pytest.mark.parametrize(("asked", "batches"), [(None, 4), (2, 4), (10, 11)])
+def test_timed_ends_between_batches_where_an_engine_serves_whole_ones(
+    batch: int, asked: int | None, batches: int
+) -> None:
+    """The seconds are over at the first look: three batches, or as many as are asked for beyond that, are served after
+    the turnover, each to its end."""
     load = Load(0, ITERATIONS)
-    what = Serving(prompts(3, tokens=5), Setting(max_batch_size=batch), Timed(kind="timed", seconds=1e-9))
-    serve(Locked(), what, load, ignore)
+    protocol = Timed(kind="timed", seconds=1e-9, min_batches=asked)
+    serve(Locked(), Serving(prompts(3, tokens=5), Setting(max_batch_size=batch), protocol), load, ignore)
     requests, iterations = load.tables()
-    assert iterations["finished"].to_list() == [0, 0, 0, 0, batch] * 4
-    assert requests["status"].to_list() == ["finished"] * 4 * batch
+    assert iterations["finished"].to_list() == [0, 0, 0, 0, batch] * batches
+    assert requests["status"].to_list() == ["finished"] * batches * batch
 
 
 def test_a_failed_request_ends_the_point_with_its_reason() -> None:

@@ -107,6 +107,15 @@ def test_processes_are_counted_once_in_fifty_polls(gpus: list[Gpu]) -> None:
     assert seen == [1] * 50 + [51] * 50 + [101]
 
 
+def test_what_processes_hold_is_summed_over_the_gpus(gpus: list[Gpu]) -> None:
+    held = [SimpleNamespace(pid=pid, usedGpuMemory=used) for pid, used in ((7, 1_000_000), (8, 2_000_000), (9, None))]
+    gpus[0].processes, gpus[1].processes = held[:2], held[1:]
+    assert GPUS["cuda"].held_mb([7, 8]) == 5.0
+    assert GPUS["cuda"].held_mb([7]) == 1.0
+    assert GPUS["cuda"].held_mb([7, 9]) is None  # the driver does not say
+    assert GPUS["cuda"].held_mb([1]) is None  # numbered in another way here
+
+
 def test_without_a_counter_power_is_integrated(gpus: list[Gpu], monkeypatch: pytest.MonkeyPatch) -> None:
     gpus[1].counter_mj = None
     clock = iter([10.0, 11.0, 13.0])

@@ -17,6 +17,8 @@ ENDS = {
     "%": "_percent",
     "gCO2e": "_g",
     "gCO2e/kWh": "_g_per_kwh",
+    "tokens/kWh": "_per_kwh",
+    "responses/kWh": "_per_kwh",
     "MHz": "_mhz",
     "MB (10^6 bytes)": "_mb",
     "°C": "_c",
@@ -48,6 +50,8 @@ def test_every_column_is_described_in_a_sentence_and_named_after_its_unit(table:
         ("points", "temperature_end_c", "°C"),
         ("footprint", "carbon_per_response_high_g", "gCO2e"),
         ("footprint", "carbon_g_per_kwh", "gCO2e/kWh"),
+        ("points", "output_tokens_low_per_kwh", "tokens/kWh"),
+        ("points", "responses_per_kwh", "responses/kWh"),
         ("points", "integrated_power_ratio", None),
     ],
 )

@@ -17,7 +17,8 @@ from joulebench.families import DIFFUSION, TEXT, of
 from joulebench.loads.setting import BATCHES
 from joulebench.records.files import read_run
 from joulebench.records.models import Machine, Point, Run
-from joulebench.tables.point import SETTING
+from joulebench.tables.columns import BOUNDS
+from joulebench.tables.point import MEMORY, PER_KWH, SETTING
 from joulebench.tables.schemas import LEFT_OUT, POINTS
 
 RUNS_AT_ONCE = 5
@@ -112,6 +113,7 @@ _OF_POINTS = (
     ),
     *("quantization", "attention", *SETTING, "repeat", "status", "reason", "ended_by", "start", "measured_on", "tdp_w"),
     *("idle_power_w", "clock_step_s"),
+    *MEMORY,
 )
 _FACTS = pl.Schema({name: POINTS[name] for name in _OF_POINTS}) | pl.Schema(
     {
@@ -164,6 +166,7 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "sample_prompt_tokens": None if tokens is None else tokens.prompt_tokens / tokens.requests,
         "sample_output_tokens": None if tokens is None else tokens.output_tokens / tokens.requests,
         "clock_step_s": clock_step_s,
+        **_memory(point),
         "on_gpu": spec.on_gpu,
         "run": str(one.folder),
         "served": f"{one.folder}/{lengths}",
@@ -178,6 +181,12 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "server_processes": spec.server_processes,
         "sources": [{"device": one, "told": source} for one, source in run.machine.energy_sources.items()],
     }
+
+
+def _memory(point: Point) -> dict[str, float | None]:
+    found = point.memory
+    told = (None,) * 4 if found is None else (found.allocated_mb, found.reserved_mb, found.process_mb, found.ram_mb)
+    return dict(zip(MEMORY, told, strict=True))
 
 
 def _figures(facts: pl.DataFrame) -> pl.DataFrame:
@@ -222,6 +231,7 @@ def _finished(table: pl.DataFrame) -> pl.DataFrame:
     known = pl.when(pl.col("processes").is_not_null())
     table = table.with_columns(
         *net,
+        *_per_kwh(),
         loaded_idle_power_w=rest_w,
         reason=reason,
         gpus=gpus,
@@ -229,3 +239,17 @@ def _finished(table: pl.DataFrame) -> pl.DataFrame:
         processes=known.then(processes),
     )
     return judged(table.select(pl.col(name).cast(dtype) for name, dtype in POINTS.items()))
+
+
+J_PER_KWH = 3.6e6
+
+
+def _per_kwh() -> list[pl.Expr]:
+    """The reciprocals of the energies, and of the ends of their intervals, which change places."""
+    of = {"output_tokens": "energy_per_output_token", "responses": "energy_per_response"}
+    swapped = dict(zip(BOUNDS, ("", "_high", "_low"), strict=True))
+    energies = {(what, bound): pl.col(f"{of[what]}{swapped[bound]}_j") for what in PER_KWH for bound in BOUNDS}
+    return [
+        pl.when(energy > 0).then(J_PER_KWH / energy).alias(f"{what}{bound}_per_kwh")
+        for (what, bound), energy in energies.items()
+    ]

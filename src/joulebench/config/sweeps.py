@@ -21,6 +21,9 @@ class Timed(Strict):
 
     kind: Literal["timed"]
     seconds: PositiveFloat
+    min_batches: Count | None = Field(
+        None, description="Where requests are served in whole batches, and of images and videos: so many at least (3)."
+    )
 
 
 class Adaptive(Strict):

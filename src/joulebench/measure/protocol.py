@@ -7,7 +7,7 @@ import numpy as np
 
 from joulebench.analysis.intervals import FEWEST_BLOCKS
 from joulebench.analysis.stopping import Stopping
-from joulebench.config.sweeps import Adaptive, Fixed, Timed
+from joulebench.config.sweeps import Adaptive, Ending, Fixed, Timed
 from joulebench.measure.serving import ENDLESS, Serving, sample_tokens
 from joulebench.meters.following import Following
 from joulebench.records.models import EndedBy, Start
@@ -185,7 +185,7 @@ def text_end(what: Serving, whole_batches: bool) -> End:
         return FixedEnd(what.setting.requests)
     if isinstance(what.protocol, Fixed):
         return FixedEnd(what.protocol.requests)
-    fewest, block_s = ((1 + FEWEST_BATCHES) * batch, 0.0) if whole_batches else (0, 1.0)
+    fewest, block_s = ((1 + _fewest_batches(what.protocol)) * batch, 0.0) if whole_batches else (0, 1.0)
     if isinstance(what.protocol, Timed):
         return TimedEnd(what.protocol.seconds, fewest)
     tokens = sample_tokens(what.prepared)
@@ -196,9 +196,14 @@ def text_end(what: Serving, whole_batches: bool) -> End:
 def batches_end(what: Serving) -> End:
     """Of batches, back to back, of as many outputs as the setting says."""
     assert what.protocol is not None
-    fewest = FEWEST_BATCHES * what.setting.max_batch_size
+    fewest = _fewest_batches(what.protocol) * what.setting.max_batch_size
     if isinstance(what.protocol, Fixed):
         return FixedEnd(max(what.protocol.requests, fewest))
     if isinstance(what.protocol, Timed):
         return TimedEnd(what.protocol.seconds, fewest)
     return AdaptiveEnd(what.protocol, what.energy, None, turnover=0, fewest=fewest, block_s=0.0)
+
+
+def _fewest_batches(protocol: Ending) -> int:
+    asked = protocol.min_batches if isinstance(protocol, Timed) else None
+    return max(FEWEST_BATCHES, asked or 0)

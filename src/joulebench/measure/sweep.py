@@ -14,6 +14,7 @@ from joulebench.engines.base import DiffusionEngine, Prepared, TextEngine
 from joulebench.errors import UserError
 from joulebench.families import DIFFUSION, TEXT, of
 from joulebench.measure.diffusion import DiffusionServer
+from joulebench.measure.memory import Watched
 from joulebench.measure.progress import Display, load_of_others
 from joulebench.measure.serving import Load, Progress, Server, Serving
 from joulebench.measure.session import Session, utc_now
@@ -43,6 +44,7 @@ class Sweep:
         self._spec, self._sampling = spec, sampling
         self._server: Server = SERVERS[of(spec.task)](spec, engine, prepared)
         self._loaded_idle_power_w: dict[str, float] | None = None
+        self._memory = Watched(spec.device, sampling.pid)
 
     def make_ready(self) -> None:
         """The first calls, outside every record. Raises UserError for a setting that the engine cannot hold."""
@@ -92,6 +94,7 @@ class Sweep:
         )
         status: Status = "measured"
         reason, tables = None, None
+        self._memory.start()
         try:
             self._server.serve(what, load, watch)
             tables = load.tables()
@@ -105,7 +108,7 @@ class Sweep:
                 status = "out_of_memory"
             elif isinstance(error, UserError):
                 reason = str(error)
-        drawn = pl.DataFrame(schema=ENERGY)
+        memory, drawn = self._memory.most(), pl.DataFrame(schema=ENERGY)
         try:
             drawn = self._sampling.since(load.started, time.monotonic())
         except SamplerError as error:
@@ -121,6 +124,7 @@ class Sweep:
             duration_s=round(load.ended - load.started, 6),
             ended_by=load.ended_by,
             loaded_idle_power_w=self._loaded_idle_power_w,
+            memory=memory,
             **(self._server.facts(what) | session.of),
         )
         session.save(point, *(tables or load.tables()), drawn)

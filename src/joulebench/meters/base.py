@@ -1,6 +1,6 @@
 """What the sampler asks of a meter, and what a meter says of a device."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
@@ -100,3 +100,9 @@ class Gpus(MeterModule, Protocol):
 
     def idle_power_w(self, seconds: float) -> list[float]:
         """What each GPU draws on average over so long, in that order; nobody must be using them."""
+
+    def held_mb(self, processes: Collection[int]) -> float | None:
+        """What these processes hold of the memory of the GPUs that this process may use, MB (10^6 bytes).
+
+        None where the driver does not tell it, as within a container that numbers its processes by itself.
+        """

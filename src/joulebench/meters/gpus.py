@@ -6,7 +6,7 @@ Devices `gpu:0`.. are the GPUs that this process was given (`visible`), in that 
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib import import_module
 from typing import Any, ClassVar, TypeVar
 
@@ -134,6 +134,10 @@ class ZeusGpus(Gpus):
             last = [one.read().energy_j or 0.0 for one in devices]
         passed = time.monotonic() - began
         return [(end - start) / passed for start, end in zip(first, last, strict=True)]
+
+    def held_mb(self, processes: Collection[int]) -> float | None:
+        """As base.Gpus."""
+        return None
 
     def driver(self) -> None:
         """Raises NoMeterError where Zeus is not installed, or finds no driver."""

@@ -6,7 +6,7 @@ long a name. So both forms are understood, and NVML's indices are handed down, w
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from joulebench.meters.base import Gpu, NoMeterError
@@ -105,6 +105,16 @@ class Nvidia(ZeusGpus):
             raise NoMeterError(f"GPU {closed[0]} closed to this job, and {gpus[-1].index}, behind it, open to it")
         return gpus
 
+    def held_mb(self, processes: Collection[int]) -> float | None:
+        import pynvml
+
+        try:
+            there = [one for gpu in self.opened() for one in _processes(gpu.handle) or ()]
+        except (NoMeterError, pynvml.NVMLError):
+            return None
+        found = [one.usedGpuMemory for one in there if one.pid in processes]
+        return None if not found or None in found else sum(found) / 1e6
+
     def facts_of(self, gpu: Any) -> dict[str, Any]:
         import pynvml
 
@@ -127,10 +137,14 @@ class Nvidia(ZeusGpus):
 
 def compute_processes(handle: Any) -> int | None:
     """How many processes have a context on a GPU, those of other containers too; None where it cannot say."""
+    found = _processes(handle)
+    return None if found is None else len(found)
+
+
+def _processes(handle: Any) -> Sequence[Any] | None:
     import pynvml
 
-    found = _or_none(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(handle))
-    return None if found is None else len(found)
+    return _or_none(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(handle))
 
 
 def _or_none(call: Callable[[], T]) -> T | None:

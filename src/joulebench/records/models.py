@@ -31,6 +31,22 @@ class SampleTokens(Record):
     output_tokens: Count
 
 
+Megabytes = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Memory(Record):
+    """The most that a point needed, MB (10^6 bytes); null of what cannot be told (measure.memory).
+
+    `allocated_mb`, `reserved_mb`: of the GPUs, by torch in the measuring process. `process_mb`: of the GPUs, held by
+    the measured processes when the point ended. `ram_mb`: of the machine's, by the same processes.
+    """
+
+    allocated_mb: Megabytes | None
+    reserved_mb: Megabytes | None
+    process_mb: Megabytes | None
+    ram_mb: Megabytes | None
+
+
 class Point(Record):
     """point.json: one setting of a run, and how it ended (`ended_by`: under the adaptive protocol).
 
@@ -40,7 +56,7 @@ class Point(Record):
     in the middle (measure/equilibrium.py). `generation`: what each call of a diffusion pipeline was given, by its own
     names; a guidance scale that the config leaves out is there as the pipeline's default. `spec_hash`,
     `requests_sha256`, `device`: what it was measured of and on, as run.json has them. Earlier records have none of
-    these, nor `sample_tokens`; they began cold.
+    these, nor `sample_tokens` or `memory`; they began cold.
     """
 
     point: int
@@ -54,6 +70,7 @@ class Point(Record):
     start: Start | None = None
     loaded_idle_power_w: dict[str, Watts] | None = None
     sample_tokens: SampleTokens | None = None
+    memory: Memory | None = None
     generation: dict[str, Any] | None = None
     spec_hash: str | None = None
     requests_sha256: str | None = None

@@ -14,6 +14,8 @@ UNITS = {
     "responses_per_s": "responses/s",
     "_tokens_per_s": "tokens/s",
     "_g_per_kwh": "gCO2e/kWh",
+    "tokens_per_kwh": "tokens/kWh",
+    "responses_per_kwh": "responses/kWh",
     **{"_s": "s", "_j": "J", "_w": "W", "_g": "gCO2e", "_c": "°C", "_mhz": "MHz", "_percent": "%"},
     "_mb": "MB (10^6 bytes)",
 }

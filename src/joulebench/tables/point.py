@@ -55,6 +55,8 @@ _LOAD = (
     count("output_tokens", "Tokens that each answer was made to have; null: as the config's output_length says."),
 )
 SETTING = tuple(column.name for column in _LOAD)
+MEMORY = ("allocated_memory_mb", "reserved_memory_mb", "process_memory_mb", "ram_mb")
+PER_KWH = ("output_tokens", "responses")
 AT = ("max_batch_size", "setting")
 """Which point of its run a row is of."""
 
@@ -129,6 +131,8 @@ _ENERGY = (
     figure(
         "integrated_power_ratio", "Energy by the counter over the integrated power readings: near 1 where they agree."
     ),
+    *interval("output_tokens{}_per_kwh", "Output tokens for a kWh: 3.6e6 J over the energy per output token."),
+    *interval("responses{}_per_kwh", "Responses for a kWh: answers, images or videos."),
     figure(
         "tdp_estimate_j",
         "Energy per response had the devices drawn their TDP throughout: an estimate, to compare with.",
@@ -184,6 +188,14 @@ _WINDOW = (
     figure("window_s", "Length of the window.", ON_PAGE),
     count("window_responses", "Responses that ended in the window.", ON_PAGE),
     figure("peak_memory_mb", "The most device memory that was in use.", ON_PAGE),
+    figure(
+        "allocated_memory_mb", "The most GPU memory that torch had allocated, where it runs in the measuring process."
+    ),
+    figure("reserved_memory_mb", "The most GPU memory that torch had reserved, with what it keeps for later."),
+    figure("process_memory_mb", "GPU memory that the measured processes held when the point ended."),
+    figure(
+        "ram_mb", "The most of the machine's memory that the measured processes used, each one's own most added up."
+    ),
 )
 
 CONDITIONS = (

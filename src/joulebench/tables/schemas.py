@@ -5,11 +5,12 @@ from collections.abc import Iterable
 import polars as pl
 
 from joulebench.tables.columns import BOUNDS, ON_PAGE, Column, count, figure, interval, pick, text
-from joulebench.tables.point import AT, CONDITIONS, LATENCY, POINT
+from joulebench.tables.point import AT, CONDITIONS, LATENCY, MEMORY, PER_KWH, POINT
 
 _POINTS_ONLY = (
     *pick(POINT, "repeat", "ended_by", "start", "unchecked", "ttft_share"),
     *CONDITIONS,
+    *pick(POINT, *MEMORY, *(f"{what}{bound}_per_kwh" for what in PER_KWH for bound in BOUNDS)),
     *(column for column in LATENCY if column.is_bound),
 )
 _NAMED = pick(POINT, "task", "model", "variant")
