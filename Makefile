@@ -53,7 +53,7 @@ schema: $(VENV)/.ready-cpu
 
 # --strict: a link that leads nowhere is an error.
 docs: $(VENV)/.ready-docs
-	"$(BIN)/python" -m mkdocs build --strict --quiet --site-dir build/docs
+	NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --strict --quiet --site-dir build/docs
 
 env-vllm: .venv-vllm/.ready
 

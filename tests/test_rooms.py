@@ -18,6 +18,7 @@ FLOORS = (
     {"quality"},
     {"plan", "doctor"},
     {"commands"},
+    {"reference"},
 )
 LEVEL = {room: level for level, floor in enumerate(FLOORS) for room in floor}
 

@@ -1,5 +1,10 @@
-"""The board of the README: python -m joulebench.exports.board results/h100/leaderboard.csv"""
+"""The boards of the README and the documents: python -m joulebench.exports.board README.md docs/results.md
 
+In each of these files, what stands between `<!-- board TABLE -->` and `<!-- end of board -->` is replaced by the rows
+of TABLE, a leaderboard.csv. Where a leaderboard.csv itself is named, its board is printed.
+"""
+
+import re
 import sys
 from math import floor, log10
 from pathlib import Path
@@ -69,5 +74,21 @@ def _number(value: float) -> str:
     return f"{float(f'{value:.3g}'):,.{_decimals(value, 3)}f}"
 
 
+def in_step(text: str, folder: Path) -> str:
+    """`text` with each of its boards made again; their tables' paths are from `folder`."""
+    return _MARKED.sub(lambda found: f"{found[1]}\n\n{_of(folder / found[2])}\n{found[3]}", text)
+
+
+_MARKED = re.compile(r"(<!-- board (\S+) -->).*?(<!-- end of board -->)", re.DOTALL)
+
+
+def _of(path: Path) -> str:
+    return markdown(read_csv(path, LEADERBOARD))
+
+
 if __name__ == "__main__":
-    print(markdown(read_csv(Path(sys.argv[1]), LEADERBOARD)), end="")
+    for path in map(Path, sys.argv[1:]):
+        if path.suffix == ".csv":
+            print(_of(path), end="")
+        else:
+            path.write_text(in_step(path.read_text(encoding="utf-8"), Path()), encoding="utf-8")
