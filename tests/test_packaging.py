@@ -27,6 +27,12 @@ def test_each_environment_holds_what_is_declared_and_within_its_bounds(file: str
     assert outside == {}
 
 
+def test_every_lock_file_is_declared() -> None:
+    """But those that are no part of the package: tests, constraints, what is installed alone, another interpreter's."""
+    files = {path.stem for path in (PROJECT / "envs").glob("*.txt")}
+    assert files - {"dev", "constraints", "no-deps", "vllm"} == set(DECLARED)
+
+
 @pytest.mark.parametrize("file", ["analysis", "cpu", "onnx", "cluster", "wandb", "docs", "dev"])
 def test_the_constraints_name_no_other_version(file: str) -> None:
     constraints = locked("constraints")

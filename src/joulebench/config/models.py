@@ -9,7 +9,19 @@ from joulebench.inputs.checked import Count, Strict, TableText
 from joulebench.names import Inside, ModelId, PackageName, PackageVersion, PromptsName, Revision, Sha256
 
 Dtype = Literal["float32", "bfloat16", "float16"]
-Quantization = Literal["fp8", "bitsandbytes", "awq", "gptq", "int4", "int8"]
+Quantization = Literal[
+    "fp8",
+    "bitsandbytes",
+    "awq",
+    "gptq",
+    "int4",
+    "int8",
+    "bitsandbytes-int8",
+    "bitsandbytes-int4",
+    "torchao-int8",
+    "torchao-int4",
+    "torchao-fp8",
+]
 Attention = Literal["eager", "sdpa", "flash_attention_2"]
 
 
@@ -125,7 +137,16 @@ class Variant(Strict):
     engine: str | None = None
     tensor_parallel: Count = 1
     expert_parallel: bool = False
-    quantization: Quantization | None = None
+    quantization: Quantization | None = Field(
+        default=None,
+        description="The format of the weights, where it is not `dtype`. Of vllm, and of what the engine server asks: "
+        "fp8; bitsandbytes (NF4); awq and gptq, of checkpoints that are in it. Of onnxruntime: int8 and int4, in "
+        "blocks of 32. "
+        "Of transformers and transformers-static, which turn every linear layer but the output's while loading: "
+        "bitsandbytes-int8 (LLM.int8(): activations too, but for outliers); bitsandbytes-int4 (NF4 in blocks of 64, "
+        "products in `dtype`); torchao-int8 (weights alone, a scale a row); torchao-int4 (weights alone, groups of "
+        "128) and torchao-fp8 (weights and activations, a scale a row), both in bfloat16 on cuda.",
+    )
     attention: Attention | None = Field(
         default=None, description="As transformers calls it. Null: the engine's choice."
     )

@@ -31,6 +31,7 @@ ENVIRONMENTS: Final = (
     Environment("cpu", "measuring on a CPU", "make leaderboard", needed=True),
     Environment("no-deps", "SmolLM2's weights and the checker of HumanEval+", "make leaderboard"),
     Environment("onnx", "the engine onnxruntime", "make env-onnx"),
+    Environment("quantization", "weights in fewer bits on transformers", "make env-quantization"),
     Environment("cluster", "jobs through Slurm", "make cluster"),
     Environment("wandb", "runs to Weights & Biases", "make wandb"),
     Environment("dev", "tests and linters", "make test"),

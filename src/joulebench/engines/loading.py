@@ -12,11 +12,12 @@ from typing import Any
 from joulebench.checkpoints import chat
 from joulebench.checkpoints.weights import variant
 from joulebench.config.spec import RunSpec
+from joulebench.engines import weight_formats
 from joulebench.errors import UserError, in_one_line
 
 
 def language_model(kind: Any, spec: RunSpec, folder: Path) -> Any:
-    """A model of transformers' auto class `kind`, in the run's precision, on its device, for inference."""
+    """A model of transformers' auto class `kind`, in the run's precision and format, on its device, for inference."""
     import torch
     from transformers import AutoConfig
 
@@ -24,6 +25,9 @@ def language_model(kind: Any, spec: RunSpec, folder: Path) -> Any:
     how = {"dtype": getattr(torch, spec.dtype), "attn_implementation": spec.attention or "sdpa"}
     if spec.weights == "checkpoint":
         files |= {"use_safetensors": True, "variant": variant(folder)}
+        if spec.quantization is not None:
+            _check_plain(spec, AutoConfig.from_pretrained(folder, **files), folder)
+            how |= {"quantization_config": weight_formats.configuration(spec), "device_map": spec.torch_device}
         with explained(spec, folder):
             made, told = kind.from_pretrained(folder, **how, **files, output_loading_info=True)
         if missing := sorted(told["missing_keys"]):
@@ -31,10 +35,27 @@ def language_model(kind: Any, spec: RunSpec, folder: Path) -> Any:
                 f"models.{spec.model}: {folder} lacks {len(missing)} of the weights that its config.json asks for, "
                 f"{missing[0]} among them, which would be drawn at random; take a whole checkpoint"
             )
-        return made.to(spec.torch_device)
+        if spec.quantization is None:
+            return made.to(spec.torch_device)
+        weight_formats.check(made, spec)
+        return made
     settings = AutoConfig.from_pretrained(folder, **files)
     with _drawing(spec):
-        return kind.from_config(settings, **how).eval()
+        made = kind.from_config(settings, **how)
+    if spec.quantization is not None:
+        weight_formats.convert(made, spec)
+        weight_formats.check(made, spec)
+    return made.eval()
+
+
+def _check_plain(spec: RunSpec, settings: Any, folder: Path) -> None:
+    """Raises UserError where the checkpoint is in fewer bits already, which transformers would keep."""
+    if (own := getattr(settings, "quantization_config", None)) is not None:
+        method = own.get("quant_method") if isinstance(own, dict) else own
+        raise UserError(
+            f"models.{spec.model}: {folder} is quantised already ({method}) and cannot be turned into "
+            f"{spec.quantization}; take a checkpoint in floating point, or serve it without quantization"
+        )
 
 
 @contextmanager

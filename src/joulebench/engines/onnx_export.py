@@ -163,7 +163,7 @@ def _weights(spec: RunSpec, folder: Path) -> Iterator[Path]:
         for file in folder.iterdir():
             if file.is_file():
                 shutil.copy(file, drawn)
-        here = spec.model_copy(update={"device": "cpu"})
+        here = spec.model_copy(update={"device": "cpu", "quantization": None})
         language_model(AutoModelForCausalLM, here, folder).save_pretrained(drawn)
         yield Path(drawn)
 

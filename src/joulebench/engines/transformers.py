@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from joulebench.checkpoints.chat import load_tokenizer
 from joulebench.config.spec import RunSpec
-from joulebench.engines import prompts
+from joulebench.engines import prompts, weight_formats
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.loading import language_model
 from joulebench.engines.prompts import encoder, end_tokens, ends_in
@@ -22,10 +22,12 @@ from joulebench.errors import UserError
 
 TASKS = ("llm-chat", "llm-code")
 MOST_DEVICES = 1
-QUANTIZATIONS: tuple[str, ...] = ()
+QUANTIZATIONS = weight_formats.QUANTIZATIONS
 ATTENTIONS = ("eager", "sdpa", "flash_attention_2")
-PACKAGES = ("torch", "transformers", "tokenizers", "accelerate")
+PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", *weight_formats.PACKAGES)
 TRIED = "5.17"
+
+refused = weight_formats.refused
 
 
 class Settings(BaseModel):
@@ -36,6 +38,11 @@ class Settings(BaseModel):
     num_blocks: PositiveInt = 512
     max_batch_tokens: PositiveInt = 256
     threads: PositiveInt | None = None
+
+
+def against(spec: RunSpec, settings: Settings) -> str | None:
+    """See joulebench.engines."""
+    return weight_formats.refused(spec)
 
 
 class Engine:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from joulebench.checkpoints import chat
 from joulebench.config.spec import RunSpec
-from joulebench.engines import prompts
+from joulebench.engines import prompts, weight_formats
 from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.loading import language_model, processor
 from joulebench.engines.prompts import adds_end, encoder, end_tokens, ends_in, picture
@@ -26,9 +26,11 @@ from joulebench.names import IMAGE_TASKS
 
 TASKS = ("llm-chat", "llm-code", "vlm-chat")
 MOST_DEVICES = 1
-QUANTIZATIONS: tuple[str, ...] = ()
+QUANTIZATIONS = weight_formats.QUANTIZATIONS
 ATTENTIONS = ("eager", "sdpa", "flash_attention_2")
-PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "pillow")
+PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "pillow", *weight_formats.PACKAGES)
+
+refused = weight_formats.refused
 
 
 class Settings(BaseModel):
@@ -36,6 +38,11 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     threads: PositiveInt | None = None
+
+
+def against(spec: RunSpec, settings: Settings) -> str | None:
+    """See joulebench.engines."""
+    return weight_formats.refused(spec)
 
 
 class Batch:
