@@ -15,6 +15,7 @@ def studied(wildcards):
 rule study:
     input:
         runs=studied,
+        logs=lambda wc: PLAN.logs(PLAN.studied(wc.hardware, wc.study)),
     output:
         "results/{hardware}/studies/{study}.csv",
     log:

@@ -47,8 +47,8 @@ def energy(
 
 
 def test_trapezoids_from_one_end_of_the_window_to_the_other(tmp_path: Path) -> None:
-    # Power rises from 100 W at 2 s to 200 W at 3 s: 150 W at 2.5 s, and 0.5 s of 175 W from there. Then 2 s, falling from
-    # 200 W to 100 W at 5 s: 300 J. The other GPU of the machine is not the run's.
+    # Power rises from 100 W at 2 s to 200 W at 3 s: 150 W at 2.5 s, and 0.5 s of 175 W from there. Then 2 s, falling
+    # from 200 W to 100 W at 5 s: 300 J. The other GPU of the machine is not the run's.
     readings = [(1.0, ONE, "9.00 W"), (2.0, ONE, "100.00 W"), (2.0, TWO, "600.00 W"), (3.0, ONE, "200.00 W")]
     write_log(tmp_path, *readings, (3.5, ONE, "[N/A]"), (5.0, ONE, "100.00 W"), (6.0, TWO, "600.00 W"))
     assert energy(tmp_path) == pytest.approx(87.5 + 300.0)
@@ -91,6 +91,13 @@ def test_a_log_that_does_not_cover_the_window_is_refused(tmp_path: Path, times: 
     write_log(tmp_path, *((at, ONE, "100.00 W") for at in times))
     with pytest.raises(RecordError, match=said):
         energy(tmp_path)
+
+
+def test_a_gpu_that_the_log_never_knows_is_refused_and_not_left_out(tmp_path: Path) -> None:
+    watts = {ONE: "100.00 W", TWO: "[N/A]"}
+    write_log(tmp_path, *((at, gpu, watts[gpu]) for at in (2, 4, 6) for gpu in (ONE, TWO)))
+    with pytest.raises(RecordError, match="GPU-2 was read never"):
+        energy(tmp_path, run_on(ONE, TWO))
 
 
 def test_a_log_of_another_gpu_or_of_another_kind_of_run_is_refused(tmp_path: Path) -> None:

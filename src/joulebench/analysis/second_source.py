@@ -40,7 +40,8 @@ def logged_energy(folder: Path, machine: Machine, points: Mapping[int, Point], w
     for key, (start_s, end_s) in bounds.items():
         own = _relative(path, readings, points[key])
         for gpu, of in own.group_by("gpu", maintain_order=True):
-            _require_covered(path, f"{gpu[0] or 'the GPU'}", points[key], of["time_s"], start_s, end_s)
+            known_s = of.filter(pl.col("power_w").is_not_null())["time_s"]
+            _require_covered(path, str(gpu[0] or "the GPU"), points[key], known_s, start_s, end_s)
         polls.append(own.select(pl.lit(key, KEY).alias("key"), "time_s", "power_w", device="gpu"))
     absent = [pl.lit(None, dtype).alias(name) for name, dtype in ENERGY.items()]
     read = pl.concat(polls).with_columns(one for one in absent if one.meta.output_name() not in polls[0].columns)
@@ -50,7 +51,7 @@ def logged_energy(folder: Path, machine: Machine, points: Mapping[int, Point], w
 
 
 def _of_the_runs_gpus(path: Path, machine: Machine) -> pl.DataFrame:
-    """The known readings of the run's GPUs: by their UUIDs, else all, where they are as many."""
+    """The readings of the run's GPUs: by their UUIDs, else all, where they are as many."""
     ours = [name for name, source in machine.energy_sources.items() if source in (NVML_COUNTER.name, NVML_POWER.name)]
     if not ours:
         raise _refused(path, "the run's energy is of no NVIDIA GPU", "a run on NVIDIA GPUs")
@@ -64,7 +65,7 @@ def _of_the_runs_gpus(path: Path, machine: Machine) -> pl.DataFrame:
         raise _refused(
             path, f"{len(named)} GPUs, without the run's UUIDs, and the run is of {len(ours)}", "a column uuid"
         )
-    return read.filter(pl.col("power_w").is_not_null())
+    return read
 
 
 def _relative(path: Path, readings: pl.DataFrame, point: Point) -> pl.DataFrame:

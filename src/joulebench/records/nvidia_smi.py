@@ -45,9 +45,10 @@ def read_log(path: Path) -> pl.DataFrame:
         raise RecordError(str(error)) from None
     header, _, rest = text.partition("\n")
     names = [name.partition("[")[0].strip() for name in header.split(",")]
-    power, gpu = (next((one for one in known if one in names), None) for known in (POWERS, GPUS))
+    power = next((one for one in POWERS if one in names), None)
+    gpu = next((one for one in GPUS if one in names), None)
     if power is None or "timestamp" not in names:
-        raise _refused(path, f"its first line is '{', '.join(names):.80}'", "a header with timestamp and power.draw")
+        raise _refused(path, f"its first line is '{header.strip():.80}'", "a header with timestamp and power.draw")
     lines = rest[: rest.rfind("\n") + 1]
     columns = pl.Schema({str(place): pl.String() for place in range(len(names))})
     try:
