@@ -9,11 +9,11 @@ from joulebench.files import RecordError
 from joulebench.records.nvidia_smi import read_log
 
 ONE, TWO = "GPU-00000000-0000-0000-0000-000000000001", "GPU-00000000-0000-0000-0000-000000000002"
-# The first lines of a real log, by nvidia-smi --query-gpu=timestamp,power.draw,utilization.gpu,memory.used -l 1
+# Of a real log of an H200, by nvidia-smi --query-gpu=timestamp,power.draw,utilization.gpu,memory.used -l 1
 REAL = """timestamp, power.draw [W], utilization.gpu [%], memory.used [MiB]
-2025/04/16 19:53:22.724, 71.73 W, 96 %, 13345 MiB
-2025/04/16 19:53:24.007, 72.44 W, 96 %, 13385 MiB
-2025/04/16 19:53:25.007, 71.79 W, 96 %, 13445 MiB
+2026/11/27 00:36:27.395, 317.22 W, 50 %, 1011 MiB
+2026/11/27 00:36:28.395, 533.77 W, 44 %, 1011 MiB
+2026/11/27 00:36:29.401, 549.71 W, 22 %, 1011 MiB
 """
 
 
@@ -25,8 +25,8 @@ def written(folder: Path, text: str) -> Path:
 
 def test_a_real_log_of_one_gpu(tmp_path: Path) -> None:
     found = read_log(written(tmp_path, REAL))
-    assert found["power_w"].to_list() == [71.73, 72.44, 71.79]
-    assert found["time"][1] == datetime(2025, 4, 16, 19, 53, 24, 7000)
+    assert found["power_w"].to_list() == [317.22, 533.77, 549.71]
+    assert found["time"][1] == datetime(2026, 11, 27, 0, 36, 28, 395_000)
     assert found["gpu"].unique().to_list() == [""]
     assert not found["is_uuid"].any()
 
@@ -34,10 +34,10 @@ def test_a_real_log_of_one_gpu(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "gpus", "watts"),
     [
-        pytest.param(REAL.replace(" W,", ","), ["", "", ""], [71.73, 72.44, 71.79], id="nounits"),
-        pytest.param(REAL.replace("\n", "\r\n"), ["", "", ""], [71.73, 72.44, 71.79], id="Windows' line ends"),
-        pytest.param("\ufeff" + REAL, ["", "", ""], [71.73, 72.44, 71.79], id="a byte order mark"),
-        pytest.param(REAL + "2025/04/16 19:53:26.007, 7", ["", "", ""], [71.73, 72.44, 71.79], id="cut off"),
+        pytest.param(REAL.replace(" W,", ","), ["", "", ""], [317.22, 533.77, 549.71], id="nounits"),
+        pytest.param(REAL.replace("\n", "\r\n"), ["", "", ""], [317.22, 533.77, 549.71], id="Windows' line ends"),
+        pytest.param("\ufeff" + REAL, ["", "", ""], [317.22, 533.77, 549.71], id="a byte order mark"),
+        pytest.param(REAL + "2026/11/27 00:36:30.401, 29", ["", "", ""], [317.22, 533.77, 549.71], id="cut off"),
         pytest.param(
             "".join(
                 "timestamp, power.draw [W]\n"
@@ -48,9 +48,9 @@ def test_a_real_log_of_one_gpu(tmp_path: Path) -> None:
             [70.0] * 20,
             id="logs joined, with all their headers",
         ),
-        pytest.param(REAL.replace("72.44 W", "[N/A]"), ["", "", ""], [71.73, None, 71.79], id="[N/A]"),
+        pytest.param(REAL.replace("533.77 W", "[N/A]"), ["", "", ""], [317.22, None, 549.71], id="[N/A]"),
         pytest.param(
-            REAL.replace("72.44 W", "[Unknown Error]"), ["", "", ""], [71.73, None, 71.79], id="[Unknown Error]"
+            REAL.replace("533.77 W", "[Unknown Error]"), ["", "", ""], [317.22, None, 549.71], id="[Unknown Error]"
         ),
         pytest.param(
             f"index, timestamp, uuid, power.draw [W]\n0, 2025/04/16 19:53:22.724, {ONE}, 70.00 W\n"
@@ -77,15 +77,15 @@ def test_forms(tmp_path: Path, text: str, gpus: list[str], watts: list[float | N
     ("text", "said"),
     [
         ("", "its first line is '', expected a header with timestamp and power.draw"),
-        (REAL.partition("\n")[2], "its first line is '2025/04/16 19:53:22.724"),
+        (REAL.partition("\n")[2], "its first line is '2026/11/27 00:36:27.395"),
         (REAL.replace("power.draw", "power.limit"), "expected a header with timestamp and power.draw"),
         (REAL.partition("\n")[0] + "\n", "no reading"),
-        (REAL.replace("72.44", "72,44"), "expected as many values a line, and a point as the decimal mark"),
-        (REAL.replace("72.44 W", "seventy"), "a line with 'seventy', expected a power"),
-        (REAL.replace("72.44 W", "-72.44 W"), "a line with '-72.44 W', expected a power as 71.80 W"),
-        (REAL.replace("72.44 W", ""), "a line with '', expected a power"),
-        (REAL.replace("2025/04/16 19:53:24.007", "16.04.2025 19:53"), "'16.04.2025 19:53', expected a time as"),
-        (REAL.replace("19:53:24", "19:53:21"), "its times go back"),
+        (REAL.replace("533.77", "72,44"), "expected as many values a line, and a point as the decimal mark"),
+        (REAL.replace("533.77 W", "seventy"), "a line with 'seventy', expected a power"),
+        (REAL.replace("533.77 W", "-533.77 W"), "a line with '-533.77 W', expected a power as 71.80 W"),
+        (REAL.replace("533.77 W", ""), "a line with '', expected a power"),
+        (REAL.replace("2026/11/27 00:36:28.395", "16.04.2025 19:53"), "'16.04.2025 19:53', expected a time as"),
+        (REAL.replace("00:36:28", "00:36:21"), "its times go back"),
         (
             REAL.partition("\n")[0]
             + "".join(f"\n2025/04/16 19:53:{s}.{ms:03d}, 70 W, 1 %, 1 MiB" for s in range(20, 30) for ms in (0, 3))
