@@ -100,6 +100,7 @@ localrules:
     figure,
     figure_across,
     study,
+    claims,
     study_figure,
     study_as_llm_perf,
     quality,

@@ -1,6 +1,7 @@
 # The config's studies: each a table and a figure of its own, asked for by name.
 from snakemake.exceptions import WorkflowError
 
+from joulebench.analysis.claims import STUDIES
 from joulebench.errors import UserError
 
 
@@ -12,9 +13,23 @@ def studied(wildcards):
     return [str(cell.record) for cell in cells]
 
 
+def claimed(wildcards):
+    """The tables of the studies that claims are looked for in, as far as the config has them for this hardware."""
+    names = PLAN.config.studies.get(wildcards.hardware, {})
+    return [
+        f"results/{wildcards.hardware}/studies/{name}.csv"
+        for name in STUDIES
+        if name in names
+    ]
+
+
+ruleorder: claims > study
+
+
 rule study:
     input:
         runs=studied,
+        logs=lambda wc: PLAN.logs(PLAN.studied(wc.hardware, wc.study)),
     output:
         "results/{hardware}/studies/{study}.csv",
     log:
@@ -24,6 +39,19 @@ rule study:
         code=code("study"),
     script:
         "../workflow/scripts/study.py"
+
+
+rule claims:
+    input:
+        claimed,
+    output:
+        "results/{hardware}/studies/hpml-claims.csv",
+    log:
+        "logs/{hardware}/studies/hpml-claims.log",
+    params:
+        code=code("claims"),
+    script:
+        "../workflow/scripts/claims.py"
 
 
 rule study_figure:

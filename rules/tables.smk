@@ -19,6 +19,7 @@ rule tables:
         runs=runs_of,
         machine=machine_of,
         scores=scored,
+        logs=lambda wc: PLAN.logs(PLAN.cells(wc.hardware)),
         published=lambda wc: PLAN.published_files(),
     output:
         points="results/{hardware}/points.csv",

@@ -108,6 +108,24 @@ def row_of(folder: Path, recorded: dict[str, pl.DataFrame], wanted: RunSpec | No
     return points([WantedRun(folder, wanted, None, probed)])[0]
 
 
+def test_a_log_of_nvidia_smi_beside_a_run_is_held_against_its_meter(tmp_path: Path) -> None:
+    """The meter's 400 W against a log of 370 W, over the window from 0.5 s to 26 s."""
+    unlogged = row_of(tmp_path, recording(), load_began="2026-03-04T06:06:30.250+01:00")
+    lines = [f"2026/03/04 06:06:{30 + second:02d}.250, GPU-1, 370.00 W" for second in range(28)]
+    log = tmp_path / "nvidia-smi.csv"
+    log.write_text("\n".join(["timestamp, uuid, power.draw [W]", *lines, ""]))
+    logged = points([WantedRun(tmp_path, spec(), None)])[0]
+    assert logged["nvidia_smi_energy_j"].to_list() == pytest.approx([370 * 25.5])
+    assert logged["verdict"][0] == "flagged: meter against nvidia-smi (8.11 %, at most 5 %)"
+    assert fired(logged).select("check", "severity", "found", "limit").rows() == [
+        ("meter against nvidia-smi", "flagged", pytest.approx(100 * 30 / 370), 5.0)
+    ]
+    assert (unlogged["nvidia_smi_energy_j"][0], unlogged["verdict"][0]) == (None, "valid")
+    assert "nvidia-smi" not in (unlogged["unchecked"][0] or "")
+    log.write_text(log.read_text().replace("370.00", "390.00"))
+    assert points([WantedRun(tmp_path, spec(), None)])[0]["verdict"][0] == "valid"
+
+
 def between(first_s: float, last_s: float) -> pl.Expr:
     return pl.col("time_s").is_between(first_s, last_s)
 

@@ -54,3 +54,27 @@ def test_without_a_point_of_one_token_at_that_batch_size_there_are_no_phases(tmp
     found = with_phases(table_of(POINTS, *rows), [wanted(tmp_path)])
     assert found["prefill_energy_j"].to_list() == [3.0, None, None]
     assert found["decode_energy_j"].null_count() == found["load_s"].null_count() == 3
+
+
+def test_energy_per_token_of_the_prompt_by_both_metrics(tmp_path: Path) -> None:
+    """Prompts of 100 tokens: HPML divides the 13 J of a whole response by them, the reading alone takes 3 J."""
+    rows = [point(1, 3.0, 4.0, 0.1), point(11, 13.0, 0.8, 0.1)]
+    found = with_phases(table_of(POINTS, *rows), [wanted(tmp_path)]).row(1, named=True)
+    assert [found[f"energy_per_input_token{end}_j"] for end in ("", "_low", "_high")] == pytest.approx(
+        [0.13, 0.117, 0.143]
+    )
+    assert [found[f"prefill_energy_per_token{end}_j"] for end in ("", "_low", "_high")] == pytest.approx(
+        [0.03, 0.027, 0.033]
+    )
+
+
+def test_a_prefill_of_other_prompts_tells_no_decode(tmp_path: Path) -> None:
+    rows = [point(1, 3.0, 4.0, 0.1, input_tokens=64), point(11, 13.0, 0.8, 0.1, input_tokens=32)]
+    found = with_phases(table_of(POINTS, *rows), [wanted(tmp_path)])
+    assert found["decode_energy_j"].to_list() == [None, None]
+
+
+def test_of_a_study_whose_answers_are_all_of_one_token_each_point_is_its_own_prefill(tmp_path: Path) -> None:
+    rows = [point(1, 3.0, 4.0, 0.1, axis="max_batch_size"), point(1, 2.0, 4.0, 0.1, max_batch_size=4)]
+    found = with_phases(table_of(POINTS, *rows), [wanted(tmp_path)])
+    assert found["prefill_energy_j"].to_list() == [3.0, 2.0]

@@ -18,6 +18,7 @@ from joulebench.loads.setting import BATCHES, CLOSED_LOOP
 
 _ON_GPU = any_source(lambda one: one.of_gpu)
 _COUNTED = any_source(lambda one: one.of_gpu and one.is_counter)
+_LOGGED = _ON_GPU & (pl.col("nvidia_smi_energy_j") > 0)
 _TEXT = TEXT.rows
 _CLOSED = pl.col("load").is_in([CLOSED_LOOP, BATCHES])
 _PIECES = pl.col("window").ne_missing(WHOLE)
@@ -119,6 +120,18 @@ CHECKS = (
         says="The counter, and the power readings integrated over the same window, tell different energies.",
         source=f"Zeus, issue 12: 1 % at most; {_RECORDS}: 2.0 % at most but for bursts of images, 3.1 %; Yang et al. "
         "2023, Part-time Power Measurements (arXiv 2312.02741): an H100 samples its power a quarter of the time",
+    ),
+    Check(
+        name="meter against nvidia-smi",
+        fact="nvidia_smi_off_percent",
+        of=_PERCENT * (pl.col("power_w") * pl.col("window_s") / pl.col("nvidia_smi_energy_j") - 1).abs(),
+        flags=5.0,
+        where=_LOGGED,
+        about="energy of a GPU, with nvidia-smi's log beside the run",
+        says="The meter, and the power that nvidia-smi logged over the same window, tell different energies, or the "
+        "log is of another time zone.",
+        source="benchmarks/nvidia_smi_log.py: the power of the H100's and H200's published records, as nvidia-smi -l 1 "
+        "would have logged it (means of a second, one a second): 3.9 % off at most, 1.4 % in nine windows of ten",
     ),
     Check(
         **_GAP,

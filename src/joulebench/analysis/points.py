@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import polars as pl
 
 from joulebench.analysis import agreement, belonging, conditions, metrics
 from joulebench.analysis.keyed import KEY, Recorded, known_of
+from joulebench.analysis.second_source import logged_energy
 from joulebench.analysis.sources import card
 from joulebench.analysis.verdicts import USABLE, judged
 from joulebench.config.spec import RunSpec
@@ -84,7 +86,15 @@ def _rows(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:
     for one, run in taken:
         belonging.require(one.folder, run)
     facts = _facts(taken)
-    return known_of(facts, _figures(facts))
+    figures = _figures(facts)
+    return known_of(facts, figures, *([_logged(taken, figures)] if "start_s" in figures.columns else []))
+
+
+def _logged(taken: Sequence[tuple[WantedRun, Run]], figures: pl.DataFrame) -> pl.DataFrame:
+    """key, nvidia_smi_energy_j: of the points of the runs that have a log of nvidia-smi beside them."""
+    keys = count()
+    numbered = [(one, run, {next(keys): point for point in run.points}) for one, run in taken]
+    return pl.concat(logged_energy(one.folder, run.machine, points, figures) for one, run, points in numbered)
 
 
 def _facts(taken: Sequence[tuple[WantedRun, Run]]) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import chain, count, islice
 from typing import Any, Protocol
 
@@ -78,6 +79,8 @@ class Load:
     point: int
     schema: pl.Schema
     started: float = field(default_factory=time.monotonic)
+    began: datetime = field(default_factory=lambda: datetime.now().astimezone())
+    """The same moment by the machine's clock, in its time zone: what other programs' logs have."""
     failure: str | None = None
     ended_by: EndedBy | None = None
     requests: list[Request] = field(default_factory=list)

@@ -121,6 +121,7 @@ class Sweep:
             status=status,
             reason=reason,
             started_utc=started_utc,
+            load_began=load.began,
             duration_s=round(load.ended - load.started, 6),
             ended_by=load.ended_by,
             loaded_idle_power_w=self._loaded_idle_power_w,

@@ -20,6 +20,7 @@ from joulebench.figures import FIGURES
 from joulebench.inputs.checked import ConfigError, nearest
 from joulebench.inputs.reading import expanded
 from joulebench.names import TaskName
+from joulebench.records import nvidia_smi
 from joulebench.tables.schemas import TABLES
 
 FORMATS = ("svg", "png", "html")
@@ -91,6 +92,10 @@ class Plan:
         if study not in names:
             raise ConfigError(f"no study '{study}' for {hardware} in the config{nearest(study, names)}")
         return [cell for cell in self._cells.values() if (cell.hardware, cell.group) == (hardware, study)]
+
+    def logs(self, cells: Iterable[Cell]) -> list[str]:
+        """The logs of nvidia-smi beside the records of runs: one that is put there makes the tables again."""
+        return [str(log) for cell in cells if (log := cell.folder / nvidia_smi.LOG).exists()]
 
     def export(self, cell: Cell) -> Path | None:
         """The file that says that what the run's engine serves of its model is whole; None where that is the model."""

@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from joulebench.loads import is_last
 from joulebench.loads.setting import Setting
@@ -56,7 +56,8 @@ class Point(Record):
     in the middle (measure/equilibrium.py). `generation`: what each call of a diffusion pipeline was given, by its own
     names; a guidance scale that the config leaves out is there as the pipeline's default. `spec_hash`,
     `requests_sha256`, `device`: what it was measured of and on, as run.json has them. Earlier records have none of
-    these, nor `sample_tokens` or `memory`; they began cold.
+    these, nor `sample_tokens` or `memory`; they began cold. `load_began`: when its times are 0, by the machine's clock
+    and zone; null in earlier records.
     """
 
     point: int
@@ -75,6 +76,7 @@ class Point(Record):
     spec_hash: str | None = None
     requests_sha256: str | None = None
     device: str | None = None
+    load_began: AwareDatetime | None = None
 
     @model_validator(mode="after")
     def _agrees(self) -> "Point":

@@ -224,6 +224,11 @@ CONDITIONS = (
     count("preemptions", "Requests thrown out of memory in the window, their tokens computed again."),
     count("requests_failed", "Requests that failed."),
     count("answers_cut", "Answers that ended before the length that they were made to have."),
+    figure(
+        "nvidia_smi_energy_j",
+        "Energy over the window by the nvidia-smi log beside the run; null without one. The meter's is power_w times "
+        "window_s.",
+    ),
     figure("clock_step_s", "How far the time of day was set back during the run."),
     figure("drift_z", "Geweke's statistic of the energy per output, the window's first part against its last half."),
 )

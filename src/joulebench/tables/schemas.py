@@ -150,12 +150,17 @@ _STUDY = (
     figure("drain_energy_j", "Energy of the drain."),
     figure("study_energy_per_response_j", "Of the whole where there is one, else of the stationary window."),
     *interval("knee{}", "Where the curve of the model bends."),
+    *interval(
+        "energy_per_input_token{}_j",
+        "Energy per response over its prompt's tokens, what its answer draws included: HPML's metric.",
+    ),
     figure("load_s", "Start of the engine, the model's loading among it; of the run's last session."),
     figure("load_energy_j", "What the devices drew meanwhile."),
     figure("first_call_s", "The first calls after it, which warm the engine up."),
     figure("first_call_energy_j", "What the devices drew meanwhile."),
     figure("prefill_s", "Time of a batch that writes one token: the reading of its prompts."),
     *interval("prefill_energy{}_j", "Energy of a response of one token, of which its prompt is nearly all."),
+    *interval("prefill_energy_per_token{}_j", "The same for one token of its prompt."),
     figure("prefill_tokens_per_s", "Prompt tokens over prefill_s."),
     figure("decode_s", "Time of a batch beyond that of one token: the writing of all further tokens."),
     *interval("decode_energy{}_j", "Energy of a response beyond that of one token."),
@@ -237,3 +242,21 @@ QUALITY = _schema(
 
 STUDY = _schema((*POINT, *_STUDY))
 """studies/{study}.csv: one row a point of a study (analysis.study), with the columns of points.csv and its own."""
+
+CLAIMS = _schema(
+    (
+        text("claim", "What others said."),
+        text("source", "Who said it, and where."),
+        text("study", "The study that it is looked for in."),
+        *pick(POINT, "model", "hardware", "engine", "dtype", "energy_source"),
+        text("a", "The setting, with its variant, that the claim compares with."),
+        text("b", "The setting, with its variant, that it is about."),
+        figure("claimed_ratio", "Energy at b over that at a, as claimed."),
+        *interval("input_token_ratio{}", "As found, of the energy per input token: HPML's metric."),
+        *interval("prompt_token_ratio{}", "As found, of reading one token of the prompt."),
+        *interval("decoded_token_ratio{}", "As found, of writing one further token."),
+        text("verdict", "By HPML's metric: held; not held; not told apart, from no change."),
+        text("reason", "Why there is no verdict, or no ratio; what flagged a point."),
+    )
+)
+"""studies/hpml-claims.csv: one row a claim and model variant (analysis.claims)."""
