@@ -58,7 +58,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
         if block.kind not in ("", "sh"):
             continue
         for said in block.text.replace("\\\n", " ").splitlines():
-            called = re.sub(r"^([A-Z_]+=\S* )+|\.venv/bin/", "", said)
+            called = re.sub(r"^([A-Z_]+=\S* )+|\.venv/bin/", "", said.partition(";")[0])
             if called.startswith(CALLED):
                 yield block.page, shlex.split(re.sub(r"<[^>]+>", "x", called), comments=True)
 
@@ -193,15 +193,23 @@ def tried(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
     return tuple(chosen), targets
 
 
+def of_the_pages_own_hardware(page: str, target: str) -> bool:
+    """Whether a block of the page's own adds the hardware of `target`; that it can be planned is tested below."""
+    own = re.match(r"results/(my-[\w-]+)/", target)
+    if own is not None:
+        assert any(f"  {own[1]}:" in block.text for block in blocks() if (block.page, block.kind) == (page, "yaml"))
+    return own is not None
+
+
 def of_snakemake() -> dict[tuple[str, ...], set[str]]:
     found: dict[tuple[str, ...], set[str]] = {}
-    for _, words in COMMANDS:
+    for page, words in COMMANDS:
         if words[0] != "snakemake" or "--until" in words or "--rulegraph" in words:
             continue
         chosen, targets = tried(words)
         if "my-model.yaml" in chosen or any(mark in " ".join(words) for mark in ("...", "{", "FILE")):
             continue
-        found.setdefault(chosen, set()).update(targets)
+        found.setdefault(chosen, set()).update(one for one in targets if not of_the_pages_own_hardware(page, one))
     return found
 
 

@@ -29,7 +29,7 @@ NAMES = [
     "data/h100/leaderboard.parquet",
     "data/h100/points.parquet",
     "docs/checks.md",
-    "docs/design.md",
+    "docs/methods.md",
 ]
 
 

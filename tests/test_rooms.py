@@ -1,4 +1,4 @@
-"""The floors of docs/design.md: nothing imports upward, and rooms on one floor do not import each other."""
+"""The floors of docs/architecture.md: nothing imports upward, and rooms on one floor do not import each other."""
 
 import ast
 from collections.abc import Iterator

@@ -67,7 +67,7 @@ def text(
         "as the point's `load` says, all at once or at a rate. The figures of a closed loop and of batches are "
         "of the stationary window, after one full turnover of requests, or of whole batches after a warm-up. Energy is "
         "from the source that `energy_source` names, read by a process beside the engine; what was not measured is "
-        "null. Words and formulas: [docs/design.md](docs/design.md). The checks behind each `verdict`: "
+        "null. Words and formulas: [docs/methods.md](docs/methods.md). The checks behind each `verdict`: "
         "[docs/checks.md](docs/checks.md).",
         "## Columns",
         "`_low_` and `_high_` columns are the ends of the 95 % interval of the column without them. The same meanings "

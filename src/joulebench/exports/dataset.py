@@ -28,7 +28,7 @@ TABLES = ("leaderboard", "points", "pareto", "recommendations", "footprint", "ch
 another has, is its default.
 Not the trace of one point, nor the runs that were left out."""
 
-DOCUMENTS = ("design.md", "checks.md")
+DOCUMENTS = ("methods.md", "checks.md")
 """What the card refers to for how numbers are made, by name under docs/."""
 
 CARD = "README.md"

@@ -26,7 +26,7 @@ span; below 0 less, so that no tick is there."""
 NOTHING = "No answer was judged, and no published score is known: there is nothing to set energy against."
 ASK = [
     "How to ask, in config.yaml: quality has the answers of a checkpoint judged; published_scores takes the scores",
-    "that others published of these models. README, How right its answers are, has an example of each.",
+    "that others published of these models. docs/how-to/quality.md has an example of each.",
 ]
 
 
