@@ -88,6 +88,12 @@ def size(layer: Any) -> int:
     return int(weight.nbytes + weight.SCB.nbytes)
 
 
+def packed(layer: Any) -> int:
+    """Bytes of a layer's weight alone, as it is stored."""
+    weight = layer.weight.data
+    return int(getattr(weight, "qdata", weight).nbytes)
+
+
 @needs_them
 @pytest.mark.parametrize("quantization", ON_CPU)
 @pytest.mark.parametrize("weights", ["drawn", "checkpoint"])
@@ -155,6 +161,38 @@ def test_it_serves(quantization: str, engine: str, folder: Path, caplog: pytest.
     served.close()
     assert finished == {0: 5, 1: 5}
     assert not caplog.records  # a line for each product would be measured with it
+
+
+@needs_them
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("quantization", weight_formats.QUANTIZATIONS)
+def test_on_a_gpu_drawn_weights_and_a_checkpoints_are_turned_alike(
+    quantization: str, folder: Path, checkpoint: Path
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    changes = {"quantization": quantization, "device": "cuda", "dtype": "bfloat16"}
+    if torch.cuda.get_device_capability() < weight_formats.FORMATS[quantization].compute_capability:
+        with pytest.raises(UserError, match="found a GPU of compute capability"):
+            network(tiny_spec(**changes), folder)
+        return
+    loaded, drawn = network(stored(**changes), checkpoint), network(tiny_spec(**changes), folder)
+    plain = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.bfloat16, attn_implementation="sdpa").cuda()
+    ids = torch.arange(3, 40, device="cuda")[None]
+    with torch.no_grad():
+        unpacked = plain(ids).logits
+        turned = weight_formats.convert(plain, stored(**changes)).eval()(ids).logits
+        assert torch.equal(turned, loaded(ids).logits)
+        assert drawn(ids).logits.isfinite().all()
+    assert 0 < (turned - unpacked).abs().mean() < 0.5 * unpacked.std()
+    # torchao's int4 fills a row up to a multiple of 1,024, which every row here is under
+    weights = {"torchao-int4": 1024 * ROWS // 2, "bitsandbytes-int4": WEIGHTS // 2}.get(quantization, WEIGHTS)
+    for model in (loaded, drawn):
+        layers = linear(model)
+        del layers["lm_head"]
+        assert layers.keys() == TURNED
+        assert {weight.device.type for weight in model.parameters()} == {"cuda"}
+        assert sum(packed(one) for one in layers.values()) == weights
 
 
 @needs_them

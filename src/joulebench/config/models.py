@@ -139,12 +139,12 @@ class Variant(Strict):
     expert_parallel: bool = False
     quantization: Quantization | None = Field(
         default=None,
-        description="The format of the weights, where it is not `dtype`. Of vllm, and of what the engine server asks: fp8; "
-        "bitsandbytes (NF4); awq and gptq, of checkpoints that are in it. Of onnxruntime: int8 and int4, in blocks of 32. "
-        "Of transformers and transformers-static, which turn every linear layer but the output's while loading: "
+        description="The format of the weights, where it is not `dtype`. Of vllm, and of what the engine server asks: "
+        "fp8; bitsandbytes (NF4); awq and gptq, of checkpoints that are in it. Of onnxruntime: int8, int4, in blocks "
+        "of 32. Of transformers and transformers-static, which turn every linear layer but the output's while loading: "
         "bitsandbytes-int8 (LLM.int8(): activations too, but for outliers); bitsandbytes-int4 (NF4 in blocks of 64, "
-        "products in `dtype`); torchao-int8 (weights alone, a scale a row); torchao-int4 (weights alone, groups of 128) "
-        "and torchao-fp8 (weights and activations, a scale a row), both in bfloat16 on cuda.",
+        "products in `dtype`); torchao-int8 (weights alone, a scale a row); torchao-int4 (weights alone, in groups of "
+        "128) and torchao-fp8 (weights and activations, a scale a row), both in bfloat16 on cuda.",
     )
     attention: Attention | None = Field(
         default=None, description="As transformers calls it. Null: the engine's choice."
