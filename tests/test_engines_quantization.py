@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from building import TEXTS, asked, example_spec, synthetic, tiny_spec
+from building import TEXTS, asked, example_spec, synthetic, tiny, tiny_spec
 
 from joulebench import engines, models
 from joulebench.config.spec import RunSpec
@@ -13,6 +13,7 @@ from joulebench.config.tasks import OutputLength
 from joulebench.engines import loading, open_engine, weight_formats
 from joulebench.errors import UserError
 from joulebench.inputs.checked import ConfigError
+from joulebench.plan import plan
 
 torch = pytest.importorskip("torch")
 
@@ -250,6 +251,20 @@ def test_what_cannot_be_is_refused_when_planning(changes: dict[str, Any], compla
         engines.check(tiny_spec(engine=engine, engine_settings={}, **changes))
     assert complaint in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_format_is_held_against_each_dtype_of_an_entrys_models() -> None:
+    raw = tiny()
+    first = raw["matrix"]["cpu"]["llm-chat"]["models"][0]
+    raw["models"]["a/b"] = {**raw["models"][first], "dtype": "bfloat16"}
+    raw["hardware"]["gpu"] = {"device": "cuda"}
+    raw["variants"] = {"int4": {"quantization": "torchao-int4"}}
+    entry = {**raw["matrix"]["cpu"]["llm-chat"], "models": ["a/b+int4"]}
+    raw["matrix"]["gpu"] = {"llm-chat": entry}
+    plan(raw)
+    entry["models"] = ["a/b+int4", f"{first}+int4"]
+    with pytest.raises(ConfigError, match=f"found float32 on cuda for {first}"):
+        plan(raw)
 
 
 @pytest.mark.parametrize("quantization", weight_formats.QUANTIZATIONS)
