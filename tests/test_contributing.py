@@ -106,3 +106,7 @@ def test_snakemake_lint_says_nothing_that_is_not_argued() -> None:
         r"^\| (.+?) \| .+ \|$", read("CONTRIBUTING.md").partition("## Snakemake's own lint")[2], re.MULTILINE
     )
     assert said == {one.rstrip(".") for one in argued[1:]}, done.stdout[:300]
+
+
+def test_the_readme_is_short() -> None:
+    assert len(read("README.md").splitlines()) <= 120

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from building import TEXTS, asked, example_spec, synthetic, tiny_spec
+from building import TEXTS, asked, example_spec, synthetic, tiny, tiny_spec
 
 from joulebench import engines, models
 from joulebench.config.spec import RunSpec
@@ -13,6 +13,7 @@ from joulebench.config.tasks import OutputLength
 from joulebench.engines import loading, open_engine, weight_formats
 from joulebench.errors import UserError
 from joulebench.inputs.checked import ConfigError
+from joulebench.plan import plan
 
 torch = pytest.importorskip("torch")
 
@@ -88,6 +89,12 @@ def size(layer: Any) -> int:
     return int(weight.nbytes + weight.SCB.nbytes)
 
 
+def packed(layer: Any) -> int:
+    """Bytes of a layer's weight alone, as it is stored."""
+    weight = layer.weight.data
+    return int(getattr(weight, "qdata", weight).nbytes)
+
+
 @needs_them
 @pytest.mark.parametrize("quantization", ON_CPU)
 @pytest.mark.parametrize("weights", ["drawn", "checkpoint"])
@@ -158,6 +165,38 @@ def test_it_serves(quantization: str, engine: str, folder: Path, caplog: pytest.
 
 
 @needs_them
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("quantization", weight_formats.QUANTIZATIONS)
+def test_on_a_gpu_drawn_weights_and_a_checkpoints_are_turned_alike(
+    quantization: str, folder: Path, checkpoint: Path
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    changes = {"quantization": quantization, "device": "cuda", "dtype": "bfloat16"}
+    if torch.cuda.get_device_capability() < weight_formats.FORMATS[quantization].compute_capability:
+        with pytest.raises(UserError, match="found a GPU of compute capability"):
+            network(tiny_spec(**changes), folder)
+        return
+    loaded, drawn = network(stored(**changes), checkpoint), network(tiny_spec(**changes), folder)
+    plain = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.bfloat16, attn_implementation="sdpa").cuda()
+    ids = torch.arange(3, 40, device="cuda")[None]
+    with torch.no_grad():
+        unpacked = plain(ids).logits
+        turned = weight_formats.convert(plain, stored(**changes)).eval()(ids).logits
+        assert torch.equal(turned, loaded(ids).logits)
+        assert drawn(ids).logits.isfinite().all()
+    assert 0 < (turned - unpacked).abs().mean() < 0.5 * unpacked.std()
+    # torchao's int4 fills a row up to a multiple of 1,024, which every row here is under
+    weights = {"torchao-int4": 1024 * ROWS // 2, "bitsandbytes-int4": WEIGHTS // 2}.get(quantization, WEIGHTS)
+    for model in (loaded, drawn):
+        layers = linear(model)
+        del layers["lm_head"]
+        assert layers.keys() == TURNED
+        assert {weight.device.type for weight in model.parameters()} == {"cuda"}
+        assert sum(packed(one) for one in layers.values()) == weights
+
+
+@needs_them
 def test_layers_that_stay_as_they_were_are_refused(folder: Path) -> None:
     spec = tiny_spec(quantization="torchao-int8")
     model = weight_formats.convert(network(tiny_spec(), folder), spec)
@@ -212,6 +251,20 @@ def test_what_cannot_be_is_refused_when_planning(changes: dict[str, Any], compla
         engines.check(tiny_spec(engine=engine, engine_settings={}, **changes))
     assert complaint in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_format_is_held_against_each_dtype_of_an_entrys_models() -> None:
+    raw = tiny()
+    first = raw["matrix"]["cpu"]["llm-chat"]["models"][0]
+    raw["models"]["a/b"] = {**raw["models"][first], "dtype": "bfloat16"}
+    raw["hardware"]["gpu"] = {"device": "cuda"}
+    raw["variants"] = {"int4": {"quantization": "torchao-int4"}}
+    entry = {**raw["matrix"]["cpu"]["llm-chat"], "models": ["a/b+int4"]}
+    raw["matrix"]["gpu"] = {"llm-chat": entry}
+    plan(raw)
+    entry["models"] = ["a/b+int4", f"{first}+int4"]
+    with pytest.raises(ConfigError, match=f"found float32 on cuda for {first}"):
+        plan(raw)
 
 
 @pytest.mark.parametrize("quantization", weight_formats.QUANTIZATIONS)

@@ -27,8 +27,6 @@ ATTENTIONS = ("eager", "sdpa", "flash_attention_2")
 PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", *weight_formats.PACKAGES)
 TRIED = "5.17"
 
-refused = weight_formats.refused
-
 
 class Settings(BaseModel):
     """The paged cache holds num_blocks x block_size tokens; an iteration takes max_batch_tokens at most."""

@@ -30,8 +30,6 @@ QUANTIZATIONS = weight_formats.QUANTIZATIONS
 ATTENTIONS = ("eager", "sdpa", "flash_attention_2")
 PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "pillow", *weight_formats.PACKAGES)
 
-refused = weight_formats.refused
-
 
 class Settings(BaseModel):
     """Nothing but torch's threads; the batch is the load's."""

@@ -298,7 +298,7 @@ class Plan:
             model, _, variant = cell.run.partition("+")
             kind = self.config.engine_of(cell.hardware, cell.group, cell.run).kind
             own = model if engines.looks_at_models(kind) else ""
-            key = (entry.engine, cell.hardware, cell.group, variant, own)
+            key = (entry.engine, cell.hardware, cell.group, variant, self.config.models[model].dtype, own)
             if key not in seen:
                 engines.check(self.spec(cell))
                 seen.add(key)
