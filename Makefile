@@ -6,6 +6,7 @@
 # make env-quantization                                     bitsandbytes and torchao, beside the rest in .venv
 # make cluster                                              Snakemake's Slurm plugin, beside the rest in .venv: docs/cluster.md
 # make publish REPO=owner/name [DRY_RUN=1]                  results/dataset to the Hugging Face hub, with HF_TOKEN
+# make pages                                                what is made from the code: schema, reference, checks, figures, boards
 # make docs                                                 the documents as a site: build/docs/index.html
 # make wandb [HARDWARE=cpu]                                 its runs as those of Weights & Biases, offline
 VENV ?= .venv
@@ -19,7 +20,7 @@ export PYTHONPATH := $(CURDIR)/src
 # A config that Snakemake itself could not read would be its traceback.
 CHECKED = $(if $(CONFIG),@"$(BIN)/python" -m joulebench.inputs.yaml_files '$(CONFIG)')
 
-.PHONY: leaderboard report test lint format schema clean docs env-vllm env-onnx env-quantization cluster publish wandb
+.PHONY: leaderboard report test lint format schema clean docs pages env-vllm env-onnx env-quantization cluster publish wandb
 
 leaderboard: $(VENV)/.ready-cpu
 	$(CHECKED)
@@ -51,6 +52,16 @@ format: $(VENV)/.ready-dev
 
 schema: $(VENV)/.ready-cpu
 	"$(BIN)/python" -m joulebench.config.schema > config/schema.json
+
+# Into files of their own first: a page that could not be made leaves the one that was there.
+pages: $(VENV)/.ready-dev
+	@set -e; made() { "$(BIN)/python" $$1 > "$$2.new" && mv "$$2.new" "$$2"; }; \
+	made "-m joulebench.config.schema" config/schema.json; \
+	made "-m joulebench.analysis.checks_page" docs/checks.md; \
+	made "-m joulebench.figures" docs/figures.md; \
+	made "tests/faults/page.py" docs/reliability.md; \
+	for name in config columns commands; do made "-m joulebench.reference $$name" docs/reference/$$name.md; done
+	"$(BIN)/python" -m joulebench.exports.board README.md docs/results.md
 
 # --strict: a link that leads nowhere is an error.
 docs: $(VENV)/.ready-docs

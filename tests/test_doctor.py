@@ -42,7 +42,7 @@ def test_packages_against_their_pins() -> None:
     def held(needed: bool, **found: str | None) -> Finding:
         return packages._held(Environment("x", "doing x", "make x", needed), {"a": "1.0", "b": "2.0"}, found)
 
-    assert held(True, a="1.0", b="2.0+cpu") == Finding(State.OK, "doing x: all that envs/x.txt names, 2 packages")
+    assert held(True, a="1.0", b="2.0+cpu") == Finding(State.OK, "doing x: all that envs/x.txt names")
     gone = "doing x: b not installed (1 of the 2 in envs/x.txt)"
     assert held(True, a="1.0", b=None) == Finding(State.MISSING, gone, "make x")
     assert held(False, a="1.0", b=None) == Finding(State.NOTE, gone, "make x")
@@ -71,6 +71,19 @@ def test_gpus_on_the_bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         (folder / "class").write_text(f"{kind}\n")  # the third is a card's sound
     monkeypatch.setattr(machine, "SYS", tmp_path)
     assert machine.on_the_bus() == ["NVIDIA", "AMD"]
+
+
+def test_gpus_of_a_bare_machine_are_named_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in range(2):
+        folder = tmp_path / f"bus/pci/devices/{place}"
+        folder.mkdir(parents=True)
+        (folder / "vendor").write_text("0x10de\n")
+        (folder / "class").write_text("0x030200\n")
+    monkeypatch.setattr(machine, "SYS", tmp_path)
+    monkeypatch.setitem(sys.modules, "joulebench.meters", None)
+    ((state, said),) = lines(machine._gpus())
+    assert state == "note"
+    assert said.startswith("2 NVIDIA GPUs, not asked for their counters (")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -93,7 +93,7 @@ def _held(environment: Environment, pinned: Mapping[str, str], found: Mapping[st
         return (missing if environment.needed else note)(said, environment.install)
     if others:
         return note(f"{environment.purpose}: other versions than in {file}: {_few(others)}", environment.install)
-    return ok(f"{environment.purpose}: all that {file} names, {len(pinned)} packages")
+    return ok(f"{environment.purpose}: all that {file} names")
 
 
 def _few(names: list[str]) -> str:
