@@ -40,12 +40,18 @@ class Config(Strict):
     measure_on: tuple[HardwareName, ...] = Field(description="The hardware that `snakemake all` covers.")
     repeats: Repeats = Field(1, description="How often each run is measured, each time from a new engine's start.")
     publish_flagged: bool = Field(False, description="Take flagged points into the leaderboard; invalid ones never.")
-    hardware: dict[HardwareName, Hardware]
-    tasks: dict[TaskName, Task]
-    models: dict[ModelId, Model]
-    variants: dict[VariantName, Variant] = Field(default_factory=dict)
-    engines: dict[str, Engine]
-    matrix: dict[HardwareName, dict[TaskName, Entry]]
+    hardware: dict[HardwareName, Hardware] = Field(description="The machines, by the names of their result folders.")
+    tasks: dict[TaskName, Task] = Field(description="What is asked of models, and how it is measured.")
+    models: dict[ModelId, Model] = Field(
+        description="Where each model's weights come from, or the shape whose weights are drawn."
+    )
+    variants: dict[VariantName, Variant] = Field(
+        default_factory=dict, description="Other ways to serve a model: owner/name+variant in the matrix."
+    )
+    engines: dict[str, Engine] = Field(description="What serves, with its settings and its interpreter.")
+    matrix: dict[HardwareName, dict[TaskName, Entry]] = Field(
+        description="Which models run which task on which hardware."
+    )
     studies: dict[HardwareName, dict[StudyName, Study]] = Field(
         default_factory=dict,
         description="Beside the matrix: results/{hardware}/studies/{study}.csv, asked for by name.",
