@@ -51,7 +51,7 @@ def ours(address: str, in_flight: int, tokens: int) -> int:
     from joulebench.engines.server_client import Client
     from joulebench.engines.server_stream import Ask
 
-    client = Client(address, "/v1/completions", None, None, 60.0, in_flight)
+    client = Client(address, "/v1/completions", None, None, 60.0)
     body = json.dumps({"model": "m", "prompt": [1, 2, 3], "stream": True}).encode()
     for request in range(in_flight):
         client.submit(Ask(request, body, "m", tokens, True, 3))

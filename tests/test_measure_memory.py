@@ -78,3 +78,12 @@ def test_torchs_own_most_is_the_sum_over_its_gpus(monkeypatch: pytest.MonkeyPatc
     found = watched.most()
     assert reset == [0, 1]
     assert (found.allocated_mb, found.reserved_mb) == (7.0, 11.0)
+
+
+def test_what_torch_never_allocated_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """vLLM's core is a process of its own, which this one's torch knows nothing of."""
+    cuda = types.SimpleNamespace(is_initialized=lambda: True, device_count=lambda: 1)
+    cuda.reset_peak_memory_stats = cuda.max_memory_allocated = cuda.max_memory_reserved = lambda index: 0
+    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(cuda=cuda))
+    found = Watched("cpu", sampler=0).most()
+    assert (found.allocated_mb, found.reserved_mb) == (None, None)

@@ -196,7 +196,7 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
 def _memory(point: Point) -> dict[str, float | None]:
     found = point.memory
     told = (None,) * 4 if found is None else (found.allocated_mb, found.reserved_mb, found.process_mb, found.ram_mb)
-    return dict(zip(MEMORY, told, strict=True))
+    return {name: mb or None for name, mb in zip(MEMORY, told, strict=True)}  # records of 2026-11-27 have 0 for null
 
 
 def _figures(facts: pl.DataFrame) -> pl.DataFrame:

@@ -63,6 +63,9 @@ class Entry(Strict):
     sample: Sample | None = None
     output_length: OutputLength | None = None
     sweep: Sweep | None = None
+    sweeps: dict[ModelVariant, Sweep] = Field(
+        default_factory=dict, description="Of single ones of its models, instead of `sweep`."
+    )
     quality: Quality | None = None
     repeats: Repeats | None = Field(None, description="Instead of the config's own number.")
 

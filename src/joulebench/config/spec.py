@@ -115,12 +115,12 @@ def run_spec(config: Config, hardware: str, group: str, run: str, repeat: int = 
     `group`: the task, or the study's name.
     """
     name, _, variant_name = run.partition("+")
-    entry, task = config.entry(hardware, group), config.task_of(hardware, group)
+    task = config.task_of(hardware, group)
     model, place = config.models[name], config.hardware[hardware]
     variant = config.variants[variant_name] if variant_name else Variant()
     engine, asked = config.engine_of(hardware, group, run), config.tasks[task]
     dataset, sample = config.prompts[config.prompts_of(hardware, group)]
-    sweep, length = entry.sweep or asked.sweep, config.length_of(hardware, group, run)
+    sweep, length = config.sweep_of(hardware, group, run), config.length_of(hardware, group, run)
     if length is not None and length.kind == "natural":
         sweep = sweep.model_copy(update={"start": "cold"})  # none can be found in the middle of an unknown length
     return RunSpec(

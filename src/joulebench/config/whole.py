@@ -18,6 +18,7 @@ from joulebench.config.models import Model, Synthetic, TrainedTokenizer, Variant
 from joulebench.config.published import PublishedScores
 from joulebench.config.quality import ClipScore, PassAt1, Quality
 from joulebench.config.services import Service, ServiceName
+from joulebench.config.sweeps import Sweep
 from joulebench.config.tasks import Dataset, OutputLength, Sample, Task
 from joulebench.errors import UserError
 from joulebench.families import DIFFUSION, of
@@ -88,6 +89,8 @@ class Config(Strict):
             _images_fit(task, entry.dataset, where)
             if len(set(entry.models)) < len(entry.models):
                 raise ValueError(f"{where}.models: a model variant is listed twice in {list(entry.models)}")
+            for run in entry.sweeps:
+                known(run, entry.models, f"{where}.sweeps", "model variant of this entry")
             for run in entry.models:
                 model, _, variant = run.partition("+")
                 known(model, self.models, f"{where}.models", "model")
@@ -152,6 +155,11 @@ class Config(Strict):
         """How the answers of one entry are judged: its own way, else its task's."""
         return self.entry(hardware, group).quality or self.tasks[self.task_of(hardware, group)].quality
 
+    def sweep_of(self, hardware: str, group: str, run: str) -> Sweep:
+        """The points of one run: its own in its entry, else the entry's, else its task's."""
+        entry = self.entry(hardware, group)
+        return entry.sweeps.get(run) or entry.sweep or self.tasks[self.task_of(hardware, group)].sweep
+
     def engine_of(self, hardware: str, group: str, run: str) -> Engine:
         """The engine of one run: its variant's where that names one, else the entry's."""
         return self.engines[self._variant(run).engine or self.entry(hardware, group).engine]
@@ -162,7 +170,7 @@ class Config(Strict):
     def _fits(self, hardware: str, group: str, run: str) -> None:
         task, where, model = self.task_of(hardware, group), self.where(hardware, group), run.partition("+")[0]
         facts, length = self.models[model], self.length_of(hardware, group, run)
-        sweep = self.entry(hardware, group).sweep or self.tasks[task].sweep
+        sweep = self.sweep_of(hardware, group, run)
         lengths = sweep.input_tokens, sweep.output_tokens
         as_text = sweep.load != CLOSED_LOOP or sweep.start != "cold" or not sweep.batch_sizes or any(lengths)
         asked = self.entry(hardware, group).quality

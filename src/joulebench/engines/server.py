@@ -75,8 +75,7 @@ class Engine:
                 values |= {"tensor_parallel": str(spec.tensor_parallel), "quantization": spec.quantization or ""}
                 self._process = Process(settings.command, values)
             address = self._process.address if self._process else settings.address()
-            seats = spec.sweep.largest_batch
-            self._client = Client(address, settings.path, self._key, self._tokenizer, settings.stall_s, seats)
+            self._client = Client(address, settings.path, self._key, self._tokenizer, settings.stall_s)
             self._api: Api = opened(spec, settings, folder, self._client, self._process, self._tokenizer)
             self._cached_before = self._look()
             self._preempted_before = (self._metrics.preempted or 0) if self._metrics else 0

@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar
 
@@ -20,6 +20,8 @@ from joulebench.engines.server_stream import Answer, Ask, Lines, StreamError
 CONNECT_S = 10.0
 LOOK_S = 10.0
 """For so long one question beside the requests is waited for: /health, /metrics."""
+KEPT_S = 2.0
+"""So long is an idle connection used again: servers close one after 5 s (uvicorn), and a request may cross that."""
 MOST_BYTES = 16 * 2**20
 """Of the answer to such a question."""
 DRAIN_S = 1.0
@@ -42,22 +44,38 @@ class Arrival(NamedTuple):
 class Client:
     """`arrivals` fills while requests are on their way; nothing that is asked here is waited for without a deadline."""
 
-    def __init__(self, address: str, path: str, key: str | None, tokenizer: Any, stall_s: float, most: int) -> None:
+    def __init__(self, address: str, path: str, key: str | None, tokenizer: Any, stall_s: float) -> None:
         self.arrivals: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
         self.tokenizer: Any | None = tokenizer
         """Counts the tokens of a text; None where each chunk of it is one."""
-        self._path, self._key, self._stall_s = path, key, stall_s
-        self._http = httpx.AsyncClient(
-            base_url=address,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx.Timeout(None, connect=CONNECT_S),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=most),
-            trust_env=False,  # a proxy is none of the measured server's
-        )
+        self._address, self._path, self._key, self._stall_s = address, path, key, stall_s
+        self._certificates = httpx.create_ssl_context(trust_env=False)
+        self._http = self._one()
+        self._free: list[httpx.AsyncClient] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="server-client", daemon=True)
         self._thread.start()
+
+    def _one(self) -> httpx.AsyncClient:
+        """A client of one connection: a pool looks at all of its connections for each request that begins or ends."""
+        return httpx.AsyncClient(
+            base_url=self._address,
+            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+            timeout=httpx.Timeout(None, connect=CONNECT_S),
+            limits=httpx.Limits(max_connections=1, keepalive_expiry=KEPT_S),
+            trust_env=False,  # a proxy is none of the measured server's
+            verify=self._certificates,
+        )
+
+    @asynccontextmanager
+    async def _seat(self) -> AsyncIterator[httpx.AsyncClient]:
+        """A client that nobody else uses meanwhile; so there are as many as there are requests in flight."""
+        one = self._free.pop() if self._free else self._one()
+        try:
+            yield one
+        finally:
+            self._free.append(one)
 
     def submit(self, ask: Ask) -> None:
         self._loop.call_soon_threadsafe(self._begin, ask)
@@ -131,7 +149,8 @@ class Client:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        await self._http.aclose()
+        for one in (self._http, *self._free):
+            await one.aclose()
 
     async def _follow(self, ask: Ask) -> None:
         """Send a request and tell of all that comes, its end last, whatever happens."""
@@ -157,7 +176,10 @@ class Client:
         lines, answer, done = Lines(), Answer(ask, self.tokenizer), False
         ask.sent = time.monotonic()
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream", "Accept-Encoding": "identity"}
-        async with self._http.stream("POST", self._path, content=ask.body, headers=headers) as response:
+        async with (
+            self._seat() as seat,
+            seat.stream("POST", self._path, content=ask.body, headers=headers) as response,
+        ):
             if response.status_code != HTTPStatus.OK:
                 await self._refused(ask, response)
             parts = response.aiter_raw()

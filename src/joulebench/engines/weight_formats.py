@@ -98,6 +98,7 @@ def convert(model: Any, spec: RunSpec) -> Any:
 
     It takes the steps of transformers' `from_pretrained`, which has them for the weights of files alone.
     """
+    import torch
     from torch import nn
     from transformers.pytorch_utils import Conv1D
     from transformers.quantizers import AutoHfQuantizer
@@ -114,6 +115,8 @@ def convert(model: Any, spec: RunSpec) -> Any:
             new.weight, new.bias = made.get(weight, new.weight), old.bias
     model.hf_quantizer = quantizer
     quantizer.postprocess_model(model)
+    if spec.on_gpu:
+        torch.cuda.empty_cache()  # what held the wider weights is no memory of this format
     return model
 
 

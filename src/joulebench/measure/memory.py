@@ -7,7 +7,7 @@ Both are asked twice a point, and cost nothing in between.
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -46,8 +46,8 @@ class Watched:
         # One that was started after the point began has no earlier most.
         known = self._anew and [kb for pid in family if (kb := _most_kb(pid)) is not None]
         return Memory(
-            allocated_mb=None if cuda is None else sum(cuda.max_memory_allocated(index) for index in gpus) / 1e6,
-            reserved_mb=None if cuda is None else sum(cuda.max_memory_reserved(index) for index in gpus) / 1e6,
+            allocated_mb=_mb(cuda.max_memory_allocated(index) for index in gpus) if cuda else None,
+            reserved_mb=_mb(cuda.max_memory_reserved(index) for index in gpus) if cuda else None,
             process_mb=GPUS[self._device].held_mb(family) if self._device in GPUS else None,
             ram_mb=sum(known) * 1024 / 1e6 if known else None,
         )
@@ -70,6 +70,11 @@ def _torch_gpus() -> Sequence[int]:
     """Those on which torch has allocated in this process; torch is not imported for it."""
     torch = sys.modules.get("torch")
     return range(torch.cuda.device_count()) if torch is not None and torch.cuda.is_initialized() else ()
+
+
+def _mb(found: Iterable[int]) -> float | None:
+    """None where nothing was allocated: the engine has a process of its own."""
+    return sum(found) / 1e6 or None
 
 
 def _forgets(pid: int) -> bool:
