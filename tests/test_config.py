@@ -198,7 +198,7 @@ def test_more_devices_than_the_engine_spreads_a_model_over(raw: dict[str, Any]) 
 
 def test_attention_that_an_engine_does_not_have(raw: dict[str, Any]) -> None:
     raw["variants"] |= {"eager": {"attention": "eager"}, "flash": {"attention": "flash_attention_2"}}
-    raw["matrix"]["h100"]["llm-code"]["models"] = ["codellama/CodeLlama-7b-hf+eager"]
+    raw["matrix"]["h100"]["llm-code"] |= {"models": ["codellama/CodeLlama-7b-hf+eager"], "sweeps": {}}
     assert complaint(raw) == (
         "matrix.h100.llm-code: variant eager wants eager for codellama/CodeLlama-7b-hf; engine vllm knows no attention "
         "but its own choice; eager is known to transformers, transformers-static"
@@ -247,7 +247,7 @@ def test_images_are_judged_by_a_checkpoint_of_the_config(raw: dict[str, Any]) ->
 
 def test_experts_are_shared_by_several_devices(raw: dict[str, Any]) -> None:
     raw["variants"]["ep"] = {"expert_parallel": True}
-    raw["matrix"]["h100"]["llm-chat"]["models"] = ["Qwen/Qwen3-8B+ep"]
+    raw["matrix"]["h100"]["llm-chat"] |= {"models": ["Qwen/Qwen3-8B+ep"], "sweeps": {}}
     assert complaint(raw) == (
         "matrix.h100.llm-chat: variant ep wants expert_parallel for Qwen/Qwen3-8B on one device; give it "
         "tensor_parallel devices to share the experts, or leave it out"
@@ -437,3 +437,21 @@ def test_published_scores_say_what_they_are(raw: dict[str, Any], changes: dict[s
     entry = {"file": "a.csv", "model": "m", "score": "s", "name": "n", "source": "who", "date": "2025-03-13"}
     raw["published_scores"] = [entry | changes]
     assert f"config.yaml: {said}" in complaint(raw)
+
+
+def test_a_single_model_may_have_a_sweep_of_its_own(raw: dict[str, Any]) -> None:
+    entry = raw["matrix"]["cpu"]["text-to-image"]
+    own = {"batch_sizes": [3], "protocol": {"kind": "fixed", "requests": 3}}
+    first, second = entry["models"]
+    entry["sweeps"] = {first: own}
+    made = config.parse(raw)
+    sizes = [run_spec(made, "cpu", "text-to-image", run).sweep.batch_sizes for run in (first, second)]
+    assert sizes == [(3,), tuple(entry["sweep"]["batch_sizes"])]
+
+
+def test_a_sweep_of_a_model_that_the_entry_has_not(raw: dict[str, Any]) -> None:
+    raw["matrix"]["cpu"]["text-to-image"]["sweeps"] = {
+        "joulebench/sd-6m": {"batch_sizes": [1], "protocol": {"kind": "fixed", "requests": 3}}
+    }
+    assert "sweeps: no model variant of this entry 'joulebench/sd-6m'" in complaint(raw)
+    assert "joulebench/sd-5m" in complaint(raw)

@@ -127,7 +127,8 @@ def test_snakemake_measures_in_that_order_one_at_a_time_after_all_that_is_prepar
     raw: dict[str, Any], tmp_path: Path, cores: str
 ) -> None:
     entries = {task: raw["matrix"]["h100"][task] for task in ("llm-chat", "llm-code")}
-    entries["llm-chat"]["models"], entries["llm-code"]["models"] = MODELS[:3], MODELS[3:]
+    for entry, models in zip(entries.values(), (MODELS[:3], MODELS[3:]), strict=True):
+        entry |= {"models": models, "sweeps": {}}
     raw |= {"matrix": {"h100": entries}, "studies": {}, "measure_on": ["h100"], "repeats": 2}
     raw["models"] = {name: raw["models"][name] for name in MODELS}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(raw))

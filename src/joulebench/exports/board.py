@@ -1,7 +1,8 @@
 """The boards of the README and the documents: python -m joulebench.exports.board README.md docs/results.md
 
 In each of these files, what stands between `<!-- board TABLE -->` and `<!-- end of board -->` is replaced by the rows
-of TABLE, a leaderboard.csv. Where a leaderboard.csv itself is named, its board is printed.
+of TABLE, a leaderboard.csv; with `<!-- board TABLE first N -->` by the first N of each task and kind of answers.
+Where a leaderboard.csv itself is named, its board is printed.
 """
 
 import re
@@ -25,15 +26,16 @@ _HEADER = (
 )
 
 
-def markdown(leaderboard: pl.DataFrame) -> str:
+def markdown(leaderboard: pl.DataFrame, first: int | None = None) -> str:
     """A Markdown table of the ranked rows of `leaderboard` (tables.LEADERBOARD), by task, kind of answers and rank.
 
-    A model whose own weights were measured says so; of others it is the shape. Under B stands the setting of a point
-    whose sweep varies something else: `4 requests/s`.
+    `first`: so many of each task and kind of answers; null: all. A model whose own weights were measured says so; of
+    others it is the shape. Under B stands the setting of a point whose sweep varies something else: `4 requests/s`.
     """
     order = {task: place for place, task in enumerate(TASKS)}
+    shown = pl.col("rank").is_not_null() if first is None else pl.col("rank") <= first
     ranked = sorted(
-        placed(leaderboard).filter(pl.col("rank").is_not_null()).iter_rows(named=True),
+        placed(leaderboard).filter(shown).iter_rows(named=True),
         key=lambda row: (order[row["task"]], row["answers"] == "natural", row["rank"]),
     )
     return "\n".join([*_HEADER, *map(_row, ranked)]) + "\n"
@@ -76,14 +78,19 @@ def _number(value: float) -> str:
 
 def in_step(text: str, folder: Path) -> str:
     """`text` with each of its boards made again; their tables' paths are from `folder`."""
-    return _MARKED.sub(lambda found: f"{found[1]}\n\n{_of(folder / found[2])}\n{found[3]}", text)
+
+    def again(found: re.Match[str]) -> str:
+        first = None if found[3] is None else int(found[3])
+        return f"{found[1]}\n\n{_of(folder / found[2], first)}\n{found[4]}"
+
+    return _MARKED.sub(again, text)
 
 
-_MARKED = re.compile(r"(<!-- board (\S+) -->).*?(<!-- end of board -->)", re.DOTALL)
+_MARKED = re.compile(r"(<!-- board (\S+)(?: first (\d+))? -->).*?(<!-- end of board -->)", re.DOTALL)
 
 
-def _of(path: Path) -> str:
-    return markdown(read_csv(path, LEADERBOARD))
+def _of(path: Path, first: int | None = None) -> str:
+    return markdown(read_csv(path, LEADERBOARD), first)
 
 
 if __name__ == "__main__":
