@@ -185,6 +185,8 @@ def test_memory_that_holds_fewer_than_the_batch_is_overloaded() -> None:
     steps = pl.DataFrame(rows, schema=ITERATIONS, orient="row")
     assert closed_loop.overloaded(steps, 4, begun=4) == (True, 3.0)
     assert closed_loop.overloaded(steps.with_columns(running=pl.lit(4, pl.Int32)), 4, begun=4) == (False, 4.0)
+    empty = pl.when(pl.col("iteration") % 2 == 1).then(0).otherwise(4).cast(pl.Int32)
+    assert closed_loop.overloaded(steps.with_columns(running=empty), 4, begun=4) == (False, 4.0)  # limited by no memory
 
 
 def test_a_point_that_ends_before_all_have_begun_has_no_window() -> None:

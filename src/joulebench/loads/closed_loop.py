@@ -162,7 +162,8 @@ def overloaded(iterations: pl.DataFrame, batch: int, begun: int = 0) -> tuple[bo
 
     `iterations` holds one point (records.ITERATIONS, in the order of time), `batch` its maximum batch size.
     The mean is weighted by time, over the queue window or, with requests that were `begun` in the middle, over the
-    stationary one; overloaded is one under 0.95 `batch`.
+    stationary one, and over the iterations that ran anything: an empty engine is limited by no memory, and vLLM steps
+    once or twice without work between answers of one token. Overloaded is a mean under 0.95 `batch`.
     Without a queue window no request waited once the batch had filled, so nothing limited it: the mean is then over the
     whole point, NaN for a point without iterations, and the verdict is False.
     """
@@ -172,7 +173,7 @@ def overloaded(iterations: pl.DataFrame, batch: int, begun: int = 0) -> tuple[bo
     start = "start_s" if begun else "queue_start_s"
     queue = windows[start].item() is not None
     timed = with_durations(rows).collect()
-    served = inside(timed, windows, start) if queue else timed
+    served = (inside(timed, windows, start) if queue else timed).filter(pl.col("running") > 0)
     weighted = (pl.col("running") * pl.col("duration_s")).sum() / pl.col("duration_s").sum()
     mean = float(served.select(weighted).item())
     return queue and mean < FILLED * batch, mean
