@@ -48,6 +48,7 @@ OF_ONE_TASK = {
     "prefill_decode",
     "queue_against_stationary",
     "energy_by_batch_size",
+    "power_limit",
     "output_length",
     "diffusion_batch_size",
 }

@@ -94,6 +94,11 @@ FIGURES: dict[str, Figure] = {
         "Power",
         "How many times the measured energy an estimate from the device's TDP would be, by model and batch size.",
     ),
+    "power_limit": Figure(
+        ("points",),
+        "Power",
+        "Power, the share of the time at the power limit, the clock and the energy per output token, by batch size.",
+    ),
     "power_trace": Figure(
         ("trace", "leaderboard"), "Windows", "Power and running batch of one point over its time, its windows shaded."
     ),

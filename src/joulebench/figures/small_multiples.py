@@ -24,7 +24,8 @@ class Metric:
     """A column of the grid. Metrics of one unit share the axis of a row."""
 
     stem: str
-    """Its columns of tables.POINTS are `{stem}_{unit}`, `{stem}_low_{unit}` and `{stem}_high_{unit}`."""
+    """Its columns of tables.POINTS are `{stem}_{unit}`, and, of a figure with an interval, `{stem}_low_{unit}` and
+    `{stem}_high_{unit}`."""
     unit: str
     title: str
     """What it is; `{response}` stands for what a response of the task is."""
@@ -34,7 +35,10 @@ class Metric:
     def of(self, rows: pl.DataFrame) -> pl.DataFrame:
         """`rows` with the metric as value, low and high, without those that have no value."""
         bounds = (("value", ""), ("low", "_low"), ("high", "_high"))
-        columns = {name: pl.col(f"{self.stem}{bound}_{self.unit}") for name, bound in bounds}
+        stems = {name: f"{self.stem}{bound}_{self.unit}" for name, bound in bounds}
+        columns = {
+            name: pl.col(stem) if stem in rows.columns else pl.lit(None, pl.Float64) for name, stem in stems.items()
+        }
         return rows.with_columns(**columns).filter(pl.col("value").is_not_null())
 
 
