@@ -2,18 +2,20 @@
 
 import { makeChart } from "./chart.js";
 import { chooseRows, isFlagged, isOffFrontier, latencyColumn } from "./choose.js";
+import { coloursOf } from "./colours.js";
 import { compareTable } from "./compare.js";
 import { fill, makeControls, makeTheme } from "./controls.js";
 import { download, pointsCsv, rowsCsv } from "./csv.js";
 import { readDocument, unique } from "./data.js";
 import { byId, html, onControl } from "./dom.js";
 import { durationUnit, durationWords, isEstimate, isOfBatchSizes, plural, quantileWords } from "./format.js";
+import { showLegend } from "./legend.js";
+import { makeQuestion } from "./question.js";
 import { recommendationsTable, servicesOf } from "./recommend.js";
 import { showSources } from "./sources.js";
-import { fromHash, initialState, toHash } from "./state.js";
+import { fromHash, initialState, stateOf, toHash } from "./state.js";
 import { makeTable } from "./table.js";
 
-const COLOURS = 7;
 const HASH_DELAY_MS = 150; // browsers refuse an address that changes too often
 
 const data = readDocument(byId("data").textContent);
@@ -33,6 +35,7 @@ const table = makeTable(unique(data.points, "hardware").length > 1, {
   },
 });
 const controls = makeControls(data, change, () => apply(initialState(data, state.task)));
+const question = makeQuestion(data, change);
 
 /** For a screen reader. */
 function say(text) {
@@ -45,7 +48,7 @@ function keepHash() {
 }
 
 function change(patch) {
-  if (patch.task && patch.task !== state.task) apply({ ...initialState(data, patch.task), flagged: state.flagged });
+  if (patch.task && patch.task !== state.task) apply(stateOf(data, state, patch.task));
   else apply({ ...state, ...patch });
 }
 
@@ -71,8 +74,8 @@ function hover(group) {
   hovered = group;
   chart.highlight(group);
   table.highlight(group);
-  for (const item of byId("legend").querySelectorAll("li"))
-    item.classList.toggle("is-hovered", item.dataset.group === group);
+  for (const item of byId("legend").querySelectorAll("[data-group]"))
+    item.classList.toggle("is-hovered", item.getAttribute("data-group") === group);
 }
 
 /** The points of the task, and the unit of its latencies: the same while filters change. */
@@ -81,17 +84,11 @@ function ofTask() {
   return { points, unit: durationUnit(points.map((point) => point[latencyColumn(state)])) };
 }
 
-/** Each model of a task with few keeps one colour; among many, those that are selected have one. */
-function coloursOf(points) {
-  const groups = unique(points, "group");
-  const coloured = groups.length <= COLOURS ? groups : state.selected;
-  return new Map(coloured.map((group, place) => [group, place % COLOURS]));
-}
-
 function show() {
   const { points, unit } = ofTask();
   const { rows, over, unknown } = chooseRows(data.points, state);
   controls.show(state, unit);
+  question.show(state, unit);
   table.show(rows, state, unit, widths.scroll, `Models by energy per response, ${state.task ?? "no task"}`);
   byId("count").textContent = countWords(rows, over, unknown);
   byId("board-note").textContent = rows.some((row) => row.tied)
@@ -104,12 +101,12 @@ function show() {
 
 function showSelection() {
   const { points, unit } = ofTask();
-  const colours = coloursOf(points);
   const { rows } = chooseRows(data.points, state);
+  const colours = coloursOf(points, rows, state);
   const drawn = chart.draw(data, state, rows, colours, unit, widths.chart);
   hovered = null;
   table.mark(state.selected, colours);
-  showLegend(drawn, colours);
+  showLegend(drawn, rows, colours, state.selected, { select, hover });
   byId("chart-note").textContent = chartNote(drawn, rows);
   byId("compare").replaceChildren(compareTable(data, state, unit, colours, select));
   byId("clear", HTMLButtonElement).disabled = state.selected.length === 0;
@@ -141,29 +138,6 @@ function countWords(rows, over, unknown) {
   if (over > 0) words.push(`${over} over the budget`);
   if (unknown > 0) words.push(`${unknown} without an energy left out`);
   return words.join("; ");
-}
-
-/** The models in the chart as buttons: all of few, or the selected of many. */
-function showLegend(drawn, colours) {
-  const focused = document.activeElement?.closest("li")?.dataset.group;
-  const groups = unique(drawn, "group").filter((group) => colours.has(group));
-  const several = unique(drawn, "hardware").length > 1;
-  const items = groups.map((group) => {
-    const point = drawn.find((one) => one.group === group);
-    const button = html(
-      "button",
-      { type: "button", "aria-pressed": String(state.selected.includes(group)) },
-      html("span", { class: `swatch c${colours.get(group)}` }),
-      several ? `${point.entrant}, ${point.hardware}` : point.entrant,
-    );
-    button.addEventListener("click", () => select(group));
-    const item = html("li", { "data-group": group }, button);
-    item.addEventListener("pointerenter", () => hover(group));
-    item.addEventListener("pointerleave", () => hover(null));
-    return item;
-  });
-  byId("legend").replaceChildren(...items);
-  if (focused) items.find((item) => item.dataset.group === focused)?.querySelector("button")?.focus();
 }
 
 function chartNote(drawn, rows) {
