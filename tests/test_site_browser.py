@@ -224,6 +224,14 @@ def judged() -> dict[str, dict[str, pl.DataFrame]]:
     return {"h100": made}
 
 
+def mixed() -> dict[str, dict[str, pl.DataFrame]]:
+    """A CPU whose energies are estimated, given before two GPUs whose are measured: the toy needs 1.728 J at B 512."""
+    more: dict[str, object] = {"energy_source": "codecarbon_estimate", "hardware": "cpu", "dataset": "a-toy-set"}
+    more |= dict.fromkeys(["energy_per_response_low_j", "energy_per_response_high_j", "power_low_w", "power_high_w"])
+    toy = sweep("a/toy", 8.0, 0.004, device="Intel Xeon", engine="transformers", **more)
+    return {"cpu": whole(toy), **few()}
+
+
 PAGES: dict[str, Callable[[], dict[str, dict[str, pl.DataFrame]]]] = {
     "few": few,
     "many": many,
@@ -235,6 +243,7 @@ PAGES: dict[str, Callable[[], dict[str, dict[str, pl.DataFrame]]]] = {
     "arrivals": arrivals,
     "natural": natural,
     "judged": judged,
+    "mixed": mixed,
 }
 
 
@@ -941,3 +950,140 @@ def test_a_page_without_quality_has_no_column_of_it(page: Page) -> None:
     page.open("few")
     names = page.texts(".leaderboard thead .dt-column-title")
     assert not any("right" in name.lower() or "score" in name.lower() for name in names)
+
+
+def answer_of(page: Page) -> str:
+    (text,) = page.texts("#answer p")
+    return text.replace("\xa0", " ")
+
+
+def test_estimates_stand_below_measurements_without_a_rank(page: Page) -> None:
+    page.open("mixed", ALL_HARDWARE)
+    toy = "a/toy"
+    assert page.cells("Model")[-1] == toy
+    assert page.cells("Energy")[-1] == "1.73", "less than all others, 8 J x 0.6^3"
+    assert page.cells("Rank") == ["1", "2", "≈3", "4", "5", "–", "–", "–"]
+    why = "not ranked with measurements: estimated by CodeCarbon (codecarbon_estimate), not measured"
+    assert page.texts(".leaderboard tbody tr:last-child .why") == [why]
+    place = 1 + [name[:6] for name in page.texts(".leaderboard thead .dt-column-title")].index("Energy")
+    for _ in range(2):  # up, down
+        page.sort(place)
+        assert page.cells("Model")[-1] == toy
+    assert answer_of(page).startswith(f"{GEMMA} on h100 needs the least energy")
+    for group in (f"cpu/{toy}", f"h100/{GEMMA}"):
+        page.row(group).find_element("css selector", "input").click()
+    assert "an estimate: not compared with measurements" in page.texts(".compare td")
+    assert page.texts(".compare td").count("least") == 1
+    page.choose("hardware", "cpu")
+    assert (page.cells("Model"), page.cells("Rank")) == ([toy], ["1"]), "alone, there is no measurement to stand under"
+    assert "1.73 J per response, estimated" in answer_of(page)
+
+
+def test_a_budget_that_leaves_an_estimate_alone_gives_it_no_rank(page: Page) -> None:
+    page.open("mixed", f"{ALL_HARDWARE}&budget=2")
+    assert (page.cells("Model"), page.cells("Rank")) == (["a/toy"], ["–"])
+
+
+def test_the_page_opens_on_the_first_measured_hardware_and_others_are_a_click_away(page: Page) -> None:
+    page.open("mixed")
+    names = page.texts("#hardware label")
+    assert names == ["cpu", "h100", "a100", "all"], "as they were given"
+    assert page.find("#hardware :checked").get_attribute("value") == "h100"
+    assert page.cells("Model")[:4] == [GEMMA, LLAMA, MISTRAL, QWEN]
+    assert "Hardware" not in page.texts(".leaderboard thead .dt-column-title"), "it would say the same in each row"
+    assert len(page.all("#chart .series")) == 5
+    page.find("#hardware label:nth-of-type(3)").click()
+    assert (page.cells("Model"), page.cells("Energy")) == ([LLAMA], ["86.4"])
+    assert page.hash() == "#hardware=a100"
+    page.find("#hardware label:nth-of-type(4)").click()
+    assert len(page.cells("Model")) == 8
+    assert "Hardware" in page.texts(".leaderboard thead .dt-column-title")
+    page.open("mixed", "#hardware=no-such")
+    assert page.find("#hardware :checked").get_attribute("value") == "h100"
+
+
+def test_of_many_the_best_the_selected_and_the_hovered_stand_out_and_all_are_named(page: Page) -> None:
+    page.open("many")
+    groups = page.js("return [...document.querySelectorAll('tbody tr')].map((one) => one.dataset.group)")
+    coloured = "return [...document.querySelectorAll('.series:not(.plain)')].map((one) => one.dataset.group).sort()"
+    assert page.js(coloured) == sorted(groups[:5])
+    entrants = [group.removeprefix("h100/") for group in groups]
+    assert page.texts("#legend > ul li") == entrants[:5]
+    assert page.texts("#legend summary") == ["55 others in grey: who they are"]
+    assert page.texts("#legend details li") == entrants[5:]
+    colour = "return getComputedStyle(document.querySelector(`.series[data-group='${arguments[0]}']`)).getPropertyValue('--c')"
+    before, grey = page.js(colour, groups[0]), page.js(colour, groups[40])
+    page.find("#legend summary").click()
+    page.find(f"#legend li[data-group='{groups[40]}'] button").click()
+    assert page.js(coloured) == sorted([*groups[:5], groups[40]])
+    assert page.js(colour, groups[0]) == before
+    assert page.js(colour, groups[40]) not in (before, grey)
+    assert page.find("#legend details").get_attribute("open"), "the list stays open"
+    page.over(page.row(groups[50]))
+    label = f".series[data-group='{groups[50]}'] .name-label"
+    assert page.find(label).text == entrants[50].partition("/")[2]
+    assert page.js("return getComputedStyle(document.querySelector(arguments[0])).visibility", label) == "visible"
+    boxes = page.js(
+        "return [...document.querySelectorAll('.name-label.placed')].map((one) => one.getBBox())"
+        ".map((box) => [box.x, box.y, box.x + box.width, box.y + box.height])"
+    )
+    assert boxes
+    for place, (left, top, right, bottom) in enumerate(boxes):
+        for x, y, end, under in boxes[:place]:
+            assert left >= end or right <= x or top >= under or bottom <= y, "names do not cover each other"
+
+
+def test_the_question_is_answered_in_a_sentence(page: Page) -> None:
+    page.open("few")
+    assert page.texts("#question-title") == ["Which model needs the least energy for llm-chat?"]
+    assert page.texts("#matters label") == ["Energy", "Carbon", "Cost"], "no quality is known of these"
+    assert answer_of(page) == (
+        f"{GEMMA} on h100 needs the least energy, at B 512: 8.64 J per response (95 %: 8.38–8.99), "
+        f"with a median time per output token of 19.7 ms; next is {LLAMA} (21.6)."
+    )
+    page.choose("matters", "carbon")
+    assert page.texts("#question-title") == ["Which model emits the least carbon for llm-chat?"]
+    # 8.64 J / 3.6e6 J a kWh x 400 g x 1000
+    assert "0.960 gCO₂e per 1,000 responses (95 %: 0.931–0.998)" in answer_of(page)
+    page.choose("matters", "cost")
+    assert "0.000480 USD per 1,000 responses, with" in answer_of(page)  # 8.64 / 3.6e6 x 0.2 x 1000
+    assert "no interval says how sure that is" in answer_of(page)
+    again = page.hash()
+    page.open("few", again)
+    assert page.texts("#question-title") == ["Which model costs the least for llm-chat?"]
+
+
+def test_the_answer_names_what_it_is_not_told_apart_from(page: Page) -> None:
+    page.open("few", "#model=instruct")
+    assert answer_of(page).startswith(f"{LLAMA} on h100 needs the least energy, at B 512: 21.6 J per response")
+    assert answer_of(page).endswith(f"; not told apart, as the intervals overlap, from {MISTRAL} (22.0).")
+
+
+def test_the_latency_of_the_question_is_the_pages(page: Page) -> None:
+    page.open("few", "#target=0.01")
+    assert page.find("#within").get_attribute("value") == "set"
+    assert "at B 32: 24.0 J per response" in answer_of(page)  # Gemma: 4 ms x 1.7, 40 J x 0.6
+    page.choose("within", "own")
+    assert page.find("#target-value").get_attribute("value") == "50"
+    page.choose("within", "any")
+    assert page.find("#target-value").get_attribute("value") == ""
+    assert page.texts("#within option") == ["median time per output token ≤ 50 ms", "any latency"]
+    page.type("#target-value", "1")
+    assert answer_of(page) == "No model keeps a median time per output token of at most 1 ms."
+
+
+def test_the_best_answers_and_the_cheapest_right_ones_are_asked_for_where_known(page: Page) -> None:
+    page.open("judged", "#matters=quality")
+    assert page.texts("#matters label") == ["Energy", "Carbon", "Cost", "Quality", "Right answers per joule"]
+    assert f"{LLAMA} on h100 answers best, at B 512: 90.0 % right answers (95 %: 80.0–95.0)" in answer_of(page)
+    assert answer_of(page).endswith(f"next is {GEMMA} (25.0).")
+    page.choose("matters", "right")
+    assert "6.00 J per right answer (95 %: 5.12–7.43)" in answer_of(page)
+
+
+def test_answers_of_different_work_have_a_sentence_each(page: Page) -> None:
+    page.open("natural")
+    given, own = (text.replace("\xa0", " ") for text in page.texts("#answer p"))
+    assert given.startswith(f"Answers of given lengths: {LLAMA} on h100 needs the least energy, at B 512: 4.32 J")
+    assert own.startswith(f"Answers as the model ends them: {GEMMA} (natural answers) on h100")
+    assert own.endswith("; there is no other to compare it with.")
