@@ -699,7 +699,7 @@ return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_text_can_be_read_in_both_themes(page: Page, dark: bool) -> None:
-    page.open("few", "#target=0.01", dark=dark)
+    page.open("few", f"{ALL_HARDWARE}&target=0.01", dark=dark)
     ground = ["body", "backgroundColor"]
     for selector in ("h1", ".lead", ".note", ".count", ".badge.misses", "#own-target", ".unranked"):
         assert page.js(LUMINANCE, [selector, "color"], ground) > 4.5, selector

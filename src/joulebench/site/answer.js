@@ -144,7 +144,7 @@ function answerSentence(ordered, firsts, state, unit, matters) {
     html("strong", {}, named(best, true)),
     ` ${figure.verb}, at ${best.at.replace(/ = | /g, "\u00a0")}: `,
     html("strong", {}, `${value}\u00a0${figure.words(best)}`),
-    interval ? ` (95\u00a0%: ${interval}${estimated})` : estimated,
+    interval ? html("span", { class: "whole" }, ` (95\u00a0%: ${interval}${estimated})`) : estimated,
     best[latencyColumn(state)] === null
       ? ""
       : `, with a ${quantileWords(state.metric, state.quantile)} of ${latency}\u00a0${unit.name}`,

@@ -1,5 +1,6 @@
 /** Which models have a colour of their own in the chart, the legend and the tables. */
 
+import { isTrusted } from "./choose.js";
 import { unique } from "./data.js";
 
 const COLOURS = 7;
@@ -11,7 +12,12 @@ const BEST = 5;
  * @param points of the task; `rows`: the leaderboard's, best first
  */
 export function coloursOf(points, rows, { hardware, selected }) {
-  const shown = points.filter((point) => hardware === null || point.hardware === hardware);
+  const shown = points.filter(
+    (point) =>
+      (hardware === null || point.hardware === hardware) &&
+      isTrusted(point, true) &&
+      point.energy_per_response_j !== null,
+  );
   const groups = unique(shown, "group");
   const best = rows.filter((row) => row.rank !== null).map((row) => row.group);
   const first = groups.length <= COLOURS ? groups : best.slice(0, BEST);

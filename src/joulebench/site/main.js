@@ -105,7 +105,8 @@ function showSelection() {
   const colours = coloursOf(points, rows, state);
   const drawn = chart.draw(data, state, rows, colours, unit, widths.chart);
   hovered = null;
-  table.mark(state.selected, colours);
+  const grey = drawn.some((point) => !colours.has(point.group));
+  table.mark(state.selected, colours, grey);
   showLegend(drawn, rows, colours, state.selected, { select, hover });
   byId("chart-note").textContent = chartNote(drawn, rows);
   byId("compare").replaceChildren(compareTable(data, state, unit, colours, select));

@@ -108,7 +108,8 @@ export function makeTable(severalHardware, link) {
     },
     /** The rows in the order in which they are shown. */
     rows: () => (table ? table.rows({ order: "applied" }).data().toArray() : []),
-    mark(selected, colours) {
+    /** `grey`: whether the chart has lines without a colour. */
+    mark(selected, colours, grey) {
       const name = (element) =>
         colours.has(element.dataset.group) ? `c${colours.get(element.dataset.group)}` : "plain";
       const boxes = [...host.querySelectorAll("input")];
@@ -116,10 +117,7 @@ export function makeTable(severalHardware, link) {
         box.checked = selected.includes(box.dataset.group);
         box.className = name(box);
       }
-      host.classList.toggle(
-        "many",
-        boxes.some((box) => !colours.has(box.dataset.group)),
-      );
+      host.classList.toggle("many", grey);
       for (const swatch of host.querySelectorAll(".swatch")) swatch.className = `swatch ${name(swatch)}`;
       for (const row of bodyRows()) row.classList.toggle("is-selected", selected.includes(row.dataset.group));
     },
