@@ -964,7 +964,7 @@ def test_estimates_stand_below_measurements_without_a_rank(page: Page) -> None:
     assert page.cells("Energy")[-1] == "1.73", "less than all others, 8 J x 0.6^3"
     assert page.cells("Rank") == ["1", "2", "≈3", "4", "5", "–", "–", "–"]
     why = "not ranked with measurements: estimated by CodeCarbon (codecarbon_estimate), not measured"
-    assert page.texts(".leaderboard tbody tr:last-child .why") == [why]
+    assert page.texts(".leaderboard tbody tr:last-child .why-below") == [why]
     place = 1 + [name[:6] for name in page.texts(".leaderboard thead .dt-column-title")].index("Energy")
     for _ in range(2):  # up, down
         page.sort(place)
@@ -992,6 +992,7 @@ def test_the_page_opens_on_the_first_measured_hardware_and_others_are_a_click_aw
     assert page.cells("Model")[:4] == [GEMMA, LLAMA, MISTRAL, QWEN]
     assert "Hardware" not in page.texts(".leaderboard thead .dt-column-title"), "it would say the same in each row"
     assert len(page.all("#chart .series")) == 5
+    assert not any(text.startswith("Estimated energy") for text in page.texts(".notice")), "there is none on it"
     page.find("#hardware label:nth-of-type(3)").click()
     assert (page.cells("Model"), page.cells("Energy")) == ([LLAMA], ["86.4"])
     assert page.hash() == "#hardware=a100"
@@ -1023,6 +1024,7 @@ def test_of_many_the_best_the_selected_and_the_hovered_stand_out_and_all_are_nam
     label = f".series[data-group='{groups[50]}'] .name-label"
     assert page.find(label).text == entrants[50].partition("/")[2]
     assert page.js("return getComputedStyle(document.querySelector(arguments[0])).visibility", label) == "visible"
+    page.over(page.find("h1"))
     boxes = page.js(
         "return [...document.querySelectorAll('.name-label.placed')].map((one) => one.getBBox())"
         ".map((box) => [box.x, box.y, box.x + box.width, box.y + box.height])"

@@ -74,7 +74,7 @@ function badges(row, mixed) {
 
 /** Why a model has no figures, or none that are ranked. */
 function whyNot(row) {
-  if (row.below) return html("small", { class: "why" }, `not ranked with measurements: ${sourceWords(row.point)}`);
+  if (row.below) return html("small", { class: "why-below" }, `not ranked with measurements: ${sourceWords(row.point)}`);
   if (row.usable) return null;
   const why = row.point.verdict ?? row.point.reason ?? row.point.status;
   return html("small", { class: "why", title: why }, `no figures: ${why}`);

@@ -10,6 +10,7 @@ import { hideTooltip, sentence, showTooltip } from "./tooltip.js";
 
 const MARGIN = { top: 22, right: 14, bottom: 46, left: 62 };
 const REACH_PX = 28;
+const NARROW_PX = 420; // up to which names are in the legend alone
 const LEAST_WIDTH_PX = 200; // a page that is not yet laid out has none
 const FEW = 7; // series, up to which all intervals are drawn
 
@@ -186,7 +187,9 @@ function frame(width, points, rows, colours, state, unit, shown) {
   }
   const order = [...shown.elements.keys()].sort((a, b) => Number(colours.has(a)) - Number(colours.has(b)));
   for (const group of order) lines.append(...(shown.elements.get(group) ?? []));
-  if (many) addLabels([...colours.keys(), ...order].flatMap((group) => take(labelled, group)), inner, tall);
+  const roomy = inner > NARROW_PX;
+  const labels = [...colours.keys(), ...order].flatMap((group) => take(labelled, group));
+  if (many) addLabels(labels.map((label) => ({ ...label, wanted: label.wanted && roomy })), inner, tall);
   for (const group of state.selected) for (const element of shown.elements.get(group) ?? []) lines.append(element);
   plot.append(lines, svg("circle", { r: 8, class: "cursor" }));
   const estimated = points.some(isEstimate);

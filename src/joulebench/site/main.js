@@ -94,7 +94,10 @@ function show() {
   byId("board-note").textContent = rows.some((row) => row.tied)
     ? "≈: its interval overlaps that of the row ranked just before it; the two are not told apart."
     : "";
-  showNotices(points, rows);
+  showNotices(
+    points.filter((point) => state.hardware === null || point.hardware === state.hardware),
+    rows,
+  );
   showServices();
   showSelection();
 }

@@ -58,7 +58,7 @@ function row(one) {
     "th",
     { scope: "row" },
     html("span", { class: "name" }, ...modelName(one.entrant), html("small", {}, one.hardware)),
-    isEstimate(one) ? html("small", { class: "why" }, sourceWords(one)) : null,
+    isEstimate(one) ? html("small", { class: "why-below" }, sourceWords(one)) : null,
   );
   const open = one.undecided === null ? null : html("small", { class: "why" }, `undecided: ${one.undecided}`);
   if (one.at === null) {
