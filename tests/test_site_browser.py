@@ -1012,7 +1012,8 @@ def test_of_many_the_best_the_selected_and_the_hovered_stand_out_and_all_are_nam
     assert page.texts("#legend > ul li") == entrants[:5]
     assert page.texts("#legend summary") == ["55 others in grey: who they are"]
     assert page.texts("#legend details li") == entrants[5:]
-    colour = "return getComputedStyle(document.querySelector(`.series[data-group='${arguments[0]}']`)).getPropertyValue('--c')"
+    line = "document.querySelector(`.series[data-group='${arguments[0]}']`)"
+    colour = f"return getComputedStyle({line}).getPropertyValue('--c')"
     before, grey = page.js(colour, groups[0]), page.js(colour, groups[40])
     page.find("#legend summary").click()
     page.find(f"#legend li[data-group='{groups[40]}'] button").click()
