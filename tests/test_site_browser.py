@@ -1090,3 +1090,17 @@ def test_answers_of_different_work_have_a_sentence_each(page: Page) -> None:
     assert given.startswith(f"Answers of given lengths: {LLAMA} on h100 needs the least energy, at B 512: 4.32 J")
     assert own.startswith(f"Answers as the model ends them: {GEMMA} (natural answers) on h100")
     assert own.endswith("; there is no other to compare it with.")
+
+
+def test_what_was_measured_on_several_hardware_is_side_by_side(page: Page) -> None:
+    page.open("few")
+    assert page.texts(".sides thead th") == ["Model", "h100 (J)", "a100 (J)"]
+    assert page.texts(".sides tbody th") == [LLAMA], "the others are on the H100 alone"
+    assert page.texts(".sides td .number") == ["21.6", "86.4"]
+    small = [text.replace("\xa0", " ") for text in page.texts(".sides td small")]
+    # 86.4 J is four times 21.6 J
+    assert small == ["21.0–22.5", "B 512", "least", "83.8–89.9", "B 512", "+300 %"]
+    page.type("#target-value", "8.5")  # 8 and 9 ms at B 8
+    assert page.texts(".sides td small")[-1] == "misses the target"
+    page.find("#tasks label:nth-of-type(2)").click()
+    assert not page.find("#sides-section").is_displayed()

@@ -59,7 +59,7 @@ STYLES = (
 MODULES = (
     *("dom.js", "format.js", "data.js", "choose.js", "state.js", "csv.js"),
     *("axes.js", "tooltip.js", "marks.js", "labels.js", "chart.js", "colours.js", "legend.js"),
-    *("cells.js", "table.js", "compare.js", "recommend.js", "limits.js", "controls.js", "sources.js"),
+    *("cells.js", "table.js", "compare.js", "sides.js", "recommend.js", "limits.js", "controls.js", "sources.js"),
     *("answer.js", "question.js", "main.js"),
 )
 _IMPORT = re.compile(r"^import [^;]+ from \"\./[a-z]+\.js\";\n", re.MULTILINE)

@@ -12,6 +12,7 @@ import { durationUnit, durationWords, isEstimate, isOfBatchSizes, plural, quanti
 import { showLegend } from "./legend.js";
 import { makeQuestion } from "./question.js";
 import { recommendationsTable, servicesOf } from "./recommend.js";
+import { sidesTable } from "./sides.js";
 import { showSources } from "./sources.js";
 import { fromHash, initialState, stateOf, toHash } from "./state.js";
 import { makeTable } from "./table.js";
@@ -98,6 +99,7 @@ function show() {
     points.filter((point) => state.hardware === null || point.hardware === state.hardware),
     rows,
   );
+  showSides();
   showServices();
   showSelection();
 }
@@ -114,6 +116,12 @@ function showSelection() {
   byId("chart-note").textContent = chartNote(drawn, rows);
   byId("compare").replaceChildren(compareTable(data, state, unit, colours, select));
   byId("clear", HTMLButtonElement).disabled = state.selected.length === 0;
+}
+
+function showSides() {
+  const sides = sidesTable(data, state);
+  byId("sides-section").hidden = sides === null;
+  byId("sides").replaceChildren(...(sides ? [sides] : []));
 }
 
 function showServices() {
