@@ -170,6 +170,11 @@ def estimated() -> dict[str, dict[str, pl.DataFrame]]:
     }
 
 
+def mixed() -> dict[str, dict[str, pl.DataFrame]]:
+    """A toy's estimate on a processor, far under what a GPU's counter says of models."""
+    return {"cpu": estimated()["cpu"], "h100": whole([*sweep("b/one", 80.0, 0.004), *sweep("b/two", 90.0, 0.004)])}
+
+
 def published() -> dict[str, dict[str, pl.DataFrame]]:
     """The committed records of an H100."""
     frames = {name: pl.DataFrame(schema=TABLES[name]) for name in site.TABLES}
@@ -230,6 +235,7 @@ PAGES: dict[str, Callable[[], dict[str, dict[str, pl.DataFrame]]]] = {
     "empty": dict,
     "without_energy": without_energy,
     "estimated": estimated,
+    "mixed": mixed,
     "published": published,
     "arrivals": arrivals,
     "natural": natural,
@@ -255,7 +261,12 @@ class Page:
         self.driver, self.folder, self.opened = driver, folder, ""
         self.downloads = folder / "downloads"
 
-    def open(self, name: str, hash_: str = "", width: int = 1280, dark: bool = False) -> "Page":
+    def open(
+        self, name: str, hash_: str = "", width: int = 1280, dark: bool = False, everywhere: bool = True
+    ) -> "Page":
+        """`everywhere`: all its hardware, where the hash names none; else as it opens by itself."""
+        if everywhere and "hardware=" not in hash_:
+            hash_ = f"{hash_}&hardware=any" if hash_ else "#hardware=any"
         path = self.folder / f"{name}.html"
         if not path.exists():
             targets = TARGETS.get(name, OTHERS_TARGETS)
@@ -489,6 +500,8 @@ def test_filters_leave_what_they_say(page: Page) -> None:
     assert page.cells("Model") == [MISTRAL]
     page.find("#reset").click()
     page.type("#model", "LLAMA")
+    assert page.cells("Model") == [LLAMA]
+    page.choose("hardware", "")
     assert page.cells("Model") == [LLAMA, LLAMA]
     page.type("#model", "no such model")
     assert page.texts(".dt-empty") == ["No model passes the filters."]
@@ -655,10 +668,10 @@ def test_an_address_brings_everything_back(page: Page) -> None:
 
     before, address = seen(), page.hash()
     assert page.cells("Energy") == ["61.2", "60.0", "8.64"]  # B 32, 32 and 512: 20.7, 20.4 and 29.5 ms at p90
-    page.open("few", address)
+    page.open("few", address, everywhere=False)
     assert seen() == before
     page.js("location.hash = ''")
-    page.wait(lambda: len(page.cells("Model")) == 7)
+    page.wait(lambda: len(page.cells("Model")) == 6)  # those of the hardware that it opens on
 
 
 @pytest.mark.parametrize("words", ["#task=x&metric=y&quantile=1&target=-1&budget=NaN&select=z&sort=q.asc", "#%%%&=&="])
@@ -832,6 +845,46 @@ def test_estimates_nulls_and_overload_are_said(page: Page) -> None:
     assert page.cells("Rank") == ["1", "2", "–"], "a latency that is not known meets no target"
     page.over(page.point("cpu/a/two", 8))
     assert "Energy, estimated" in page.find("#tooltip").text
+
+
+def test_it_opens_on_the_hardware_on_which_most_was_measured(page: Page) -> None:
+    page.open("mixed", everywhere=False)
+    assert page.find("#hardware").get_attribute("value") == "h100"
+    assert page.cells("Model") == ["b/one", "b/two"]
+    assert page.texts(".notice") == []
+
+
+def test_estimates_have_ranks_of_their_own_below_what_was_measured(page: Page) -> None:
+    page.open("mixed")
+    assert list(zip(page.cells("Model"), page.cells("Rank"), strict=True)) == [
+        ("b/one", "1"),
+        ("b/two", "2"),
+        ("a/one", "1"),
+        ("a/two", "2"),
+        ("silent/one", "–"),
+    ]
+    assert "estimate" in " ".join(page.texts(".leaderboard tbody tr:nth-of-type(3)"))
+
+
+def test_the_answer_is_a_sentence_with_its_interval_and_its_ties(page: Page) -> None:
+    page.open("mixed", everywhere=False)
+    (said,) = page.texts("#answer")
+    joules = page.cells("Energy")
+    found = (small.split("–") for small in page.texts(".leaderboard tbody tr:first-child small"))
+    low, high = next(ends for ends in found if len(ends) == 2)
+    assert f"b/one takes least: {joules[0]} J a response ({low} to {high}), at B\u00a0" in said
+    times = float(joules[1]) / float(joules[0])
+    assert said.endswith(f" Next is b/two, with {times:.3g} times as much.")
+    page.open("few")
+    assert "It is not told apart from" not in page.texts("#answer")[0]
+    page.open("estimated")
+    assert page.texts("#answer") == [""], "an estimate is no answer"
+
+
+def test_among_many_the_best_keep_a_colour_and_a_name(page: Page) -> None:
+    page.open("many")
+    assert len(page.texts("#legend li")) == 7
+    assert page.texts("#legend li")[0] in page.cells("Model")[:7]
 
 
 def test_sixty_models_are_drawn_and_chosen_at_once(page: Page) -> None:

@@ -58,7 +58,8 @@ STYLES = (
 MODULES = (
     *("dom.js", "format.js", "data.js", "choose.js", "state.js", "csv.js"),
     *("axes.js", "tooltip.js", "marks.js", "chart.js"),
-    *("cells.js", "table.js", "compare.js", "recommend.js", "limits.js", "controls.js", "sources.js", "main.js"),
+    *("cells.js", "table.js", "compare.js", "recommend.js", "limits.js", "controls.js", "sources.js"),
+    *("answer.js", "main.js"),
 )
 _IMPORT = re.compile(r"^import [^;]+ from \"\./[a-z]+\.js\";\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(async )?function|const|class)", re.MULTILINE)

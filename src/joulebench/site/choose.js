@@ -1,6 +1,7 @@
 /** From points to rows: each model's best point, as analysis/leaderboard.py chooses it. */
 
 import { groupOf } from "./data.js";
+import { isEstimate } from "./format.js";
 
 const USABLE = ["measured", "overloaded"];
 
@@ -93,9 +94,10 @@ export function chooseRows(points, state) {
   return { rows, over: all.length - rows.length - unknown, unknown };
 }
 
-/** What energies per response are compared among: answers that end alike, of one dataset. */
+/** What energies per response are compared among: answers that end alike, of one dataset; measured, or estimated. */
 function workOf(row) {
-  return JSON.stringify([row.point.answers === "natural", row.point.answers, row.point.dataset]);
+  const { point } = row;
+  return JSON.stringify([isEstimate(point), point.answers === "natural", point.answers, point.dataset]);
 }
 
 /** Rank by energy among the rows that meet the target and are of the same work; equal energies share one. */

@@ -1,7 +1,8 @@
 /** The page: one state, and everything that shows it. */
 
+import { answer } from "./answer.js";
 import { makeChart } from "./chart.js";
-import { chooseRows, isFlagged, isOffFrontier, latencyColumn } from "./choose.js";
+import { chooseRows, isFlagged, isOffFrontier, latencyColumn, pointsShown } from "./choose.js";
 import { compareTable } from "./compare.js";
 import { fill, makeControls, makeTheme } from "./controls.js";
 import { download, pointsCsv, rowsCsv } from "./csv.js";
@@ -81,31 +82,34 @@ function ofTask() {
   return { points, unit: durationUnit(points.map((point) => point[latencyColumn(state)])) };
 }
 
-/** Each model of a task with few keeps one colour; among many, those that are selected have one. */
-function coloursOf(points) {
+/** Each model of a task with few keeps one colour; among many, those that are selected have one, and the best. */
+function coloursOf(points, rows) {
   const groups = unique(points, "group");
-  const coloured = groups.length <= COLOURS ? groups : state.selected;
+  const best = rows.filter((row) => row.rank !== null).map((row) => row.group);
+  const many = [...new Set([...state.selected, ...best])].slice(0, Math.max(COLOURS, state.selected.length));
+  const coloured = groups.length <= COLOURS ? groups : many;
   return new Map(coloured.map((group, place) => [group, place % COLOURS]));
 }
 
 function show() {
-  const { points, unit } = ofTask();
+  const { unit } = ofTask();
   const { rows, over, unknown } = chooseRows(data.points, state);
   controls.show(state, unit);
   table.show(rows, state, unit, widths.scroll, `Models by energy per response, ${state.task ?? "no task"}`);
+  byId("answer").textContent = answer(rows, state);
   byId("count").textContent = countWords(rows, over, unknown);
   byId("board-note").textContent = rows.some((row) => row.tied)
     ? "≈: its interval overlaps that of the row ranked just before it; the two are not told apart."
     : "";
-  showNotices(points, rows);
+  showNotices(rows);
   showServices();
   showSelection();
 }
 
 function showSelection() {
   const { points, unit } = ofTask();
-  const colours = coloursOf(points);
   const { rows } = chooseRows(data.points, state);
+  const colours = coloursOf(points, rows);
   const drawn = chart.draw(data, state, rows, colours, unit, widths.chart);
   hovered = null;
   table.mark(state.selected, colours);
@@ -143,7 +147,7 @@ function countWords(rows, over, unknown) {
   return words.join("; ");
 }
 
-/** The models in the chart as buttons: all of few, or the selected of many. */
+/** The models in the chart as buttons: all of few, or of many the selected and the best. */
 function showLegend(drawn, colours) {
   const focused = document.activeElement?.closest("li")?.dataset.group;
   const groups = unique(drawn, "group").filter((group) => colours.has(group));
@@ -169,6 +173,7 @@ function showLegend(drawn, colours) {
 function chartNote(drawn, rows) {
   if (drawn.length === 0) return "";
   const words = [`Lines join a model’s ${drawn.every(isOfBatchSizes) ? "batch sizes" : "settings"}.`];
+  if (unique(drawn, "group").length > COLOURS) words.push("In colour: the best, and those that are selected.");
   if (rows.some((row) => row.energy !== null)) words.push("Ringed: its best point.");
   if (drawn.some((point) => point.energy_per_response_low_j !== null)) words.push("Thin lines: 95 % intervals.");
   if (drawn.some((point) => point.status === "overloaded")) words.push("Hollow: overloaded.");
@@ -177,7 +182,8 @@ function chartNote(drawn, rows) {
   return words.join(" ");
 }
 
-function showNotices(points, rows) {
+function showNotices(rows) {
+  const points = pointsShown(data.points, state);
   const notices = [];
   const counts = (test) => new Set(points.filter(test).map((point) => point.model)).size;
   const models = unique(points, "model").length;

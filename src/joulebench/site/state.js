@@ -1,7 +1,7 @@
 /** What the page shows, and how the URL's hash says it. What a hash says that the data does not know is passed over. */
 
 import { metricsOf, unique } from "./data.js";
-import { QUANTILES } from "./format.js";
+import { isEstimate, QUANTILES } from "./format.js";
 
 export const DEFAULT_SORT = "rank.asc";
 
@@ -32,13 +32,27 @@ export function ownTarget(data, task) {
   return { metric, quantile: 50, target: null };
 }
 
+/** Of several pieces of hardware the one on which most was measured for a task, the first of equals; null of one alone. */
+function ownHardware(data, task) {
+  const points = data.points.filter((point) => point.task === task);
+  const several = unique(points, "hardware");
+  const measured = (name) =>
+    unique(
+      points.filter((point) => point.hardware === name && point.energy_per_response_j !== null && !isEstimate(point)),
+      "group",
+    ).length;
+  const counts = several.map(measured);
+  const most = Math.max(0, ...counts);
+  return several.length < 2 || most === 0 ? null : several[counts.indexOf(most)];
+}
+
 /** @returns {State} */
 export function initialState(data, task = data.tasks[0] ?? null) {
   return {
     task,
     ...ownTarget(data, task),
     budget: null,
-    hardware: null,
+    hardware: ownHardware(data, task),
     engine: null,
     weights: null,
     model: "",
@@ -91,7 +105,9 @@ export function fromHash(hash, data) {
   state.quantile = oneOf(words, "quantile", QUANTILES, state.quantile);
   state.target = positive(words, "target", state.target);
   state.budget = positive(words, "budget", state.budget);
-  for (const name of ["hardware", "engine", "weights"]) state[name] = oneOf(words, name, unique(points, name), null);
+  for (const name of ["hardware", "engine", "weights"]) {
+    if (words.has(name)) state[name] = oneOf(words, name, unique(points, name), null);
+  }
   state.model = words.get("model") ?? "";
   state.flagged = oneOf(words, "flagged", [true, false], state.flagged);
   const sort = words.get("sort") ?? "";
