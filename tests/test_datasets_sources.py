@@ -64,7 +64,7 @@ def test_a_hub_file_is_asked_for_by_its_revision(tmp_path: Path, monkeypatch: py
         (errors.LocalEntryNotFoundError("no network"), "check the network and HF_HUB_OFFLINE"),
         (
             errors.GatedRepoError("403", response=answer(403)),
-            "accept its terms at https://huggingface.co/datasets/some/prompts and set HF_TOKEN",
+            "HF_TOKEN is not set; accept its terms at https://huggingface.co/datasets/some/prompts and set HF_TOKEN",
         ),
         (
             errors.RepositoryNotFoundError("404", response=answer(404)),
@@ -86,6 +86,7 @@ def test_what_goes_wrong_on_the_hub_is_one_line_with_a_remedy(
         raise error
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
     with pytest.raises(UserError, match=says) as raised:
         sources.fetch(HUB, "packaged.tsv", "*.tsv")
     message = str(raised.value)

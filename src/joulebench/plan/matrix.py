@@ -216,6 +216,18 @@ class Plan:
         )
         return [line for line in found if line is not None]
 
+    def stays_drawn(self) -> list[str]:
+        """A line where `published_weights` leaves models of what `all` covers with drawn weights."""
+        if not self.config.published_weights:
+            return []
+        names = {cell.run.partition("+")[0] for one in self.config.measure_on for cell in self.cells(one)}
+        left = sorted(name for name in names if self.config.model(name).weights == "synthetic")
+        return (
+            [f"published_weights: drawn all the same, since the config names no others: {', '.join(left)}"]
+            if left
+            else []
+        )
+
     def targets(self) -> list[str]:
         """Runs, tables and figures of the hardware that `all` covers, and the page.
 
