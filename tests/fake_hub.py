@@ -28,6 +28,7 @@ class Hub:
         self.refuses: dict[str, tuple[int, str]] = {}
         self.tokens: set[str | None] = set()
         self.resolved: list[str] = []
+        self.address = ""
 
     def files(self, repository: str) -> list[str]:
         folder = self.root / repository
@@ -105,7 +106,7 @@ def serving(root: Path, patch: pytest.MonkeyPatch) -> Iterator[Hub]:
     hub = Hub(root)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}"
+    address = hub.address = f"http://127.0.0.1:{server.server_port}"
     constants = huggingface_hub.constants
     template = constants.HUGGINGFACE_CO_URL_TEMPLATE.removeprefix(constants.ENDPOINT)
     patch.setattr(constants, "ENDPOINT", address)

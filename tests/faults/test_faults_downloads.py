@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_hub import Hub, serving
@@ -43,6 +44,11 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         yield made
 
 
+def broken(id_: str, what: str, outcome: str, *values: str) -> Any:
+    """One case of a parametrized test, and its row in the page of reliability."""
+    return pytest.param(*values, id=id_, marks=pytest.mark.fault("fault", what, outcome))
+
+
 def fetched(host: Host, sha256: str = SHA256, most_bytes: int = 10**6) -> Path:
     return urls.file(f"{host.address}/in/Prompts.tsv", sha256, most_bytes, "dataset.source")
 
@@ -57,6 +63,7 @@ def test_a_file_is_kept_by_its_digest_and_fetched_once(host: Host) -> None:
     assert fetched(host).read_bytes() == CONTENT
 
 
+@pytest.mark.fault("fault", "a host that has another file than its SHA-256 says", "one line, and it is not kept")
 def test_another_file_is_refused_and_not_kept(host: Host) -> None:
     with pytest.raises(UserError, match=f"has the SHA-256 {SHA256}, expected {'0' * 64}; nothing of it was kept"):
         fetched(host, "0" * 64)
@@ -64,7 +71,19 @@ def test_another_file_is_refused_and_not_kept(host: Host) -> None:
     assert host.asked == ["/in/Prompts.tsv"]  # another attempt would bring the same
 
 
-@pytest.mark.parametrize("fault", ["cut", "500", "503", "429", "429 0"])
+AGAIN = "asked for again, up to three times"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        broken("cut", "a host that breaks off once", AGAIN, "cut"),
+        broken("503", "a host that answers 503 once", AGAIN, "503"),
+        broken("429", "a host that answers 429 once", AGAIN, "429"),
+        "500",
+        "429 0",
+    ],
+)
 def test_what_fails_once_is_asked_for_again(host: Host, fault: str) -> None:
     host.faults["/in/Prompts.tsv"] = [fault]
     assert fetched(host).read_bytes() == CONTENT
@@ -74,7 +93,7 @@ def test_what_fails_once_is_asked_for_again(host: Host, fault: str) -> None:
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ("cut", "the host broke off, 3 times; run again"),
+        broken("cut", "a host that always breaks off", "one line", "cut", "the host broke off, 3 times; run again"),
         ("503", "the host answered 503 Service Unavailable, 3 times; run again"),
         ("429", "the host answered 429 Too Many Requests, 3 times; run again"),
     ],
@@ -93,8 +112,16 @@ def test_what_fails_each_time_is_one_line(host: Host, fault: str, says: str) -> 
     ("fault", "says"),
     [
         ("401", "answered 401 Unauthorized; check the address"),
-        ("403", "answered 403 Forbidden; check the address"),
-        ("429 3600", "asks to wait 3,600 s .status 429.; run again then"),
+        broken(
+            "403", "a host that answers 403", "one line, at once", "403", "answered 403 Forbidden; check the address"
+        ),
+        broken(
+            "429 an hour",
+            "a host that asks to wait an hour",
+            "one line, at once",
+            "429 3600",
+            "asks to wait 3,600 s .status 429.; run again then",
+        ),
         ("204", "answered 204 No Content"),
     ],
 )
@@ -121,6 +148,7 @@ def test_nobody_there_is_one_line(host: Host) -> None:
         urls.file("http://127.0.0.1:9/x", SHA256, 10**6, "x")
 
 
+@pytest.mark.fault("fault", "a host that does not tell a picture's length", "one line: a part could be taken for all")
 def test_a_file_without_a_digest_needs_a_length(host: Host) -> None:
     url = f"{host.address}/in/Prompts.tsv"
     assert urls.content(url, 10**6, "dataset.media") == CONTENT
@@ -158,6 +186,9 @@ def test_a_name_is_resolved_once_recorded_and_said(hub: Hub, name: str, caplog: 
     assert f"some/prompts: {name} is the commit {FIRST}; it stays that ({kept})" in caplog.messages
 
 
+@pytest.mark.fault(
+    "fault", "a branch of the hub that moved since it was resolved", "said; the recorded commit is taken"
+)
 def test_a_branch_that_moved_is_said_and_not_taken(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
     assert commit("main") == FIRST
     hub.commits["main"] = SECOND
@@ -182,7 +213,14 @@ def test_a_name_that_was_resolved_needs_no_hub(hub: Hub, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("repo", "revision", "says"),
     [
-        ("some/prompts", "v9", "the repository has no such revision; check dataset.source"),
+        broken(
+            "tag",
+            "a tag that the repository lacks",
+            "one line",
+            "some/prompts",
+            "v9",
+            "the repository has no such revision; check dataset.source",
+        ),
         ("some/other", "main", "the hub shows no such repository; check dataset.source"),
     ],
 )
