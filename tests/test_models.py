@@ -239,7 +239,7 @@ class Hub:
         patch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda *_, revision, token: list(self.files))
         patch.setattr(huggingface_hub, "snapshot_download", self.download)
 
-    def download(self, repository: str, revision: str, token: object, local_dir: Path, allow_patterns: list[str]) -> str:
+    def download(self, repository: str, *, revision: str, local_dir: Path, allow_patterns: list[str], **_: Any) -> str:
         self.asked.add((repository, revision))
         self.patterns += allow_patterns
         for file in self.files:
