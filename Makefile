@@ -67,7 +67,7 @@ pages: $(VENV)/.ready-dev
 docs: $(VENV)/.ready-docs
 	NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --strict --quiet --site-dir build/docs
 
-env-vllm: .venv-vllm/.ready
+env-vllm: $(VENV)/.ready-cpu .venv-vllm/.ready
 
 env-onnx: $(VENV)/.ready-onnx
 

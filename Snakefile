@@ -41,7 +41,7 @@ if not workflow.configfiles:
 
 try:
     PLAN = plan(config, Path(workflow.configfiles[-1]).name)
-    for line in PLAN.replaced():
+    for line in [*PLAN.replaced(), *PLAN.stays_drawn()]:
         print(line, file=sys.stderr)
 except UserError as error:
     print(error, file=sys.stderr)

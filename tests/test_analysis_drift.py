@@ -15,7 +15,7 @@ from joulebench.analysis.keyed import KEY, read_energy
 from joulebench.loads.stretch import inside, with_durations
 
 ONE = np.ones(20)
-SWEEP = PROJECT / "results/h100/runs/llm-chat/meta-llama--Llama-3.1-8B-Instruct/points"
+SWEEP = PROJECT / "results/h100/runs/llm-chat/google--gemma-2-2b-it/points"
 
 
 def test_by_hand() -> None:

@@ -50,9 +50,28 @@ def test_model_without_weights(raw: dict[str, Any]) -> None:
     assert complaint(raw) == expected
 
 
-def test_checkpoint_needs_a_pinned_revision(raw: dict[str, Any]) -> None:
-    raw["models"]["a/b"] = {"weights": "checkpoint", "revision": "main"}
-    assert complaint(raw) == "config.yaml: models.a/b.revision: found 'main'; expected a commit of 40 hex digits"
+NO_REVISION = "expected a commit (40 hex digits), or the name of a tag or branch such as main"
+
+
+@pytest.mark.parametrize("revision", ["main", "v1.0", "refs/pr/5", "0" * 40])
+def test_a_revision_is_a_commit_or_a_name(raw: dict[str, Any], revision: str) -> None:
+    raw["models"]["a/b"] = {"weights": "checkpoint", "revision": revision}
+    assert config.parse(raw).models["a/b"].model_dump()["revision"] == revision
+
+
+@pytest.mark.parametrize(
+    ("revision", "says"),
+    [
+        ("0" * 12, "found 12 hex digits, which is a part of a commit; give all 40"),
+        ("../main", NO_REVISION),
+        ("a--b", NO_REVISION),
+        ("main/", NO_REVISION),
+        ("", NO_REVISION),
+    ],
+)
+def test_a_revision_that_is_neither(raw: dict[str, Any], revision: str, says: str) -> None:
+    raw["models"]["a/b"] = {"weights": "checkpoint", "revision": revision}
+    assert says in complaint(raw)
 
 
 LOCAL = {"kind": "local", "path": "own"}
@@ -95,7 +114,10 @@ INSIDE = "; expected a path inside the package or repository, without '..' and n
             {"source": HUB | {"file": "model.safetensors"}},
             r".source.file: found 'model.safetensors'; expected to match \.gguf$",
         ),
-        ({"source": HUB | {"revision": "main"}}, ".source.revision: found 'main'; expected a commit of 40 hex digits"),
+        (
+            {"source": HUB | {"revision": "00"}, "repo": "c/d"},
+            ": repo is for the hub at a revision alone; leave it out beside source",
+        ),
     ],
 )
 def test_a_checkpoint_from_somewhere_else(raw: dict[str, Any], facts: dict[str, Any], said: str) -> None:

@@ -16,9 +16,10 @@ from building import REVISION
 from huggingface_hub import errors
 from PIL import Image
 
-from joulebench.config.tasks import HubFile, HubFolder, LocalFile, Packaged
+from joulebench.config.tasks import HubFile, HubFolder, LocalFile, MediaSource, Packaged
 from joulebench.datasets import media
 from joulebench.datasets.media import UnusableError, first_frame, picture
+from joulebench.datasets.sources import Taken
 from joulebench.errors import UserError
 
 FOLDER = HubFolder(kind="hub-folder", repo="some/images", revision=REVISION, folder="train2017")
@@ -44,7 +45,7 @@ def zipped(path: Path, members: dict[str, bytes]) -> Path:
     return path
 
 
-def read_one(source: media.Source, name: str) -> bytes:
+def read_one(source: MediaSource, name: str) -> bytes:
     with media.opened(source, "llava") as read:
         return read(name)
 
@@ -127,7 +128,7 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
 def test_a_folder_of_the_hub_is_fetched_file_by_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def download(repo_id: str, filename: str, *, repo_type: str, revision: str) -> str:
+    def download(repo_id: str, filename: str, *, repo_type: str, revision: str, token: object) -> str:
         asked.append((repo_id, filename, repo_type, revision))
         if filename.endswith("gone.jpg"):
             answer = httpx.Response(404, request=httpx.Request("GET", "http://hub.test/file"))
@@ -148,7 +149,7 @@ def test_a_folder_of_the_hub_is_fetched_file_by_file(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize(("source", "file"), [(FOLDER, "train2017/a.jpg"), (ARCHIVE, "zip/train2017.zip")])
 def test_a_hub_that_cannot_be_reached_is_an_error_and_no_unusable_row(
-    monkeypatch: pytest.MonkeyPatch, source: media.Source, file: str
+    monkeypatch: pytest.MonkeyPatch, source: MediaSource, file: str
 ) -> None:
     def download(*_: object, **__: object) -> str:
         raise errors.LocalEntryNotFoundError("no network")
@@ -181,8 +182,8 @@ def test_an_archive_of_the_hub_is_fetched_once(tmp_path: Path, monkeypatch: pyte
         (Packaged(kind="packaged"), "packaged"),
     ],
 )
-def test_the_origin_names_no_path_of_this_machine(source: media.Source, says: str) -> None:
-    assert media.origin(source) == says
+def test_the_origin_names_no_path_of_this_machine(source: MediaSource, says: str) -> None:
+    assert media.origin(Taken(source)) == says
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from building import REVISION
 from huggingface_hub import errors
 
 from joulebench import datasets
-from joulebench.config.tasks import Dataset, HubFile, LocalFile, Packaged, Sample
+from joulebench.config.tasks import Dataset, FileSource, HubFile, LocalFile, Packaged, Sample
 from joulebench.datasets import sources
 from joulebench.errors import UserError
 from joulebench.inputs.checked import ConfigError
@@ -24,7 +24,7 @@ def local(path: Path) -> LocalFile:
     return LocalFile(kind="local", path=str(path))
 
 
-def parti(source: sources.Source) -> Dataset:
+def parti(source: FileSource) -> Dataset:
     return Dataset(name="partiprompts", source=source)
 
 
@@ -36,7 +36,7 @@ def test_a_hub_file_is_asked_for_by_its_revision(tmp_path: Path, monkeypatch: py
     (tmp_path / "blob").write_text(TABLE, encoding="utf-8")
     asked: list[tuple[object, ...]] = []
 
-    def download(repo_id: str, filename: str, *, repo_type: str, revision: str) -> str:
+    def download(repo_id: str, filename: str, *, repo_type: str, revision: str, token: object) -> str:
         asked.append((repo_id, filename, repo_type, revision))
         return str(tmp_path / "blob")
 
@@ -62,7 +62,10 @@ def test_a_hub_file_is_asked_for_by_its_revision(tmp_path: Path, monkeypatch: py
     ("error", "says"),
     [
         (errors.LocalEntryNotFoundError("no network"), "check the network and HF_HUB_OFFLINE"),
-        (errors.GatedRepoError("403", response=answer(403)), "accept its terms on the hub and set HF_TOKEN"),
+        (
+            errors.GatedRepoError("403", response=answer(403)),
+            "HF_TOKEN is not set; accept its terms at https://huggingface.co/datasets/some/prompts and set HF_TOKEN",
+        ),
         (
             errors.RepositoryNotFoundError("404", response=answer(404)),
             r"no such repository; check dataset\.source, set HF_TOKEN",
@@ -83,6 +86,7 @@ def test_what_goes_wrong_on_the_hub_is_one_line_with_a_remedy(
         raise error
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
     with pytest.raises(UserError, match=says) as raised:
         sources.fetch(HUB, "packaged.tsv", "*.tsv")
     message = str(raised.value)

@@ -236,10 +236,10 @@ class Hub:
 
     def __init__(self, patch: pytest.MonkeyPatch, *files: str) -> None:
         self.files, self.patterns, self.asked = files, list[str](), set[tuple[str, str]]()
-        patch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda *_, revision: list(self.files))
+        patch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda *_, revision, token: list(self.files))
         patch.setattr(huggingface_hub, "snapshot_download", self.download)
 
-    def download(self, repository: str, revision: str, local_dir: Path, allow_patterns: list[str]) -> str:
+    def download(self, repository: str, *, revision: str, local_dir: Path, allow_patterns: list[str], **_: Any) -> str:
         self.asked.add((repository, revision))
         self.patterns += allow_patterns
         for file in self.files:
@@ -265,7 +265,7 @@ def test_a_checkpoint_without_safetensors_is_refused(tmp_path: Path, monkeypatch
 
 
 def test_a_revision_that_the_hub_does_not_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def listed(hub: Any, repository: str, revision: str) -> list[str]:
+    def listed(hub: Any, repository: str, revision: str, token: object) -> list[str]:
         response = type("Response", (), {"headers": {}, "request": None, "status_code": 404})()
         raise RevisionNotFoundError("404", response=response)  # type: ignore[arg-type]
 

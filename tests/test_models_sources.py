@@ -231,7 +231,7 @@ def test_gguf_of_each_source(installed: Path, tmp_path: Path, monkeypatch: pytes
     ggufs.package(installed, "other-weights", "2", {"other_weights/own.gguf": file.read_bytes()})
     asked = []
 
-    def download(repo_id: str, filename: str, *, revision: str) -> str:
+    def download(repo_id: str, filename: str, *, revision: str, token: object) -> str:
         asked.append((repo_id, filename, revision))
         return str(file)
 

@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, StringConstraints
 
@@ -91,8 +92,42 @@ Inside = Annotated[str, AfterValidator(_inside)]
 """Of a file or folder inside a package or a repository: it leads nowhere else."""
 PromptsName = Annotated[str, AfterValidator(_prompts_name)]
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=48)]
-Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+
+
+def is_commit(revision: str) -> bool:
+    """Whether `revision` is a commit's 40 hex digits, and not the name of a tag or branch."""
+    return re.fullmatch(r"[0-9a-f]{40}", revision) is not None
+
+
+def _revision(value: str) -> str:
+    if (
+        not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}", value)
+        or ".." in value
+        or "--" in value
+        or value[-1] == "/"
+    ):
+        raise ValueError("expected a commit (40 hex digits), or the name of a tag or branch such as main")
+    if re.fullmatch(r"[0-9a-f]{7,39}", value):
+        raise ValueError(f"found {len(value)} hex digits, which is a part of a commit; give all 40")
+    return value
+
+
+Revision = Annotated[str, AfterValidator(_revision)]
+"""Of a repository of the hub: a commit; or a tag or branch, which is resolved once and recorded."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not value.isprintable() or " " in value:
+        raise ValueError("expected an address that begins with https:// or http://")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("an address holds no user and no password: it is recorded")
+    return value
+
+
+Address = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_address)]
 PackageName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=LONGEST)
 ]

@@ -395,7 +395,7 @@ try:
         datasets.sample(Dataset(name="sharegpt", source=source), Sample(requests=1))
     else:
         folder = Path(sys.argv[2])
-        checkpoint.download("a/b", Checkpoint(weights="checkpoint", revision=revision), folder)
+        checkpoint.download("a/b", Checkpoint(weights="checkpoint", revision=revision), folder, revision)
         damage.check("a/b", folder)
         raise UserError("nothing was fetched")
 except UserError as error:

@@ -21,7 +21,7 @@ def main(folder_name: str, out: Path, log: Path, prompts: Path | None = None) ->
         if prompts is not None:
             table = read_parquet(prompts, PROMPTS)
             texts = [*table["prompt"], *table["reference"].drop_nulls()]
-        made = models.prepare(name, config.models[name], texts, out.parent, plan.asks(folder_name))
+        made = models.prepare(name, config.model(name), texts, out.parent, plan.asks(folder_name))
         logging.info("%s: %s weights, %s parameters", name, made.made_from["weights"], f"{made.parameters:,}")
 
 

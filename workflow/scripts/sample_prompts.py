@@ -11,8 +11,9 @@ from joulebench.logs import journal
 
 def main(prompts: str, table: Path, log: Path) -> None:
     with journal(log, f"prompts {prompts}"):
-        dataset, sample = handed_over().prompts[prompts]
-        for line in datasets.report(datasets.write(dataset, sample, table)):
+        config = handed_over()
+        dataset, sample = config.prompts[prompts]
+        for line in datasets.report(datasets.write(dataset, sample, table, config.originals)):
             logging.info(line)
 
 

@@ -101,7 +101,12 @@ class Checkpoint(ModelFacts):
     """Published weights, of the hub at a revision or from a source. GGUF is unpacked once, and served in `dtype`."""
 
     weights: Literal["checkpoint"]
-    revision: Revision | None = Field(None, description="Of the hub's repository of the model's own name: safetensors.")
+    revision: Revision | None = Field(
+        None,
+        description="Of the hub's repository of the model's own name: safetensors. A commit (40 hex digits), or a tag "
+        "or branch such as main, which is resolved once.",
+    )
+    repo: ModelId | None = Field(None, description="Of the hub, where its name is not the model's own.")
     source: Source | None = Field(
         None, description="In place of `revision`: this machine, an installed package, or one GGUF file of the hub."
     )
@@ -112,13 +117,24 @@ class Checkpoint(ModelFacts):
         if (self.revision is None) == (self.source is None):
             found = "both" if self.source else "neither"
             raise ValueError(f"found {found} of revision and source; a checkpoint is from one of them")
-        if self.trust_remote_code and self.source is not None:
-            raise ValueError("trust_remote_code is for the hub at a revision alone; leave it out beside source")
+        for name in ("trust_remote_code", "repo"):
+            if getattr(self, name) and self.source is not None:
+                raise ValueError(f"{name} is for the hub at a revision alone; leave it out beside source")
         return self
+
+
+class Published(Strict):
+    """The same model's own weights on the hub."""
+
+    revision: Revision = "main"
+    repo: ModelId | None = Field(None, description="Where its name is not the model's own.")
 
 
 class Synthetic(ModelFacts):
     weights: Literal["synthetic"]
+    published: Published | None = Field(
+        None, description="What `published_weights: true` serves in place of drawn weights."
+    )
     architecture: dict[str, JsonValue] | str = Field(description="Classes and sizes, here or in a YAML file.")
     seed: NonNegativeInt = 0
     tokenizer: Tokenizer

@@ -44,6 +44,8 @@ class RunSpec(Strict):
     weights: Literal["checkpoint", "synthetic"]
     revision: str | None
     source: Source | None = None
+    repo: str | None = None
+    replaces_drawn: bool = False
     trust_remote_code: bool
     architecture: dict[str, JsonValue] | None
     weights_seed: int | None
@@ -67,7 +69,8 @@ class RunSpec(Strict):
     @property
     def run(self) -> str:
         """The run's folder name: `run_folder` of the model id, with '+variant' where there is one, and the repeat."""
-        return run_folder(self.model if self.variant is None else f"{self.model}+{self.variant}", self.repeat)
+        run = self.model if self.variant is None else f"{self.model}+{self.variant}"
+        return run_folder(run, self.repeat, self.replaces_drawn)
 
     @property
     def natural(self) -> bool:
@@ -99,14 +102,19 @@ class RunSpec(Strict):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def run_folder(run: str, repeat: int = 1) -> str:
-    """`owner/name+variant` -> `owner--name+variant`, its third repeat `owner--name+variant@3`."""
-    return run.replace("/", "--") + (f"@{repeat}" if repeat > 1 else "")
+def run_folder(run: str, repeat: int = 1, replaces_drawn: bool = False) -> str:
+    """`owner/name+variant` -> `owner--name+variant`, its third repeat `owner--name+variant@3`.
+
+    With its own weights in place of drawn ones `owner--name--hub+variant`: no id holds '--', and neither folder is
+    ever the other's.
+    """
+    name, plus, variant = run.replace("/", "--").partition("+")
+    return f"{name}{'--hub' if replaces_drawn else ''}{plus}{variant}" + (f"@{repeat}" if repeat > 1 else "")
 
 
-def model_folder(name: str) -> Path:
-    """Where the files of the model `name` lie: results/models/{owner}--{name}"""
-    return Path("results", "models", run_folder(name))
+def model_folder(name: str, replaces_drawn: bool = False) -> Path:
+    """Where the files of the model `name` lie: results/models/{owner}--{name}, or as `run_folder` has it."""
+    return Path("results", "models", run_folder(name, replaces_drawn=replaces_drawn))
 
 
 def run_spec(config: Config, hardware: str, group: str, run: str, repeat: int = 1) -> RunSpec:
@@ -116,7 +124,7 @@ def run_spec(config: Config, hardware: str, group: str, run: str, repeat: int = 
     """
     name, _, variant_name = run.partition("+")
     task = config.task_of(hardware, group)
-    model, place = config.models[name], config.hardware[hardware]
+    model, place = config.model(name), config.hardware[hardware]
     variant = config.variants[variant_name] if variant_name else Variant()
     engine, asked = config.engine_of(hardware, group, run), config.tasks[task]
     dataset, sample = config.prompts[config.prompts_of(hardware, group)]
@@ -132,6 +140,7 @@ def run_spec(config: Config, hardware: str, group: str, run: str, repeat: int = 
         model=name,
         variant=variant_name or None,
         **model_spec(name, model),
+        replaces_drawn=config.replaces_drawn(name),
         dtype=variant.dtype or model.dtype,
         generation=model.generation if of(task) is DIFFUSION else None,
         tensor_parallel=variant.tensor_parallel,
@@ -161,6 +170,7 @@ def model_spec(name: str, model: Checkpoint | Synthetic) -> dict[str, Any]:
         return {"weights": "synthetic", "revision": None, "source": None, "trust_remote_code": False, **made}
     source = None if model.source is None else model.source.model_dump()
     code = {"revision": model.revision, "source": source, "trust_remote_code": model.trust_remote_code}
+    code |= {} if model.repo is None else {"repo": model.repo}
     return {"weights": "checkpoint", **code, "architecture": None, "weights_seed": None, "tokenizer": None}
 
 

@@ -8,7 +8,7 @@ from joulebench.config.quality import Quality
 from joulebench.config.services import LatencyTarget
 from joulebench.config.sweeps import Sweep
 from joulebench.inputs.checked import Count, Strict
-from joulebench.names import Inside, ModelId, Revision
+from joulebench.names import Address, Inside, ModelId, Revision, Sha256
 
 PromptForm = Literal["chat", "completion"]
 StopString = Annotated[str, StringConstraints(min_length=1)]
@@ -28,6 +28,17 @@ class HubFolder(Strict):
     folder: str = Field("", description="The folder in the repository; its files are fetched one by one.")
 
 
+class UrlFile(Strict):
+    kind: Literal["url"]
+    url: Address
+    sha256: Sha256 = Field(description="What the file has to be; another one is refused.")
+
+
+class UrlFolder(Strict):
+    kind: Literal["url-folder"]
+    url: Address = Field(description="What stands before a file's name in its address; files are fetched one by one.")
+
+
 class LocalFile(Strict):
     kind: Literal["local"]
     path: str = Field(description="The file, or the folder that holds it.")
@@ -37,12 +48,20 @@ class Packaged(Strict):
     kind: Literal["packaged"]
 
 
+Original = Annotated[HubFile | HubFolder | UrlFile | UrlFolder, Field(discriminator="kind")]
+"""What is fetched in place of a path of this machine where nothing lies."""
+
+
+FileSource = HubFile | UrlFile | LocalFile | Packaged
+MediaSource = HubFile | HubFolder | UrlFile | UrlFolder | LocalFile | Packaged
+
+
 class Dataset(Strict):
     """Where prompts come from, and which rows of it can be used."""
 
     name: str
-    source: Annotated[HubFile | LocalFile | Packaged, Field(discriminator="kind")]
-    media: Annotated[HubFile | HubFolder | LocalFile | Packaged, Field(discriminator="kind")] | None = Field(
+    source: Annotated[FileSource, Field(discriminator="kind")]
+    media: Annotated[MediaSource, Field(discriminator="kind")] | None = Field(
         default=None, description="The images or videos that the rows name: a folder or a ZIP archive."
     )
     filters: dict[str, JsonValue] = Field(default_factory=dict, description="What the dataset's own module knows.")

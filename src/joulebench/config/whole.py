@@ -14,12 +14,12 @@ from pydantic import Field, model_validator
 
 from joulebench.config.footprint import Footprint
 from joulebench.config.matrix import Engine, Entry, Hardware, Repeats, Study
-from joulebench.config.models import Model, Synthetic, TrainedTokenizer, Variant
+from joulebench.config.models import Checkpoint, Model, ModelFacts, Synthetic, TrainedTokenizer, Variant
 from joulebench.config.published import PublishedScores
 from joulebench.config.quality import ClipScore, PassAt1, Quality
 from joulebench.config.services import Service, ServiceName
 from joulebench.config.sweeps import Sweep
-from joulebench.config.tasks import Dataset, OutputLength, Sample, Task
+from joulebench.config.tasks import Dataset, HubFolder, LocalFile, Original, OutputLength, Sample, Task, UrlFolder
 from joulebench.errors import UserError
 from joulebench.families import DIFFUSION, of
 from joulebench.files import write_text
@@ -41,10 +41,18 @@ class Config(Strict):
     measure_on: tuple[HardwareName, ...] = Field(description="The hardware that `snakemake all` covers.")
     repeats: Repeats = Field(1, description="How often each run is measured, each time from a new engine's start.")
     publish_flagged: bool = Field(False, description="Take flagged points into the leaderboard; invalid ones never.")
+    published_weights: bool = Field(
+        False,
+        description="Serve a model's own weights of the hub where `published` names them, in place of drawn ones.",
+    )
     hardware: dict[HardwareName, Hardware] = Field(description="The machines, by the names of their result folders.")
     tasks: dict[TaskName, Task] = Field(description="What is asked of models, and how it is measured.")
     models: dict[ModelId, Model] = Field(
         description="Where each model's weights come from, or the shape whose weights are drawn."
+    )
+    originals: dict[str, Original] = Field(
+        default_factory=dict,
+        description="A path that a dataset is read from -> where to fetch it, where nothing lies there.",
     )
     variants: dict[VariantName, Variant] = Field(
         default_factory=dict, description="Other ways to serve a model: owner/name+variant in the matrix."
@@ -76,6 +84,8 @@ class Config(Strict):
         for name, facts in self.models.items():
             if isinstance(facts, Synthetic) and isinstance(facts.tokenizer, TrainedTokenizer):
                 known(facts.tokenizer.train_on, self.prompts, f"models.{name}.tokenizer.train_on", "prompts")
+        for where, dataset in self._datasets():
+            self._original_fits(where, dataset)
         for hardware in self.measure_on:
             known(hardware, self.matrix, "measure_on", "matrix entry")
         for hardware in self.footprint.price_per_gpu_hour:
@@ -114,6 +124,18 @@ class Config(Strict):
                 base = found.get(f"{task}.{hardware}", found[task])
                 found[_own_prompts(hardware, task, group)] = (entry.dataset or base[0], entry.sample or base[1])
         return found
+
+    def model(self, name: str) -> Model:
+        """A model as it is served: its own weights where `published_weights` wants them, and `published` names them."""
+        facts = self.models[name]
+        if not isinstance(facts, Synthetic) or facts.published is None or not self.published_weights:
+            return facts
+        shared = facts.model_dump(include=set(ModelFacts.model_fields))
+        return Checkpoint(weights="checkpoint", revision=facts.published.revision, repo=facts.published.repo, **shared)
+
+    def replaces_drawn(self, name: str) -> bool:
+        """Whether `published_weights` has the model served with its own weights in place of drawn ones."""
+        return self.model(name) is not self.models[name]
 
     def entries(self) -> Iterator[tuple[HardwareName, str, Entry]]:
         """Hardware, group and entry: those of the matrix, by their task, then the studies, by their name."""
@@ -169,7 +191,7 @@ class Config(Strict):
 
     def _fits(self, hardware: str, group: str, run: str) -> None:
         task, where, model = self.task_of(hardware, group), self.where(hardware, group), run.partition("+")[0]
-        facts, length = self.models[model], self.length_of(hardware, group, run)
+        facts, length = self.model(model), self.length_of(hardware, group, run)
         sweep = self.sweep_of(hardware, group, run)
         lengths = sweep.input_tokens, sweep.output_tokens
         as_text = sweep.load != CLOSED_LOOP or sweep.start != "cold" or not sweep.batch_sizes or any(lengths)
@@ -205,6 +227,22 @@ class Config(Strict):
             raise ValueError(f"models.{model}.generation: missing; {task} needs height, width and denoising_steps")
         if task in VIDEO_TASKS and facts.generation and facts.generation.frames is None:
             raise ValueError(f"models.{model}.generation.frames: missing; {task} needs the number of frames")
+
+    def _datasets(self) -> Iterator[tuple[str, Dataset]]:
+        """Where the config has a dataset, and the dataset."""
+        yield from ((f"tasks.{name}", task.dataset) for name, task in self.tasks.items())
+        for hardware, group, entry in self.entries():
+            if entry.dataset is not None:
+                yield self.where(hardware, group), entry.dataset
+
+    def _original_fits(self, where: str, dataset: Dataset) -> None:
+        if not isinstance(dataset.source, LocalFile):
+            return
+        found = self.originals.get(path := dataset.source.path)
+        if isinstance(found, HubFolder | UrlFolder):
+            raise ValueError(
+                f"originals.{path}: found {found.kind}, expected hub or url: {where}.dataset.source reads one file"
+            )
 
     def _judges(self, model: str, where: str) -> None:
         """Whether the images of others may be judged by `model`."""

@@ -1,4 +1,4 @@
-"""The images and videos that a dataset's rows name: from a folder, a ZIP archive, or the hub; looked at before use."""
+"""The images and videos that a dataset's rows name: of a folder, a ZIP archive or a host; looked at before use."""
 
 import io
 import lzma
@@ -10,12 +10,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
-from joulebench.config.tasks import HubFile, HubFolder, LocalFile, Packaged
-from joulebench.datasets.sources import PACKAGED, download
-from joulebench.downloads import NoSuchFileError
+from joulebench.config.tasks import HubFile, HubFolder, LocalFile, MediaSource, Packaged, UrlFile, UrlFolder
+from joulebench.datasets.sources import PACKAGED, Taken, download
+from joulebench.downloads import NoSuchFileError, urls
 from joulebench.errors import UserError
 from joulebench.inputs.reading import (
+    GIB,
     MIB,
     TooLargeError,
     expanded,
@@ -26,12 +28,14 @@ from joulebench.inputs.reading import (
     shown,
 )
 
-Source = HubFile | HubFolder | LocalFile | Packaged
 Read = Callable[[str], bytes]
 
 MOST_PIXELS = 100_000_000
 MOST_BYTES = 512 * MIB
 """Of one image or video: a picture of MOST_PIXELS that nothing could compress has 300 MB."""
+MOST_ARCHIVE_BYTES = 256 * GIB
+MOST_MISSING = 100
+"""Where a host lacks so many of the first files, it does not have the folder: nobody asks for 158,000 of them."""
 LONGEST_SIDE = 1024
 """Pixels of a video's frame as it is kept: what pipelines want is smaller."""
 
@@ -41,7 +45,7 @@ class UnusableError(Exception):
 
 
 @contextmanager
-def opened(source: Source, packaged: str) -> Iterator[Read]:
+def opened(source: MediaSource, packaged: str) -> Iterator[Read]:
     """What reads a file of `source` by the name that a row gives it, whole; `packaged` is its folder under packaged/.
 
     A name may lack the folders that lead to it in an archive (COCO's train2017/), where it then fits one member only.
@@ -50,7 +54,12 @@ def opened(source: Source, packaged: str) -> Iterator[Read]:
     """
     match source:
         case HubFolder():
-            yield lambda name: _from_hub(source, _inside(name))
+            yield _one_by_one(lambda name: _from_hub(source, name), f"{source.repo} {source.folder or '/'}")
+        case UrlFolder():
+            yield _one_by_one(lambda name: _from_host(source, name), source.url)
+        case UrlFile():
+            with _archive(urls.file(source.url, source.sha256, MOST_ARCHIVE_BYTES, "dataset.media")) as read:
+                yield read
         case Packaged():
             folder = PACKAGED / packaged
             yield lambda name: _content(folder / _inside(name))
@@ -68,13 +77,17 @@ def opened(source: Source, packaged: str) -> Iterator[Read]:
                 raise UserError(f"{shown(path)}: no such folder or ZIP archive; check dataset.media.path")
 
 
-def origin(source: Source) -> str:
+def origin(taken: Taken) -> str:
     """What the records say of where images came from; of a path on this machine only its name."""
+    source = taken.source
+    asked = "" if taken.asked is None else f" ({taken.asked})"
     match source:
         case HubFile():
-            return f"{source.repo} {source.file} at {source.revision}"
+            return f"{source.repo} {source.file} at {source.revision}{asked}"
         case HubFolder():
-            return f"{source.repo} {source.folder or '/'} at {source.revision}"
+            return f"{source.repo} {source.folder or '/'} at {source.revision}{asked}"
+        case UrlFile() | UrlFolder():
+            return source.url
         case LocalFile():
             return expanded(source.path).name
         case Packaged():
@@ -147,14 +160,39 @@ def _content(path: Path) -> bytes:
 _TOO_LARGE = f"image or video over {MOST_BYTES // MIB} MiB"
 
 
+def _one_by_one(fetch: Callable[[PurePosixPath], bytes], place: str) -> Read:
+    """Reads files of a host by their names: one that it lacks is unusable, and a host that lacks them all is an error.
+
+    A host that fails ends the sampling: which rows are drawn must not depend on the network.
+    """
+    found = missing = 0
+
+    def read(name: str) -> bytes:
+        nonlocal found, missing
+        try:
+            content = fetch(_inside(name))
+        except NoSuchFileError:
+            missing += 1
+            if not found and missing >= MOST_MISSING:
+                raise UserError(
+                    f"{place}: has none of the first {missing} files that are named; check dataset.media"
+                ) from None
+            raise UnusableError("image not there") from None
+        found += 1
+        return content
+
+    return read
+
+
 def _from_hub(source: HubFolder, name: PurePosixPath) -> bytes:
     file = HubFile(
         kind="hub", repo=source.repo, revision=source.revision, file=str(PurePosixPath(source.folder) / name)
     )
-    try:
-        return _content(download(file, "dataset.media"))
-    except NoSuchFileError:
-        raise UnusableError("image not there") from None
+    return _content(download(file, "dataset.media"))
+
+
+def _from_host(source: UrlFolder, name: PurePosixPath) -> bytes:
+    return urls.content(f"{source.url.rstrip('/')}/{quote(str(name))}", MOST_BYTES, "dataset.media")
 
 
 _UNPACKING = (zlib.error, lzma.LZMAError, struct.error)

@@ -56,7 +56,8 @@ class Sampled(Prompts):
     """What was drawn, from which file, and what of the file could not be used: the record of it, and the prompts.
 
     `prompts` has the schema records.PROMPTS. `origin` holds kind, file and sha256 of what was read, repo and
-    revision where it came from the hub, and media where rows name any. `rows` counts every row of the file;
+    revision where it came from the hub (and `asked`, the tag or branch that it was found by), url where it came from
+    another host, and media where rows name any. `rows` counts every row of the file;
     `unusable` maps each reason to its rows, sorted by reason. `looked_at` is None, or the rows whose image was
     looked at: images are, in the drawn order, until there are enough.
     """

@@ -1,18 +1,21 @@
-"""Where a dataset's file comes from: the Hugging Face hub, this machine, or the project's own package."""
+"""Where a dataset's file comes from: the Hugging Face hub, an address, this machine, or the project's own package."""
 
 import gzip
 import hashlib
 import io
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-from joulebench.config.tasks import HubFile, LocalFile, Packaged
+from joulebench.config.tasks import FileSource, HubFile, HubFolder, LocalFile, MediaSource, Original, Packaged, UrlFile
 from joulebench.datasets import columnar
-from joulebench.downloads import explained
+from joulebench.downloads import explained, hub, revisions, urls
 from joulebench.errors import UserError
-from joulebench.inputs.reading import GIB, expanded, is_folder, read_bytes, shown, size_in_words
+from joulebench.inputs.reading import GIB, expanded, is_folder, is_there, read_bytes, shown, size_in_words
 
-Source = HubFile | LocalFile | Packaged
+Originals = Mapping[str, Original]
+"""A path of the config's sources of this machine -> where to fetch what belongs there."""
 
 PACKAGED = Path(__file__).parent / "packaged"
 """The samples that come with the project."""
@@ -23,8 +26,32 @@ MOST_BYTES = 2 * GIB
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
-def fetch(source: Source, packaged: str, usual: str) -> Path:
-    """The path of the source's file on this machine, downloaded first where it is on the hub and not in its cache.
+class Taken(NamedTuple):
+    """Where something is taken from, fixed: a source of the hub is at a commit, `asked` what the config calls it."""
+
+    source: MediaSource
+    asked: str | None = None
+    """The tag or branch that stands for the commit; None where the config has the commit, or it is not the hub's."""
+
+
+def taken(source: MediaSource, originals: Originals, setting: str = "dataset.source") -> Taken:
+    """Where `source` is taken from: what lies on this machine first, else its original, at a commit.
+
+    Raises UserError where the hub does not tell which commit a tag or branch is.
+    """
+    if isinstance(source, LocalFile) and not is_there(expanded(source.path)):
+        wanted = Path(source.path)
+        source = next((original for path, original in originals.items() if Path(path) == wanted), source)
+    if not isinstance(source, HubFile | HubFolder):
+        return Taken(source)
+    otherwise = f"or fetch it elsewhere and set {setting} to kind: local"
+    commit = revisions.commit(source.repo, source.revision, "dataset", setting, otherwise)
+    asked = None if commit == source.revision else source.revision
+    return Taken(source.model_copy(update={"revision": commit}), asked)
+
+
+def fetch(source: FileSource, packaged: str, usual: str) -> Path:
+    """The path of the source's file on this machine, downloaded first where it is elsewhere and not kept here.
 
     `packaged` is the dataset's file under packaged/, `usual` the name or glob pattern of its file in a folder.
     Raises UserError in one line where there is no such file, or more than one.
@@ -32,6 +59,8 @@ def fetch(source: Source, packaged: str, usual: str) -> Path:
     match source:
         case HubFile():
             return download(source)
+        case UrlFile():
+            return urls.file(source.url, source.sha256, MOST_BYTES, "dataset.source")
         case LocalFile():
             return _local(expanded(source.path), usual)
         case Packaged():
@@ -39,12 +68,18 @@ def fetch(source: Source, packaged: str, usual: str) -> Path:
 
 
 def download(source: HubFile, setting: str = "dataset.source") -> Path:
-    """The path of a file of the hub, in its cache; `setting` is where the config names it. Raises UserError."""
+    """The path of a file of the hub at a commit, in its cache; `setting` is where the config names it.
+
+    Raises UserError.
+    """
     what = f"{source.file} of the dataset {source.repo} at revision {source.revision}"
-    with explained(what, setting, f"or fetch it elsewhere and set {setting} to kind: local"):
+    otherwise = f"or fetch it elsewhere and set {setting} to kind: local"
+    with explained(what, setting, otherwise, source.repo, "dataset"):
         import huggingface_hub
 
-        path = huggingface_hub.hf_hub_download(source.repo, source.file, repo_type="dataset", revision=source.revision)
+        path = huggingface_hub.hf_hub_download(
+            source.repo, source.file, repo_type="dataset", revision=source.revision, token=hub.token()
+        )
     return Path(path)
 
 
@@ -54,7 +89,7 @@ def read_text(path: Path) -> tuple[str, str]:
     Raises UserError where the file is missing, no plain file, empty, damaged, no text in UTF-8, over MOST_BYTES, or the
     pointer that Git LFS leaves.
     """
-    content = read_bytes(path, MOST_BYTES, "check dataset.source")
+    content = read_bytes(path, MOST_BYTES, "check dataset.source, or say under originals where to fetch it")
     if content.startswith(_LFS_POINTER):
         raise UserError(f"{path}: only a Git LFS pointer, not the file itself; run 'git lfs pull' there")
     if not content.strip():
@@ -91,13 +126,29 @@ def _unpacked(content: bytes, path: Path) -> bytes:
     return unpacked
 
 
-def origin(source: Source, path: Path, sha256: str) -> dict[str, str]:
-    """What the records say of where the file came from; of a path on this machine only the file's name."""
+def origin(taken: Taken, path: Path, sha256: str) -> dict[str, str]:
+    """What the records say of where the file came from; of a path on this machine only the file's name.
+
+    `asked`: the tag or branch that the commit was found by.
+    """
+    source = taken.source
     if isinstance(source, HubFile):
         place = {"repo": source.repo, "revision": source.revision, "file": source.file}
+        place |= {} if taken.asked is None else {"asked": taken.asked}
+    elif isinstance(source, UrlFile):
+        place = {"url": source.url, "file": path.name}
     else:
         place = {"file": path.name}
     return {"kind": source.kind, **place, "sha256": sha256}
+
+
+def recorded(origin: Mapping[str, str]) -> FileSource | None:
+    """The source that an origin in the records tells of, where it is not of this machine."""
+    if origin["kind"] == "hub":
+        return HubFile.model_validate({key: origin[key] for key in ("kind", "repo", "revision", "file")})
+    if origin["kind"] == "url":
+        return UrlFile.model_validate({key: origin[key] for key in ("kind", "url", "sha256")})
+    return None
 
 
 def _local(path: Path, usual: str) -> Path:
@@ -108,7 +159,10 @@ def _local(path: Path, usual: str) -> Path:
     except OSError as error:
         raise UserError(f"{shown(path)}: could not be listed ({error.strerror}); check dataset.source.path") from None
     if not found:
-        raise UserError(f"{path}: a folder without {usual}; set dataset.source.path to the dataset's file")
+        raise UserError(
+            f"{path}: a folder without {usual}; set dataset.source.path to the dataset's file, or "
+            "remove the folder to have it fetched as originals says"
+        )
     if len(found) > 1:
         names = ", ".join(file.name for file in found)
         raise UserError(f"{path}: {len(found)} files match {usual} ({names}); set dataset.source.path to one of them")

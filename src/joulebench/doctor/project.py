@@ -83,7 +83,7 @@ def _data(root: Path, config: "Config") -> Iterator[Finding]:
         elif paths:
             yield note(
                 f"datasets that are not there: {', '.join(paths)}",
-                "docs/datasets.md says where each comes from; the CPU's own prompts need none",
+                "nothing with a network: they are fetched, but for what docs/datasets.md names as by hand",
             )
 
 

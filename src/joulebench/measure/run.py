@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import polars as pl
 from pydantic import BaseModel
 
-from joulebench import __version__, datasets, engines
+from joulebench import __version__, datasets, engines, models
 from joulebench.config.spec import RunSpec
 from joulebench.errors import UserError
 from joulebench.measure.devices import claimed, given
@@ -90,6 +90,8 @@ def checked(spec: RunSpec, prompts: Path, model: Path) -> Inputs:
         log.warning("%s", said)
     table = read_parquet(prompts, PROMPTS)
     facts = made_as(model, spec.model, spec.model_dump(mode="json"))
+    if said := models.replaced(facts):
+        log.warning("%s: %s; what is there is served, delete it to fetch anew", model, said)
     export = engines.checked_export(spec, model, facts)
     return Inputs(spec, settings, table, hashlib.sha256(prompts.read_bytes()).hexdigest(), facts, model, export)
 
@@ -101,7 +103,8 @@ def made_as(folder: Path, name: str, wanted: Mapping[str, Any]) -> Model:
     (config.spec.model_spec).
     """
     facts = read_model(folder)
-    if changed := sorted(key for key, value in facts.made_from.items() if wanted[key] != value):
+    made_from = {"repo": None, **facts.made_from}  # which is only said where it is not the model's own name
+    if changed := sorted(key for key, value in made_from.items() if wanted.get(key) != value):
         raise UserError(
             f"{folder}: made under another {', '.join(changed)} than the config's for models.{name}; "
             "delete it and give the same command again"
@@ -186,6 +189,7 @@ def _recorded(inputs: Inputs, swept: _Swept, session: Session) -> Run:
         energies_j=swept.energies_j,
         engine_start=swept.engine_start,
         export=inputs.export,
+        model_commit=inputs.model.commit,
         points=points,
         points_sha256=sums,
     )

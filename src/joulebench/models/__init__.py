@@ -7,10 +7,13 @@ from pathlib import Path
 from joulebench.config import models as config
 from joulebench.config.spec import architecture, model_spec
 from joulebench.config.tasks import PromptForm
+from joulebench.downloads import revisions
 from joulebench.models import checkpoint, counting, damage, files, synthetic
 from joulebench.names import TaskName
 from joulebench.records.files import write_json
 from joulebench.records.models import Model
+
+__all__ = ["prepare", "replaced"]
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +32,12 @@ def prepare(
     cannot be had, hold no safetensors, or are not as many as the config says, or where a published model's tokenizer
     or chat template cannot serve what is asked.
     """
-    origin = None
+    origin = commit = None
     if isinstance(model, config.Synthetic):
         files.clear(folder)
         parameters = synthetic.build(name, architecture(name, model), model, prompts, folder)
     else:
-        origin = checkpoint.fetch(name, model, folder)
+        origin, commit = checkpoint.fetch(name, model, folder)
         damage.check(name, folder)
         parameters = counting.count_parameters(name, folder)
         checkpoint.check_prompts(name, model, folder, asked or {})
@@ -49,7 +52,17 @@ def prepare(
         parameters=parameters,
         licence=model.licence,
         origin=origin,
+        commit=commit,
         files_sha256=files.digests(folder),
     )
     write_json(record, folder / "model.json")
     return record
+
+
+def replaced(made: Model) -> str | None:
+    """A line for people where the tag or branch that a model was fetched by has another commit here now."""
+    if made.commit is None:
+        return None
+    source = made.made_from.get("source") or {}
+    repo = source.get("repo") or made.made_from.get("repo") or made.model
+    return revisions.moved(repo, source.get("revision") or made.made_from["revision"], "model", made.commit)

@@ -5,12 +5,13 @@ import hashlib
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 from joulebench.checkpoints import chat, gguf
 from joulebench.checkpoints.weights import loaded
 from joulebench.config.models import Checkpoint
 from joulebench.config.tasks import PromptForm
-from joulebench.downloads import explained
+from joulebench.downloads import explained, hub, revisions
 from joulebench.errors import UserError
 from joulebench.inputs.reading import is_folder
 from joulebench.models import files, sources
@@ -21,17 +22,25 @@ PATTERNS = ["*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja"]
 CODE = ["*.py"]
 
 
-def fetch(name: str, model: Checkpoint, folder: Path) -> Origin | None:
-    """Fill `folder`, emptied first, with the checkpoint of `name`; where that is from, if not the hub's snapshot.
+class Fetched(NamedTuple):
+    """Where a checkpoint is from, None for the hub's snapshot; `commit` where the config has the name of one."""
+
+    origin: Origin | None
+    commit: str | None = None
+
+
+def fetch(name: str, model: Checkpoint, folder: Path) -> Fetched:
+    """Fill `folder`, emptied first, with the checkpoint of `name`.
 
     Raises UserError where it cannot be had, is not what the config pins, or holds no weights that are loaded.
     """
     if model.source is None:
+        taken = commit_of(name, model)
         files.clear(folder, resumes=True)
-        download(name, model, folder)
-        return None
+        download(name, model, folder, taken)
+        return Fetched(None, None if taken == model.revision else taken)
     where, source = f"models.{name}.source", model.source
-    path = sources.found(name, source, folder)
+    path, commit = sources.found(name, source, folder)
     expected = None if source.kind == "hub" else source.sha256
     files.clear(folder)
     if is_folder(path):
@@ -48,32 +57,39 @@ def fetch(name: str, model: Checkpoint, folder: Path) -> Origin | None:
             raise UserError(f"{where}: {error}") from error
     told = {} if packing is None else packing._asdict()
     file = path.name if source.kind == "local" else source.file
-    return Origin(kind=source.kind, file=file, sha256=sha256, **told)
+    return Fetched(Origin(kind=source.kind, file=file, sha256=sha256, **told), commit)
 
 
-def download(name: str, model: Checkpoint, folder: Path) -> None:
+OTHERWISE = "or name a folder of it by source (kind: local), or give what is measured synthetic weights"
+
+
+def commit_of(name: str, model: Checkpoint) -> str:
+    """The commit of the hub's repository that the model is taken at. Raises UserError where the hub cannot tell."""
+    assert model.revision is not None
+    return revisions.commit(model.repo or name, model.revision, "model", f"models.{name}", OTHERWISE)
+
+
+def download(name: str, model: Checkpoint, folder: Path, commit: str) -> None:
     """Fetch configuration and tokenizer of `name`, and the safetensors files that are loaded; code only where the
     config trusts it.
 
     Raises UserError where the hub cannot be reached, or its weights are not such as are loaded.
     """
-    what, where, otherwise = (
-        f"{name} at revision {model.revision}",
-        f"models.{name}",
-        "or name a folder of it by source (kind: local), or give what is measured synthetic weights",
-    )
+    repo, where = model.repo or name, f"models.{name}"
+    what = f"{repo} at revision {commit}"
     patterns = PATTERNS + (CODE if model.trust_remote_code else [])
-    with explained(what, where, otherwise):
+    with explained(what, where, OTHERWISE, repo, "model"):
         from huggingface_hub import HfApi, snapshot_download
 
-        listed = HfApi().list_repo_files(name, revision=model.revision)
+        at: dict[str, Any] = {"revision": commit, "token": hub.token()}
+        listed = HfApi().list_repo_files(repo, **at)
     if outside := [file for file in listed if ".." in PurePosixPath(file).parts or file.startswith("/")]:
         raise UserError(f"{what}: has a file {outside[0]!r:.100}, which leads out of its folder; take another")
-    with explained(what, where, otherwise):
-        snapshot_download(name, revision=model.revision, local_dir=folder, allow_patterns=patterns)
+    with explained(what, where, OTHERWISE, repo, "model"):
+        snapshot_download(repo, **at, local_dir=folder, allow_patterns=patterns)
     weights = [glob.escape(file) for file in loaded(name, listed, folder)]
-    with explained(what, where, otherwise):
-        snapshot_download(name, revision=model.revision, local_dir=folder, allow_patterns=weights)
+    with explained(what, where, OTHERWISE, repo, "model"):
+        snapshot_download(repo, **at, local_dir=folder, allow_patterns=weights)
 
 
 def check_prompts(name: str, model: Checkpoint, folder: Path, asked: Mapping[TaskName, PromptForm]) -> None:

@@ -26,6 +26,11 @@ BITSANDBYTES = re.compile(r"(.+)\.(absmax|quant_map|nested_absmax|nested_quant_m
 """What stands beside a tensor of 4-bit weights, named after it."""
 
 
+MASK = re.compile(r".*\.(attention|attn)\.bias")
+"""A causal mask, which older GPT-NeoX and GPT-2 repositories keep in bytes beside the weights: no parameter. Pythia-70M
+has 25,165,824 of them beside its 70,426,624 weights."""
+
+
 def count_parameters(name: str, folder: Path) -> int:
     """Weights in the files of the folder that are loaded; a tensor's name counts once a subfolder.
 
@@ -46,7 +51,7 @@ def parameters(tensors: Tensors, bits: int) -> int:
     """Parameters that a module's tensors stand for.
 
     A packed value holds as many weights as `bits` go into it (4 with bitsandbytes and MXFP4); what stands beside it to
-    unpack it (scales, zeros) is no parameter of the model.
+    unpack it (scales, zeros) is no parameter of the model, and neither is a mask.
     """
     packed: dict[str, int] = {}
     beside: set[str] = set()
@@ -61,7 +66,7 @@ def parameters(tensors: Tensors, bits: int) -> int:
     return sum(
         values * BITS.get(dtype, 8) // packed[key] if key in packed else values
         for key, (dtype, values) in tensors.items()
-        if key not in beside
+        if key not in beside and not (dtype in ("U8", "BOOL") and MASK.fullmatch(key))
     )
 
 

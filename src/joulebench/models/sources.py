@@ -7,7 +7,7 @@ from pathlib import Path
 
 from joulebench.checkpoints.weights import loaded
 from joulebench.config.models import HubGguf, LocalModel, PackagedModel, Source
-from joulebench.downloads import explained
+from joulebench.downloads import explained, hub, revisions
 from joulebench.errors import UserError, in_one_line
 from joulebench.inputs.checked import nearest
 from joulebench.inputs.reading import expanded, is_folder, is_there, require_plain, shown
@@ -16,16 +16,19 @@ RECORD = "model.json"
 """Of a folder under results/models/, which may be a source of another model: what was made of its own."""
 
 
-def found(name: str, source: Source, folder: Path) -> Path:
-    """The folder or the GGUF file that `source` names, fetched first where it is the hub's.
+def found(name: str, source: Source, folder: Path) -> tuple[Path, str | None]:
+    """The folder or the GGUF file that `source` names, fetched first where it is the hub's; and the commit that it then
+    is at, where the config has the name of a tag or branch.
 
     Raises UserError where it is not there, is of another version, is neither, or shares a place with `folder`, which
     is to be filled with what is made of it.
     """
-    where = f"models.{name}.source"
+    where, commit = f"models.{name}.source", None
     match source:
         case HubGguf():
-            path = _of_hub(where, source)
+            commit = revisions.commit(source.repo, source.revision, "model", where, OTHERWISE)
+            path = _of_hub(where, source, commit)
+            commit = None if commit == source.revision else commit
         case PackagedModel():
             path = _of_package(where, source)
         case LocalModel():
@@ -39,7 +42,7 @@ def found(name: str, source: Source, folder: Path) -> Path:
     real, filled = path.resolve(), folder.resolve()
     if real.is_relative_to(filled) or filled.is_relative_to(real):
         raise UserError(f"{where}: {shown(path)} and {folder}, which is made of it, lie in each other; move the former")
-    return path
+    return path, commit
 
 
 def copy(name: str, path: Path, folder: Path, patterns: list[str]) -> None:
@@ -84,9 +87,12 @@ def _of_package(where: str, source: PackagedModel) -> Path:
     return Path(str(package.locate_file(source.file)))
 
 
-def _of_hub(where: str, source: HubGguf) -> Path:
-    what = f"{source.file} of {source.repo} at revision {source.revision}"
-    with explained(what, where, "or fetch it elsewhere and name it by kind: local"):
+OTHERWISE = "or fetch it elsewhere and name it by kind: local"
+
+
+def _of_hub(where: str, source: HubGguf, commit: str) -> Path:
+    what = f"{source.file} of {source.repo} at revision {commit}"
+    with explained(what, where, OTHERWISE, source.repo, "model"):
         from huggingface_hub import hf_hub_download
 
-        return Path(hf_hub_download(source.repo, source.file, revision=source.revision))
+        return Path(hf_hub_download(source.repo, source.file, revision=commit, token=hub.token()))

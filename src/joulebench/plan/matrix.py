@@ -33,7 +33,8 @@ ORDER_SEED = 0
 class Cell:
     """One run of the matrix or of a study: a repeat k > 1 of it lies in a folder of its own, `{run}@{k}`.
 
-    `group`: its task where it is the matrix', its study where it is of one.
+    `group`: its task where it is the matrix', its study where it is of one. `replaces_drawn`: its model has its own
+    weights in place of drawn ones.
     """
 
     hardware: str
@@ -41,16 +42,19 @@ class Cell:
     run: str
     repeat: int = 1
     group: str = ""
+    replaces_drawn: bool = False
 
     @property
     def folder(self) -> Path:
         """results/{hardware}/runs/{group}/{run}"""
-        return Path("results", self.hardware, "runs", self.group, run_folder(self.run, self.repeat))
+        return Path(
+            "results", self.hardware, "runs", self.group, run_folder(self.run, self.repeat, self.replaces_drawn)
+        )
 
     @property
     def model_folder(self) -> Path:
         """results/models/{model}"""
-        return model_folder(self.run.partition("+")[0])
+        return model_folder(self.run.partition("+")[0], self.replaces_drawn)
 
     @property
     def score(self) -> Path:
@@ -68,16 +72,22 @@ class Plan:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._cells: dict[tuple[str, str, str], Cell] = {
-            (hardware, group, run_folder(run, repeat)): Cell(
-                hardware, config.task_of(hardware, group), run, repeat, group
+        cells = (
+            Cell(
+                hardware,
+                config.task_of(hardware, group),
+                run,
+                repeat,
+                group,
+                config.replaces_drawn(run.partition("+")[0]),
             )
             for hardware, group, entry in config.entries()
             for run in entry.models
             for repeat in range(1, (entry.repeats or config.repeats) + 1)
-        }
+        )
+        self._cells = {(cell.hardware, cell.group, cell.folder.name): cell for cell in cells}
         self._priorities = priorities(self._cells.values())
-        self._models = {run_folder(name): name for name in config.models}
+        self._models = {run_folder(name, replaces_drawn=config.replaces_drawn(name)): name for name in config.models}
         if len(self._models) < len(config.models):
             raise ConfigError("models: two ids name the same folder once '/' is '--'")
 
@@ -149,7 +159,7 @@ class Plan:
             for cell in self.cells(hardware)
             if cell.repeat == 1
             and self.config.quality_of(hardware, cell.group) is not None
-            and self.config.models[cell.run.partition("+")[0]].weights == "checkpoint"
+            and self.config.model(cell.run.partition("+")[0]).weights == "checkpoint"
         ]
 
     def quality(self, cell: Cell) -> Quality:
@@ -177,7 +187,7 @@ class Plan:
 
     def trains_on(self, folder: str) -> str | None:
         """The name of the prompts whose texts a synthetic model's tokenizer is trained on, if any."""
-        model = self.config.models[self.model(folder)]
+        model = self.config.model(self.model(folder))
         if isinstance(model, Synthetic) and isinstance(model.tokenizer, TrainedTokenizer):
             return model.tokenizer.train_on
         return None
@@ -205,6 +215,18 @@ class Plan:
             for name, (dataset, _) in self.config.prompts.items()
         )
         return [line for line in found if line is not None]
+
+    def stays_drawn(self) -> list[str]:
+        """A line where `published_weights` leaves models of what `all` covers with drawn weights."""
+        if not self.config.published_weights:
+            return []
+        names = {cell.run.partition("+")[0] for one in self.config.measure_on for cell in self.cells(one)}
+        left = sorted(name for name in names if self.config.model(name).weights == "synthetic")
+        return (
+            [f"published_weights: drawn all the same, since the config names no others: {', '.join(left)}"]
+            if left
+            else []
+        )
 
     def targets(self) -> list[str]:
         """Runs, tables and figures of the hardware that `all` covers, and the page.
@@ -298,7 +320,7 @@ class Plan:
             model, _, variant = cell.run.partition("+")
             kind = self.config.engine_of(cell.hardware, cell.group, cell.run).kind
             own = model if engines.looks_at_models(kind) else ""
-            key = (entry.engine, cell.hardware, cell.group, variant, self.config.models[model].dtype, own)
+            key = (entry.engine, cell.hardware, cell.group, variant, self.config.model(model).dtype, own)
             if key not in seen:
                 engines.check(self.spec(cell))
                 seen.add(key)

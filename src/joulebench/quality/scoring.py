@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import polars as pl
 
-from joulebench import engines
+from joulebench import datasets, engines
 from joulebench.config.quality import Answers, Quality
 from joulebench.config.spec import Judge, RunSpec
-from joulebench.config.tasks import OutputLength
+from joulebench.config.tasks import Dataset, OutputLength
 from joulebench.engines.base import DiffusionEngine, TextEngine
 from joulebench.errors import UserError
 from joulebench.families import DIFFUSION, TEXT, of
@@ -43,7 +43,8 @@ def score(spec: RunSpec, quality: Quality, prompts: Path, model: Path, out: Path
         raise UserError(f"{spec.model}: has drawn weights, whose answers say nothing; only checkpoints have a quality")
     inputs, gpus = checked(spec, prompts, model), given(spec)
     metric = METRICS[quality.kind]
-    metric.check(inputs.prompts, spec.dataset, quality)
+    dataset = datasets.as_drawn(spec.dataset, prompts.with_suffix(".json"))
+    metric.check(inputs.prompts, dataset, quality)
     judging = None
     if judge is not None:
         judging = made_as(judge.folder, judge.model, judge.made_from)
@@ -53,7 +54,7 @@ def score(spec: RunSpec, quality: Quality, prompts: Path, model: Path, out: Path
     if isinstance(quality, Answers):
         changes["output_length"] = OutputLength(kind="natural", tokens=quality.tokens)
     asked, table = metric.asking(spec.model_copy(update=changes), inputs.prompts, quality)
-    job = _Job(asked, quality, metric, inputs, table, out, judge)
+    job = _Job(asked, quality, metric, inputs, table, out, judge, dataset)
     started_utc, began = utc_now(), time.monotonic()
     with claimed(asked, gpus):  # to the end of the judging, so that no measurement runs beside it
         told = JUDGED[of(spec.task)](job)
@@ -86,6 +87,7 @@ class _Job:
     table: pl.DataFrame
     out: Path
     judge: Judge | None
+    dataset: Dataset
 
     @contextmanager
     def engine(self) -> Iterator[Any]:
@@ -110,7 +112,7 @@ def _answers(job: _Job) -> dict[str, Any]:
         said = answers(engine, engine.prepare(job.table), job.quality.in_flight, job.spec.stop)
     texts, tokens = [one.text for one in said], [one.tokens for one in said]
     job.keep("answers", answer=pl.Series(texts, dtype=pl.String), output_tokens=pl.Series(tokens, dtype=pl.Int32))
-    right = job.metric.right(texts, job.inputs.prompts, job.spec.dataset, job.quality)
+    right = job.metric.right(texts, job.inputs.prompts, job.dataset, job.quality)
     share, low, high = wilson(sum(right), len(right))
     return {
         "right": sum(right),

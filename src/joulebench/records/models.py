@@ -129,13 +129,17 @@ class Origin(Record):
 
 
 class Model(Record):
-    """model.json beside a model's weights: what they are, and what the config said of them (spec.model_spec)."""
+    """model.json beside a model's weights: what they are, and what the config said of them (spec.model_spec).
+
+    `commit`: of the hub's repository, where the config has the name of a tag or branch.
+    """
 
     model: str
     made_from: dict[str, Any]
     parameters: int
     licence: str | None
     origin: Origin | None = None
+    commit: str | None = None
     files_sha256: dict[str, str]
 
 
@@ -225,8 +229,8 @@ class Run(Record):
     `durations_s` and `energies_j` tell what its last session took and drew by part: engine_start (the model's loading
     among it), first_call, points, engine_stop; an energy is None where nothing measures it. `engine_start`: which kind
     of start that was, None of an engine that has but one. `points_sha256`: a point's folder -> its file -> SHA-256.
-    `export`: of what an engine served that was made of the model's files, None of one that serves those. Records of an
-    earlier version lack some of them.
+    `export`: of what an engine served that was made of the model's files, None of one that serves those.
+    `model_commit`: as model.json has it. Records of an earlier version lack some of them.
     """
 
     spec: dict[str, Any]
@@ -242,6 +246,7 @@ class Run(Record):
     energies_j: dict[str, float | None] | None = None
     engine_start: EngineStart | None = None
     export: Export | None = None
+    model_commit: str | None = None
     points: list[Point]
     points_sha256: dict[str, dict[str, str]] | None = None
 

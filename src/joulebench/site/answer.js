@@ -1,12 +1,11 @@
 /** What is best by what matters, found among the points as the leaderboard takes them, and said in a sentence. */
 
-import { isTrusted, latencyColumn, overlap, pointsShown, withoutEstimates, workOf } from "./choose.js";
+import { isMeasured, isTrusted, latencyColumn, overlap, pointsShown, workOf } from "./choose.js";
 import { unique } from "./data.js";
 import { html, modelName } from "./dom.js";
 import {
   durationWords,
   figureOf,
-  isEstimate,
   isShare,
   PER_RESPONSES,
   qualityOf,
@@ -80,11 +79,14 @@ function byFigure({ column, sign }) {
   return (a, b) => sign * (a[column] - b[column]) || energy(a) - energy(b) || a.axis_value - b.axis_value;
 }
 
-/** Lists of points, one of each work and one point a group, best first: those that keep the target and the budget. */
+/**
+ * Lists of points, one of each work and one point a group, best first: those that keep the target and the budget. Of
+ * what follows from an energy no estimate is among them.
+ */
 export function bestBy(points, state, matters) {
   const figure = FIGURES[matters];
   const shown = pointsShown(points, state);
-  const taken = figure.ofEnergy ? withoutEstimates(shown, state.flagged) : shown;
+  const taken = figure.ofEnergy ? shown.filter(isMeasured) : shown;
   const within = (value, limit) => limit === null || (value !== null && value <= limit);
   const kept = taken.filter(
     (point) =>
@@ -136,7 +138,6 @@ function answerSentence(ordered, firsts, state, unit, matters) {
   const { value, interval } = figure.figure(best);
   const several = unique(ordered, "hardware").length > 1;
   const latency = figureOf(best, latencyColumn(state).replace(/_s$/, ""), "s", unit.factor).value;
-  const estimated = figure.ofEnergy && isEstimate(best) ? ", estimated" : "";
   return html(
     "p",
     {},
@@ -144,7 +145,7 @@ function answerSentence(ordered, firsts, state, unit, matters) {
     html("strong", {}, named(best, true)),
     ` ${figure.verb}, at ${best.at.replace(/ = | /g, "\u00a0")}: `,
     html("strong", {}, `${value}\u00a0${figure.words(best)}`),
-    interval ? html("span", { class: "whole" }, ` (95\u00a0%: ${interval}${estimated})`) : estimated,
+    interval ? html("span", { class: "whole" }, ` (95\u00a0%: ${interval})`) : null,
     best[latencyColumn(state)] === null
       ? ""
       : `, with a ${quantileWords(state.metric, state.quantile)} of ${latency}\u00a0${unit.name}`,
@@ -155,10 +156,11 @@ function answerSentence(ordered, firsts, state, unit, matters) {
 
 /** Why there is no answer. */
 function none(points, state, matters) {
-  const { column, name } = FIGURES[matters];
+  const { column, name, ofEnergy } = FIGURES[matters];
   const shown = pointsShown(points, state);
   if (shown.length === 0) return "No model passes the filters.";
   if (shown.every((point) => point[column] === null)) return `Nothing is known of it here: ${name.toLowerCase()} was not measured.`;
+  if (ofEnergy && !shown.some(isMeasured)) return "Nothing was measured here, and an estimate is no answer.";
   const limits = [
     state.target === null ? null : `a ${quantileWords(state.metric, state.quantile)} of at most ${durationWords(state.target)}`,
     state.budget === null ? null : `${significant(state.budget)} J per response`,

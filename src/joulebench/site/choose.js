@@ -30,7 +30,7 @@ export function isMeasured(point) {
 }
 
 /** `points` without those whose energy is estimated, where any of them has a measured one that counts. */
-export function withoutEstimates(points, flagged) {
+function withoutEstimates(points, flagged) {
   const measured = points.some((point) => isMeasured(point) && isTrusted(point, flagged));
   return measured ? points.filter((point) => !hasEstimate(point)) : points;
 }

@@ -1,4 +1,4 @@
-"""The Hugging Face hub, with errors for people. The token comes from HF_TOKEN in the environment, and stays there."""
+"""Limits of waiting for huggingface_hub's requests, and for others that are sent by its client."""
 
 import os
 import re
@@ -6,11 +6,8 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NoReturn
-
-from joulebench.errors import UserError, in_one_line
 
 ANSWER_S = 10.0
 SILENT_S = 35.0
@@ -18,79 +15,15 @@ LEAST_BYTES = 64 * 1024
 """Without a whole answer or so many bytes for SILENT_S, a download has failed: huggingface_hub by itself waits for
 minutes, or without end. It may take one ANSWER_S longer until that is seen."""
 LONGEST_WAIT_S = 300.0
-"""Of a hub that says when to come again: its own limits are of five minutes."""
+"""Of a host that says when to come again: the hub's own limits are of five minutes."""
 
 
-class NoSuchFileError(UserError):
-    """The repository and its revision are there, the file is not."""
+class LaterError(Exception):
+    """The host asks to wait for longer than anybody would."""
 
 
-class _LaterError(Exception):
-    """The hub asks to wait for longer than anybody would."""
-
-
-class _SilentError(Exception):
-    """The hub gives no answer, or next to nothing of it."""
-
-
-@contextmanager
-def explained(what: str, where: str, otherwise: str) -> Iterator[None]:
-    """Turn the hub's errors into one line each, a hub that never answers among them.
-
-    `what` names the thing and its revision, `where` the key of the config that asks for it, `otherwise` what to do
-    where the hub cannot help. Raises UserError where the hub cannot be reached, has no such thing (a file:
-    NoSuchFileError), or does not let this user have it.
-    """
-    try:
-        from huggingface_hub import errors
-
-        watch = _limit_waiting()
-    except ValueError as error:
-        said = in_one_line(error)
-        raise UserError(f"a setting of huggingface_hub cannot be read ({said}); correct HF_... and run again") from None
-    kind = UserError
-    try:
-        watch.succeeded()
-        yield
-    except UserError:
-        raise
-    except errors.GatedRepoError:
-        problem = "gated, and this access was refused; accept its terms on the hub and set HF_TOKEN"
-    except errors.RepositoryNotFoundError:
-        problem = f"the hub shows no such repository; check {where}, set HF_TOKEN if it is private"
-    except errors.RevisionNotFoundError:
-        problem = f"the repository has no such revision; check {where}"
-    except errors.LocalEntryNotFoundError:
-        problem = "not in the hub's cache here, and the hub was not reached; check the network and HF_HUB_OFFLINE"
-    except errors.EntryNotFoundError:
-        problem, kind = f"that revision has no such file; check {where}", NoSuchFileError
-    except _LaterError as error:
-        problem = f"{error}; run again then, and set HF_TOKEN, with which more is allowed"
-    except _SilentError as error:
-        problem = f"{error}; check the network, a proxy and HF_ENDPOINT, and run again"
-    except Exception as error:  # noqa: BLE001  an answer of another form fails anywhere in the client
-        problem = f"the download failed ({_cause(error)}); run again, set HF_TOKEN if asked to"
-    else:
-        return
-    raise kind(f"{what}: {problem}, {otherwise}")
-
-
-def lacks_socks(error: Exception) -> bool:
-    """Whether it is httpx's, of a SOCKS proxy of the environment, for which it wants the package socksio."""
-    return isinstance(error, ImportError) and "socks" in str(error).lower()
-
-
-def _cause(error: Exception) -> str:
-    """What an error says, in one line, with what a proxy of the environment has to do with it."""
-    said = in_one_line(error)
-    if isinstance(error, KeyError | TypeError | AttributeError | IndexError):
-        said = f"the hub's answer is not of the form that is expected: {type(error).__name__} {said}"
-    if type(error).__name__ == "InvalidURL":
-        named = [name for name in ("NO_PROXY", "no_proxy") if os.environ.get(name)]
-        said += f": {' and '.join(named)} or a proxy's address holds what is no host" if named else ""
-    if lacks_socks(error):
-        said = "a SOCKS proxy needs the package socksio: pip install socksio, or unset ALL_PROXY"
-    return said
+class SilentError(Exception):
+    """The host gives no answer, or next to nothing of it."""
 
 
 XET = {
@@ -101,7 +34,7 @@ XET = {
 """Limits of hf_xet, which moves a file's content by itself, and waits for minutes; read when it is imported."""
 
 
-class _Watch:
+class Watch:
     """Since when requests have failed one after the other, all of them together."""
 
     def __init__(self, silent_s: float) -> None:
@@ -111,15 +44,15 @@ class _Watch:
 
     def succeeded(self) -> None:
         self._since_s: float | None = None
-        self.given_up: _SilentError | None = None
+        self.given_up: SilentError | None = None
 
     def give_up(self, why: str) -> NoReturn:
         """What is asked from now on fails at once: huggingface_hub swallows some errors, and asks for more."""
-        self.given_up = _SilentError(why)
+        self.given_up = SilentError(why)
         raise self.given_up
 
     def failed(self, began_s: float, host: str) -> None:
-        """Raises _SilentError where that is too long."""
+        """Raises SilentError where that is too long."""
         with self._lock:
             self._since_s = began_s if self._since_s is None else min(began_s, self._since_s)
             too_long = time.monotonic() - self._since_s >= self.silent_s
@@ -128,8 +61,8 @@ class _Watch:
 
 
 @lru_cache(maxsize=1)
-def _limit_waiting() -> _Watch:
-    """From now on huggingface_hub's requests end in _SilentError where next to nothing arrives for SILENT_S.
+def limited() -> Watch:
+    """From now on huggingface_hub's requests end in SilentError where next to nothing arrives for SILENT_S.
 
     Within one exchange that is told at the socket, where headers that drip are seen too; over several, by the answers.
     """
@@ -141,7 +74,7 @@ def _limit_waiting() -> _Watch:
     for name, value in XET.items():
         os.environ.setdefault(name, value)
     longest_s = max(ANSWER_S, constants.HF_HUB_ETAG_TIMEOUT, constants.HF_HUB_DOWNLOAD_TIMEOUT)
-    watch = _Watch(SILENT_S * longest_s / ANSWER_S)
+    watch = Watch(SILENT_S * longest_s / ANSWER_S)
 
     class Socket(httpcore.NetworkStream):
         """A connection that counts, since it was last written to, the bytes that came and the seconds spent waiting."""
@@ -218,9 +151,9 @@ def _limit_waiting() -> _Watch:
 
     def looked_at(response: httpx.Response) -> None:
         response.stream = Body(response)
-        host, wait_s = response.request.url.host, _asked_to_wait_s(response.headers)
+        host, wait_s = response.request.url.host, asked_to_wait_s(response.headers)
         if response.status_code in (429, 503) and wait_s > LONGEST_WAIT_S:
-            raise _LaterError(f"{host} asks to wait {wait_s:,.0f} s (status {response.status_code})")
+            raise LaterError(f"{host} asks to wait {wait_s:,.0f} s (status {response.status_code})")
         began_s = response.request.extensions[BEGAN]
         if response.has_redirect_location and time.monotonic() - began_s >= watch.silent_s:
             watch.give_up(f"{host} only sends elsewhere, for {watch.silent_s:.0f} s")
@@ -260,7 +193,7 @@ def _limit_waiting() -> _Watch:
     return watch
 
 
-def _asked_to_wait_s(headers: Mapping[str, str]) -> float:
+def asked_to_wait_s(headers: Mapping[str, str]) -> float:
     """By Retry-After (RFC 9110, 10.2.3: seconds), or by the hub's own ratelimit ("api";r=0;t=55); 0 without."""
     told = re.search(r";\s*t=(\d{1,9})", headers.get("ratelimit", ""))
     after = headers.get("retry-after", "").strip()

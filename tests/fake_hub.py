@@ -17,11 +17,18 @@ import pytest
 class Hub:
     """Serves `root`/owner/name/... as the hub does; `fetched` are the files that were asked for whole.
 
-    `also` are names that the listing has beside the files that are there.
+    `also` are names that the listing has beside the files that are there. `commits`: what tags and branches stand for;
+    where there are none, every revision is there. `refuses`: repositories -> status and error code of their files.
+    `tokens`: what came with the requests.
     """
 
     def __init__(self, root: Path) -> None:
         self.root, self.fetched, self.also = root, set[str](), list[str]()
+        self.commits: dict[str, str] = {}
+        self.refuses: dict[str, tuple[int, str]] = {}
+        self.tokens: set[str | None] = set()
+        self.resolved: list[str] = []
+        self.address = ""
 
     def files(self, repository: str) -> list[str]:
         folder = self.root / repository
@@ -43,12 +50,22 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             self._serve(whole=True)
 
         def _serve(self, whole: bool) -> None:
+            hub.tokens.add(self.headers.get("Authorization"))
             parts = urllib.parse.unquote(self.path.partition("?")[0]).strip("/").split("/")
+            if parts[0] == "datasets":
+                parts = parts[1:]
             if parts[0] == "api":  # api/models/OWNER/NAME/tree/REVISION
                 repository = "/".join(parts[2:4])
+                if not (hub.root / repository).is_dir():
+                    return self._say(404, b"", {"X-Error-Code": "RepoNotFound"}, whole)
+                if parts[4:5] == ["revision"]:
+                    return self._revision(repository, parts[5], whole)
                 told = [self._told(repository, file) for file in hub.files(repository)]
                 return self._say(200, json.dumps(told).encode(), {"Content-Type": "application/json"}, whole)
             repository, file = "/".join(parts[:2]), "/".join(parts[4:])  # OWNER/NAME/resolve/REVISION/FILE
+            if repository in hub.refuses:
+                status, code = hub.refuses[repository]
+                return self._say(status, b"", {"X-Error-Code": code}, whole)
             path = hub.root / repository / file
             if not path.is_file():
                 return self._say(404, b"", {"X-Error-Code": "EntryNotFound"}, whole)
@@ -57,6 +74,14 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             content = path.read_bytes()
             headers = {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": parts[3]}
             return self._say(200, content, headers, whole)
+
+        def _revision(self, repository: str, revision: str, whole: bool) -> None:
+            commit = hub.commits.get(revision)
+            if commit is None:
+                return self._say(404, b"", {"X-Error-Code": "RevisionNotFound"}, whole)
+            hub.resolved.append(revision)
+            told = {"id": repository, "sha": commit, "siblings": []}
+            return self._say(200, json.dumps(told).encode(), {"Content-Type": "application/json"}, whole)
 
         def _told(self, repository: str, file: str) -> dict[str, Any]:
             path = hub.root / repository / file
@@ -81,7 +106,7 @@ def serving(root: Path, patch: pytest.MonkeyPatch) -> Iterator[Hub]:
     hub = Hub(root)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}"
+    address = hub.address = f"http://127.0.0.1:{server.server_port}"
     constants = huggingface_hub.constants
     template = constants.HUGGINGFACE_CO_URL_TEMPLATE.removeprefix(constants.ENDPOINT)
     patch.setattr(constants, "ENDPOINT", address)
