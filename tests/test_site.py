@@ -265,6 +265,11 @@ def test_a_recommendation_has_the_latencies_that_its_service_asks_for() -> None:
     }
 
 
+def test_the_hardware_is_carried_as_it_was_given() -> None:
+    made = {"h100": whole(points(["a/b"])), "a100": whole(points(["a/b"], hardware="a100"))}
+    assert carried(site.page(made))["hardware"] == ["h100", "a100"]
+
+
 def test_a_task_has_its_own_target_and_no_other() -> None:
     targets = {
         "llm-chat": LatencyTarget(metric="tpot", quantile=50, at_most_s=0.05),

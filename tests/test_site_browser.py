@@ -42,6 +42,7 @@ SCRIPT, IMAGE, FORMULA = "<script>alert(1)</script>", '"><img src=x onerror=aler
 AMPERSAND = "&<img src=x onerror=alert(1)>"
 GEMMA, LLAMA, QWEN = "google/gemma-2-2b-it", "meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen3-8B"
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.3"
+ALL_HARDWARE = "#hardware=any"
 SD, VIDEO = "stabilityai/stable-diffusion-2-1", "Wan-AI/Wan2.1-T2V-1.3B"
 
 
@@ -170,11 +171,6 @@ def estimated() -> dict[str, dict[str, pl.DataFrame]]:
     }
 
 
-def mixed() -> dict[str, dict[str, pl.DataFrame]]:
-    """A toy's estimate on a processor, far under what a GPU's counter says of models."""
-    return {"cpu": estimated()["cpu"], "h100": whole([*sweep("b/one", 80.0, 0.004), *sweep("b/two", 90.0, 0.004)])}
-
-
 def published() -> dict[str, dict[str, pl.DataFrame]]:
     """The committed records of an H100."""
     frames = {name: pl.DataFrame(schema=TABLES[name]) for name in site.TABLES}
@@ -228,6 +224,14 @@ def judged() -> dict[str, dict[str, pl.DataFrame]]:
     return {"h100": made}
 
 
+def mixed() -> dict[str, dict[str, pl.DataFrame]]:
+    """A CPU whose energies are estimated, given before two GPUs whose are measured: the toy needs 1.728 J at B 512."""
+    more: dict[str, object] = {"energy_source": "codecarbon_estimate", "hardware": "cpu", "dataset": "a-toy-set"}
+    more |= dict.fromkeys(["energy_per_response_low_j", "energy_per_response_high_j", "power_low_w", "power_high_w"])
+    toy = sweep("a/toy", 8.0, 0.004, device="Intel Xeon", engine="transformers", **more)
+    return {"cpu": whole(toy), **few()}
+
+
 PAGES: dict[str, Callable[[], dict[str, dict[str, pl.DataFrame]]]] = {
     "few": few,
     "many": many,
@@ -235,11 +239,11 @@ PAGES: dict[str, Callable[[], dict[str, dict[str, pl.DataFrame]]]] = {
     "empty": dict,
     "without_energy": without_energy,
     "estimated": estimated,
-    "mixed": mixed,
     "published": published,
     "arrivals": arrivals,
     "natural": natural,
     "judged": judged,
+    "mixed": mixed,
 }
 
 
@@ -261,12 +265,7 @@ class Page:
         self.driver, self.folder, self.opened = driver, folder, ""
         self.downloads = folder / "downloads"
 
-    def open(
-        self, name: str, hash_: str = "", width: int = 1280, dark: bool = False, everywhere: bool = True
-    ) -> "Page":
-        """`everywhere`: all its hardware, where the hash names none; else as it opens by itself."""
-        if everywhere and "hardware=" not in hash_:
-            hash_ = f"{hash_}&hardware=any" if hash_ else "#hardware=any"
+    def open(self, name: str, hash_: str = "", width: int = 1280, dark: bool = False) -> "Page":
         path = self.folder / f"{name}.html"
         if not path.exists():
             targets = TARGETS.get(name, OTHERS_TARGETS)
@@ -314,9 +313,13 @@ class Page:
         self.wait(lambda: self.find(order).get_attribute("aria-sort") != before)
 
     def choose(self, id_: str, value: str) -> None:
+        """Of a list or of the buttons of a group."""
         from selenium.webdriver.support.select import Select
 
-        Select(self.find(f"#{id_}")).select_by_value(value)
+        if self.find(f"#{id_}").tag_name == "select":
+            Select(self.find(f"#{id_}")).select_by_value(value)
+        else:
+            self.js("arguments[0].click()", self.find(f"#{id_} input[value='{value}']"))
 
     def type(self, selector: str, text: str) -> None:
         self.find(selector).clear()
@@ -417,7 +420,7 @@ def page(browser: Page) -> Iterator[Page]:
 
 
 def test_each_model_is_at_its_point_of_least_energy_within_the_target(page: Page) -> None:
-    page.open("few")
+    page.open("few", ALL_HARDWARE)
     assert page.cells("Model")[:5] == [GEMMA, LLAMA, MISTRAL, QWEN, LLAMA]
     assert page.cells("Energy") == ["8.64", "21.6", "22.0", "39.6", "86.4", "–", "–"]
     assert page.cells("Rank") == ["1", "2", "≈3", "4", "5", "–", "–"]
@@ -476,7 +479,7 @@ def test_the_page_chooses_as_the_analysis_does(
 
 
 def test_a_click_on_a_heading_sorts_and_says_so(page: Page) -> None:
-    page.open("few")
+    page.open("few", ALL_HARDWARE)
     page.sort(8)
     assert page.texts("th[aria-sort]") == ["TPOT p50 (ms)"]
     values = [float(text) for text in page.cells("TPOT")[:5]]
@@ -489,7 +492,7 @@ def test_a_click_on_a_heading_sorts_and_says_so(page: Page) -> None:
 
 
 def test_filters_leave_what_they_say(page: Page) -> None:
-    page.open("few")
+    page.open("few", ALL_HARDWARE)
     page.choose("hardware", "a100")
     assert page.cells("Model") == [LLAMA]
     assert page.texts("#count")[0].startswith("1 model; 1 within")
@@ -499,9 +502,8 @@ def test_filters_leave_what_they_say(page: Page) -> None:
     page.choose("weights", "synthetic")
     assert page.cells("Model") == [MISTRAL]
     page.find("#reset").click()
-    page.type("#model", "LLAMA")
-    assert page.cells("Model") == [LLAMA]
     page.choose("hardware", "")
+    page.type("#model", "LLAMA")
     assert page.cells("Model") == [LLAMA, LLAMA]
     page.type("#model", "no such model")
     assert page.texts(".dt-empty") == ["No model passes the filters."]
@@ -518,7 +520,7 @@ def test_a_task_has_its_own_metric_and_target(page: Page) -> None:
 
 
 def test_the_slider_chooses_each_models_point_again(page: Page) -> None:
-    page.open("few")
+    page.open("few", ALL_HARDWARE)
     page.find("#target-slider").send_keys("\ue010")  # End: any latency
     assert page.find("#target-value").get_attribute("value") == ""
     assert page.cells("B")[:5] == ["512"] * 5
@@ -532,7 +534,7 @@ def test_the_slider_chooses_each_models_point_again(page: Page) -> None:
 
 
 def test_the_target_is_set_as_a_number_too(page: Page) -> None:
-    page.open("few")
+    page.open("few", ALL_HARDWARE)
     page.type("#target-value", "30")
     energies = dict(
         zip(zip(page.cells("Model"), page.cells("Hardware"), strict=True), page.cells("Energy"), strict=True)
@@ -546,7 +548,7 @@ def test_the_target_is_set_as_a_number_too(page: Page) -> None:
 
 
 def test_the_budget_leaves_out_what_needs_more(page: Page) -> None:
-    page.open("few")
+    page.open("few", ALL_HARDWARE)
     page.type("#budget-value", "30")
     assert page.cells("Model") == [GEMMA, LLAMA, MISTRAL]
     assert page.texts("#count")[0].endswith("2 over the budget; 2 without an energy left out")
@@ -579,13 +581,13 @@ def test_pointing_at_a_point_tells_of_it_and_marks_its_row(page: Page) -> None:
 
 
 def test_pointing_at_a_row_marks_its_line(page: Page) -> None:
-    page.open("few")
+    page.open("few", ALL_HARDWARE)
     page.over(page.row(f"a100/{LLAMA}"))
     assert [one.get_attribute("data-group") for one in page.all(".series.is-hovered")] == [f"a100/{LLAMA}"]
 
 
 def test_what_is_off_the_frontier_of_its_model_is_faint(page: Page) -> None:
-    page.open("few")
+    page.open("few", ALL_HARDWARE)
     faint = "return [...document.querySelectorAll('.off-frontier')].map((one) => one.dataset.setting)"
     assert page.js(faint) == ["b32"] * 5, "no point of B 32 is in pareto.csv; the flagged model's are not judged"
     assert page.texts("#chart-note")[0].endswith("Faint: off its model’s frontier.")
@@ -594,7 +596,7 @@ def test_what_is_off_the_frontier_of_its_model_is_faint(page: Page) -> None:
 
 
 def test_clicks_select_and_the_selected_are_compared(page: Page) -> None:
-    page.open("few")
+    page.open("few", ALL_HARDWARE)
     assert page.texts("#compare p") == ["Select models in the table or the chart to see them side by side."]
     page.over(page.point(f"h100/{LLAMA}", 512))
     page.point(f"h100/{LLAMA}", 512).click()
@@ -657,21 +659,22 @@ def test_an_address_brings_everything_back(page: Page) -> None:
     page.type("#budget-value", "70")
     page.choose("hardware", "h100")
     page.type("#model", "l")
-    page.sort(7)
-    page.sort(7)
+    page.sort(6)
+    page.sort(6)
     page.row(f"h100/{LLAMA}").find_element("css selector", "input").click()
 
     def seen() -> list[object]:
-        ids = ("metric", "quantile", "target-value", "target-slider", "budget-value", "hardware", "model")
+        ids = ("metric", "quantile", "target-value", "target-slider", "budget-value", "model")
         values = [page.find(f"#{id_}").get_attribute("value") for id_ in ids]
+        values.append(page.find("#hardware :checked").get_attribute("value"))
         return [values, page.cells("Model"), page.cells("Energy"), page.texts(".compare th"), page.texts("#count")]
 
     before, address = seen(), page.hash()
     assert page.cells("Energy") == ["61.2", "60.0", "8.64"]  # B 32, 32 and 512: 20.7, 20.4 and 29.5 ms at p90
-    page.open("few", address, everywhere=False)
+    page.open("few", address)
     assert seen() == before
     page.js("location.hash = ''")
-    page.wait(lambda: len(page.cells("Model")) == 6)  # those of the hardware that it opens on
+    page.wait(lambda: len(page.cells("Model")) == 6)
 
 
 @pytest.mark.parametrize("words", ["#task=x&metric=y&quantile=1&target=-1&budget=NaN&select=z&sort=q.asc", "#%%%&=&="])
@@ -696,7 +699,7 @@ return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_text_can_be_read_in_both_themes(page: Page, dark: bool) -> None:
-    page.open("few", "#target=0.01", dark=dark)
+    page.open("few", f"{ALL_HARDWARE}&target=0.01", dark=dark)
     ground = ["body", "backgroundColor"]
     for selector in ("h1", ".lead", ".note", ".count", ".badge.misses", "#own-target", ".unranked"):
         assert page.js(LUMINANCE, [selector, "color"], ground) > 4.5, selector
@@ -847,46 +850,6 @@ def test_estimates_nulls_and_overload_are_said(page: Page) -> None:
     assert "Energy, estimated" in page.find("#tooltip").text
 
 
-def test_it_opens_on_the_hardware_on_which_most_was_measured(page: Page) -> None:
-    page.open("mixed", everywhere=False)
-    assert page.find("#hardware").get_attribute("value") == "h100"
-    assert page.cells("Model") == ["b/one", "b/two"]
-    assert page.texts(".notice") == []
-
-
-def test_estimates_have_ranks_of_their_own_below_what_was_measured(page: Page) -> None:
-    page.open("mixed")
-    assert list(zip(page.cells("Model"), page.cells("Rank"), strict=True)) == [
-        ("b/one", "1"),
-        ("b/two", "2"),
-        ("a/one", "1"),
-        ("a/two", "2"),
-        ("silent/one", "–"),
-    ]
-    assert "estimate" in " ".join(page.texts(".leaderboard tbody tr:nth-of-type(3)"))
-
-
-def test_the_answer_is_a_sentence_with_its_interval_and_its_ties(page: Page) -> None:
-    page.open("mixed", everywhere=False)
-    (said,) = page.texts("#answer")
-    joules = page.cells("Energy")
-    found = (small.split("–") for small in page.texts(".leaderboard tbody tr:first-child small"))
-    low, high = next(ends for ends in found if len(ends) == 2)
-    assert f"b/one takes least: {joules[0]} J a response ({low} to {high}), at B\u00a0" in said
-    assert said.endswith(" Next is b/two, with 1.13 times as much.")  # 90 J over 80 J
-
-
-def test_an_estimate_is_no_answer(page: Page) -> None:
-    page.open("estimated")
-    assert page.texts("#answer") == [""]
-
-
-def test_among_many_the_best_keep_a_colour_and_a_name(page: Page) -> None:
-    page.open("many")
-    assert len(page.texts("#legend li")) == 7
-    assert page.texts("#legend li")[0] in page.cells("Model")[:7]
-
-
 def test_sixty_models_are_drawn_and_chosen_at_once(page: Page) -> None:
     page.open("many")
     assert (len(page.all(".series")), len(page.all(".leaderboard tbody tr"))) == (60, 60)
@@ -987,3 +950,157 @@ def test_a_page_without_quality_has_no_column_of_it(page: Page) -> None:
     page.open("few")
     names = page.texts(".leaderboard thead .dt-column-title")
     assert not any("right" in name.lower() or "score" in name.lower() for name in names)
+
+
+def answer_of(page: Page) -> str:
+    (text,) = page.texts("#answer p")
+    return text.replace("\xa0", " ")
+
+
+def test_estimates_stand_below_measurements_without_a_rank(page: Page) -> None:
+    page.open("mixed", ALL_HARDWARE)
+    toy = "a/toy"
+    assert page.cells("Model")[-1] == toy
+    assert page.cells("Energy")[-1] == "1.73", "less than all others, 8 J x 0.6^3"
+    assert page.cells("Rank") == ["1", "2", "≈3", "4", "5", "–", "–", "–"]
+    why = "not ranked with measurements: estimated by CodeCarbon (codecarbon_estimate), not measured"
+    assert page.texts(".leaderboard tbody tr:last-child .why-below") == [why]
+    place = 1 + [name[:6] for name in page.texts(".leaderboard thead .dt-column-title")].index("Energy")
+    for _ in range(2):  # up, down
+        page.sort(place)
+        assert page.cells("Model")[-1] == toy
+    assert answer_of(page).startswith(f"{GEMMA} on h100 needs the least energy")
+    for group in (f"cpu/{toy}", f"h100/{GEMMA}"):
+        page.row(group).find_element("css selector", "input").click()
+    assert "an estimate: not compared with measurements" in page.texts(".compare td")
+    assert page.texts(".compare td").count("least") == 1
+    page.choose("hardware", "cpu")
+    assert (page.cells("Model"), page.cells("Rank")) == ([toy], ["1"]), "alone, there is no measurement to stand under"
+    assert answer_of(page) == "Nothing was measured here, and an estimate is no answer."
+
+
+def test_a_budget_that_leaves_an_estimate_alone_gives_it_no_rank(page: Page) -> None:
+    page.open("mixed", f"{ALL_HARDWARE}&budget=2")
+    assert (page.cells("Model"), page.cells("Rank")) == (["a/toy"], ["–"])
+
+
+def test_the_page_opens_on_the_first_measured_hardware_and_others_are_a_click_away(page: Page) -> None:
+    page.open("mixed")
+    names = page.texts("#hardware label")
+    assert names == ["cpu", "h100", "a100", "all"], "as they were given"
+    assert page.find("#hardware :checked").get_attribute("value") == "h100"
+    assert page.cells("Model")[:4] == [GEMMA, LLAMA, MISTRAL, QWEN]
+    assert "Hardware" not in page.texts(".leaderboard thead .dt-column-title"), "it would say the same in each row"
+    assert len(page.all("#chart .series")) == 5
+    assert not any(text.startswith("Estimated energy") for text in page.texts(".notice")), "there is none on it"
+    page.find("#hardware label:nth-of-type(3)").click()
+    assert (page.cells("Model"), page.cells("Energy")) == ([LLAMA], ["86.4"])
+    assert page.hash() == "#hardware=a100"
+    page.find("#hardware label:nth-of-type(4)").click()
+    assert len(page.cells("Model")) == 8
+    assert "Hardware" in page.texts(".leaderboard thead .dt-column-title")
+    page.open("mixed", "#hardware=no-such")
+    assert page.find("#hardware :checked").get_attribute("value") == "h100"
+
+
+def test_of_many_the_best_the_selected_and_the_hovered_stand_out_and_all_are_named(page: Page) -> None:
+    page.open("many")
+    groups = page.js("return [...document.querySelectorAll('tbody tr')].map((one) => one.dataset.group)")
+    coloured = "return [...document.querySelectorAll('.series:not(.plain)')].map((one) => one.dataset.group).sort()"
+    assert page.js(coloured) == sorted(groups[:5])
+    entrants = [group.removeprefix("h100/") for group in groups]
+    assert page.texts("#legend > ul li") == entrants[:5]
+    assert page.texts("#legend summary") == ["55 others in grey: who they are"]
+    assert page.texts("#legend details li") == entrants[5:]
+    line = "document.querySelector(`.series[data-group='${arguments[0]}']`)"
+    colour = f"return getComputedStyle({line}).getPropertyValue('--c')"
+    before, grey = page.js(colour, groups[0]), page.js(colour, groups[40])
+    page.find("#legend summary").click()
+    page.find(f"#legend li[data-group='{groups[40]}'] button").click()
+    assert page.js(coloured) == sorted([*groups[:5], groups[40]])
+    assert page.js(colour, groups[0]) == before
+    assert page.js(colour, groups[40]) not in (before, grey)
+    assert page.find("#legend details").get_attribute("open"), "the list stays open"
+    page.over(page.row(groups[50]))
+    label = f".series[data-group='{groups[50]}'] .name-label"
+    assert page.find(label).text == entrants[50].partition("/")[2]
+    assert page.js("return getComputedStyle(document.querySelector(arguments[0])).visibility", label) == "visible"
+    page.over(page.find("h1"))
+    boxes = page.js(
+        "return [...document.querySelectorAll('.name-label.placed')].map((one) => one.getBBox())"
+        ".map((box) => [box.x, box.y, box.x + box.width, box.y + box.height])"
+    )
+    assert boxes
+    for place, (left, top, right, bottom) in enumerate(boxes):
+        for x, y, end, under in boxes[:place]:
+            assert left >= end or right <= x or top >= under or bottom <= y, "names do not cover each other"
+
+
+def test_the_question_is_answered_in_a_sentence(page: Page) -> None:
+    page.open("few")
+    assert page.texts("#question-title") == ["Which model needs the least energy for llm-chat?"]
+    assert page.texts("#matters label") == ["Energy", "Carbon", "Cost"], "no quality is known of these"
+    assert answer_of(page) == (
+        f"{GEMMA} on h100 needs the least energy, at B 512: 8.64 J per response (95 %: 8.38–8.99), "
+        f"with a median time per output token of 19.7 ms; next is {LLAMA} (21.6)."
+    )
+    page.choose("matters", "carbon")
+    assert page.texts("#question-title") == ["Which model emits the least carbon for llm-chat?"]
+    # 8.64 J / 3.6e6 J a kWh x 400 g x 1000
+    assert "0.960 gCO₂e per 1,000 responses (95 %: 0.931–0.998)" in answer_of(page)
+    page.choose("matters", "cost")
+    assert "0.000480 USD per 1,000 responses, with" in answer_of(page)  # 8.64 / 3.6e6 x 0.2 x 1000
+    assert "no interval says how sure that is" in answer_of(page)
+    again = page.hash()
+    page.open("few", again)
+    assert page.texts("#question-title") == ["Which model costs the least for llm-chat?"]
+
+
+def test_the_answer_names_what_it_is_not_told_apart_from(page: Page) -> None:
+    page.open("few", "#model=instruct")
+    assert answer_of(page).startswith(f"{LLAMA} on h100 needs the least energy, at B 512: 21.6 J per response")
+    assert answer_of(page).endswith(f"; not told apart, as the intervals overlap, from {MISTRAL} (22.0).")
+
+
+def test_the_latency_of_the_question_is_the_pages(page: Page) -> None:
+    page.open("few", "#target=0.01")
+    assert page.find("#within").get_attribute("value") == "set"
+    assert "at B 32: 24.0 J per response" in answer_of(page)  # Gemma: 4 ms x 1.7, 40 J x 0.6
+    page.choose("within", "own")
+    assert page.find("#target-value").get_attribute("value") == "50"
+    page.choose("within", "any")
+    assert page.find("#target-value").get_attribute("value") == ""
+    assert page.texts("#within option") == ["median time per output token ≤ 50 ms", "any latency"]
+    page.type("#target-value", "1")
+    assert answer_of(page) == "No model keeps a median time per output token of at most 1 ms."
+
+
+def test_the_best_answers_and_the_cheapest_right_ones_are_asked_for_where_known(page: Page) -> None:
+    page.open("judged", "#matters=quality")
+    assert page.texts("#matters label") == ["Energy", "Carbon", "Cost", "Quality", "Right answers per joule"]
+    assert f"{LLAMA} on h100 answers best, at B 512: 90.0 % right answers (95 %: 80.0–95.0)" in answer_of(page)
+    assert answer_of(page).endswith(f"next is {GEMMA} (25.0).")
+    page.choose("matters", "right")
+    assert "6.00 J per right answer (95 %: 5.12–7.43)" in answer_of(page)
+
+
+def test_answers_of_different_work_have_a_sentence_each(page: Page) -> None:
+    page.open("natural")
+    given, own = (text.replace("\xa0", " ") for text in page.texts("#answer p"))
+    assert given.startswith(f"Answers of given lengths: {LLAMA} on h100 needs the least energy, at B 512: 4.32 J")
+    assert own.startswith(f"Answers as the model ends them: {GEMMA} (natural answers) on h100")
+    assert own.endswith("; there is no other to compare it with.")
+
+
+def test_what_was_measured_on_several_hardware_is_side_by_side(page: Page) -> None:
+    page.open("few")
+    assert page.texts(".sides thead th") == ["Model", "h100 (J)", "a100 (J)"]
+    assert page.texts(".sides tbody th") == [LLAMA], "the others are on the H100 alone"
+    assert page.texts(".sides td .number") == ["21.6", "86.4"]
+    small = [text.replace("\xa0", " ") for text in page.texts(".sides td small")]
+    # 86.4 J is four times 21.6 J
+    assert small == ["21.0–22.5", "B 512", "least", "83.8–89.9", "B 512", "+300 %"]
+    page.type("#target-value", "8.5")  # 8 and 9 ms at B 8
+    assert page.texts(".sides td small")[-1] == "misses the target"
+    page.find("#tasks label:nth-of-type(2)").click()
+    assert not page.find("#sides-section").is_displayed()

@@ -48,6 +48,7 @@ STYLES = (
     "theme.css",
     "page.css",
     "controls.css",
+    "question.css",
     "chart.css",
     "table.css",
     "compare.css",
@@ -57,9 +58,9 @@ STYLES = (
 # A module comes after those that it imports from.
 MODULES = (
     *("dom.js", "format.js", "data.js", "choose.js", "state.js", "csv.js"),
-    *("axes.js", "tooltip.js", "marks.js", "chart.js"),
-    *("cells.js", "table.js", "compare.js", "recommend.js", "limits.js", "controls.js", "sources.js"),
-    *("answer.js", "main.js"),
+    *("axes.js", "tooltip.js", "marks.js", "labels.js", "chart.js", "colours.js", "legend.js"),
+    *("cells.js", "table.js", "compare.js", "sides.js", "recommend.js", "limits.js", "controls.js", "sources.js"),
+    *("answer.js", "question.js", "main.js"),
 )
 _IMPORT = re.compile(r"^import [^;]+ from \"\./[a-z]+\.js\";\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(async )?function|const|class)", re.MULTILINE)
@@ -74,6 +75,8 @@ def page(
     card_spread: Mapping[str, float] | None = None,
 ) -> str:
     """The page of `tables`: hardware -> name in TABLES, or SCORES -> its rows. The same tables give the same text.
+
+    The page opens on the first hardware, in this order, of which there are measured energies.
 
     `publish_flagged`: whether the leaderboard takes flagged points, as analysis.leaderboard does; the page then shows
     them when it is opened. `targets`: task -> its latency target; `services`: by their names in the recommendations.
@@ -92,6 +95,7 @@ def page(
     found = set(points["task"])
     carried = {
         "tasks": [*(task for task in TASKS if task in found), *sorted(found.difference(TASKS))],
+        "hardware": list(tables),
         "targets": {
             task: target.model_dump() for task, target in targets.items() if task in found and target is not None
         },

@@ -17,6 +17,7 @@ import {
   qualityOf,
   qualityWords,
   significant,
+  sourceWords,
 } from "./format.js";
 
 const BAR_PX = 110;
@@ -66,13 +67,14 @@ function badges(row, mixed) {
   if (row.usable && point.status === "overloaded") found.push(["overloaded", "doubt", point.reason]);
   if (row.usable && isFlagged(point)) found.push(["flagged", "doubt", point.verdict]);
   if (mixed.weights && point.weights === "synthetic") found.push(["synthetic weights", "kind"]);
-  if (mixed.sources && isEstimate(point)) found.push(["estimate", "kind"]);
+  if (mixed.sources && isEstimate(point)) found.push(["estimate", "kind", sourceWords(point)]);
   if (mixed.datasets && point.dataset) found.push([point.dataset, "kind"]);
   return found.map(([text, kind, title]) => html("span", { class: `badge ${kind}`, title }, text));
 }
 
-/** Why a model has no figures. */
+/** Why a model has no figures, or none that are ranked. */
 function whyNot(row) {
+  if (row.below) return html("small", { class: "why-below" }, `not ranked with measurements: ${sourceWords(row.point)}`);
   if (row.usable) return null;
   const why = row.point.verdict ?? row.point.reason ?? row.point.status;
   return html("small", { class: "why", title: why }, `no figures: ${why}`);

@@ -4,11 +4,14 @@ import { makeAxis } from "./axes.js";
 import { isTrusted, latencyColumn, pointsShown } from "./choose.js";
 import { byId, html, svg } from "./dom.js";
 import { isEstimate, plain, plural, quantileWords, significant } from "./format.js";
+import { addLabels } from "./labels.js";
 import { seriesMark } from "./marks.js";
 import { hideTooltip, sentence, showTooltip } from "./tooltip.js";
 
 const MARGIN = { top: 22, right: 14, bottom: 46, left: 62 };
 const REACH_PX = 28;
+const NARROW_PX = 420; // up to which names are in the legend alone
+const LEAST_WIDTH_PX = 200; // a page that is not yet laid out has none
 const FEW = 7; // series, up to which all intervals are drawn
 
 function drawable(data, state) {
@@ -103,7 +106,7 @@ export function makeChart(link) {
         host.replaceChildren(html("p", { class: "empty" }, nothing(data, state)));
         return points;
       }
-      host.replaceChildren(frame(width, points, rows, colours, state, unit, shown));
+      host.replaceChildren(frame(Math.max(width, LEAST_WIDTH_PX), points, rows, colours, state, unit, shown));
       return points;
     },
     highlight(group) {
@@ -149,7 +152,11 @@ function frame(width, points, rows, colours, state, unit, shown) {
     grid(axes),
     ...limits(axes, state, unit),
   );
-  const lines = svg("g", { class: groups.size <= FEW ? "few" : "many" });
+  const many = groups.size > FEW;
+  const several = new Set(points.map((point) => point.hardware)).size > 1;
+  const lines = svg("g", { class: many ? "many" : "few" });
+  /** @type {Map<string, {element: SVGElement, text: string, ends: object[], wanted: boolean, marks: object[]}>} */
+  const labelled = new Map();
   const variants = new Map();
   for (const list of series.values()) {
     const placed = list
@@ -174,8 +181,15 @@ function frame(width, points, rows, colours, state, unit, shown) {
     const element = seriesMark(placed, axes, look);
     shown.placed.push(...placed);
     shown.elements.set(group, [...(shown.elements.get(group) ?? []), element]);
-    lines.append(element);
+    const marks = [...(labelled.get(group)?.marks ?? []), ...placed];
+    const text = shortName(list[0], several);
+    labelled.set(group, { element, text, ends: [placed[0], placed.at(-1)], wanted: colours.has(group), marks });
   }
+  const order = [...shown.elements.keys()].sort((a, b) => Number(colours.has(a)) - Number(colours.has(b)));
+  for (const group of order) lines.append(...(shown.elements.get(group) ?? []));
+  const roomy = inner > NARROW_PX;
+  const labels = [...colours.keys(), ...order].flatMap((group) => take(labelled, group));
+  if (many) addLabels(labels.map((label) => ({ ...label, wanted: label.wanted && roomy })), inner, tall);
   for (const group of state.selected) for (const element of shown.elements.get(group) ?? []) lines.append(element);
   plot.append(lines, svg("circle", { r: 8, class: "cursor" }));
   const estimated = points.some(isEstimate);
@@ -202,6 +216,18 @@ function frame(width, points, rows, colours, state, unit, shown) {
     ),
     svg("text", { transform: `translate(14,${MARGIN.top + tall / 2}) rotate(-90)`, class: "title" }, y),
   );
+}
+
+function shortName(point, severalHardware) {
+  const name = point.entrant.slice(point.entrant.indexOf("/") + 1);
+  return severalHardware ? `${name}, ${point.hardware}` : name;
+}
+
+/** The value of `key`, once, as a list. */
+function take(map, key) {
+  const value = map.get(key);
+  map.delete(key);
+  return value === undefined ? [] : [value];
 }
 
 /** The figure's values with the ends of their intervals, which an axis has to hold. */

@@ -1,9 +1,10 @@
-/** From points to rows: each model's best point, as analysis/leaderboard.py chooses it. */
+/** From points to rows: each model's best point, as analysis/leaderboard.py chooses it; measured ones before estimates. */
 
 import { groupOf } from "./data.js";
 import { isEstimate } from "./format.js";
 
 const USABLE = ["measured", "overloaded"];
+const ENERGY_BOUNDS = ["energy_per_response_low_j", "energy_per_response_high_j"];
 
 export function latencyColumn(state) {
   return `${state.metric}_p${state.quantile}_s`;
@@ -17,6 +18,21 @@ export function isTrusted(point, flagged) {
 
 export function isFlagged(point) {
   return point.severity === "flagged";
+}
+
+function hasEstimate(point) {
+  return point.energy_per_response_j !== null && isEstimate(point);
+}
+
+/** Whether a meter read the point's energy. */
+export function isMeasured(point) {
+  return point.energy_per_response_j !== null && !isEstimate(point);
+}
+
+/** `points` without those whose energy is estimated, where any of them has a measured one that counts. */
+function withoutEstimates(points, flagged) {
+  const measured = points.some((point) => isMeasured(point) && isTrusted(point, flagged));
+  return measured ? points.filter((point) => !hasEstimate(point)) : points;
 }
 
 /** Whether another point of its model beats a point in both energy and the latency of `column`. */
@@ -69,23 +85,26 @@ export function pointsShown(points, state) {
 }
 
 /**
- * One row an entrant and piece of hardware: {group, point, usable, meets, waited, energy, rank, place, tied}, best first.
+ * One row an entrant and piece of hardware: {group, point, usable, meets, waited, energy, rank, place, tied, below}, best
+ * first. `below`: its energy is estimated and another row's is measured, so that it stands below these, without a rank.
  * `over`, `unknown`: how many rows the energy budget left out, for their energy and for want of one.
  */
 export function chooseRows(points, state) {
-  const best = new Map();
-  for (const point of pointsShown(points, state)) {
-    const row = judged(point, state);
-    const known = best.get(row.group);
-    if (!known || better(row, known) < 0) best.set(row.group, row);
-  }
-  const all = [...best.values()].map((row) => ({
+  const best = [...Map.groupBy(pointsShown(points, state), groupOf).values()].map((group) =>
+    withoutEstimates(group, state.flagged)
+      .map((point) => judged(point, state))
+      .reduce((known, row) => (better(row, known) < 0 ? row : known)),
+  );
+  const anyMeasured = best.some((row) => row.usable && isMeasured(row.point));
+  const all = best.map((row) => ({
     ...row,
     energy: row.usable ? row.point.energy_per_response_j : null,
+    below: anyMeasured && row.usable && hasEstimate(row.point),
   }));
   const rows = all.filter((row) => state.budget === null || (row.energy !== null && row.energy <= state.budget));
-  const works = [...new Set(rows.map(workOf))].sort();
-  rows.sort((a, b) => works.indexOf(workOf(a)) - works.indexOf(workOf(b)) || better(a, b) || ascending(a.group, b.group));
+  const works = [...new Set(rows.map(({ point }) => workOf(point)))].sort();
+  const placeOf = (row) => (row.below ? works.length : works.indexOf(workOf(row.point)));
+  rows.sort((a, b) => placeOf(a) - placeOf(b) || better(a, b) || ascending(a.group, b.group));
   rank(rows);
   rows.forEach((row, place) => {
     row.place = row.rank === null ? null : place;
@@ -94,20 +113,20 @@ export function chooseRows(points, state) {
   return { rows, over: all.length - rows.length - unknown, unknown };
 }
 
-/** What energies per response are compared among: answers that end alike, of one dataset; measured, or estimated. */
-function workOf(row) {
-  const { point } = row;
-  return JSON.stringify([isEstimate(point), point.answers === "natural", point.answers, point.dataset]);
+/** What energies per response are compared among: answers that end alike, of one dataset. */
+export function workOf(point) {
+  return JSON.stringify([point.answers === "natural", point.answers, point.dataset]);
 }
 
 /** Rank by energy among the rows that meet the target and are of the same work; equal energies share one. */
 function rank(rows) {
-  for (const alike of Map.groupBy(rows, workOf).values()) {
+  for (const row of rows) Object.assign(row, { rank: null, tied: false });
+  const ranked = rows.filter((row) => !row.below);
+  for (const alike of Map.groupBy(ranked, ({ point }) => workOf(point)).values()) {
     let before = null;
     alike.forEach((row, place) => {
-      row.rank = row.meets && row.energy !== null ? place + 1 : null;
-      row.tied = false;
-      if (row.rank === null) return;
+      if (!row.meets || row.energy === null) return;
+      row.rank = place + 1;
       if (before?.energy === row.energy) row.rank = before.rank;
       row.tied = before !== null && overlap(before.point, row.point);
       before = row;
@@ -116,13 +135,14 @@ function rank(rows) {
 }
 
 /**
- * Whether the intervals of two points' energies overlap; false where either has none. Those of different cards of one
- * kind are widened by half of what such cards differ by, as analysis/choices.py does.
+ * Whether the intervals of two points' energies overlap, or of another figure by its `bounds`; false where either has
+ * none. Those of different cards of one kind are widened by half of what such cards differ by, as analysis/choices.py
+ * does; only what follows from the energy is.
  */
-export function overlap(a, b) {
+export function overlap(a, b, bounds = ENERGY_BOUNDS, ofEnergy = true) {
   const cards = a.hardware === b.hardware && a.card !== b.card;
-  const share = cards ? (a.card_spread ?? 0) / 2 : 0;
-  const ends = [a, b].flatMap((point) => [point.energy_per_response_low_j, point.energy_per_response_high_j]);
+  const share = cards && ofEnergy ? (a.card_spread ?? 0) / 2 : 0;
+  const ends = [a, b].flatMap((point) => bounds.map((name) => point[name]));
   if (ends.includes(null)) return false;
   for (const low of [0, 2]) {
     ends[low] *= 1 - share;

@@ -41,13 +41,14 @@ function plainLine(name, column, write = (value) => significant(value)) {
 
 function againstLeast(row, least) {
   if (!least || row.energy === null) return null;
+  if (row.below) return "an estimate: not compared with measurements";
   if (row === least) return "least";
   const share = percent(row.energy / least.energy - 1);
   return overlap(row.point, least.point) ? `${share}, ${NOT_TOLD}` : share;
 }
 
 function lines(rows, unit, state) {
-  const known = rows.filter((row) => row.energy !== null).sort((a, b) => a.energy - b.energy);
+  const known = rows.filter((row) => row.energy !== null && !row.below).sort((a, b) => a.energy - b.energy);
   const [least] = known;
   const longest = longestEnergy(rows);
   const perThousand = (value) => significant(value * PER_RESPONSES);

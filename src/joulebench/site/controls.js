@@ -32,7 +32,7 @@ export function makeControls(data, change, resetAll) {
     change({ metric: value, target: own?.metric === value ? own.target : null }),
   );
   onControl("quantile", "change", HTMLSelectElement, ({ value }) => change({ quantile: Number(value) }));
-  for (const name of ["hardware", "engine", "weights"]) {
+  for (const name of ["engine", "weights"]) {
     onControl(name, "change", HTMLSelectElement, ({ value }) => change({ [name]: value === ANY ? null : value }));
   }
   onControl("model", "input", HTMLInputElement, ({ value }) => change({ model: value }));
@@ -56,7 +56,7 @@ export function makeControls(data, change, resetAll) {
         QUANTILES.map((quantile) => [quantile, quantile === 50 ? "p50 (median)" : `p${quantile}`]),
         state.quantile,
       );
-      for (const name of ["hardware", "engine", "weights"]) {
+      for (const name of ["engine", "weights"]) {
         fill(byId(name), [[ANY, "all"], ...unique(points, name).map((value) => [value, value])], state[name]);
       }
       const model = byId("model", HTMLInputElement);

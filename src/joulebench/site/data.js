@@ -26,7 +26,7 @@ export function groupOf(row) {
   return `${row.hardware}/${entrantOf(row)}`;
 }
 
-/** @returns {{tasks, targets, publishFlagged, services, points, columns, recommendations}} `columns`: of downloads */
+/** @returns {{tasks, hardware, targets, publishFlagged, services, points, columns, recommendations}} `columns`: of downloads */
 export function readDocument(text) {
   const raw = JSON.parse(text);
   const points = objects(raw.points).map((point) => ({
@@ -43,12 +43,17 @@ export function readDocument(text) {
   }
   return {
     tasks: raw.tasks,
+    hardware: raw.hardware,
     targets: raw.targets,
     publishFlagged: raw.publish_flagged,
     services: raw.services,
     points,
     columns: raw.points.columns.filter((name) => !PAGE_ONLY.includes(name)),
-    recommendations: objects(raw.recommendations).map((one) => ({ ...one, entrant: entrantOf(one) })),
+    recommendations: objects(raw.recommendations).map((one) => ({
+      ...one,
+      entrant: entrantOf(one),
+      source: raw.sources[one.energy_source],
+    })),
   };
 }
 

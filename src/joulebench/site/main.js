@@ -1,20 +1,22 @@
 /** The page: one state, and everything that shows it. */
 
-import { answer } from "./answer.js";
 import { makeChart } from "./chart.js";
-import { chooseRows, isFlagged, isOffFrontier, latencyColumn, pointsShown } from "./choose.js";
+import { chooseRows, isFlagged, isOffFrontier, latencyColumn } from "./choose.js";
+import { coloursOf } from "./colours.js";
 import { compareTable } from "./compare.js";
 import { fill, makeControls, makeTheme } from "./controls.js";
 import { download, pointsCsv, rowsCsv } from "./csv.js";
 import { readDocument, unique } from "./data.js";
 import { byId, html, onControl } from "./dom.js";
 import { durationUnit, durationWords, isEstimate, isOfBatchSizes, plural, quantileWords } from "./format.js";
+import { showLegend } from "./legend.js";
+import { makeQuestion } from "./question.js";
 import { recommendationsTable, servicesOf } from "./recommend.js";
+import { sidesTable } from "./sides.js";
 import { showSources } from "./sources.js";
-import { fromHash, initialState, toHash } from "./state.js";
+import { fromHash, initialState, stateOf, toHash } from "./state.js";
 import { makeTable } from "./table.js";
 
-const COLOURS = 7;
 const HASH_DELAY_MS = 150; // browsers refuse an address that changes too often
 
 const data = readDocument(byId("data").textContent);
@@ -34,6 +36,7 @@ const table = makeTable(unique(data.points, "hardware").length > 1, {
   },
 });
 const controls = makeControls(data, change, () => apply(initialState(data, state.task)));
+const question = makeQuestion(data, change);
 
 /** For a screen reader. */
 function say(text) {
@@ -46,7 +49,7 @@ function keepHash() {
 }
 
 function change(patch) {
-  if (patch.task && patch.task !== state.task) apply({ ...initialState(data, patch.task), flagged: state.flagged });
+  if (patch.task && patch.task !== state.task) apply(stateOf(data, state, patch.task));
   else apply({ ...state, ...patch });
 }
 
@@ -72,8 +75,8 @@ function hover(group) {
   hovered = group;
   chart.highlight(group);
   table.highlight(group);
-  for (const item of byId("legend").querySelectorAll("li"))
-    item.classList.toggle("is-hovered", item.dataset.group === group);
+  for (const item of byId("legend").querySelectorAll("[data-group]"))
+    item.classList.toggle("is-hovered", item.getAttribute("data-group") === group);
 }
 
 /** The points of the task, and the unit of its latencies: the same while filters change. */
@@ -82,26 +85,21 @@ function ofTask() {
   return { points, unit: durationUnit(points.map((point) => point[latencyColumn(state)])) };
 }
 
-/** Each model of a task with few keeps one colour; among many, those that are selected have one, and the best. */
-function coloursOf(points, rows) {
-  const groups = unique(points, "group");
-  const best = rows.filter((row) => row.rank !== null).map((row) => row.group);
-  const many = [...new Set([...state.selected, ...best])].slice(0, Math.max(COLOURS, state.selected.length));
-  const coloured = groups.length <= COLOURS ? groups : many;
-  return new Map(coloured.map((group, place) => [group, place % COLOURS]));
-}
-
 function show() {
-  const { unit } = ofTask();
+  const { points, unit } = ofTask();
   const { rows, over, unknown } = chooseRows(data.points, state);
   controls.show(state, unit);
+  question.show(state, unit);
   table.show(rows, state, unit, widths.scroll, `Models by energy per response, ${state.task ?? "no task"}`);
-  byId("answer").textContent = answer(rows, state);
   byId("count").textContent = countWords(rows, over, unknown);
   byId("board-note").textContent = rows.some((row) => row.tied)
     ? "≈: its interval overlaps that of the row ranked just before it; the two are not told apart."
     : "";
-  showNotices(rows);
+  showNotices(
+    points.filter((point) => state.hardware === null || point.hardware === state.hardware),
+    rows,
+  );
+  showSides();
   showServices();
   showSelection();
 }
@@ -109,14 +107,21 @@ function show() {
 function showSelection() {
   const { points, unit } = ofTask();
   const { rows } = chooseRows(data.points, state);
-  const colours = coloursOf(points, rows);
+  const colours = coloursOf(points, rows, state);
   const drawn = chart.draw(data, state, rows, colours, unit, widths.chart);
   hovered = null;
-  table.mark(state.selected, colours);
-  showLegend(drawn, colours);
+  const grey = drawn.some((point) => !colours.has(point.group));
+  table.mark(state.selected, colours, grey);
+  showLegend(drawn, rows, colours, state.selected, { select, hover });
   byId("chart-note").textContent = chartNote(drawn, rows);
   byId("compare").replaceChildren(compareTable(data, state, unit, colours, select));
   byId("clear", HTMLButtonElement).disabled = state.selected.length === 0;
+}
+
+function showSides() {
+  const sides = sidesTable(data, state);
+  byId("sides-section").hidden = sides === null;
+  byId("sides").replaceChildren(...(sides ? [sides] : []));
 }
 
 function showServices() {
@@ -147,33 +152,9 @@ function countWords(rows, over, unknown) {
   return words.join("; ");
 }
 
-/** The models in the chart as buttons: all of few, or of many the selected and the best. */
-function showLegend(drawn, colours) {
-  const focused = document.activeElement?.closest("li")?.dataset.group;
-  const groups = unique(drawn, "group").filter((group) => colours.has(group));
-  const several = unique(drawn, "hardware").length > 1;
-  const items = groups.map((group) => {
-    const point = drawn.find((one) => one.group === group);
-    const button = html(
-      "button",
-      { type: "button", "aria-pressed": String(state.selected.includes(group)) },
-      html("span", { class: `swatch c${colours.get(group)}` }),
-      several ? `${point.entrant}, ${point.hardware}` : point.entrant,
-    );
-    button.addEventListener("click", () => select(group));
-    const item = html("li", { "data-group": group }, button);
-    item.addEventListener("pointerenter", () => hover(group));
-    item.addEventListener("pointerleave", () => hover(null));
-    return item;
-  });
-  byId("legend").replaceChildren(...items);
-  if (focused) items.find((item) => item.dataset.group === focused)?.querySelector("button")?.focus();
-}
-
 function chartNote(drawn, rows) {
   if (drawn.length === 0) return "";
   const words = [`Lines join a model’s ${drawn.every(isOfBatchSizes) ? "batch sizes" : "settings"}.`];
-  if (unique(drawn, "group").length > COLOURS) words.push("In colour: the best, and those that are selected.");
   if (rows.some((row) => row.energy !== null)) words.push("Ringed: its best point.");
   if (drawn.some((point) => point.energy_per_response_low_j !== null)) words.push("Thin lines: 95 % intervals.");
   if (drawn.some((point) => point.status === "overloaded")) words.push("Hollow: overloaded.");
@@ -182,8 +163,7 @@ function chartNote(drawn, rows) {
   return words.join(" ");
 }
 
-function showNotices(rows) {
-  const points = pointsShown(data.points, state);
+function showNotices(points, rows) {
   const notices = [];
   const counts = (test) => new Set(points.filter(test).map((point) => point.model)).size;
   const models = unique(points, "model").length;

@@ -3,7 +3,7 @@
 import { withInterval } from "./cells.js";
 import { isShown } from "./choose.js";
 import { html, modelName } from "./dom.js";
-import { DASH, durationWords, figureOf, METRICS, pointName, significant } from "./format.js";
+import { DASH, durationWords, figureOf, isEstimate, METRICS, pointName, significant, sourceWords } from "./format.js";
 
 /** What services.OWN_TARGET is called on the page. */
 const OWN = ["config", "the task’s own target"];
@@ -58,6 +58,7 @@ function row(one) {
     "th",
     { scope: "row" },
     html("span", { class: "name" }, ...modelName(one.entrant), html("small", {}, one.hardware)),
+    isEstimate(one) ? html("small", { class: "why-below" }, sourceWords(one)) : null,
   );
   const open = one.undecided === null ? null : html("small", { class: "why" }, `undecided: ${one.undecided}`);
   if (one.at === null) {
@@ -104,7 +105,8 @@ export function recommendationsTable(data, state, service) {
   const shown = data.recommendations.filter((one) => one.service === service && isShown(one, state));
   if (shown.length === 0) return html("p", { class: "empty" }, "No model passes the filters.");
   const energy = (one) => one.energy_per_response_j ?? Infinity;
-  shown.sort((a, b) => energy(a) - energy(b) || (a.entrant < b.entrant ? -1 : 1));
+  const estimated = (one) => Number(isEstimate(one));
+  shown.sort((a, b) => estimated(a) - estimated(b) || energy(a) - energy(b) || (a.entrant < b.entrant ? -1 : 1));
   const head = html("tr", {}, ...HEADS.map(([name, kind]) => html("th", { scope: "col", class: kind }, name)));
   const caption = html(
     "caption",

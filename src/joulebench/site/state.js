@@ -1,14 +1,18 @@
 /** What the page shows, and how the URL's hash says it. What a hash says that the data does not know is passed over. */
 
+import { isMeasured, isTrusted } from "./choose.js";
 import { metricsOf, unique } from "./data.js";
-import { isEstimate, QUANTILES } from "./format.js";
+import { QUANTILES } from "./format.js";
 
 export const DEFAULT_SORT = "rank.asc";
+/** What may matter most, as the question at the top has it: those of answer.js. */
+export const MATTERS = ["energy", "carbon", "cost", "quality", "right"];
 
 /**
  * Null is what nothing was asked of.
  * @typedef {object} State
  * @property {string | null} task
+ * @property {string} matters one of MATTERS
  * @property {string} metric
  * @property {number} quantile
  * @property {number | null} target seconds
@@ -32,18 +36,27 @@ export function ownTarget(data, task) {
   return { metric, quantile: 50, target: null };
 }
 
-/** Of several pieces of hardware the one on which most was measured for a task, the first of equals; null of one alone. */
-function ownHardware(data, task) {
-  const points = data.points.filter((point) => point.task === task);
-  const several = unique(points, "hardware");
-  const measured = (name) =>
-    unique(
-      points.filter((point) => point.hardware === name && point.energy_per_response_j !== null && !isEstimate(point)),
-      "group",
-    ).length;
-  const counts = several.map(measured);
-  const most = Math.max(0, ...counts);
-  return several.length < 2 || most === 0 ? null : several[counts.indexOf(most)];
+/** The pieces of hardware that a task has points of, in the order in which the page was given them. */
+export function hardwareOf(data, task) {
+  const found = new Set(data.points.filter((point) => point.task === task).map((point) => point.hardware));
+  return data.hardware.filter((name) => found.has(name));
+}
+
+/** The first piece of hardware with a measured energy of the task; null, for all, where there is one or none. */
+function firstMeasured(data, task) {
+  const found = hardwareOf(data, task);
+  if (found.length < 2) return null;
+  const counts = (point) => point.task === task && isTrusted(point, data.publishFlagged) && isMeasured(point);
+  const measured = new Set(data.points.filter(counts).map((point) => point.hardware));
+  return found.find((name) => measured.has(name)) ?? null;
+}
+
+/** The state of another task: what was asked for by choice stays where it can be. */
+export function stateOf(data, state, task) {
+  const next = { ...initialState(data, task), flagged: state.flagged, matters: state.matters };
+  const chosen = state.hardware !== firstMeasured(data, state.task);
+  const known = state.hardware === null || hardwareOf(data, task).includes(state.hardware);
+  return chosen && known ? { ...next, hardware: state.hardware } : next;
 }
 
 /** @returns {State} */
@@ -52,7 +65,8 @@ export function initialState(data, task = data.tasks[0] ?? null) {
     task,
     ...ownTarget(data, task),
     budget: null,
-    hardware: ownHardware(data, task),
+    matters: MATTERS[0],
+    hardware: firstMeasured(data, task),
     engine: null,
     weights: null,
     model: "",
@@ -73,6 +87,7 @@ export function toHash(state, data) {
     "quantile",
     "target",
     "budget",
+    "matters",
     "hardware",
     "engine",
     "weights",
@@ -105,9 +120,9 @@ export function fromHash(hash, data) {
   state.quantile = oneOf(words, "quantile", QUANTILES, state.quantile);
   state.target = positive(words, "target", state.target);
   state.budget = positive(words, "budget", state.budget);
-  for (const name of ["hardware", "engine", "weights"]) {
-    if (words.has(name)) state[name] = oneOf(words, name, unique(points, name), null);
-  }
+  state.matters = oneOf(words, "matters", MATTERS, state.matters);
+  state.hardware = oneOf(words, "hardware", hardwareOf(data, state.task), words.get("hardware") === "any" ? null : state.hardware);
+  for (const name of ["engine", "weights"]) state[name] = oneOf(words, name, unique(points, name), null);
   state.model = words.get("model") ?? "";
   state.flagged = oneOf(words, "flagged", [true, false], state.flagged);
   const sort = words.get("sort") ?? "";

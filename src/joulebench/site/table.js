@@ -6,8 +6,11 @@ import { DEFAULT_SORT } from "./state.js";
 
 const NULLS_LAST = "nulls-last";
 
+/** Of {value, below}: what is `below` comes last both ways, then nulls. */
 function compare(sign) {
-  return (a, b) => {
+  return (one, other) => {
+    if (one.below !== other.below) return one.below ? 1 : -1;
+    const [a, b] = [one.value, other.value];
     if (a === b) return 0;
     if (a === null) return 1;
     if (b === null) return -1;
@@ -22,7 +25,10 @@ function definition(column) {
     data: null,
     type: NULLS_LAST,
     // A node for the cell, so that no text of the data is ever read as markup.
-    render: (row, how) => (how === "display" ? column.cell(row) : column.value(row)),
+    render: (row, how) => {
+      if (how === "display") return column.cell(row);
+      return how === "sort" ? { value: column.value(row), below: row.below } : column.value(row);
+    },
     className: column.type,
     cellType: column.type === "row" ? "th" : "td",
     createdCell: (cell) => column.type === "row" && cell.setAttribute("scope", "row"),
@@ -82,7 +88,7 @@ export function makeTable(severalHardware, link) {
 
   return {
     show(rows, state, unit, width, caption) {
-      const wanted = columnsFor(rows, state, unit, width, severalHardware);
+      const wanted = columnsFor(rows, state, unit, width, severalHardware && state.hardware === null);
       const same = wanted.length === columns.length && wanted.every((one, at) => one.title === columns[at].title);
       if (table && same) {
         // The cells' functions are of these rows' scales; the table keeps calling the ones that it was made with.
@@ -102,7 +108,8 @@ export function makeTable(severalHardware, link) {
     },
     /** The rows in the order in which they are shown. */
     rows: () => (table ? table.rows({ order: "applied" }).data().toArray() : []),
-    mark(selected, colours) {
+    /** `grey`: whether the chart has lines without a colour. */
+    mark(selected, colours, grey) {
       const name = (element) =>
         colours.has(element.dataset.group) ? `c${colours.get(element.dataset.group)}` : "plain";
       const boxes = [...host.querySelectorAll("input")];
@@ -110,10 +117,7 @@ export function makeTable(severalHardware, link) {
         box.checked = selected.includes(box.dataset.group);
         box.className = name(box);
       }
-      host.classList.toggle(
-        "many",
-        boxes.some((box) => !colours.has(box.dataset.group)),
-      );
+      host.classList.toggle("many", grey);
       for (const swatch of host.querySelectorAll(".swatch")) swatch.className = `swatch ${name(swatch)}`;
       for (const row of bodyRows()) row.classList.toggle("is-selected", selected.includes(row.dataset.group));
     },
