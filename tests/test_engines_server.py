@@ -24,6 +24,7 @@ from joulebench.config.sweeps import Fixed, Sweep
 from joulebench.config.tasks import OutputLength
 from joulebench.engines import check, open_engine, server_told
 from joulebench.engines.base import TextEngine
+from joulebench.engines.server_start import Process
 from joulebench.engines.server_stream import Growing
 from joulebench.engines.server_ticks import Ticks
 from joulebench.errors import UserError
@@ -434,3 +435,12 @@ def test_ticks_follow_the_servers_pace() -> None:
     for one in range(3):
         arrivals.put(one)
     assert ticks.next(arrivals, 1.0) == [0, 1, 2]
+
+
+def test_a_key_that_the_server_prints_is_not_repeated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SERVERS_KEY", "sk-never-told")
+    words = ["sh", "-c", "echo refused $SERVERS_KEY at {port}; exit 3"]
+    process = Process(words, {}, key="sk-never-told")
+    with pytest.raises(UserError, match=r"ended with code 3 \(refused \*\*\* at \d+\)"):
+        process.wait(lambda: False, 10.0)
+    process.close()

@@ -73,7 +73,7 @@ class Engine:
             if settings.command is not None:
                 values = {"model": str(folder), "dtype": spec.dtype, "batch": str(spec.sweep.largest_batch)}
                 values |= {"tensor_parallel": str(spec.tensor_parallel), "quantization": spec.quantization or ""}
-                self._process = Process(settings.command, values)
+                self._process = Process(settings.command, values, self._key)
             address = self._process.address if self._process else settings.address()
             self._client = Client(address, settings.path, self._key, self._tokenizer, settings.stall_s)
             self._api: Api = opened(spec, settings, folder, self._client, self._process, self._tokenizer)

@@ -27,8 +27,10 @@ LAST_BYTES = 4096
 class Process:
     """A server's process and all that it starts. What it says goes into a file beside the run's log."""
 
-    def __init__(self, words: Sequence[str], values: Mapping[str, str]) -> None:
-        """`values`: what stands for the names in braces, beside {host} and {port}. Raises UserError."""
+    def __init__(self, words: Sequence[str], values: Mapping[str, str], key: str | None = None) -> None:
+        """`values`: what stands for the names in braces, beside {host} and {port}; `key`: what is never repeated of what
+        it says. Raises UserError."""
+        self._key = key
         self.port = _free_port()
         self.address = f"http://{HOST}:{self.port}"
         values = {**values, "host": HOST, "port": str(self.port)}
@@ -73,7 +75,8 @@ class Process:
         with suppress(OSError):
             said = self.log.read_bytes()[-LAST_BYTES:].decode("utf-8", "replace").strip().splitlines()
             if said:
-                return f"ended with code {code} ({said[-1].strip()[:160]})"
+                last = said[-1].replace(self._key, "***") if self._key else said[-1]
+                return f"ended with code {code} ({last.strip()[:160]})"
         return f"ended with code {code}"
 
     def close(self) -> None:
