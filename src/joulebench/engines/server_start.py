@@ -28,8 +28,8 @@ class Process:
     """A server's process and all that it starts. What it says goes into a file beside the run's log."""
 
     def __init__(self, words: Sequence[str], values: Mapping[str, str], key: str | None = None) -> None:
-        """`values`: what stands for the names in braces, beside {host} and {port}. `key`: what is not repeated of what it
-        says. Raises UserError."""
+        """`values`: what stands for the names in braces, beside {host} and {port}. `key`: what is not repeated of its
+        words. Raises UserError."""
         self._key = key
         self.port = _free_port()
         self.address = f"http://{HOST}:{self.port}"
