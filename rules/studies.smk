@@ -1,7 +1,7 @@
 # The config's studies: each a table and a figure of its own, asked for by name.
 from snakemake.exceptions import WorkflowError
 
-from joulebench.analysis.claims import STUDIES
+from joulebench.analysis.hpml import STUDIES
 from joulebench.errors import UserError
 
 

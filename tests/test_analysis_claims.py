@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 from building import interval, point_row, table_of
 
-from joulebench.analysis.claims import CLAIMS, STUDIES, Claim, claims, fieller, judged
+from joulebench.analysis.claims import claims, fieller, judged
+from joulebench.analysis.hpml import CLAIMS, STUDIES, Claim
 from joulebench.tables.schemas import CLAIMS as TABLE
 from joulebench.tables.schemas import STUDY
 
