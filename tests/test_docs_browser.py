@@ -1,6 +1,5 @@
 """The documents' site in a real browser: nothing overflows, nothing is missing, and the search finds a word."""
 
-import shutil
 import subprocess
 import sys
 import threading
@@ -8,26 +7,14 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import chromium
 import pytest
 from building import PROJECT
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-REASON = None
-if BROWSER is None or DRIVER is None:
-    REASON = "no Chromium with its driver: apt-get install -y --no-install-recommends chromium chromium-driver"
-elif find_spec("selenium") is None:
-    REASON = "no selenium: pip install -r envs/dev.txt"
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
-
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"),
-)
+pytestmark = chromium.NEEDS
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -48,17 +35,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    made = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield made
-    made.quit()
+    with chromium.started(tmp_path_factory.mktemp("chromium"), {"browser": "ALL"}) as made:
+        yield made
 
 
 def shown(driver: Any, width: int, dark: bool) -> None:

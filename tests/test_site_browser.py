@@ -4,13 +4,12 @@ import csv
 import io
 import json
 import random
-import shutil
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+import chromium
 import polars as pl
 import pytest
 from building import PROJECT, RESULTS, best_row, interval, point_row, table_of
@@ -25,19 +24,7 @@ from joulebench.tables.columns import BOUNDS, QUANTILES
 from joulebench.tables.files import read_csv
 from joulebench.tables.schemas import FOOTPRINT, LEADERBOARD, PARETO, POINTS, QUALITY, RECOMMENDATIONS, TABLES
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-REASON = None
-if BROWSER is None or DRIVER is None:
-    REASON = "no Chromium with its driver: apt-get install -y --no-install-recommends chromium chromium-driver"
-elif find_spec("selenium") is None:
-    REASON = "no selenium: pip install -r envs/dev.txt"
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
-
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--hide-scrollbars"),
-)
+pytestmark = chromium.NEEDS
 SCRIPT, IMAGE, FORMULA = "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', '=HYPERLINK("http://x")'
 AMPERSAND = "&<img src=x onerror=alert(1)>"
 GEMMA, LLAMA, QWEN = "google/gemma-2-2b-it", "meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen3-8B"
@@ -392,24 +379,15 @@ class Page:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    from selenium import webdriver
-
     folder = tmp_path_factory.mktemp("site")
     (folder / "downloads").mkdir()
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.add_experimental_option("prefs", {"download.default_directory": str(folder / "downloads")})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
-    try:
+    logs = {"browser": "ALL", "performance": "ALL"}
+    downloads = {"download.default_directory": str(folder / "downloads")}
+    with chromium.started(tmp_path_factory.mktemp("chromium"), logs, downloads) as driver:
         page = Page(driver, folder)
         driver.get("about:blank")
         page.troubles()  # the browser's own start page
         yield page
-    finally:
-        driver.quit()
 
 
 @pytest.fixture
