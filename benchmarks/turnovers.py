@@ -30,7 +30,7 @@ from simulated import Blocks, Floats, Recording, simulate
 from joulebench.analysis import intervals
 
 RESULTS = Path(__file__).parents[1] / "results"
-SAMPLE = RESULTS / "h100/runs/llm-chat/meta-llama--Llama-3.1-8B-Instruct/points/07-b1024/requests.parquet"
+SAMPLE = RESULTS / "h100/runs/llm-chat/google--gemma-2-2b-it/points/07-b1024/requests.parquet"
 TURNOVERS = (0.25, 0.6, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0)
 CHUNK = 100
 WANTED, LONGEST_S = 0.02, 120.0
