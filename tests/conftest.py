@@ -1,7 +1,13 @@
+import os
+import tempfile
 from typing import Any
 
 import pytest
 from building import PROJECT, plain
+
+_HUB = tempfile.TemporaryDirectory(prefix="joulebench-hub-")
+os.environ |= {"HF_HOME": _HUB.name, "HF_HUB_DISABLE_TELEMETRY": "1"}
+"""What the hub's client keeps on this machine is not the tests' to use or to change. Read when it is first imported."""
 
 
 @pytest.fixture
@@ -9,3 +15,10 @@ def raw(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The project's own config as plain keys and values, in the project's folder, from which it names files."""
     monkeypatch.chdir(PROJECT)
     return plain(PROJECT / "config.yaml")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs in one process, test after test: a file, whose tests share fixtures; all that needs the one Slurm."""
+    for item in items:
+        group = "slurm" if item.path.parent.name == "slurm" else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))

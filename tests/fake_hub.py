@@ -56,7 +56,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 parts = parts[1:]
             if parts[0] == "api":  # api/models/OWNER/NAME/tree/REVISION
                 repository = "/".join(parts[2:4])
-                if not (hub.root / repository).is_dir():
+                if len(parts) < 4 or not (hub.root / repository).is_dir():
                     return self._say(404, b"", {"X-Error-Code": "RepoNotFound"}, whole)
                 if parts[4:5] == ["revision"]:
                     return self._revision(repository, parts[5], whole)
