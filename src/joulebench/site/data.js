@@ -14,7 +14,7 @@ function objects({ columns, absent, rows }) {
 /** What the points of one line have in common. */
 const SERIES = ["hardware", "model", "variant", "engine", "dtype", "gpus", "load", "axis"];
 /** What of a point is for the page alone, and in no download. */
-const PAGE_ONLY = ["axis_value", "at", "severity", "flagged_for", "standing"];
+const PAGE_ONLY = ["axis_value", "at", "severity", "flagged_for", "standing", "first_standing"];
 
 /** What has a row of its own on a piece of hardware: a model, and how its answers end. */
 export function entrantOf(row) {

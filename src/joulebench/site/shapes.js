@@ -2,16 +2,16 @@
 
 import { svg } from "./dom.js";
 
-const RADIUS = 4.2;
+const SHAPE_PX = 4.2;
 
 function polygon(corners) {
-  return `M${corners.map(([x, y]) => `${(RADIUS * x).toFixed(2)},${(RADIUS * y).toFixed(2)}`).join("L")}Z`;
+  return `M${corners.map(([x, y]) => `${(SHAPE_PX * x).toFixed(2)},${(SHAPE_PX * y).toFixed(2)}`).join("L")}Z`;
 }
 
 const ARM = 0.42;
 const PLUS = [[-ARM, -1.2], [ARM, -1.2], [ARM, -ARM], [1.2, -ARM], [1.2, ARM], [ARM, ARM]];
 const PATHS = [
-  `M${-RADIUS},0a${RADIUS},${RADIUS} 0 1,0 ${2 * RADIUS},0a${RADIUS},${RADIUS} 0 1,0 ${-2 * RADIUS},0Z`,
+  `M${-SHAPE_PX},0a${SHAPE_PX},${SHAPE_PX} 0 1,0 ${2 * SHAPE_PX},0a${SHAPE_PX},${SHAPE_PX} 0 1,0 ${-2 * SHAPE_PX},0Z`,
   polygon([[-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]]),
   polygon([[0, -1.25], [1.15, 0.85], [-1.15, 0.85]]),
   polygon([[0, -1.35], [1.15, 0], [0, 1.35], [-1.15, 0]]),
@@ -25,7 +25,7 @@ export function shapeMark(place, x, y, ...names) {
   return svg("path", { d: PATHS[place % PATHS.length], transform: at, class: ["shape", ...names].join(" ") });
 }
 
-/** The same beside a name. */
-export function shapeKey(place) {
-  return svg("svg", { width: 14, height: 14, viewBox: "-7 -7 14 14", class: "key", "aria-hidden": "true" }, shapeMark(place, 0, 0));
+/** The same beside a name, in its colour. */
+export function shapeKey({ place, colour }, ...names) {
+  return svg("svg", { width: 14, height: 14, viewBox: "-7 -7 14 14", class: `key c${colour}`, "aria-hidden": "true" }, shapeMark(place, 0, 0, ...names));
 }

@@ -3,7 +3,7 @@
 import { unique } from "./data.js";
 import { isEstimate, plain, plural } from "./format.js";
 
-const COLOURS = 7;
+const LINE_COLOURS = 7;
 
 /** What a study varies -> in words. */
 const AXES = {
@@ -32,19 +32,31 @@ export function measuresOf(study) {
   return study.measures.map(([key, column]) => [key, column.replace(/_j$/, "")]);
 }
 
+/** The figures that follow from the point of one output token beside a point. */
+const OF_FIRST = ["decoded", "prompt"];
+
 /** Its model variants, in the order of their lines: {key, points, colour}. */
 export function linesOf(study) {
   const lines = [...Map.groupBy(study.points, (point) => point.series)];
-  return lines.map(([key, points], place) => ({ key, points, place, colour: place % COLOURS }));
+  return lines.map(([key, points], place) => ({ key, points, place, colour: place % LINE_COLOURS }));
 }
 
-/** Whether its figures count: what a check voids has none, and neither has what was not measured. */
-export function hasFigures(point) {
-  return point.standing !== "void";
+function standings(point, key) {
+  return OF_FIRST.includes(key) ? [point.standing, point.first_standing] : [point.standing];
 }
 
-export function isDoubtful(point) {
-  return point.standing === "flagged" || point.standing === "whole";
+/** Whether its figure `key` counts: what a check voids has none, and neither has what was not measured. */
+export function hasFigures(point, key = "response") {
+  return !standings(point, key).includes("void");
+}
+
+export function isDoubtful(point, key = "response") {
+  return standings(point, key).some((one) => one === "flagged" || one === "whole");
+}
+
+/** Whether a figure is the point's own: what reading a prompt takes is measured where one token is written. */
+export function isOwn(point, key) {
+  return key !== "prompt" || point.output_tokens === 1;
 }
 
 export function isOfWholes(study) {
@@ -94,7 +106,7 @@ export function noticesOf(study) {
   if (points.some(isEstimate)) found.push("Estimated energy: from a model of the machine, not from a meter.");
   if (count("flagged") > 0) found.push(`${of(count("flagged"))} flagged by a check: hollow in the chart; the last column says why.`);
   if (count("whole") > 0) {
-    found.push(`${of(count("whole"))} without a steady part: hollow in the chart, the energy is that of all of the point.`);
+    found.push(`${of(count("whole"))} without a steady part, so that all of it alone is known: hollow in the chart.`);
   }
   if (count("void") > 0) found.push(`${of(count("void"))} without figures and not drawn; the last column says why.`);
   return found;

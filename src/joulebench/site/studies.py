@@ -25,7 +25,9 @@ MEASURES = {
 _OF_WINDOW = "input"
 """Is of the stationary window alone: not beside energies of a whole."""
 _NOT_SHOWN = {column.name for column in POINT if not column.on_page} - set(SETTING)
-_FACTS = ("axis_value", "at", "severity", "flagged_for", "standing", "repeats")
+_FACTS = ("axis_value", "at", "severity", "flagged_for", "standing", "first_standing", "repeats")
+_FIRST = ("model", "variant", "max_batch_size", "input_tokens")
+"""What a point has in common with that of one output token, which tells its prompt's reading (analysis.phases)."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def as_carried(study: Study) -> dict[str, Any]:
     """Plain values: who it is, `task`, `measures` (of MEASURES), `points` and `claims` (rows.as_json).
 
     Points are in the order of their lines, that with the most energy first, and along what varies. `standing`: `valid`;
-    `flagged`; `whole`, of which nothing but its whole is known; `void`, which has no figures, or none that count.
+    `flagged`; `whole`, of which nothing but its whole is known; `void`, which has no figures, or none that count. `first_standing`: the
+    same of the point of one output token, from which its prefill and its decode follow; null without one.
     """
     points = _points(study.table)
     whole = points["whole_energy_per_response_j"].is_not_null().any()
@@ -77,8 +80,11 @@ def _points(table: pl.DataFrame) -> pl.DataFrame:
     given = with_intervals(table)
     given = given.with_columns(pl.when(pl.col(pl.Float64).is_finite()).then(pl.col(pl.Float64)).name.keep())
     rows = placed(pooled(given)).with_columns(severity=severity(), flagged_for=flagged_for())
+    rows = rows.with_columns(standing=_standing())
+    first = rows.filter(pl.col("output_tokens") == 1).unique(_FIRST, keep="first", maintain_order=True)
+    first = first.select(*_FIRST, first_standing="standing")
     most = pl.col("study_energy_per_response_j").max()
-    ordered = rows.with_columns(standing=_standing()).sort(
+    ordered = rows.join(first, on=_FIRST, how="left", nulls_equal=True, maintain_order="left").sort(
         -most.over("model"), "model", -most.over("model", "variant"), "variant", "axis_value", nulls_last=True
     )
     added = [f"{name}{bound}_j" for name in ("study_energy_per_response", "study_energy_per_output_token") for bound in BOUNDS]

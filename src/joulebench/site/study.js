@@ -3,16 +3,16 @@
 import { fill } from "./controls.js";
 import { download, toCsv } from "./csv.js";
 import { unique } from "./data.js";
-import { byId, html, onControl } from "./dom.js";
-import { modelName } from "./dom.js";
-import { isEstimate, plural, significant } from "./format.js";
+import { byId, html, modelName, onControl } from "./dom.js";
+import { plain, plural, significant } from "./format.js";
 import { shapeKey } from "./shapes.js";
-import { asksWords, isDoubtful, isOfWholes, linesOf, measuresOf, noticesOf, ofWords, PER, studyId } from "./studies.js";
+import { asksWords, axisTitle, isDoubtful, isOfWholes, isOwn, linesOf, measuresOf, noticesOf, ofWords, PER, studyId } from "./studies.js";
 import { makeStudyChart } from "./studychart.js";
 import { claimsTable, studyTable } from "./studytable.js";
 
-const SMALLEST_PX = 200; // a page that is not yet laid out has no width
+const STUDY_WIDTH_PX = 200; // a page that is not yet laid out has no width
 const OVERLOADED = "overloaded";
+const OF_CURVE = "study_"; // the energies that are of the whole of a point where there is one, and whose knee is known
 
 /** Those of the state's task. */
 function studiesOf(data, state) {
@@ -24,28 +24,33 @@ function fileName(study, what) {
   return `joulebench-${study.name.replaceAll(/[^A-Za-z0-9-]/g, "")}-${what}.csv`;
 }
 
-function keyItem(line) {
+/** A line's mark, whose it is, and where it bends. */
+function keyItem(line, stem) {
   const [point] = line.points;
-  const knee = point.knee === null ? null : `bends at ${[point.knee, point.knee_low, point.knee_high].map((value) => significant(value, 2)).join("|")}`;
-  const words = knee === null ? null : knee.replace("|", " (95\u00a0%: ").replace("|", "–").concat(")");
+  const [knee, low, high] = [point.knee, point.knee_low, point.knee_high].map((value) => significant(value, 2));
+  const bends = point.knee !== null && stem.startsWith(OF_CURVE);
+  const words = bends ? `bends at ${knee} (95\u00a0%: ${low}–${high})` : null;
   return html(
     "li",
-    { class: `c${line.colour}` },
-    shapeKey(line.place),
+    {},
+    shapeKey(line),
     html("span", {}, html("span", { class: "name" }, ...modelName(point.entrant, point.variant)), words ? html("small", {}, words) : null),
   );
 }
 
 /** What the chart's marks stand for, and what it has no mark for. */
-function noteWords(study, stem, left) {
+function noteWords(study, [key, stem], left) {
   const words = [];
-  if (isOfWholes(study) && stem.startsWith("study_")) words.push("Energy of all of a point, its ramp and drain included.");
+  if (isOfWholes(study) && stem.startsWith(OF_CURVE)) words.push("Energy of all of a point, its ramp and drain included.");
   if (study.points.some((point) => point[`${stem}_low_j`] !== null)) words.push("Upright lines: 95 % intervals.");
-  else words.push("No interval is known of these figures.");
-  if (study.points.some(isDoubtful)) words.push("Hollow: doubtful, as said above.");
+  else words.push(isOfWholes(study) ? "No intervals: a ramp and a drain are no chance, and repeats alone would give one." : "No interval is known.");
+  if (study.points.some((point) => isOwn(point, key) && isDoubtful(point, key))) {
+    words.push(`Hollow: flagged, or without a steady part${key === "decoded" ? "; or its point of one token is, which is taken off" : ""}.`);
+  }
+  if (key === "prompt" && !study.points.every((point) => isOwn(point, key))) words.push("Drawn at one output token, where it is measured.");
   if (study.points.some((point) => point.status === OVERLOADED)) words.push("Ringed: overloaded.");
   if (study.points.some((point) => point.repeats > 1)) words.push("Means of repeats.");
-  if (left.length > 0) words.push(`Not drawn: ${plural(left.length, "point")} without this figure (${left.map((point) => point.at).join(", ")}).`);
+  if (left.length > 0) words.push(`Not drawn, being without this figure: ${plural(left.length, "point")} (${axisTitle(study).toLowerCase()}: ${[...new Set(left.map((point) => plain(point.axis_value)))].join(", ")}).`);
   return words.join(" ");
 }
 
@@ -68,9 +73,9 @@ export function makeStudies(data, change, say) {
     byId("study-asks").textContent = asksWords(study);
     byId("study-of").textContent = ofWords(study);
     byId("study-notices").replaceChildren(...noticesOf(study).map((text) => html("p", { class: "notice" }, text)));
-    const left = chart.draw(study, measure, Math.max(width, SMALLEST_PX));
-    byId("study-note").textContent = noteWords(study, measure[1], left);
-    byId("study-legend").replaceChildren(html("ul", { class: "keys" }, ...linesOf(study).map(keyItem)));
+    const left = chart.draw(study, measure, Math.max(width, STUDY_WIDTH_PX));
+    byId("study-note").textContent = noteWords(study, measure, left);
+    byId("study-legend").replaceChildren(html("ul", { class: "keys" }, ...linesOf(study).map((line) => keyItem(line, measure[1]))));
     byId("study-rows").replaceChildren(studyTable(study));
     const claims = claimsTable(study);
     byId("study-claims").hidden = claims === null;

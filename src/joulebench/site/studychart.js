@@ -5,20 +5,21 @@ import { byId, html, svg } from "./dom.js";
 import { figureOf, plain, plural, significant } from "./format.js";
 import { makePointing } from "./pointing.js";
 import { shapeMark } from "./shapes.js";
-import { axisTitle, energyTitle, hasFigures, isDoubtful, linesOf } from "./studies.js";
+import { axisTitle, energyTitle, hasFigures, isDoubtful, isOwn, linesOf } from "./studies.js";
 import { factSentence, hideTooltip, inOneLine, showFacts } from "./tooltip.js";
 
 const AROUND = { top: 12, right: 18, bottom: 46, left: 62 };
-const CHARACTER_PX = 7; // of an axis' numbers, with room
+const DIGIT_PX = 7; // of an axis' numbers, with room
 const FEW_PLACES = 4; // on the x axis, up to which lines stand side by side instead of one over the other
 const SIDE_PX = 9;
+const ALONE_PX = 44; // where there is one place
 
 function saidOf(study, key, stem, point) {
   const found = [[energyTitle(study, key).replace(/ \(.*$/, ""), inOneLine(figureOf(point, stem, "j"), "J")]];
   if (point.power_w !== null) found.push(["Power", `${significant(point.power_w)} W`]);
   if (point.output_tokens_per_s !== null) found.push(["Throughput", `${significant(point.output_tokens_per_s)} tokens/s`]);
   if (point.status === "overloaded") found.push(["Overloaded", point.reason ?? "memory limits the batch"]);
-  if (isDoubtful(point)) found.push(["Doubt", point.flagged_for ?? point.verdict]);
+  if (isDoubtful(point)) found.push(["Checks", point.flagged_for ?? point.verdict]);
   return found;
 }
 
@@ -27,10 +28,10 @@ function ticksOf(values, axis) {
   const kept = [];
   let end = -Infinity;
   for (const value of values) {
-    const half = (plain(value).length * CHARACTER_PX) / 2;
+    const half = (plain(value).length * DIGIT_PX) / 2;
     if (axis.px(value) - half < end) continue;
     kept.push(value);
-    end = axis.px(value) + half + CHARACTER_PX;
+    end = axis.px(value) + half + DIGIT_PX;
   }
   return kept;
 }
@@ -38,7 +39,8 @@ function ticksOf(values, axis) {
 /** @param {(text: string) => void} say for a screen reader */
 export function makeStudyChart(say) {
   const host = byId("study-chart");
-  let said = (_point) => [];
+  /** @type {(point) => string[][]} */
+  let said = () => [];
   const pointing = makePointing(host, AROUND, {
     point: (point, x, y) => showFacts(point, said(point), x, y),
     say: (point) => say(factSentence(point, said(point))),
@@ -48,7 +50,7 @@ export function makeStudyChart(say) {
   return {
     /** Draws the figure `key` of `stem`, and gives the points that it has no place for. */
     draw(study, [key, stem], width) {
-      const isDrawn = (point) => hasFigures(point) && point[`${stem}_j`] > 0;
+      const isDrawn = (point) => isOwn(point, key) && hasFigures(point, key) && point[`${stem}_j`] > 0;
       const lines = linesOf(study).map((line) => ({ ...line, points: line.points.filter(isDrawn) }));
       const points = lines.flatMap((line) => line.points);
       said = (point) => saidOf(study, key, stem, point);
@@ -60,7 +62,7 @@ export function makeStudyChart(say) {
         host.replaceChildren(element);
         pointing.reset(placed);
       }
-      return study.points.filter((point) => !points.includes(point));
+      return study.points.filter((point) => isOwn(point, key) && !points.includes(point));
     },
   };
 }
@@ -73,7 +75,8 @@ function studyFrame(study, key, stem, lines, width) {
   const x = makeAxis(values, wide, 64);
   const axes = { x: { ...x, ticks: ticksOf(values, x) }, y: makeAxis(extent(points, stem, "j"), tall, 44) };
   const shown = lines.filter((line) => line.points.length > 0);
-  const aside = (place) => (values.length > FEW_PLACES ? 0 : (place - (shown.length - 1) / 2) * SIDE_PX);
+  const apart = values.length === 1 ? ALONE_PX : values.length > FEW_PLACES ? 0 : SIDE_PX;
+  const aside = (place) => (place - (shown.length - 1) / 2) * Math.min(apart, wide / (shown.length + 1));
   const placed = [];
   const plot = svg("g", { transform: `translate(${AROUND.left},${AROUND.top})` }, grid(axes));
   shown.forEach((line, place) => {
@@ -83,7 +86,7 @@ function studyFrame(study, key, stem, lines, width) {
       y: tall - axes.y.px(point[`${stem}_j`]),
     }));
     placed.push(...own);
-    plot.append(lineMarks(line, own, stem, axes));
+    plot.append(lineMarks(line, own, key, stem, axes));
   });
   plot.append(svg("circle", { r: 8, class: "cursor" }));
   const title = energyTitle(study, key);
@@ -99,7 +102,7 @@ function studyFrame(study, key, stem, lines, width) {
 }
 
 /** A line, the 95 % intervals of its points, kept inside the panel, and their marks. */
-function lineMarks(line, placed, stem, axes) {
+function lineMarks(line, placed, key, stem, axes) {
   const path = placed.map(({ x, y }, place) => `${place ? "L" : "M"}${x.toFixed(1)},${y.toFixed(1)}`).join("");
   const py = (value) => axes.y.length - axes.y.px(Math.min(axes.y.high, Math.max(axes.y.low, value)));
   const bars = placed.flatMap(({ point, x }) => {
@@ -110,7 +113,7 @@ function lineMarks(line, placed, stem, axes) {
     svg(
       "g",
       { class: "mark", "data-setting": point.setting },
-      shapeMark(line.place, x, y, ...(isDoubtful(point) ? ["hollow"] : [])),
+      shapeMark(line.place, x, y, ...(isDoubtful(point, key) ? ["hollow"] : [])),
       point.status === "overloaded" ? svg("circle", { cx: x, cy: y, r: 8, class: "ring" }) : null,
     ),
   );

@@ -2,12 +2,14 @@
 
 import { withInterval } from "./cells.js";
 import { html, modelName } from "./dom.js";
-import { DASH, figureOf, significant } from "./format.js";
+import { DASH, figureOf, otherLoad, plain, significant } from "./format.js";
 import { shapeKey } from "./shapes.js";
-import { energyTitle, hasFigures, isDoubtful, isOfWholes, linesOf, measuresOf } from "./studies.js";
+import { axisTitle, energyTitle, hasFigures, isDoubtful, isOfWholes, linesOf, measuresOf } from "./studies.js";
 
-function figures(title, stem, unit, factor = 1) {
-  return { title, column: `${stem}_${unit}`, cell: (point) => withInterval(figureOf(point, stem, unit, factor)) };
+/** `key`: of studies.PER, where it is such a figure. */
+function figures(title, stem, unit, key = "response") {
+  const cell = (point) => (hasFigures(point, key) ? withInterval(figureOf(point, stem, unit)) : DASH);
+  return { title, column: `${stem}_${unit}`, cell };
 }
 
 function plainFigure(title, column) {
@@ -22,7 +24,7 @@ const SHARE_OF_DRAIN = {
 
 /** The columns that the study has any figure for. */
 function columnsOf(study) {
-  const energies = measuresOf(study).map(([key, stem]) => figures(energyTitle(study, key), stem, "j"));
+  const energies = measuresOf(study).map(([key, stem]) => figures(energyTitle(study, key), stem, "j", key));
   const parts = isOfWholes(study)
     ? [plainFigure("Steady part (J per response)", "steady_energy_per_response_j"), SHARE_OF_DRAIN]
     : [];
@@ -31,7 +33,7 @@ function columnsOf(study) {
     ...(first ? [first] : []),
     ...parts,
     ...others,
-    plainFigure("Mean in flight", "mean_batch_size"),
+    ...(study.points.some(otherLoad) ? [plainFigure("Mean in flight", "mean_batch_size")] : []),
     figures("Tokens per s", "output_tokens", "per_s"),
     figures("Latency p50 (s)", "latency_p50", "s"),
     figures("Power (W)", "power", "w"),
@@ -54,20 +56,20 @@ export function studyTable(study) {
   const rows = lines.flatMap((line) => line.points.map((point) => ({ line, point })));
   const named = lines.length > 1;
   const body = rows.map(({ line, point }) => {
+    const key = named ? shapeKey(line, ...(isDoubtful(point) ? ["hollow"] : [])) : null;
     const model = named ? html("small", {}, ...modelName(point.entrant, point.variant)) : null;
-    const words = html("span", { class: "words" }, point.at.replaceAll(" ", "\u00a0"), model);
-    const head = html("span", { class: "point" }, html("span", { class: `c${line.colour}` }, shapeKey(line.place)), words);
+    const head = html("span", { class: "point" }, key, html("span", { class: "words" }, plain(point.axis_value), model));
     const cells = columns.map(({ cell }) => html("td", { class: "number" }, hasFigures(point) ? cell(point) : DASH));
     return html("tr", { "data-setting": point.setting }, html("th", { scope: "row" }, head), ...cells, standingCell(point));
   });
   const heads = [
-    html("th", { scope: "col" }, "Point"),
+    html("th", { scope: "col" }, axisTitle(study)),
     ...columns.map(({ title }) => html("th", { scope: "col", class: "number" }, title)),
     html("th", { scope: "col" }, "Checks"),
   ];
   return html(
     "table",
-    { class: "study-rows" },
+    { class: named ? "study-rows several" : "study-rows" },
     html("caption", { class: "unseen" }, `The points of ${study.name}, with 95 % intervals`),
     html("thead", {}, html("tr", {}, ...heads)),
     html("tbody", {}, ...body),
@@ -103,7 +105,7 @@ export function claimsTable(study) {
     "table",
     { class: "claims" },
     html("caption", { class: "unseen" }, "Claims of others: energy at the second setting over that at the first"),
-    html("thead", {}, html("tr", {}, html("th", { scope: "col" }, "Claim, and the settings compared"), ...heads, html("th", { scope: "col" }, "Found"))),
+    html("thead", {}, html("tr", {}, html("th", { scope: "col" }, "Claim, and the settings compared"), ...heads, html("th", { scope: "col" }, "Verdict"))),
     html("tbody", {}, ...body),
   );
 }

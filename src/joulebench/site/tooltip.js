@@ -30,7 +30,7 @@ export function sentence(point, state, unit) {
   return factSentence(point, facts(point, state, unit));
 }
 
-/** @param {[string, string][]} found */
+/** @param {string[][]} found pairs of name and text */
 export function factSentence(point, found) {
   const parts = found.map(([name, text]) => `${name} ${text}`.trim());
   return `${point.entrant}, ${point.hardware}, ${pointName(point)}: ${parts.join("; ")}.`;
