@@ -40,7 +40,9 @@ def main(
             read[name][SCORES] = read_csv(path, QUALITY)
         held = {name: read_csv(path, CLAIMS) for name, path in claims.items()}
         studies = [_study(one, held.get(one.hardware)) for one in measured if one.is_whole]
-        unfinished = [Unfinished(one.hardware, one.study, one.task, one.there, one.runs) for one in measured if not one.is_whole]
+        unfinished = [
+            Unfinished(one.hardware, one.study, one.task, one.there, one.runs) for one in measured if not one.is_whole
+        ]
         write_text(page(read, publish_flagged, targets, services, card_spread, studies, unfinished), out)
         logging.info("%s: %.1f MB", out, out.stat().st_size / 1e6)
 

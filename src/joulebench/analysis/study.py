@@ -62,10 +62,10 @@ def study(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def with_intervals(table: pl.DataFrame) -> pl.DataFrame:
-    """`table` (tables.STUDY) with the interval of its figure, study_energy_per_response_low_j and _high_j, and with both
-    for an output token, study_energy_per_output_token_j.
+    """`table` (tables.STUDY) with the interval of its figure, and with both for an output token.
 
-    A whole has no interval of its own: what a repeat tells of it, analysis.choices.pooled adds.
+    The columns are study_energy_per_response_low_j and _high_j, study_energy_per_output_token_j, _low_j and _high_j. A
+    whole has no interval of its own; one of its repeats is what analysis.choices.pooled adds.
     """
     stationary = pl.col("whole_energy_per_response_j").is_null()
     token = pl.col("study_energy_per_response_j") / pl.col("response_output_tokens")

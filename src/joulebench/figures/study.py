@@ -11,8 +11,8 @@ from joulebench import families
 from joulebench.analysis.study import with_intervals
 from joulebench.figures import by_setting, captions, style
 from joulebench.figures.axes import Axis, around, intervals
-from joulebench.tables.columns import BOUNDS
 from joulebench.figures.small_multiples import CROSS
+from joulebench.tables.columns import BOUNDS
 
 WIDTH_PX, HEIGHT_PX, KNEE_PX, SHARE_PX, GAP_PX = 720, 380, 17, 90, 40
 PALE = 0.35

@@ -11,7 +11,7 @@ EMPTY: dict[str, Any] = {"columns": [], "absent": [], "rows": []}
 
 
 def as_json(rows: pl.DataFrame) -> dict[str, Sequence[Any]]:
-    """`columns`, `rows`, and by name what is `absent`: columns of nulls alone. Numbers have the digits of the tables."""
+    """`columns`, `rows`, and the names of what is `absent`: columns of nulls alone. Numbers have the tables' digits."""
     absent = [column.name for column in rows if not column.count()]
     kept = rows.drop(absent)
     rounded = kept.with_columns(pl.col(pl.Float64).round_sig_figs(SIGNIFICANT_DIGITS))

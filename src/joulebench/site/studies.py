@@ -1,4 +1,4 @@
-"""The studies as the page carries them: the pooled points of each, what may be drawn of them, and the claims held against it."""
+"""The studies as the page carries them: the pooled points of each, what may be drawn of them, and what is claimed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -59,8 +59,8 @@ def as_carried(study: Study) -> dict[str, Any]:
     """Plain values: who it is, `task`, `measures` (of MEASURES), `points` and `claims` (rows.as_json).
 
     Points are in the order of their lines, that with the most energy first, and along what varies. `standing`: `valid`;
-    `flagged`; `whole`, of which nothing but its whole is known; `void`, which has no figures, or none that count. `first_standing`: the
-    same of the point of one output token, from which its prefill and its decode follow; null without one.
+    `flagged`; `whole`, of which nothing but its whole is known; `void`, which has no figures, or none that count.
+    `first_standing`: the same of the point of one output token beside it, from which its prefill and its decode follow.
     """
     points = _points(study.table)
     whole = points["whole_energy_per_response_j"].is_not_null().any()
@@ -87,7 +87,11 @@ def _points(table: pl.DataFrame) -> pl.DataFrame:
     ordered = rows.join(first, on=_FIRST, how="left", nulls_equal=True, maintain_order="left").sort(
         -most.over("model"), "model", -most.over("model", "variant"), "variant", "axis_value", nulls_last=True
     )
-    added = [f"{name}{bound}_j" for name in ("study_energy_per_response", "study_energy_per_output_token") for bound in BOUNDS]
+    added = [
+        f"{name}{bound}_j"
+        for name in ("study_energy_per_response", "study_energy_per_output_token")
+        for bound in BOUNDS
+    ]
     names = [name for name in STUDY if name not in _NOT_SHOWN]
     return ordered.select(*dict.fromkeys([*names, *added, *_FACTS]))
 
@@ -97,9 +101,12 @@ def _standing() -> pl.Expr:
     served = pl.col("status").is_in(USABLE) & pl.col("study_energy_per_response_j").is_not_null()
     no_window = pl.col("responses_per_s").is_null() & pl.col("whole_energy_per_response_j").is_not_null()
     return (
-        pl.when(served & (pl.col("severity") == Severity.VALID)).then(pl.lit("valid"))
-        .when(served & (pl.col("severity") == Severity.FLAGGED)).then(pl.lit("flagged"))
-        .when(served & no_window).then(pl.lit("whole"))
+        pl.when(served & (pl.col("severity") == Severity.VALID))
+        .then(pl.lit("valid"))
+        .when(served & (pl.col("severity") == Severity.FLAGGED))
+        .then(pl.lit("flagged"))
+        .when(served & no_window)
+        .then(pl.lit("whole"))
         .otherwise(pl.lit("void"))
     )
 

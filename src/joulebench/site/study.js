@@ -89,7 +89,7 @@ export function makeStudies(data, change, say) {
       const studies = studiesOf(data, state);
       const unfinished = data.unfinished.filter((one) => one.task === state.task);
       byId("studies").hidden = studies.length + unfinished.length === 0;
-      byId("study-open").hidden = studies.length === 0;
+      for (const id of ["study-controls", "study-open"]) byId(id).hidden = studies.length === 0;
       byId("unfinished").textContent =
         unfinished.length === 0
           ? ""
