@@ -1,10 +1,11 @@
 """Which studies the page shows: those whose runs are all there, measured as the config says."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from building import PROJECT, write_run
+from building import BIN, PROJECT, write_run
 
 from joulebench.plan import Plan, plan
 from joulebench.plan.studies import claims, measured
@@ -73,3 +74,15 @@ def test_the_published_studies_are_shown_whatever_is_measured(raw: dict[str, Any
     tables = {path.stem for path in Path("results/h100/studies").glob("*.csv") if "." not in path.stem}
     assert set(shown) == tables - {"hpml-claims"}
     assert "results/h100/studies/hpml-claims.csv" in claims(found, measured(found))
+
+
+@pytest.mark.slow
+def test_the_page_of_the_published_hardware_has_its_studies_and_measures_nothing() -> None:
+    words = ["--cores", "1", "-n", "--forcerun", "site", "--config", "measure_on=[h100,h200]"]
+    command = [BIN / "snakemake", "results/site/index.html", *words]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=120)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "results/h100/studies/hpml-claims.csv" in said
+    assert "rule site:" in said
+    assert "rule measure:" not in said
