@@ -1,4 +1,13 @@
 from joulebench import site
+from joulebench.plan import studies
+
+
+def shown_studies(_):
+    return [one.table for one in studies.measured(PLAN) if one.is_whole]
+
+
+def shown_claims(_):
+    return studies.claims(PLAN, studies.measured(PLAN))
 
 
 rule site:
@@ -12,6 +21,8 @@ rule site:
             for name in PLAN.compared()
             if PLAN.scored(name)
         ],
+        studies=shown_studies,
+        claims=shown_claims,
     output:
         "results/site/index.html",
     log:
@@ -22,6 +33,7 @@ rule site:
         card_spread={name: PLAN.card_spread(name) for name in PLAN.compared()},
         targets=PLAN.plain_targets,
         services=PLAN.plain_services,
+        studies=lambda _: [vars(one) for one in studies.measured(PLAN)],
         code=code("site"),
     script:
         "../workflow/scripts/site.py"

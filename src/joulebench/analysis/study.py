@@ -61,6 +61,20 @@ def study(wanted: Sequence[WantedRun]) -> tuple[pl.DataFrame, pl.DataFrame]:
     return found.select(pl.col(name).cast(dtype) for name, dtype in STUDY.items()), left_out
 
 
+def with_intervals(table: pl.DataFrame) -> pl.DataFrame:
+    """`table` (tables.STUDY) with the interval of its figure, and with both for an output token.
+
+    The columns are study_energy_per_response_low_j and _high_j, study_energy_per_output_token_j, _low_j and _high_j. A
+    whole has no interval of its own; one of its repeats is what analysis.choices.pooled adds.
+    """
+    stationary = pl.col("whole_energy_per_response_j").is_null()
+    token = pl.col("study_energy_per_response_j") / pl.col("response_output_tokens")
+    given = {"energy_per_output_token_j": pl.when(stationary).then("energy_per_output_token_j").otherwise(token)}
+    for name in ("energy_per_response", "energy_per_output_token"):
+        given |= {f"{name}_{end}_j": pl.when(stationary).then(f"{name}_{end}_j") for end in ("low", "high")}
+    return table.with_columns(expression.alias(f"study_{name}") for name, expression in given.items())
+
+
 def _parts(wanted: Sequence[WantedRun]) -> pl.DataFrame:
     """WHERE, and seconds and J of each part of each usable point of text, with its output tokens, whole and steady."""
     places: list[tuple[object, ...]] = []

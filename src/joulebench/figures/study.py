@@ -8,9 +8,11 @@ import numpy as np
 import polars as pl
 
 from joulebench import families
+from joulebench.analysis.study import with_intervals
 from joulebench.figures import by_setting, captions, style
 from joulebench.figures.axes import Axis, around, intervals
 from joulebench.figures.small_multiples import CROSS
+from joulebench.tables.columns import BOUNDS
 
 WIDTH_PX, HEIGHT_PX, KNEE_PX, SHARE_PX, GAP_PX = 720, 380, 17, 90, 40
 PALE = 0.35
@@ -54,12 +56,13 @@ def _rows(table: pl.DataFrame) -> pl.DataFrame:
     The study's figure is energy_per_response_j, null where it is no number, with the interval where it is of that
     figure: a whole has none of its own.
     """
-    energy = pl.col("study_energy_per_response_j")
-    stationary = pl.col("whole_energy_per_response_j").is_null()
-    given = table.with_columns(
-        pl.when(stationary).then(f"energy_per_response_{end}_j").alias(f"energy_per_response_{end}_j")
-        for end in ("low", "high")
-    ).with_columns(energy_per_response_j=pl.when(energy.is_finite()).then(energy))
+    found = with_intervals(table)
+    energy, low, high = (found[f"study_energy_per_response{end}_j"] for end in BOUNDS)
+    given = found.with_columns(
+        energy_per_response_j=pl.when(energy.is_finite()).then(energy),
+        energy_per_response_low_j=low,
+        energy_per_response_high_j=high,
+    )
     pooled = by_setting.pooled_points(given)
     most = pl.col("energy_per_response_j").max().over("model")
     return pooled.with_columns(

@@ -1,14 +1,14 @@
 """The leaderboard as a page: the tables in, one HTML file out that needs no network, no server and no build.
 
-It carries the pooled points of all hardware, the tasks' targets, and the recommendations, as JSON, under a policy that
-lets nothing else in.
+It carries the pooled points of all hardware, the tasks' targets, the recommendations and the studies, as JSON, under a
+policy that lets nothing else in.
 """
 
 import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -24,6 +24,8 @@ from joulebench.config.services import Service, Targets
 from joulebench.errors import UserError
 from joulebench.families import of
 from joulebench.names import TASKS
+from joulebench.site.rows import EMPTY, as_json
+from joulebench.site.studies import Study, Unfinished, as_carried, sources
 from joulebench.tables.columns import QUANTILES
 from joulebench.tables.files import SIGNIFICANT_DIGITS
 from joulebench.tables.point import LATENCIES
@@ -52,14 +54,16 @@ STYLES = (
     "chart.css",
     "table.css",
     "compare.css",
+    "study.css",
     "narrow.css",
     "print.css",
 )
 # A module comes after those that it imports from.
 MODULES = (
-    *("dom.js", "format.js", "data.js", "choose.js", "state.js", "csv.js"),
-    *("axes.js", "tooltip.js", "marks.js", "labels.js", "chart.js", "colours.js", "legend.js"),
+    *("dom.js", "format.js", "data.js", "choose.js", "studies.js", "state.js", "csv.js"),
+    *("axes.js", "tooltip.js", "pointing.js", "marks.js", "labels.js", "chart.js", "colours.js", "legend.js"),
     *("cells.js", "table.js", "compare.js", "sides.js", "recommend.js", "limits.js", "controls.js", "sources.js"),
+    *("shapes.js", "studychart.js", "studytable.js", "study.js"),
     *("answer.js", "question.js", "main.js"),
 )
 _IMPORT = re.compile(r"^import [^;]+ from \"\./[a-z]+\.js\";\n", re.MULTILINE)
@@ -73,6 +77,8 @@ def page(
     targets: Targets | None = None,
     services: Mapping[str, Service] | None = None,
     card_spread: Mapping[str, float] | None = None,
+    studies: Sequence[Study] = (),
+    unfinished: Sequence[Unfinished] = (),
 ) -> str:
     """The page of `tables`: hardware -> name in TABLES, or SCORES -> its rows. The same tables give the same text.
 
@@ -80,8 +86,8 @@ def page(
 
     `publish_flagged`: whether the leaderboard takes flagged points, as analysis.leaderboard does; the page then shows
     them when it is opened. `targets`: task -> its latency target; `services`: by their names in the recommendations.
-    `card_spread`: hardware -> the share by which its cards differ (analysis.choices.tied). Raises UserError where
-    the JavaScript library is not the expected one.
+    `card_spread`: hardware -> the share by which its cards differ (analysis.choices.tied). `studies` are shown in this
+    order, and it is said which are `unfinished`. Raises UserError where the JavaScript library is not the expected one.
     """
     targets, services, card_spread = targets or {}, services or {}, card_spread or {}
     parts = list(tables.values())
@@ -101,14 +107,13 @@ def page(
         },
         "publish_flagged": publish_flagged,
         "services": {name: service.model_dump(exclude={"tasks"}) for name, service in services.items()},
-        "sources": _sources(points) if parts else {},
-        "points": _table(points.sort("task", "hardware", "model", "variant", "axis_value")) if parts else _EMPTY,
-        "recommendations": _table(pl.concat(recommendations)) if parts else _EMPTY,
+        "sources": _sources({*(points["energy_source"].drop_nulls() if parts else ()), *sources(studies)}),
+        "points": as_json(points.sort("task", "hardware", "model", "variant", "axis_value")) if parts else EMPTY,
+        "recommendations": as_json(pl.concat(recommendations)) if parts else EMPTY,
+        "studies": [as_carried(study) for study in studies],
+        "unfinished": [vars(one) for one in unfinished],
     }
     return _assembled(carried)
-
-
-_EMPTY: dict[str, Any] = {"columns": [], "absent": [], "rows": []}
 
 
 def _points(part: Mapping[str, pl.DataFrame], card_spread: float) -> pl.DataFrame:
@@ -150,20 +155,13 @@ def _found(row: Mapping[str, Any], targets: Targets, services: Mapping[str, Serv
     ]
 
 
-def _sources(points: pl.DataFrame) -> dict[str, Any]:
+def _sources(texts: Iterable[str]) -> dict[str, Any]:
     """What stands in energy_source -> its words, and whether any of it is an estimate."""
-    said = {text: named([text]) for text in points["energy_source"].drop_nulls().unique().sort()}
+    said = {text: named([text]) for text in sorted(texts)}
     return {
         text: {"words": ", ".join(one.label for one in of), "estimate": any(one.is_estimate for one in of)}
         for text, of in said.items()
     }
-
-
-def _table(rows: pl.DataFrame) -> dict[str, Sequence[Any]]:
-    absent = [column.name for column in rows if not column.count()]
-    kept = rows.drop(absent)
-    rounded = kept.with_columns(pl.col(pl.Float64).round_sig_figs(SIGNIFICANT_DIGITS))
-    return {"columns": rounded.columns, "absent": absent, "rows": [list(row) for row in rounded.iter_rows()]}
 
 
 def _assembled(carried: dict[str, Any]) -> str:

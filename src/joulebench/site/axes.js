@@ -1,5 +1,8 @@
 /** A numeric axis: logarithmic where its values are more than a decade apart, as in the figures. */
 
+import { svg } from "./dom.js";
+import { plain } from "./format.js";
+
 const DECADE = 10;
 
 /** An axis from 0 to `length` pixels with room around `values`, all over 0. */
@@ -40,4 +43,31 @@ function logTicks(low, high, most) {
       .flatMap((power) => factors.map((factor) => Number(`${factor}e${power}`)))
       .filter((tick) => low <= tick && tick <= high);
   return [[1, 2, 5], [1, 3], [1]].map(within).find((ticks) => ticks.length <= most) ?? within([1]);
+}
+
+/** The figure's values with the ends of their intervals, which an axis has to hold. */
+export function extent(points, stem, unit) {
+  const values = points.flatMap((point) => ["", "_low", "_high"].map((bound) => point[`${stem}${bound}_${unit}`]));
+  return values.filter((value) => value !== null && value > 0);
+}
+
+/** The lines and numbers of both axes. */
+export function grid(axes) {
+  const marks = svg("g", { class: "grid", "aria-hidden": "true" });
+  const [wide, tall] = [axes.x.length, axes.y.length];
+  for (const tick of axes.y.ticks) {
+    const y = tall - axes.y.px(tick);
+    marks.append(
+      svg("line", { x1: 0, x2: wide, y1: y, y2: y }),
+      svg("text", { x: -8, y: y + 4, class: "end" }, plain(tick)),
+    );
+  }
+  for (const tick of axes.x.ticks) {
+    const x = axes.x.px(tick);
+    marks.append(
+      svg("line", { x1: x, x2: x, y1: 0, y2: tall }),
+      svg("text", { x, y: tall + 18, class: "middle" }, plain(tick)),
+    );
+  }
+  return marks;
 }

@@ -1,15 +1,15 @@
 /** The trade-off: energy per response against latency, one line a model, linked to the table by its group. */
 
-import { makeAxis } from "./axes.js";
+import { extent, grid, makeAxis } from "./axes.js";
 import { isTrusted, latencyColumn, pointsShown } from "./choose.js";
 import { byId, html, svg } from "./dom.js";
-import { isEstimate, plain, plural, quantileWords, significant } from "./format.js";
+import { isEstimate, plural, quantileWords, significant } from "./format.js";
 import { addLabels } from "./labels.js";
 import { seriesMark } from "./marks.js";
+import { makePointing } from "./pointing.js";
 import { hideTooltip, sentence, showTooltip } from "./tooltip.js";
 
 const MARGIN = { top: 22, right: 14, bottom: 46, left: 62 };
-const REACH_PX = 28;
 const NARROW_PX = 420; // up to which names are in the legend alone
 const LEAST_WIDTH_PX = 200; // a page that is not yet laid out has none
 const FEW = 7; // series, up to which all intervals are drawn
@@ -26,87 +26,31 @@ export function makeChart(link) {
   const host = byId("chart");
   /** @type {{placed: {point, x: number, y: number}[], state, unit, elements: Map<string, SVGElement[]>}} */
   let shown = { placed: [], state: null, unit: null, elements: new Map() };
-  let at = -1;
-  const outline = () => host.querySelector("svg")?.getBoundingClientRect();
-
-  function nearest(event) {
-    const box = outline();
-    if (!box) return null;
-    const [x, y] = [event.clientX - box.left - MARGIN.left, event.clientY - box.top - MARGIN.top];
-    let found = null;
-    let least = REACH_PX;
-    for (const one of shown.placed) {
-      const distance = Math.hypot(one.x - x, one.y - y);
-      if (distance < least) [found, least] = [one, distance];
-    }
-    return found;
-  }
-
-  function pointAt(one, x, y) {
-    showTooltip(one.point, shown.state, shown.unit, x, y);
-    const cursor = host.querySelector(".cursor");
-    cursor?.setAttribute("transform", `translate(${one.x},${one.y})`);
-    cursor?.classList.add("on");
-    link.hover(one.point.group);
-  }
-
-  function leave() {
-    hideTooltip();
-    host.querySelector(".cursor")?.classList.remove("on");
-    link.hover(null);
-  }
-
-  function onKey(event) {
-    if (event.key === "Escape") return leave();
-    if (event.key === "Enter" && shown.placed[at]) return link.select(shown.placed[at].point.group);
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const box = outline();
-    if (!step || !box) return undefined;
-    event.preventDefault();
-    const count = shown.placed.length;
-    if (event.key === "ArrowLeft" || event.key === "ArrowRight") at = at < 0 ? 0 : (at + step + count) % count;
-    else at = otherSeries(step);
-    const one = shown.placed[at];
-    pointAt(one, box.left + MARGIN.left + one.x, box.top + MARGIN.top + one.y);
-    link.say(sentence(one.point, shown.state, shown.unit));
-    return undefined;
-  }
-
-  /** The first point of the series after or before the present one. */
-  function otherSeries(step) {
-    const names = [...new Set(shown.placed.map((one) => one.point.series))];
-    const now = names.indexOf(shown.placed[at]?.point.series);
-    const name = names[now < 0 ? 0 : (now + step + names.length) % names.length];
-    return shown.placed.findIndex((one) => one.point.series === name);
-  }
-
-  for (const kind of /** @type {const} */ (["pointermove", "pointerdown"])) {
-    host.addEventListener(kind, (event) => {
-      const one = nearest(event);
-      if (one) pointAt(one, event.clientX, event.clientY);
-      else leave();
-    });
-  }
-  host.addEventListener("pointerleave", leave);
-  host.addEventListener("focusout", leave);
-  host.addEventListener("click", (event) => {
-    const one = nearest(event);
-    if (one) link.select(one.point.group);
+  const pointing = makePointing(host, MARGIN, {
+    point(point, x, y) {
+      showTooltip(point, shown.state, shown.unit, x, y);
+      link.hover(point.group);
+    },
+    say: (point) => link.say(sentence(point, shown.state, shown.unit)),
+    leave() {
+      hideTooltip();
+      link.hover(null);
+    },
+    select: (point) => link.select(point.group),
   });
-  host.addEventListener("keydown", onKey);
 
   return {
     /** @param colours group -> its colour, null for none. */
     draw(data, state, rows, colours, unit, width) {
-      at = -1;
       hideTooltip();
       const points = drawable(data, state);
       shown = { placed: [], state, unit, elements: new Map() };
-      if (points.length === 0) {
-        host.replaceChildren(html("p", { class: "empty" }, nothing(data, state)));
-        return points;
-      }
-      host.replaceChildren(frame(Math.max(width, LEAST_WIDTH_PX), points, rows, colours, state, unit, shown));
+      host.replaceChildren(
+        points.length === 0
+          ? html("p", { class: "empty" }, nothing(data, state))
+          : frame(Math.max(width, LEAST_WIDTH_PX), points, rows, colours, state, unit, shown),
+      );
+      pointing.reset(shown.placed);
       return points;
     },
     highlight(group) {
@@ -228,32 +172,6 @@ function take(map, key) {
   const value = map.get(key);
   map.delete(key);
   return value === undefined ? [] : [value];
-}
-
-/** The figure's values with the ends of their intervals, which an axis has to hold. */
-function extent(points, stem, unit) {
-  const values = points.flatMap((point) => ["", "_low", "_high"].map((bound) => point[`${stem}${bound}_${unit}`]));
-  return values.filter((value) => value !== null && value > 0);
-}
-
-function grid(axes) {
-  const marks = svg("g", { class: "grid", "aria-hidden": "true" });
-  const [wide, tall] = [axes.x.length, axes.y.length];
-  for (const tick of axes.y.ticks) {
-    const y = tall - axes.y.px(tick);
-    marks.append(
-      svg("line", { x1: 0, x2: wide, y1: y, y2: y }),
-      svg("text", { x: -8, y: y + 4, class: "end" }, plain(tick)),
-    );
-  }
-  for (const tick of axes.x.ticks) {
-    const x = axes.x.px(tick);
-    marks.append(
-      svg("line", { x1: x, x2: x, y1: 0, y2: tall }),
-      svg("text", { x, y: tall + 18, class: "middle" }, plain(tick)),
-    );
-  }
-  return marks;
 }
 
 /** What lies beyond the latency target and the energy budget, shaded. */

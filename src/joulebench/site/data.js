@@ -14,7 +14,7 @@ function objects({ columns, absent, rows }) {
 /** What the points of one line have in common. */
 const SERIES = ["hardware", "model", "variant", "engine", "dtype", "gpus", "load", "axis"];
 /** What of a point is for the page alone, and in no download. */
-const PAGE_ONLY = ["axis_value", "at", "severity", "flagged_for"];
+const PAGE_ONLY = ["axis_value", "at", "severity", "flagged_for", "standing", "first_standing"];
 
 /** What has a row of its own on a piece of hardware: a model, and how its answers end. */
 export function entrantOf(row) {
@@ -26,7 +26,24 @@ export function groupOf(row) {
   return `${row.hardware}/${entrantOf(row)}`;
 }
 
-/** @returns {{tasks, hardware, targets, publishFlagged, services, points, columns, recommendations}} `columns`: of downloads */
+/** A study whose points know their line. Columns are those of its downloads. */
+function readStudy(raw, sources) {
+  const points = objects(raw.points).map((point) => ({
+    ...point,
+    entrant: entrantOf(point),
+    source: sources[point.energy_source],
+    series: JSON.stringify(["model", "variant", "answers"].map((name) => point[name])),
+  }));
+  return {
+    ...raw,
+    points,
+    columns: raw.points.columns.filter((name) => !PAGE_ONLY.includes(name)),
+    claims: objects(raw.claims),
+    claimColumns: raw.claims.columns,
+  };
+}
+
+/** @returns {{tasks, hardware, targets, publishFlagged, services, points, columns, recommendations, studies, unfinished}} `columns`: of downloads */
 export function readDocument(text) {
   const raw = JSON.parse(text);
   const points = objects(raw.points).map((point) => ({
@@ -54,6 +71,8 @@ export function readDocument(text) {
       entrant: entrantOf(one),
       source: raw.sources[one.energy_source],
     })),
+    studies: raw.studies.map((study) => readStudy(study, raw.sources)),
+    unfinished: raw.unfinished,
   };
 }
 

@@ -15,6 +15,7 @@ import { recommendationsTable, servicesOf } from "./recommend.js";
 import { sidesTable } from "./sides.js";
 import { showSources } from "./sources.js";
 import { fromHash, initialState, stateOf, toHash } from "./state.js";
+import { makeStudies } from "./study.js";
 import { makeTable } from "./table.js";
 
 const HASH_DELAY_MS = 150; // browsers refuse an address that changes too often
@@ -24,7 +25,7 @@ let state = fromHash(location.hash, data);
 let hovered = null;
 let hashTimer = null;
 // Read when they change: to ask for them while elements are being replaced has the page laid out each time.
-const widths = { chart: byId("chart").clientWidth, scroll: byId("scroll").clientWidth };
+const widths = Object.fromEntries(["chart", "scroll", "study-chart"].map((id) => [id, byId(id).clientWidth]));
 
 const chart = makeChart({ hover, select, say });
 const table = makeTable(unique(data.points, "hardware").length > 1, {
@@ -37,6 +38,7 @@ const table = makeTable(unique(data.points, "hardware").length > 1, {
 });
 const controls = makeControls(data, change, () => apply(initialState(data, state.task)));
 const question = makeQuestion(data, change);
+const studies = makeStudies(data, change, say);
 
 /** For a screen reader. */
 function say(text) {
@@ -101,6 +103,7 @@ function show() {
   );
   showSides();
   showServices();
+  studies.show(state, widths["study-chart"]);
   showSelection();
 }
 

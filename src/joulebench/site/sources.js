@@ -39,7 +39,7 @@ export function showSources(data) {
     [
       "Tables",
       [
-        "points, leaderboard, pareto, recommendations and footprint.csv of each piece of hardware, from raw records",
+        `points, leaderboard, pareto, recommendations and footprint.csv of each piece of hardware${data.studies.length > 0 ? ", and the tables of its studies" : ""}, from raw records`,
       ],
     ],
     ["Table on this page", ["DataTables 2, SpryMedia Ltd, MIT licence"]],

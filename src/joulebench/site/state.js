@@ -3,6 +3,7 @@
 import { isMeasured, isTrusted } from "./choose.js";
 import { metricsOf, unique } from "./data.js";
 import { QUANTILES } from "./format.js";
+import { PER, studyId } from "./studies.js";
 
 export const DEFAULT_SORT = "rank.asc";
 /** What may matter most, as the question at the top has it: those of answer.js. */
@@ -24,6 +25,8 @@ export const MATTERS = ["energy", "carbon", "cost", "quality", "right"];
  * @property {boolean} flagged whether flagged points are taken
  * @property {string} sort a column and a direction: "rank.asc"
  * @property {string | null} service
+ * @property {string | null} study of studies.js; null: the first
+ * @property {string} per what the study's energy is of, as studies.js has it
  * @property {string[]} selected groups of data.js
  */
 
@@ -73,6 +76,8 @@ export function initialState(data, task = data.tasks[0] ?? null) {
     flagged: data.publishFlagged,
     sort: DEFAULT_SORT,
     service: null,
+    study: null,
+    per: "response",
     selected: [],
   };
 }
@@ -95,6 +100,8 @@ export function toHash(state, data) {
     "flagged",
     "sort",
     "service",
+    "study",
+    "per",
   ]) {
     if (state[name] !== start[name]) words.set(name, state[name] ?? "any");
   }
@@ -128,6 +135,8 @@ export function fromHash(hash, data) {
   const sort = words.get("sort") ?? "";
   if (/^[a-z_]+\.(asc|desc)$/.test(sort)) state.sort = sort;
   state.service = words.get("service");
+  state.study = oneOf(words, "study", data.studies.map(studyId), null);
+  state.per = oneOf(words, "per", Object.keys(PER), state.per);
   const groups = new Set(points.map((point) => point.group));
   state.selected = [...new Set(words.getAll("select"))].filter((group) => groups.has(group));
   return state;

@@ -4,7 +4,7 @@ import { isFlagged, latencyColumn } from "./choose.js";
 import { byId, html } from "./dom.js";
 import { figureOf, isEstimate, plural, pointName, quantileWords, significant } from "./format.js";
 
-function inOneLine(text, unit) {
+export function inOneLine(text, unit) {
   return `${text.value} ${unit}${text.interval ? ` (${text.interval})` : ""}`;
 }
 
@@ -27,13 +27,23 @@ export function facts(point, state, unit) {
 
 /** The same in one sentence, for a screen reader. */
 export function sentence(point, state, unit) {
-  const parts = facts(point, state, unit).map(([name, text]) => `${name} ${text}`.trim());
+  return factSentence(point, facts(point, state, unit));
+}
+
+/** @param {string[][]} found pairs of name and text */
+export function factSentence(point, found) {
+  const parts = found.map(([name, text]) => `${name} ${text}`.trim());
   return `${point.entrant}, ${point.hardware}, ${pointName(point)}: ${parts.join("; ")}.`;
 }
 
 export function showTooltip(point, state, unit, x, y) {
+  showFacts(point, facts(point, state, unit), x, y);
+}
+
+/** `found`: pairs of name and text that are said of `point`, beside x and y of the screen. */
+export function showFacts(point, found, x, y) {
   const list = html("dl", {});
-  for (const [name, text] of facts(point, state, unit)) list.append(html("dt", {}, name), html("dd", {}, text));
+  for (const [name, text] of found) list.append(html("dt", {}, name), html("dd", {}, text));
   const where = `${point.hardware}${point.gpus > 1 ? ` × ${plural(point.gpus, "GPU")}` : ""}, ${pointName(point)}`;
   const tooltip = byId("tooltip");
   tooltip.replaceChildren(html("strong", {}, point.entrant), html("p", {}, where), list);
