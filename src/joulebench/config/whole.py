@@ -184,7 +184,11 @@ class Config(Strict):
 
     def engine_of(self, hardware: str, group: str, run: str) -> Engine:
         """The engine of one run: its variant's where that names one, else the entry's."""
-        return self.engines[self._variant(run).engine or self.entry(hardware, group).engine]
+        return self.engines[self.engine_name(hardware, group, run)]
+
+    def engine_name(self, hardware: str, group: str, run: str) -> str:
+        """What the config calls it."""
+        return self._variant(run).engine or self.entry(hardware, group).engine
 
     def _variant(self, run: str) -> Variant:
         return self.variants.get(run.partition("+")[2], Variant())
