@@ -30,8 +30,7 @@ def test_the_change_and_its_interval_by_hand() -> None:
     # 80 over 100 is a fifth less; at the ends 78 over 102 and 82 over 98.
     found = pair(point(8, 100.0, 2.0), point(8, 80.0, 2.0))
     assert found.change == pytest.approx(-20.0)
-    assert found.low == pytest.approx(100 * 78 / 102 - 100)
-    assert found.high == pytest.approx(100 * 82 / 98 - 100)
+    assert found.ends == pytest.approx((100 * 78 / 102 - 100, 100 * 82 / 98 - 100))
     assert found.verdict == "less"
     assert pair(point(8, 80.0, 2.0), point(8, 100.0, 2.0)).verdict == "more"
 
@@ -44,9 +43,16 @@ def test_overlapping_intervals_are_not_told_apart() -> None:
 def test_different_cards_are_told_apart_beyond_their_spread_alone() -> None:
     # Half of 6.6 % at either end: 100 reaches to 103.3, 105 down to 101.5; 110 down to 106.4.
     other = {"card": "bbbbbbbb"}
-    assert pair(point(8, 100.0), point(8, 105.0, **other), 0.066).verdict == "not told apart"
-    assert pair(point(8, 100.0), point(8, 110.0, **other), 0.066).verdict == "more"
-    assert pair(point(8, 100.0), point(8, 105.0), 0.066).verdict == "more"
+    one, least = point(8, 100.0, 0.001), 0.001
+    assert pair(one, point(8, 105.0, least, **other), 0.066).verdict == "not told apart"
+    assert pair(one, point(8, 110.0, least, **other), 0.066).verdict == "more"
+    assert pair(one, point(8, 105.0, least), 0.066).verdict == "more"
+
+
+def test_nothing_is_told_of_points_without_an_interval() -> None:
+    for one, other in ((0.0, 2.0), (2.0, 0.0), (0.0, 0.0)):
+        found = pair(point(8, 100.0, one), point(8, 50.0, other))
+        assert (found.change, found.ends, found.verdict) == (pytest.approx(-50.0), None, "no interval")
 
 
 def test_only_the_same_point_is_compared_and_the_others_are_counted() -> None:
