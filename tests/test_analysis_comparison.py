@@ -79,7 +79,8 @@ def test_answers_of_another_length_are_other_work() -> None:
     found = pair(point(8, 100.0, response_output_tokens=308.0), point(8, 20.0, response_output_tokens=55.0))
     assert found.verdict == "other work"
     assert found.differences == ("answers: 308, 55 tokens",)
-    assert pair(point(8, 100.0, response_output_tokens=308.0), point(8, 20.0, response_output_tokens=307.0)).told_apart
+    one, other = ((100.0, 308.0), (20.0, 307.0))
+    assert pair(*(point(8, energy, 1.0, response_output_tokens=tokens) for energy, tokens in (one, other))).told_apart
 
 
 def test_nothing_in_common_is_one_line() -> None:
