@@ -97,7 +97,7 @@ def test_compare_of_a_study(tmp_path: Path) -> None:
     """The same study with every energy doubled: each point takes 100 % more, and as many have an interval."""
     published, doubled = PROJECT / "results/h100/studies/concurrency.csv", tmp_path / "later.csv"
     names = [f"energy_per_response{end}_j" for end in ("", "_low", "_high")]
-    pl.read_csv(published, infer_schema_length=None).with_columns(2 * pl.col(names)).write_csv(doubled)
+    pl.read_csv(published, infer_schema_length=None).with_columns(pl.col(names) * 2).write_csv(doubled)
     done = joulebench("compare", str(published), str(doubled))
     assert done.returncode == 0, done.stderr
     rows = [text.split() for text in done.stdout.splitlines() if text.startswith("llm-chat")]
