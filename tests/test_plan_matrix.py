@@ -219,3 +219,14 @@ def test_what_a_model_is_asked_in_the_whole_matrix(raw: dict[str, Any]) -> None:
         if SMOL in {run.partition("+")[0] for run in entry["models"]}
     }
     assert made.asks("joulebench--sd-5m") == {}  # pictures of words have no prompt form
+
+
+def test_a_config_of_studies_alone_needs_no_matrix(raw: dict[str, Any]) -> None:
+    del raw["matrix"]
+    raw["measure_on"], raw["studies"] = [], {"cpu": {"concurrency": raw["studies"]["cpu"]["concurrency"]}}
+    made = plan(raw)
+    assert [cell.group for cell in made.studied("cpu", "concurrency")] == ["concurrency"]
+    assert (list(made.cells()), made.targets()) == ([], ["results/carbon.json"])
+    raw["measure_on"] = ["cpu"]
+    with pytest.raises(ConfigError, match="measure_on: no matrix entry 'cpu' in the config"):
+        plan(raw)

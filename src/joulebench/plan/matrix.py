@@ -237,6 +237,8 @@ class Plan:
         for hardware in self.config.measure_on:
             found += [str(cell.record) for cell in self.cells(hardware)]
             found += [f"results/{hardware}/{name}.{suffix}" for name in TABLES for suffix in ("csv", "parquet")]
+        if not self.compared():  # a config of studies alone
+            return found
         for name, figure in FIGURES.items():
             places = ["results"] if figure.across else [f"results/{hardware}" for hardware in self.config.measure_on]
             found += [f"{place}/figures/{name}.{suffix}" for place in places for suffix in FORMATS]
