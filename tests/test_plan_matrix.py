@@ -223,9 +223,9 @@ def test_what_a_model_is_asked_in_the_whole_matrix(raw: dict[str, Any]) -> None:
 
 def test_a_config_of_studies_alone_needs_no_matrix(raw: dict[str, Any]) -> None:
     del raw["matrix"]
-    raw["measure_on"], raw["studies"] = [], {"cpu": {"concurrency": raw["studies"]["cpu"]["concurrency"]}}
+    raw["measure_on"], raw["studies"] = [], {"cpu": {"request-volume": raw["studies"]["cpu"]["request-volume"]}}
     made = plan(raw)
-    assert [cell.group for cell in made.studied("cpu", "concurrency")] == ["concurrency"]
+    assert [cell.group for cell in made.studied("cpu", "request-volume")] == ["request-volume"]
     assert (list(made.cells()), made.targets()) == ([], ["results/carbon.json"])
     raw["measure_on"] = ["cpu"]
     with pytest.raises(ConfigError, match="measure_on: no matrix entry 'cpu' in the config"):
