@@ -113,7 +113,10 @@ def test_compare_of_a_study(tmp_path: Path) -> None:
         (("h100", "mine"), "results/mine/points.csv: missing; run snakemake for it"),
         (("h100", "h200", "--task", "llm"), "results/h100/points.csv: no task 'llm'; it has image-to-video, "),
         (("h100", "README.csv"), "README.csv: missing"),
-        (("h100", "results/h100/studies/hpml-claims.csv"), "results/h100/studies/hpml-claims.csv: not the expected table"),
+        (
+            ("h100", "results/h100/studies/hpml-claims.csv"),
+            "results/h100/studies/hpml-claims.csv: not the expected table",
+        ),
     ],
 )
 def test_compare_of_what_is_not_there_is_one_line(words: tuple[str, ...], said: str) -> None:

@@ -199,7 +199,9 @@ def test_a_parameter_that_the_server_does_not_know(opens: Opens) -> None:
 
 def test_a_server_that_is_not_there(folder: Path) -> None:
     spec = of_server({"url": "http://127.0.0.1:9", "ignore_eos": "vllm"}, output_length=SIX)
-    with pytest.raises(UserError, match=r"url: nobody answered in 2 s at http://127\.0\.0\.1:9; start the server first"):
+    with pytest.raises(
+        UserError, match=r"url: nobody answered in 2 s at http://127\.0\.0\.1:9; start the server first"
+    ):
         open_engine(spec, folder)
 
 
@@ -329,7 +331,10 @@ def test_what_does_not_fit_is_refused_when_planning() -> None:
     [
         ({}, "found neither of url and command"),
         ({"url": "http://127.0.0.1:1", "command": ["a", "{port}"]}, "found both of url and command"),
-        ({"url": "http://gpu-7.example.org:8000"}, "url: found 'http://gpu-7.example.org:8000'; expected http://127.0.0.1:"),
+        (
+            {"url": "http://gpu-7.example.org:8000"},
+            "url: found 'http://gpu-7.example.org:8000'; expected http://127.0.0.1:",
+        ),
         ({"url": "http://127.0.0.1:8000/v2"}, "expected http://127.0.0.1:PORT (or localhost, or [::1]) without a path"),
         ({"command": ["vllm", "serve"]}, "command has no {port}"),
         ({"command": ["vllm", "--port={port}", "--api-key", "abc"]}, "command has --api-key, and is published"),
