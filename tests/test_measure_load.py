@@ -199,7 +199,7 @@ def test_a_point_of_fewer_requests_than_the_sample_ends_with_them() -> None:
 
 
 def test_whoever_watches_is_told_that_the_rest_of_the_sample_is_answered() -> None:
-    """Two places, answers of 2 tokens, the last of 40: from the turnover and the seconds on, all but it are answered."""
+    """Two places, answers of 2 tokens, the last of 40: from the turnover on, all but it are answered."""
     lengths, seen = [*prompts(5, tokens=2), *prompts(1, tokens=40)], []
     what = Serving(lengths, Setting(max_batch_size=2), Timed(kind="timed", seconds=1e-9), whole_sample=True)
     serve(Clockwork(), what, Load(0, ITERATIONS), seen.append)

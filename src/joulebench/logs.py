@@ -16,8 +16,8 @@ NO_NEWS = {
     "torch.utils._pytree": "Calling register_constant() on Enum subclasses is deprecated",
     "bitsandbytes.backends.cpu.ops": "Failed to load CPU gemm_4bit_forward from kernels-community",
 }
-"""Logger -> what it says of an installation that is as it should be: transformers imports torchao where it is there, and
-no format that is served here needs its own CUDA libraries, Triton or kernels of the hub (engines.weight_formats)."""
+"""Logger -> what it says of an installation that is as it should be: transformers imports torchao where it is there,
+and no format that is served here needs its own CUDA libraries, Triton or kernels of the hub (engines.weight_formats)."""
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 Each is a points.csv, the table of a study (results/{name}/studies/{study}.csv), or the name of a hardware, which stands
 for results/{name}/points.csv. Shown are the points that both have: the change from the first to the second in percent
-with its 95 % interval, and whether the two are told apart, which only points with an interval can be. Points of different cards are told apart only beyond what cards of one kind differ by (the config's card_spread).
+with its 95 % interval, and whether the two are told apart, which only points with an interval can be. Points of
+different cards are told apart only beyond what cards of one kind differ by (the config's card_spread).
 """
 
 import argparse

@@ -60,7 +60,7 @@ class Config(Strict):
     engines: dict[str, Engine] = Field(description="What serves, with its settings and its interpreter.")
     matrix: dict[HardwareName, dict[TaskName, Entry]] = Field(
         default_factory=dict,
-        description="Which models run which task on which hardware; empty where there are studies.",
+        description="Which models run which task on which hardware; none: studies alone.",
     )
     studies: dict[HardwareName, dict[StudyName, Study]] = Field(
         default_factory=dict,
