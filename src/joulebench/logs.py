@@ -17,7 +17,7 @@ NO_NEWS = {
     "bitsandbytes.backends.cpu.ops": "Failed to load CPU gemm_4bit_forward from kernels-community",
 }
 """Logger -> what it says of an installation that is as it should be: transformers imports torchao where it is there,
-and no format that is served here needs its own CUDA libraries, Triton or kernels of the hub (engines.weight_formats)."""
+and no format that is served here needs its own CUDA libraries, Triton or the hub's kernels (engines.weight_formats)."""
 
 
 @contextmanager
