@@ -199,9 +199,7 @@ def test_a_parameter_that_the_server_does_not_know(opens: Opens) -> None:
 
 def test_a_server_that_is_not_there(folder: Path) -> None:
     spec = of_server({"url": "http://127.0.0.1:9", "ignore_eos": "vllm"}, output_length=SIX)
-    with pytest.raises(
-        UserError, match=r"url: nobody answered in 2 s at http://127\.0\.0\.1:9; start the server"
-    ):
+    with pytest.raises(UserError, match=r"url: nobody answered in 2 s at http://127\.0\.0\.1:9; start the server"):
         open_engine(spec, folder)
 
 
