@@ -85,6 +85,28 @@ def asked_again():
     return {"*"} if settings.forceall else set(map(os.path.normpath, again))
 
 
+def refuse_elsewhere():
+    """End here where this machine cannot make again what it is about to: Snakemake removes a job's output before it runs.
+
+    On a cluster the jobs run on another machine, and nobody here can tell.
+    """
+    from joulebench.meters.machine import require_kind
+
+    again = {
+        job.wildcards.hardware
+        for job in workflow.persistence.dag.needrun_jobs()
+        if job.rule.name in ("probe_machine", "measure", "score")
+        and any(Path(file).exists() for file in job.output)
+    }
+    try:
+        for name in sorted(again):
+            wanted = PLAN.config.hardware[name]
+            require_kind(name, wanted.device, wanted.reports_as)
+    except UserError as error:
+        print(f"{error}; nothing was removed", file=sys.stderr)
+        sys.exit(1)
+
+
 # With an executor other than the local one, what needs no measured hardware stays where snakemake was called.
 localrules:
     all,
@@ -138,6 +160,8 @@ onstart:
     # environment, and has a --force of its own.
     if workflow.is_main_process:
         os.environ["JOULEBENCH_ANEW"] = "\n".join(sorted(asked_again()))
+        if workflow.local_exec and not workflow.touch:
+            refuse_elsewhere()
 
 
 onsuccess:

@@ -53,6 +53,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/health":
             return self._plain(503 if self.does.fault == "never healthy" else 200, b"")
+        if self.path == "/v1/models" and self.does.fault == "lists no models":
+            return self._json(500, {"error": "Internal Server Error"})
         if self.path == "/v1/models":
             return self._json(200, {"data": [{"id": MODEL, "max_model_len": 512}]})
         if self.path == "/version":

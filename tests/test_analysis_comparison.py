@@ -30,8 +30,7 @@ def test_the_change_and_its_interval_by_hand() -> None:
     # 80 over 100 is a fifth less; at the ends 78 over 102 and 82 over 98.
     found = pair(point(8, 100.0, 2.0), point(8, 80.0, 2.0))
     assert found.change == pytest.approx(-20.0)
-    assert found.low == pytest.approx(100 * 78 / 102 - 100)
-    assert found.high == pytest.approx(100 * 82 / 98 - 100)
+    assert found.ends == pytest.approx((100 * 78 / 102 - 100, 100 * 82 / 98 - 100))
     assert found.verdict == "less"
     assert pair(point(8, 80.0, 2.0), point(8, 100.0, 2.0)).verdict == "more"
 
@@ -44,9 +43,16 @@ def test_overlapping_intervals_are_not_told_apart() -> None:
 def test_different_cards_are_told_apart_beyond_their_spread_alone() -> None:
     # Half of 6.6 % at either end: 100 reaches to 103.3, 105 down to 101.5; 110 down to 106.4.
     other = {"card": "bbbbbbbb"}
-    assert pair(point(8, 100.0), point(8, 105.0, **other), 0.066).verdict == "not told apart"
-    assert pair(point(8, 100.0), point(8, 110.0, **other), 0.066).verdict == "more"
-    assert pair(point(8, 100.0), point(8, 105.0), 0.066).verdict == "more"
+    one, least = point(8, 100.0, 0.001), 0.001
+    assert pair(one, point(8, 105.0, least, **other), 0.066).verdict == "not told apart"
+    assert pair(one, point(8, 110.0, least, **other), 0.066).verdict == "more"
+    assert pair(one, point(8, 105.0, least), 0.066).verdict == "more"
+
+
+def test_nothing_is_told_of_points_without_an_interval() -> None:
+    for one, other in ((0.0, 2.0), (2.0, 0.0), (0.0, 0.0)):
+        found = pair(point(8, 100.0, one), point(8, 50.0, other))
+        assert (found.change, found.ends, found.verdict) == (pytest.approx(-50.0), None, "no interval")
 
 
 def test_only_the_same_point_is_compared_and_the_others_are_counted() -> None:
@@ -73,7 +79,8 @@ def test_answers_of_another_length_are_other_work() -> None:
     found = pair(point(8, 100.0, response_output_tokens=308.0), point(8, 20.0, response_output_tokens=55.0))
     assert found.verdict == "other work"
     assert found.differences == ("answers: 308, 55 tokens",)
-    assert pair(point(8, 100.0, response_output_tokens=308.0), point(8, 20.0, response_output_tokens=307.0)).told_apart
+    one, other = ((100.0, 308.0), (20.0, 307.0))
+    assert pair(*(point(8, energy, 1.0, response_output_tokens=tokens) for energy, tokens in (one, other))).told_apart
 
 
 def test_nothing_in_common_is_one_line() -> None:

@@ -8,6 +8,7 @@ import tomllib
 from importlib import import_module
 from pathlib import Path
 
+import polars as pl
 import pytest
 from building import PROJECT
 
@@ -92,12 +93,30 @@ def test_compare_of_published_hardware() -> None:
     assert done.stdout.splitlines()[-2] == "first: h100; second: h200"
 
 
+def test_compare_of_a_study(tmp_path: Path) -> None:
+    """The same study with every energy doubled: each point takes 100 % more, and as many have an interval."""
+    published, doubled = PROJECT / "results/h100/studies/concurrency.csv", tmp_path / "later.csv"
+    names = [f"energy_per_response{end}_j" for end in ("", "_low", "_high")]
+    pl.read_csv(published, infer_schema_length=None).with_columns(pl.col(names) * 2).write_csv(doubled)
+    done = joulebench("compare", str(published), str(doubled))
+    assert done.returncode == 0, done.stderr
+    rows = [text.split() for text in done.stdout.splitlines() if text.startswith("llm-chat")]
+    assert [row[4] for row in rows] == ["1", "2", "4", "8", "32", "64", "128", "256", "512"]  # at 16 it is flagged
+    assert {(row[7], row[-1]) for row in rows} == {("+100.0", "more")}
+    done = joulebench("compare", *(["results/h100/studies/request-volume.csv"] * 2))
+    assert done.stdout.count("+0.0 %      not known  no interval\n") == 4
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("h100", "mine"), "results/mine/points.csv: missing; run snakemake for it"),
         (("h100", "h200", "--task", "llm"), "results/h100/points.csv: no task 'llm'; it has image-to-video, "),
         (("h100", "README.csv"), "README.csv: missing"),
+        (
+            ("h100", "results/h100/studies/hpml-claims.csv"),
+            "results/h100/studies/hpml-claims.csv: not the ",
+        ),
     ],
 )
 def test_compare_of_what_is_not_there_is_one_line(words: tuple[str, ...], said: str) -> None:

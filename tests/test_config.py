@@ -203,6 +203,38 @@ def test_engine_setting_that_the_engine_does_not_know(raw: dict[str, Any]) -> No
     assert complaint(raw) == "engines.transformers.settings: num_block: unknown key; did you mean 'num_blocks'?"
 
 
+def test_an_engine_is_told_by_the_name_that_the_config_has_for_it(raw: dict[str, Any]) -> None:
+    raw["engines"]["ours"] = {"kind": "server", "settings": {"url": "http://127.0.0.1:8000/v2"}}
+    raw["matrix"]["cpu"]["llm-chat"]["engine"] = "ours"
+    assert complaint(raw).startswith("engines.ours.settings: url: found 'http://127.0.0.1:8000/v2'; expected http://")
+    raw["engines"]["ours"]["settings"]["url"] = "http://127.0.0.1:8000"
+    assert complaint(raw).startswith("matrix.cpu.llm-chat: engine ours: answers of given lengths")
+
+
+def test_whole_batches_are_asked_of_engines_that_serve_in_them(raw: dict[str, Any]) -> None:
+    protocol = {"kind": "timed", "seconds": 5, "min_batches": 10}
+    study = raw["studies"]["cpu"]["llm-perf"]
+    study["models"], study["sweep"]["protocol"] = study["models"][:1], protocol
+    plan(raw)  # static batches
+    raw["matrix"]["cpu"]["text-to-image"]["sweep"] = {"batch_sizes": [1], "protocol": protocol}
+    plan(raw)  # pictures are made in batches
+    study["engine"] = "transformers"
+    assert complaint(raw) == (
+        "studies.cpu.llm-perf: min_batches asks for whole batches of HuggingFaceTB/SmolLM2-135M-Instruct, and engine "
+        "transformers serves request by request; transformers-static and diffusers know it, elsewhere leave it out "
+        "(`sweeps` gives single models their own)"
+    )
+
+
+def test_the_sweep_of_a_single_model_is_held_against_its_engine_too(raw: dict[str, Any]) -> None:
+    entry = raw["matrix"]["cpu"]["llm-chat"]
+    asked = {"batch_sizes": [2], "protocol": {"kind": "timed", "seconds": 5, "min_batches": 10}}
+    assert len(entry["models"]) > 1
+    for model in entry["models"]:
+        entry["sweeps"] = {model: asked}
+        assert f"min_batches asks for whole batches of {model.partition('+')[0]}, " in complaint(raw)
+
+
 def test_engine_that_does_not_serve_the_task(raw: dict[str, Any]) -> None:
     raw["matrix"]["cpu"]["llm-chat"]["engine"] = "diffusers"
     expected = "matrix.cpu.llm-chat.engine: diffusers serves text-to-image, text-to-video, image-to-video"

@@ -1,13 +1,15 @@
 """Weights in fewer bits on the transformers engines: which layers, how many bytes, the same as from files, refusals."""
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from building import TEXTS, asked, example_spec, synthetic, tiny, tiny_spec
 
-from joulebench import engines, models
+from joulebench import engines, logs, models
 from joulebench.config.spec import RunSpec
 from joulebench.config.tasks import OutputLength
 from joulebench.engines import loading, open_engine, weight_formats
@@ -272,3 +274,31 @@ def test_a_gpu_in_bfloat16_serves_every_format_and_other_engines_say_who(quantiz
     engines.check(tiny_spec(quantization=quantization, device="cuda", dtype="bfloat16"))
     with pytest.raises(ConfigError, match=f"{quantization} is known to transformers, transformers-static$"):
         engines.check(example_spec(quantization=quantization))
+
+
+@needs_them
+def test_loading_says_nothing_of_an_installation_that_is_as_it_should_be(tmp_path: Path) -> None:
+    """In a process of its own: what the packages say, they say when they are first imported."""
+    words = (
+        "from joulebench.logs import journal\n"
+        f"with journal({str(tmp_path / 'a.log')!r}, 'loading'):\n"
+        "    from transformers.quantizers import AutoHfQuantizer\n"
+        "    import bitsandbytes, torchao\n"
+    )
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True, timeout=120)
+    assert [line.partition(" ")[2] for line in done.stderr.splitlines()] == ["loading: begins", "loading: done"]
+
+
+@pytest.mark.parametrize(
+    ("logger", "said"),
+    [
+        ("torchao", "Skipping import of cpp extensions due to incompatible torch version."),
+        ("torch.utils._pytree", "a node of another kind"),
+        ("bitsandbytes.backends.cpu.ops", "no such kernel"),
+    ],
+)
+def test_loading_tells_all_else(logger: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
+    logs.quiet_libraries()
+    logging.getLogger(logger).warning("Failed to load /x/_C_mxfp8.so" if logger == "torchao" else logs.NO_NEWS[logger])
+    logging.getLogger(logger).warning(said)
+    assert caplog.messages == [said]

@@ -199,8 +199,35 @@ def test_a_parameter_that_the_server_does_not_know(opens: Opens) -> None:
 
 def test_a_server_that_is_not_there(folder: Path) -> None:
     spec = of_server({"url": "http://127.0.0.1:9", "ignore_eos": "vllm"}, output_length=SIX)
-    with pytest.raises(UserError, match="neither /health nor /v1/models answered 200; start the server first"):
+    with pytest.raises(UserError, match=r"url: nobody answered in 2 s at http://127\.0\.0\.1:9; start the server"):
         open_engine(spec, folder)
+
+
+def test_a_password_in_the_address_is_not_repeated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUR_SERVER", "http://us:s3cret@127.0.0.1:9/v1/")
+    with pytest.raises(UserError, match=r" at http://127\.0\.0\.1:9; start"):
+        open_engine(of_server({"url": "$OUR_SERVER", "ignore_eos": "vllm"}, output_length=SIX), folder)
+
+
+def test_a_server_that_is_not_well_says_with_what_it_answered(opens: Opens) -> None:
+    with pytest.raises(UserError, match=r"/health answered 503, expected 200, at http://127\.0\.0\.1:"):
+        opens(Behaviour("never healthy"))
+
+
+def test_a_server_that_does_not_list_its_models_is_told_the_name(opens: Opens) -> None:
+    with pytest.raises(UserError, match=r"/v1/models answered 500, .*; say it in engines\.\*\.settings\.model_name"):
+        opens(Behaviour("lists no models"))
+    engine = opens(Behaviour("lists no models"), model_name=MODEL)
+    assert run(engine).failure is None
+
+
+def test_an_address_may_have_the_path_that_clients_are_given(folder: Path, count: Callable[[Any], int]) -> None:
+    with served(Behaviour(), count) as address:
+        engine = open_engine(of_server({"url": f"{address}/v1", "ignore_eos": "vllm"}, output_length=SIX), folder)
+        try:
+            assert run(engine).failure is None  # type: ignore[arg-type]
+        finally:
+            engine.close()
 
 
 def test_a_cache_of_prefixes_is_refused(opens: Opens) -> None:
@@ -302,7 +329,11 @@ def test_what_does_not_fit_is_refused_when_planning() -> None:
     [
         ({}, "found neither of url and command"),
         ({"url": "http://127.0.0.1:1", "command": ["a", "{port}"]}, "found both of url and command"),
-        ({"url": "http://gpu-7.example.org:8000"}, "url"),
+        (
+            {"url": "http://gpu-7.example.org:8000"},
+            "url: found 'http://gpu-7.example.org:8000'; expected http://127.0.0.1:",
+        ),
+        ({"url": "http://127.0.0.1:8000/v2"}, "expected http://127.0.0.1:PORT (or localhost, or [::1]) without a path"),
         ({"command": ["vllm", "serve"]}, "command has no {port}"),
         ({"command": ["vllm", "--port={port}", "--api-key", "abc"]}, "command has --api-key, and is published"),
         ({"command": ["vllm", "--port={port}", "--api-key=abc"]}, "command has --api-key, and is published"),

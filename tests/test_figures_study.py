@@ -144,6 +144,14 @@ def test_a_single_point_and_equal_ones_have_axes(points: list[dict[str, object]]
             assert encoding["axis"]["values"]
 
 
+def test_variants_of_one_model_have_colours_of_their_own() -> None:
+    rows = [loop(batch, 100.0 - 10 * place, variant=f"v{place}") for place in range(5) for batch in (1, 2)]
+    panel = drawn(*rows).to_dict()["concat"][0]
+    scale = panel["layer"][0]["encoding"]["color"]["scale"]
+    assert scale["domain"] == [f"a/one+v{place}" for place in range(5)]
+    assert len(set(scale["range"])) == 5
+
+
 def test_what_has_no_energy_is_said(tmp_path: Path) -> None:
     gone = loop(4, None, status="out_of_memory", verdict="invalid: out_of_memory")
     assert "not drawn: 1 out_of_memory" in texts(drawn(loop(1, 5.0), gone), tmp_path)

@@ -189,3 +189,23 @@ def test_a_point_that_tells_the_samples_lengths_answers_all_of_it() -> None:
 
     assert served(False)["status"].head(6).to_list().count("finished") < 6
     assert served(True)["status"].head(6).to_list() == ["finished"] * 6
+
+
+def test_a_point_of_fewer_requests_than_the_sample_ends_with_them() -> None:
+    load = Load(0, ITERATIONS)
+    protocol = Fixed(kind="fixed", requests=3)
+    serve(Clockwork(), Serving(prompts(5), Setting(max_batch_size=2), protocol, whole_sample=True), load, ignore)
+    assert load.tables()[0]["status"].to_list() == ["finished"] * 3
+
+
+def test_whoever_watches_is_told_that_the_rest_of_the_sample_is_answered() -> None:
+    """Two places, answers of 2 tokens, the last of 40: from the turnover on, all but it are answered."""
+    lengths, seen = [*prompts(5, tokens=2), *prompts(1, tokens=40)], []
+    what = Serving(lengths, Setting(max_batch_size=2), Timed(kind="timed", seconds=1e-9), whole_sample=True)
+    serve(Clockwork(), what, Load(0, ITERATIONS), seen.append)
+    told = [one.answered for one in seen if one.answered is not None]
+    assert seen[0].answered is None
+    assert told == sorted(told)
+    assert told[-1] == 5
+    assert {one.sample for one in seen} == {6}
+    assert seen[-1].answered is None

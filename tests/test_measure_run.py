@@ -20,7 +20,7 @@ from building import PROJECT, plain, prepare_tiny, tiny, wait_until
 from joulebench import config
 from joulebench.analysis.points import WantedRun, points
 from joulebench.plan import Plan
-from joulebench.records.files import read_parquet
+from joulebench.records.files import read_parquet, read_run
 from joulebench.records.schemas import ITERATIONS
 
 SCRIPTS = PROJECT / "workflow" / "scripts"
@@ -131,13 +131,22 @@ def test_killed_at_several_moments_it_goes_on_at_the_first_unfinished_point(tmp_
     assert "going on with the sweep" in said
     assert bench.ended().items() >= before.items()
     assert bench.table().select("max_batch_size", "status").rows() == [(b, "measured") for b in (1, 2, 3, 4)]
-    assert sorted(path.name for path in bench.run.iterdir()) == [".lock", "points", "run.json"]
+    assert sorted(path.name for path in bench.run.iterdir()) == [".lock", "points", "run.json", "start.json"]
     assert sorted(path.name for path in (bench.run / "points").iterdir()) == ["00-b1", "01-b2", "02-b3", "03-b4"]
     # Its run.json lost, it is whole again without measuring; asked to be measured again, as Snakemake does, it is.
-    whole = bench.ended()
+    whole, record = bench.ended(), read_run(bench.run)
     (bench.run / "run.json").unlink()
     assert bench.finish()[0] == 0
     assert bench.ended() == whole
+    again = read_run(bench.run)
+    assert record.durations_s is not None
+    assert again.durations_s == {part: record.durations_s[part] for part in ("engine_start", "first_call")}
+    assert again.energies_j is not None
+    assert again.energies_j["engine_start"] == record.energies_j["engine_start"]  # type: ignore[index]
+    (bench.run / "start.json").write_text("{}")  # a damaged one tells nothing, and stops nothing
+    (bench.run / "run.json").unlink()
+    assert bench.finish()[0] == 0
+    assert read_run(bench.run).durations_s is None
     (bench.run / "run.json").unlink()
     process = bench.start(JOULEBENCH_ANEW="measure")
     wait_until(lambda: (bench.run / "unfinished.json").exists())

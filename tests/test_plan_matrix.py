@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from building import BIN, PROJECT
+from building import BIN, PROJECT, TINY, plain
 
 from joulebench.config.spec import RunSpec
 from joulebench.inputs.checked import ConfigError
@@ -219,3 +219,18 @@ def test_what_a_model_is_asked_in_the_whole_matrix(raw: dict[str, Any]) -> None:
         if SMOL in {run.partition("+")[0] for run in entry["models"]}
     }
     assert made.asks("joulebench--sd-5m") == {}  # pictures of words have no prompt form
+
+
+def test_a_config_of_studies_alone_needs_no_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    raw = plain(TINY)
+    sweep = {"output_tokens": [2, 4], "max_batch_size": 2, "protocol": {"kind": "fixed", "requests": 4}}
+    study = {"task": "llm-chat", "engine": "transformers", "models": ["joulebench/llama-1m"], "asks": "what it costs"}
+    del raw["matrix"]
+    raw["measure_on"], raw["studies"] = [], {"cpu": {"lengths": study | {"sweep": sweep}}}
+    made = plan(raw)
+    assert [cell.group for cell in made.studied("cpu", "lengths")] == ["lengths"]
+    assert (list(made.cells()), made.targets()) == ([], ["results/carbon.json"])
+    raw["measure_on"] = ["cpu"]
+    with pytest.raises(ConfigError, match="measure_on: no matrix entry 'cpu' in the config"):
+        plan(raw)

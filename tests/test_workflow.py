@@ -347,6 +347,21 @@ def test_what_a_clone_makes_for_one_machine_has_nothing_published_measured_again
     assert "output: results/h100/runs/llm-chat/HuggingFaceTB--SmolLM2-135M-Instruct+bf16-natural/" in again.stdout
 
 
+@pytest.mark.parametrize("words", [("--forceall",), ("--forcerun", "measure")])
+def test_what_another_machine_measured_is_not_removed_here(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Without a GPU: Snakemake would remove each run.json, and find out afterwards."""
+    copy_project(tmp_path)
+    records = sorted((tmp_path / "results/h100").glob("**/*.json"))
+    given = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    command = [str(BIN / "snakemake"), "--cores", "1", "results/h100/leaderboard.csv", *words]
+    done = subprocess.run(command, cwd=tmp_path, env=given, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    said = [line for line in done.stderr.splitlines() if "needs a CUDA device that reports 'H100'" in line]
+    assert len(said) == 1
+    assert said[0].endswith("; nothing was removed")
+    assert sorted((tmp_path / "results/h100").glob("**/*.json")) == records
+
+
 def test_a_changed_footprint_makes_its_own_table_anew_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,15 @@ from pathlib import Path
 
 from joulebench.errors import UserError
 
+NO_NEWS = {
+    "torchao": "Failed to load ",
+    "torchao.kernel.intmm": "Warning: Detected no triton",
+    "torch.utils._pytree": "Calling register_constant() on Enum subclasses is deprecated",
+    "bitsandbytes.backends.cpu.ops": "Failed to load CPU gemm_4bit_forward from kernels-community",
+}
+"""Logger -> what it says of an installation that is as it should be: transformers imports torchao where it is there,
+and no format that is served here needs its own CUDA libraries, Triton or the hub's kernels (engines.weight_formats)."""
+
 
 @contextmanager
 def journal(path: Path | str, what: str) -> Iterator[None]:
@@ -108,3 +117,9 @@ def quiet_libraries() -> None:
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    for name in NO_NEWS:
+        logging.getLogger(name).addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return NO_NEWS[record.name] not in record.getMessage()

@@ -133,7 +133,7 @@ def test_killed_and_given_again(bench: Bench, who: str, number: signal.Signals, 
     ended, said = finished(bench.start())
     assert ended == 0, said
     assert bench.points().items() >= before.items()
-    assert sorted(path.name for path in bench.run.iterdir()) == [".lock", "points", "run.json"]
+    assert sorted(path.name for path in bench.run.iterdir()) == [".lock", "points", "run.json", "start.json"]
 
 
 @pytest.mark.fault("fault", "two give the same command at once", "measured once; both end well")

@@ -6,7 +6,8 @@ the energies per response a and b, and their 95 % intervals, the change in perce
     100 (b / a - 1),    from 100 (b_low / a_high - 1) to 100 (b_high / a_low - 1)
 
 which holds the true ratio at least 95 % of the time where the two are independent (that of
-analysis.recommendations). They are told apart as everywhere else: choices.tied.
+analysis.recommendations). They are told apart as everywhere else: choices.tied. A point without an interval, as of one
+run of a load whose whole is measured (at-once), is told apart from none.
 """
 
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from joulebench.names import TASKS
 from joulebench.records.sources import source
 
 ENERGY = "energy_per_response_j"
+LOW = "energy_per_response_low_j"
 ALIKE = ("weights", "dtype", "quantization", "engine", "gpus")
 """What the two should have in common for their ratio to tell of the hardware alone."""
 SAME_LENGTH = 0.01
@@ -28,13 +30,15 @@ SAME_LENGTH = 0.01
 
 @dataclass(frozen=True)
 class Pair:
-    """A point that both tables have, and the change of its energy per response, percent, with its 95 % interval."""
+    """A point that both tables have, and the change of its energy per response, percent.
+
+    `ends`: of the change's 95 % interval; None where one of the two energies has none.
+    """
 
     one: Row
     other: Row
     change: float
-    low: float
-    high: float
+    ends: tuple[float, float] | None
     told_apart: bool
     differences: tuple[str, ...]
     """What else is not the same: `dtype: float16, float32`."""
@@ -43,6 +47,8 @@ class Pair:
     def verdict(self) -> str:
         if self.differences_in_work:
             return "other work"
+        if self.ends is None:
+            return "no interval"
         return ("less" if self.change < 0 else "more") if self.told_apart else "not told apart"
 
     @property
@@ -86,9 +92,10 @@ def _by_point(table: pl.DataFrame, publish_flagged: bool) -> dict[tuple[object, 
 
 def _pair(one: Row, other: Row, card_spread: float) -> Pair:
     (low, high), (least, most) = interval(one, ENERGY), interval(other, ENERGY)
-    change, bottom, top = (100 * (ratio - 1) for ratio in (other[ENERGY] / one[ENERGY], least / high, most / low))
-    apart = not tied(one, other, ENERGY, card_spread)
-    return Pair(one, other, change, bottom, top, apart, tuple(_differences(one, other)))
+    change, *ends = (100 * (ratio - 1) for ratio in (other[ENERGY] / one[ENERGY], least / high, most / low))
+    known = all(row[LOW] is not None for row in (one, other))
+    apart = known and not tied(one, other, ENERGY, card_spread)
+    return Pair(one, other, change, (ends[0], ends[1]) if known else None, apart, tuple(_differences(one, other)))
 
 
 def _differences(one: Row, other: Row) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """Compare the energy per response of two sets of results, point by point.
 
-Each is a points.csv, or the name of a hardware, which stands for results/{name}/points.csv. Shown are the points that
-both have: the change from the first to the second in percent with its 95 % interval, and whether the two are told
-apart. Points of different cards are told apart only beyond what cards of one kind differ by (the config's card_spread).
+Each is a points.csv, the table of a study (results/{name}/studies/{study}.csv), or the name of a hardware, which stands
+for results/{name}/points.csv. Shown are the points that both have: the change from the first to the second in percent
+with its 95 % interval, and whether the two are told apart, which only points with an interval can be. Points of
+different cards are told apart only beyond what cards of one kind differ by (the config's card_spread).
 """
 
 import argparse
@@ -25,7 +26,7 @@ NUMBERS = slice(3, 7)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("first", metavar="FIRST", help="points.csv, or the name of a hardware")
+    parser.add_argument("first", metavar="FIRST", help="points.csv, the CSV of a study, or the name of a hardware")
     parser.add_argument("second", metavar="SECOND", help="what it is compared with")
     parser.add_argument("--task", help="points of this task alone")
     parser.add_argument("--model", help="points of this model alone")
@@ -60,11 +61,12 @@ def lines(found: "Comparison", first: str, second: str) -> list[str]:
 def _points(name: str, task: str | None, model: str | None) -> "pl.DataFrame":
     import polars as pl
 
-    from joulebench.tables.files import read_csv
-    from joulebench.tables.schemas import POINTS
+    from joulebench.tables.files import column_names, read_csv
+    from joulebench.tables.schemas import POINTS, STUDY
 
     path = Path(name) if name.endswith(".csv") else Path("results", name, "points.csv")
-    table = read_csv(path, POINTS)
+    is_of_a_study = column_names(path) == STUDY.names()
+    table = read_csv(path, STUDY if is_of_a_study else POINTS).select(POINTS.names())
     for column, value in (("task", task), ("model", model)):
         if value is not None:
             if value not in table[column]:
@@ -94,7 +96,7 @@ def _row(pair: "Pair", told: dict[tuple[str, ...], str]) -> tuple[str, ...]:
         _joules(row["energy_per_response_j"]),
         _joules(pair.other["energy_per_response_j"]),
         f"{pair.change:+.1f} %",
-        f"{pair.low:+.1f} to {pair.high:+.1f} %",
+        "not known" if pair.ends is None else "{:+.1f} to {:+.1f} %".format(*pair.ends),
         pair.verdict + mark,
     )
 

@@ -22,7 +22,7 @@ class Timed(Strict):
     kind: Literal["timed"]
     seconds: PositiveFloat
     min_batches: Count | None = Field(
-        None, description="Where requests are served in whole batches, and of images and videos: so many at least (3)."
+        None, description="So many whole batches at least (3): transformers-static and diffusers serve in such."
     )
 
 

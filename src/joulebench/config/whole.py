@@ -59,7 +59,8 @@ class Config(Strict):
     )
     engines: dict[str, Engine] = Field(description="What serves, with its settings and its interpreter.")
     matrix: dict[HardwareName, dict[TaskName, Entry]] = Field(
-        description="Which models run which task on which hardware."
+        default_factory=dict,
+        description="Which models run which task on which hardware; none: studies alone.",
     )
     studies: dict[HardwareName, dict[StudyName, Study]] = Field(
         default_factory=dict,
@@ -184,7 +185,11 @@ class Config(Strict):
 
     def engine_of(self, hardware: str, group: str, run: str) -> Engine:
         """The engine of one run: its variant's where that names one, else the entry's."""
-        return self.engines[self._variant(run).engine or self.entry(hardware, group).engine]
+        return self.engines[self.engine_name(hardware, group, run)]
+
+    def engine_name(self, hardware: str, group: str, run: str) -> str:
+        """What the config calls it."""
+        return self._variant(run).engine or self.entry(hardware, group).engine
 
     def _variant(self, run: str) -> Variant:
         return self.variants.get(run.partition("+")[2], Variant())

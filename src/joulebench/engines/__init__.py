@@ -14,6 +14,7 @@ from types import ModuleType
 from pydantic import BaseModel
 
 from joulebench.config.spec import RunSpec
+from joulebench.config.sweeps import Timed
 from joulebench.engines.base import DiffusionEngine, TextEngine
 from joulebench.inputs.checked import ConfigError, checked, nearest
 from joulebench.records.models import Export, Model
@@ -38,43 +39,58 @@ def module(kind: str) -> ModuleType:
     return importlib.import_module(ENGINES[kind])
 
 
-def check(spec: RunSpec) -> BaseModel:
-    """The engine's own settings of a run, checked. Raises ConfigError."""
+def check(spec: RunSpec, where: str | None = None, name: str | None = None) -> BaseModel:
+    """The engine's own settings of a run, checked. Raises ConfigError.
+
+    `where`, `name`: what the config calls the entry and the engine, for the error; else as the spec has them.
+    """
     found = module(spec.engine)
+    where, name = where or f"matrix.{spec.hardware}.{spec.task}", name or spec.engine
     if spec.task not in found.TASKS:
-        raise ConfigError(f"matrix.{spec.hardware}.{spec.task}.engine: {spec.engine} serves {', '.join(found.TASKS)}")
+        raise ConfigError(f"{where}.engine: {spec.engine} serves {', '.join(found.TASKS)}")
     if spec.tensor_parallel > found.MOST_DEVICES:
         raise ConfigError(
-            f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants {spec.tensor_parallel} devices for "
+            f"{where}: variant {spec.variant} wants {spec.tensor_parallel} devices for "
             f"{spec.model}; engine {spec.engine} spreads a model over {found.MOST_DEVICES}"
         )
     if spec.expert_parallel and spec.tensor_parallel == 1:
         raise ConfigError(
-            f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants expert_parallel for {spec.model} on one "
+            f"{where}: variant {spec.variant} wants expert_parallel for {spec.model} on one "
             "device; give it tensor_parallel devices to share the experts, or leave it out"
         )
-    _known(spec, spec.quantization, "QUANTIZATIONS", "quantisation")
-    _known(spec, spec.attention, "ATTENTIONS", "attention but its own choice")
+    _known(spec, where, spec.quantization, "QUANTIZATIONS", "quantisation")
+    _known(spec, where, spec.attention, "ATTENTIONS", "attention but its own choice")
     if spec.attention == FLASH and not spec.on_gpu:
         raise ConfigError(
-            f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants {FLASH} for {spec.model}, which is a "
+            f"{where}: variant {spec.variant} wants {FLASH} for {spec.model}, which is a "
             f"GPU's; on {spec.device} the engine {spec.engine} knows "
             f"{', '.join(one for one in found.ATTENTIONS if one != FLASH)}"
         )
-    settings: BaseModel = checked(found.Settings, spec.engine_settings, f"engines.{spec.engine}.settings")
+    if isinstance(spec.sweep.protocol, Timed) and spec.sweep.protocol.min_batches and not _in_batches(spec.engine):
+        raise ConfigError(
+            f"{where}: min_batches asks for whole batches of {spec.model}, and engine {spec.engine} serves request by "
+            f"request; {' and '.join(filter(_in_batches, ENGINES))} know it, elsewhere leave it out (`sweeps` gives "
+            "single models their own)"
+        )
+    settings: BaseModel = checked(found.Settings, spec.engine_settings, f"engines.{name}.settings")
     if hasattr(found, "against") and (why := found.against(spec, settings)) is not None:
-        raise ConfigError(f"matrix.{spec.hardware}.{spec.task}: engine {spec.engine}: {why}")
+        raise ConfigError(f"{where}: engine {name}: {why}")
     return settings
 
 
-def _known(spec: RunSpec, asked: str | None, names: str, none: str) -> None:
+def _in_batches(kind: str) -> bool:
+    """Whether an engine serves whole batches: those of static ones, and pipelines of images and videos."""
+    return bool(getattr(module(kind).Engine, "whole_batches", True))
+
+
+def _known(spec: RunSpec, where: str, asked: str | None, names: str, none: str) -> None:
     """Raises ConfigError where the engine does not know what a variant asks for, with those that do."""
     known = getattr(module(spec.engine), names)
     if asked is None or asked in known:
         return
     others = [kind for kind in ENGINES if asked in getattr(module(kind), names) and spec.task in module(kind).TASKS]
     raise ConfigError(
-        f"matrix.{spec.hardware}.{spec.task}: variant {spec.variant} wants {asked} for {spec.model}; "
+        f"{where}: variant {spec.variant} wants {asked} for {spec.model}; "
         f"engine {spec.engine} knows {', '.join(known) or f'no {none}'}"
         + (f"; {asked} is known to {', '.join(others)}" if others else "")
     )

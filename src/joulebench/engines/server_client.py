@@ -77,6 +77,11 @@ class Client:
         finally:
             self._free.append(one)
 
+    @property
+    def address(self) -> str:
+        """Where the server is, without a name and a password that may be in it."""
+        return str(httpx.URL(self._address).copy_with(username=None, password=None))
+
     def submit(self, ask: Ask) -> None:
         self._loop.call_soon_threadsafe(self._begin, ask)
 

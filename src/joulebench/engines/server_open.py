@@ -72,12 +72,12 @@ def opened(
 ) -> Api:
     """Wait for the server and ask what it is and takes. Raises UserError."""
     if process is not None:
-        process.wait(lambda: _is_there(client), settings.start_s)
-    elif not _is_there(client):
-        raise UserError("engines.*.settings.url: neither /health nor /v1/models answered 200; start the server first")
-    _, content, header = client.get("/v1/models")
+        process.wait(lambda: _why_not(client) is None, settings.start_s)
+    elif (why := _why_not(client)) is not None:
+        raise UserError(f"engines.*.settings.url: {why} at {client.address}; start the server first, or give its port")
+    status, content, header = client.get("/v1/models")
     listed = server_told.models(content)
-    model = _model(settings, folder, [str(one.get("id")) for one in listed])
+    model = _model(settings, folder, [str(one.get("id")) for one in listed], status)
     longest = next((one.get("max_model_len") for one in listed if one.get("id") == model), None)
     _, content, _ = client.get("/metrics")
     metrics = server_told.metrics(content)
@@ -154,17 +154,31 @@ def _settled(api: Api, ask: Ask, client: Client) -> Api:
     return Api(*(api.settings, api.model, api.takes_text, api.returns_ids, api.continuous, api.longest, told))
 
 
-def _is_there(client: Client) -> bool:
-    status, _, _ = client.get("/health", 2.0)
-    return status == 200 or (status == 404 and client.get("/v1/models", 2.0)[0] == 200)
+def _why_not(client: Client) -> str | None:
+    """What says that the server is not there; None where it is."""
+    page, status = "/health", client.get("/health", 2.0)[0]
+    if status == 404:
+        page, status = "/v1/models", client.get("/v1/models", 2.0)[0]
+    if status == 200:
+        return None
+    return "nobody answered in 2 s" if status is None else f"{page} answered {status}, expected 200,"
 
 
-def _model(settings: Settings, folder: Path, names: Sequence[str]) -> str:
-    """What the model is called: as the config says, or the folder where we started it, or the only one there is."""
+def _model(settings: Settings, folder: Path, names: Sequence[str], status: int | None) -> str:
+    """What the model is called: as the config says, or the folder where we started it, or the only one there is.
+
+    `status`: of the answer that lists `names`.
+    """
     if settings.model_name is not None:
         return settings.model_name.replace("{model}", str(folder))
     if settings.command is not None and (str(folder) in names or len(names) != 1):
         return str(folder)
+    if status != 200:
+        said = "did not answer" if status is None else f"answered {status}"
+        raise UserError(
+            f"the server's /v1/models {said}, so that nobody knows what it calls its model; say it in "
+            "engines.*.settings.model_name"
+        )
     if len(names) != 1:
         found = ", ".join(names[:5]) or "none"
         raise UserError(f"the server has the models {found}; name one in engines.*.settings.model_name")

@@ -4,20 +4,38 @@ import os
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveFloat, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PositiveFloat,
+    StringConstraints,
+    model_validator,
+)
 
 from joulebench.config.spec import RunSpec
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
 
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-ADDRESS = r"^(\$[A-Za-z_][A-Za-z0-9_]*|http://(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}/?)$"
+_ADDRESS = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*|http://(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}(/v1)?/?")
 OURS = {
     *("model", "prompt", "messages", "max_tokens", "temperature", "stream", "stream_options", "n", "stop"),
     *("ignore_eos", "min_tokens", "return_token_ids"),
 }
 """What each request says by itself."""
 _SECRET = re.compile(r"(?i)(^|[-_])(api[-_]?key|(hf|auth|access|bearer)[-_]?token|secret|password)(=|$)")
+
+
+def _is_an_address(url: str) -> str:
+    if not _ADDRESS.fullmatch(url):
+        raise ValueError(
+            "expected http://127.0.0.1:PORT (or localhost, or [::1]) without a path but /v1, or $NAME, an environment "
+            "variable that has the address"
+        )
+    return url
 
 
 class Settings(BaseModel):
@@ -32,7 +50,7 @@ class Settings(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
-    url: Annotated[str, StringConstraints(pattern=ADDRESS)] | None = None
+    url: Annotated[str, AfterValidator(_is_an_address)] | None = None
     command: tuple[str, ...] | None = None
     endpoint: Literal["completions", "chat"] = "completions"
     model_name: str | None = None
@@ -60,11 +78,14 @@ class Settings(BaseModel):
         return "/v1/chat/completions" if self.endpoint == "chat" else "/v1/completions"
 
     def address(self) -> str:
-        """Where the server of `url` is. Raises UserError where the variable that it names is not set."""
+        """Where the server of `url` is, without the /v1 that clients of OpenAI's API are given.
+
+        Raises UserError where the variable that it names is not set.
+        """
         assert self.url is not None
         if not self.url.startswith("$"):
-            return self.url.rstrip("/")
-        found = os.environ.get(self.url[1:], "").rstrip("/")
+            return _without_v1(self.url)
+        found = _without_v1(os.environ.get(self.url[1:], "").strip())
         if not re.match(r"https?://[^/]", found):
             raise UserError(
                 f"engines.*.settings.url: {self.url} is {'no address' if found else 'not set'}; expected http://HOST:PORT"
@@ -81,6 +102,10 @@ class Settings(BaseModel):
                 f"engines.*.settings.api_key_env: {self.api_key_env} is {'no key' if found else 'not set'}; export it"
             )
         return found
+
+
+def _without_v1(address: str) -> str:
+    return address.rstrip("/").removesuffix("/v1").rstrip("/")
 
 
 def against(spec: RunSpec, settings: Settings) -> str | None:

@@ -92,10 +92,9 @@ def _notes(drawn: pl.DataFrame) -> list[str]:
 
 
 def _look(drawn: pl.DataFrame) -> Look:
-    """Colour and shape of each run: a model has one colour, and no two neighbours one shape."""
-    runs = drawn.select("run", "model").unique(maintain_order=True)
-    names, models = runs["run"].to_list(), list(dict.fromkeys(runs["model"]))
-    colors = [style.PALETTE[models.index(model) % len(style.PALETTE)] for model in runs["model"]]
+    """Colour and shape of each run, variants of one model too: no two neighbours have one of either."""
+    names = drawn["run"].unique(maintain_order=True).to_list()
+    colors = [style.PALETTE[i % len(style.PALETTE)] for i in range(len(names))]
     shapes = [style.SHAPES[i % len(style.SHAPES)] for i in range(len(names))]
     columns = by_setting.legend_columns(names, WIDTH_PX)
     legend = alt.Legend(orient="bottom", columns=columns, labelExpr=style.LINES, symbolStrokeWidth=0, offset=10)

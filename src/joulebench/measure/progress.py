@@ -55,9 +55,10 @@ class Display:
         each = "no energy source"
         if energy_j is not None:
             each = f"{energy_j / progress.finished:.3g} J/response" if progress.finished else "no response yet"
-        left = progress.elapsed_s * (1 / progress.share - 1) if progress.share > 0.02 else None
-        time_left = "" if left is None else f", {left:.0f} s left"
-        line = f"{self._run} {point + 1}/{self._points}, {setting}: {progress.finished} done, {each}{time_left}"
+        left = f", {progress.elapsed_s * (1 / progress.share - 1):.0f} s left" if progress.share > 0.02 else ""
+        if progress.answered is not None:
+            left = f", the rest of the sample: {progress.answered} of {progress.sample} answered"
+        line = f"{self._run} {point + 1}/{self._points}, {setting}: {progress.finished} done, {each}{left}"
         line = "; ".join((line, *beside))
         if self._live:
             self._live.update(Text(line, no_wrap=True, overflow="ellipsis"))

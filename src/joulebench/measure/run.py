@@ -14,19 +14,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from joulebench import __version__, datasets, engines, models
 from joulebench.config.spec import RunSpec
 from joulebench.errors import UserError
+from joulebench.inputs.reading import MIB, read_bytes
 from joulebench.measure.devices import claimed, given
 from joulebench.measure.locks import alone_in
-from joulebench.measure.session import Session, utc_now
+from joulebench.measure.session import START, Session, utc_now
 from joulebench.measure.sweep import Sweep
 from joulebench.meters import Chosen
 from joulebench.meters.sampling import Sampling
 from joulebench.records.files import read_model, read_parquet, read_prompts, write_json
-from joulebench.records.models import EngineStart, Export, Machine, Model, Run
+from joulebench.records.models import EngineStart, Export, Machine, Model, Record, Run
 from joulebench.records.schemas import PROMPTS
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def measure(spec: RunSpec, prompts: Path, model: Path, folder: Path, anew: bool 
         if session.whole is not None:
             return session.whole
         try:
-            swept = _swept(inputs, machine, chosen, session) if session.left() else _Swept(machine)
+            swept = _swept(inputs, machine, chosen, session) if session.left() else _kept(machine, session)
             run = _recorded(inputs, swept, session)
         except BaseException:
             with suppress(OSError):  # what went wrong is the one to be told
@@ -136,6 +137,7 @@ def _swept(inputs: Inputs, machine: Machine, chosen: Chosen, session: Session) -
             try:
                 sweep.make_ready()
                 parts.end("first_call")
+                _keep(parts, start, session)
                 sweep.run(session)
             except UserError as error:
                 failure = error
@@ -166,6 +168,32 @@ class _Parts:
             return self._sampling.now().energy_j
         except OSError:
             return None
+
+
+class _Started(Record):
+    """start.json: what the last start of the engine took and drew, as run.json has it."""
+
+    spec_hash: str
+    requests_sha256: str
+    device: str
+    durations_s: dict[str, float]
+    energies_j: dict[str, float | None]
+    engine_start: EngineStart | None
+
+
+def _keep(parts: _Parts, start: EngineStart | None, session: Session) -> None:
+    made = _Started(**session.of, durations_s=parts.durations_s, energies_j=parts.energies_j, engine_start=start)
+    write_json(made, session.folder / START)
+
+
+def _kept(machine: Machine, session: Session) -> _Swept:
+    """Of a sweep all of whose points are there, and run.json is not: what was kept of this run's last start."""
+    try:
+        found = _Started.model_validate_json(read_bytes(session.folder / START, MIB, "not needed"))
+    except (UserError, ValidationError):
+        return _Swept(machine)
+    is_own = found.model_dump(include=set(session.of)) == session.of
+    return _Swept(machine, found.durations_s, found.energies_j, found.engine_start) if is_own else _Swept(machine)
 
 
 def _recorded(inputs: Inputs, swept: _Swept, session: Session) -> Run:

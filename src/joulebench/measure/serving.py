@@ -48,6 +48,9 @@ class Progress:
     finished: int
     elapsed_s: float
     share: float
+    answered: int | None = None
+    """So many requests of the sample, where the point's protocol is over and it goes on until all are answered once."""
+    sample: int = 0
 
 
 Watch = Callable[[Progress], None]

@@ -26,7 +26,9 @@ OLD = "old-"
 _OLD = re.compile(rf"{OLD}\d{{8}}T\d{{12}}Z")
 """The folders in which earlier measurements wait until the new run is whole."""
 
-PARTS = ("unfinished.json", "run.json", "points")
+START = "start.json"
+FILES = ("unfinished.json", START, "run.json")
+PARTS = (*FILES, "points")
 """What there is of a measurement in its folder."""
 
 
@@ -158,7 +160,7 @@ class Session:
         if not waiting or self.points():
             return False
         shutil.rmtree(self.folder / "points", ignore_errors=True)
-        for name in ("unfinished.json", "run.json"):
+        for name in FILES:
             (self.folder / name).unlink(missing_ok=True)
         self._restore(waiting[0])
         return True

@@ -60,7 +60,8 @@ def serve(engine: TextEngine, what: Serving, load: Load, watch: Watch) -> None:
     output token is known well enough. Both end after a batch, three after the turnover, where an engine serves whole
     ones; elsewhere what is in flight is aborted. Stationary it is after one turnover; with a start in equilibrium, as
     closed_loop.Opening says.
-    With `what.whole_sample` none ends before each of the sample's requests has been answered once.
+    With `what.whole_sample` none ends before each of the sample's requests has been answered once, unless it serves
+    fewer requests than the sample has.
     A request that fails ends the point, and `load.failure` says why. `watch` is called after each iteration.
     Where nothing is in flight and nothing is due the loop sleeps, and records that as an iteration that ran nothing.
     """
@@ -69,8 +70,8 @@ def serve(engine: TextEngine, what: Serving, load: Load, watch: Watch) -> None:
     queue = serving_order(len(prepared), end.requests, what.seed, what.repeat)
     wanted, finished, in_engine = end.requests, 0, 0
     outputs = prompts = 0
-    over, opening = False, None
-    unanswered = set(range(len(prepared))) if what.whole_sample else set()
+    ends, over, opening = False, False, None
+    unanswered = set(range(len(prepared))) if what.whole_sample and end.requests >= len(prepared) else set()
     if what.start == "equilibrium":
         opening = Opening(batch)
         lengths = [one.max_output_tokens for one in prepared]
@@ -105,9 +106,11 @@ def serve(engine: TextEngine, what: Serving, load: Load, watch: Watch) -> None:
         unanswered.difference_update(step.finished)
         if ending == step.running or not engine.whole_batches:
             towards = opening.towards(step.running, step.first_tokens, ending) if opening else finished / batch
-            over = end.over(ended, finished, outputs, prompts, towards) and not unanswered
+            ends = end.over(ended, finished, outputs, prompts, towards)
+            over = ends and not unanswered
             outputs = prompts = 0
-        watch(Progress(finished, ended - load.started, end.share))
+        answered = len(prepared) - len(unanswered) if ends and unanswered else None
+        watch(Progress(finished, ended - load.started, end.share, answered, len(prepared)))
     load.ended_by = end.ended_by
     for number, told in engine.abort().items():
         dropped = load.requests[number]

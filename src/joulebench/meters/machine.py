@@ -89,6 +89,20 @@ def require(machine: Machine, hardware_name: str, device: str, reports_as: str |
             )
 
 
+def require_kind(hardware_name: str, device: Device, reports_as: str | None) -> None:
+    """Raise MachineError unless this machine has what the config means, whoever uses it at the moment."""
+    names = [_cpu_model()]
+    if device in GPUS:
+        try:
+            names = [str(gpu["name"]) for gpu in GPUS[device].facts()]
+        except NoMeterError as error:
+            raise _wrong(hardware_name, device, reports_as, str(error)) from None
+    if not names:
+        raise _wrong(hardware_name, device, reports_as, "no GPU on this machine")
+    if others := [name for name in names if (reports_as or "").casefold() not in name.casefold()]:
+        raise _wrong(hardware_name, device, reports_as, " and ".join(f"'{name}'" for name in dict.fromkeys(others)))
+
+
 def _wrong(hardware_name: str, device: str, reports_as: str | None, found: str) -> MachineError:
     needs = NEEDED[device] + ("" if reports_as is None else f" that reports '{reports_as}'")
     return MachineError(

@@ -237,6 +237,8 @@ class Plan:
         for hardware in self.config.measure_on:
             found += [str(cell.record) for cell in self.cells(hardware)]
             found += [f"results/{hardware}/{name}.{suffix}" for name in TABLES for suffix in ("csv", "parquet")]
+        if not self.compared():  # a config of studies alone
+            return found
         for name, figure in FIGURES.items():
             places = ["results"] if figure.across else [f"results/{hardware}" for hardware in self.config.measure_on]
             found += [f"{place}/figures/{name}.{suffix}" for place in places for suffix in FORMATS]
@@ -318,11 +320,13 @@ class Plan:
         for cell in self._cells.values():
             entry = self.config.entry(cell.hardware, cell.group)
             model, _, variant = cell.run.partition("+")
-            kind = self.config.engine_of(cell.hardware, cell.group, cell.run).kind
-            own = model if engines.looks_at_models(kind) else ""
+            of = cell.hardware, cell.group, cell.run
+            has_own = engines.looks_at_models(self.config.engine_of(*of).kind) or cell.run in entry.sweeps
+            own = model if has_own else ""
             key = (entry.engine, cell.hardware, cell.group, variant, self.config.model(model).dtype, own)
             if key not in seen:
-                engines.check(self.spec(cell))
+                where = self.config.where(cell.hardware, cell.group)
+                engines.check(self.spec(cell), where, self.config.engine_name(*of))
                 seen.add(key)
 
 

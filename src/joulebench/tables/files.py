@@ -38,3 +38,11 @@ def read_csv(path: Path, schema: pl.Schema) -> pl.DataFrame:
         raise UserError(f"{path}: missing; run snakemake for it") from None
     except pl.exceptions.PolarsError as error:
         raise UserError(f"{path}: not the expected table ({' '.join(str(error).split())[:200]})") from None
+
+
+def column_names(path: Path) -> list[str]:
+    """The columns of a table, by its first line; none where it cannot be read."""
+    try:
+        return pl.read_csv(path, n_rows=0).columns
+    except (OSError, pl.exceptions.PolarsError):
+        return []
