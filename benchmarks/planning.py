@@ -2,8 +2,8 @@
 
 The same jobs are planned twice: by the project's Snakefile, and by a bare one, whose rules have the same names and
 files, no config, no code and no functions but Snakemake's. Both in turn, PAIRS times, CPU seconds of the whole process
-(user + system). First `all` of a config of RUNS runs that are still to be measured, then the published table of the H100,
-whose records are there.
+(user + system). First `all` of a config of RUNS runs that are still to be measured, then the published table of the
+H100, whose records are there.
 """
 
 import os
@@ -49,7 +49,9 @@ def write_project(folder: Path, runs: int, hardware: str = "cpu") -> None:
     matrix = raw["matrix"][hardware]["llm-chat"] | {"models": names, "sweeps": {}}
     if hardware == "cpu":
         matrix |= {"output_length": {"kind": "reference", "tokens": 128}}  # drawn weights end no answer
-    model = model | {"tokenizer": model["tokenizer"] | {"train_on": "llm-chat.cpu" if hardware == "cpu" else "llm-chat"}}
+    model = model | {
+        "tokenizer": model["tokenizer"] | {"train_on": "llm-chat.cpu" if hardware == "cpu" else "llm-chat"}
+    }
     raw["models"] = dict.fromkeys(names, model)
     raw["matrix"] = {hardware: {"llm-chat": matrix}}
     raw["measure_on"], raw["studies"] = [hardware], {}
@@ -125,7 +127,10 @@ def bare(folder: Path, hardware: str) -> str:
         "carbon": ([], ["results/carbon.json"]),
         "footprint": ([own[0], "results/carbon.json"], [f"{tables}/footprint.csv"]),
         "figure": (own, [f"{tables}/figures/{drawn}.{one}" for one in ("svg", "png", "html")]),
-        "figure_across": (pages[1:2], [f"results/figures/{{figure,{'|'.join(across)}}}.{one}" for one in ("svg", "png", "html")]),
+        "figure_across": (
+            pages[1:2],
+            [f"results/figures/{{figure,{'|'.join(across)}}}.{one}" for one in ("svg", "png", "html")],
+        ),
         "site": (pages, ["results/site/index.html"]),
         "parquet": ([f"{tables}/{{table}}.csv"], [f"{tables}/{{table}}.parquet"]),
         "fetch": (["results/models/none/model.json"], []),

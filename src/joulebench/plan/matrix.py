@@ -139,8 +139,9 @@ class Plan:
 
     @property
     def on_slurm(self) -> bool:
-        """Whether the config says of any hardware how a cluster knows it."""
-        return any(place.slurm != Slurm() for place in self.config.hardware.values())
+        """Whether the config says how a cluster knows any of the hardware that it measures on."""
+        places = {**self.config.matrix, **self.config.studies}
+        return any(self.config.hardware[name].slurm != Slurm() for name in places)
 
     def priority(self, cell: Cell) -> float:
         """When it is measured: see `priorities`."""

@@ -5,7 +5,12 @@ import shlex
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
-from joulebench.analysis.checks import OTHERS_FLAG_PERCENT, STOLEN_FLAG_PERCENT
+from joulebench.analysis.checks import (
+    OTHERS_FLAG_PERCENT,
+    OTHERS_VOID_PERCENT,
+    STOLEN_FLAG_PERCENT,
+    STOLEN_VOID_PERCENT,
+)
 from joulebench.config.spec import RunSpec
 from joulebench.config.sweeps import Adaptive, Timed
 from joulebench.plan.matrix import PAGE, Cell, Plan
@@ -23,25 +28,25 @@ def before_measuring(plan: Plan, cells: Sequence[Cell], here: bool) -> Iterator[
         return
     specs = [plan.spec(cell) for cell in cells]
     names = ", ".join(dict.fromkeys(cell.hardware for cell in cells))
-    points = sum(len(spec.sweep.settings) - _done(cell) for spec, cell in zip(specs, cells, strict=True))
-    minutes = sum(least_s(spec) for spec in specs) / 60
+    left = [max(0, len(spec.sweep.settings) - _done(cell)) for spec, cell in zip(specs, cells, strict=True)]
+    points, minutes = sum(left), sum(map(least_s, specs, left)) / 60
     yield (
-        f"To measure on {names}: {_count(len(cells), 'run')}, {_count(points, 'point')}, at least {minutes:.0f} minutes "
-        "and what loading and warming up take. Stop at any time: the same command goes on."
+        f"To measure on {names}: {_count(len(cells), 'run')}, {_count(points, 'point')}, at least {minutes:.1f} "
+        "minutes, loading and warming up not counted. Stop it at any time: the same command goes on."
     )
     if here:
         yield from busy()
 
 
-def least_s(spec: RunSpec) -> float:
-    """The windows of a run alone, s: a sweep may also end early, where memory does.
+def least_s(spec: RunSpec, points: int) -> float:
+    """The windows of so many points of a run, s, where memory ends its sweep no sooner.
 
-    Without what a fixed number of requests takes, which nobody knows before.
+    0 for a fixed number of requests, of which nobody knows before how long they take.
     """
-    protocol, settings = spec.sweep.protocol, spec.sweep.settings
+    protocol = spec.sweep.protocol
     if isinstance(protocol, Timed):
-        return len(settings) * protocol.seconds
-    return len(settings) * protocol.min_seconds if isinstance(protocol, Adaptive) else 0.0
+        return points * protocol.seconds
+    return points * protocol.min_seconds if isinstance(protocol, Adaptive) else 0.0
 
 
 def busy(look_s: float = LOOK_S) -> Iterator[str]:
@@ -50,13 +55,20 @@ def busy(look_s: float = LOOK_S) -> Iterator[str]:
 
     others = Others(os.getpid(), interval_s=look_s)
     time.sleep(look_s)
-    for who, seconds, limit in zip(
-        ("other processes use", "the hypervisor takes"), others.read(), (OTHERS_FLAG_PERCENT, STOLEN_FLAG_PERCENT), strict=True
-    ):
+    told = (
+        (
+            "other processes use",
+            OTHERS_FLAG_PERCENT,
+            OTHERS_VOID_PERCENT,
+            "Stop with Ctrl-C, end them (top lists them)",
+        ),
+        ("the hypervisor takes", STOLEN_FLAG_PERCENT, STOLEN_VOID_PERCENT, "Stop with Ctrl-C, wait or change machines"),
+    )
+    for (who, limit, void, remedy), seconds in zip(told, others.read(), strict=True):
         if seconds is not None and (percent := 100 * seconds / look_s) > limit:
             yield (
-                f"This machine is busy: {who} {percent:.0f} % of the processors (over {limit:g} % a point is flagged, and "
-                "its energy counts theirs); stop with Ctrl-C, end them (top lists them) and give the same command again."
+                f"This machine is busy: {who} {percent:.0f} % of the processors. Over {limit:g} % a point is flagged, "
+                f"over {void:g} % it is invalid: its energy counts theirs. {remedy}, and give the same command again."
             )
 
 
