@@ -22,11 +22,14 @@ def pictures(raw: dict[str, Any], **sweep: Any) -> tuple[Plan, list[Cell]]:
 def test_runs_points_and_the_least_time(raw: dict[str, Any]) -> None:
     made, cells = pictures(raw, batch_sizes=[1, 2, 4], protocol={"kind": "timed", "seconds": 30})
     (line,) = before_measuring(made, cells, here=False)
-    assert "on cpu: 1 run, 3 points, at least 1.5 minutes" in line
+    assert "on cpu: 1 run, 3 points, at least 90 seconds" in line
+    made, cells = pictures(raw, batch_sizes=[1, 2, 4], protocol={"kind": "timed", "seconds": 300})
+    (line,) = before_measuring(made, cells, here=False)
+    assert "at least 15 minutes" in line
     adaptive = {"kind": "adaptive", "min_seconds": 6, "max_seconds": 600}
     made, cells = pictures(raw | {"repeats": 2}, batch_sizes=[1, 2], protocol=adaptive)
     (line,) = before_measuring(made, cells, here=False)
-    assert "2 runs, 4 points, at least 0.4 minutes" in line
+    assert "2 runs, 4 points, at least 24 seconds" in line
 
 
 def test_points_that_are_there_of_an_interrupted_sweep_do_not_count(
@@ -38,7 +41,7 @@ def test_points_that_are_there_of_an_interrupted_sweep_do_not_count(
     (cell.folder / "points" / "00-b1").mkdir(parents=True)
     (cell.folder / "unfinished.json").touch()
     (line,) = before_measuring(made, [cell], here=False)
-    assert "2 points, at least 1.0 minutes" in line
+    assert "2 points, at least 60 seconds" in line
 
 
 def test_nothing_is_said_where_nothing_is_measured(raw: dict[str, Any]) -> None:

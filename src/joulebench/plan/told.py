@@ -29,10 +29,11 @@ def before_measuring(plan: Plan, cells: Sequence[Cell], here: bool) -> Iterator[
     specs = [plan.spec(cell) for cell in cells]
     names = ", ".join(dict.fromkeys(cell.hardware for cell in cells))
     left = [max(0, len(spec.sweep.settings) - _done(cell)) for spec, cell in zip(specs, cells, strict=True)]
-    points, minutes = sum(left), sum(map(least_s, specs, left)) / 60
+    seconds = sum(map(least_s, specs, left))
+    lasts = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
     yield (
-        f"To measure on {names}: {_count(len(cells), 'run')}, {_count(points, 'point')}, at least {minutes:.1f} "
-        "minutes, loading and warming up not counted. Stop it at any time: the same command goes on."
+        f"To measure on {names}: {_count(len(cells), 'run')}, {_count(sum(left), 'point')}, at least {lasts}, "
+        "loading and warming up not counted. Stop it at any time: the same command goes on."
     )
     if here:
         yield from busy()
