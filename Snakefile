@@ -10,6 +10,7 @@ from joulebench.config import hand_over
 from joulebench.inputs.yaml_files import read_yaml
 from joulebench.plan import plan
 from joulebench.plan.code import made_by
+from joulebench.plan.told import before_measuring, where_it_lies
 
 if not Path("workflow", "scripts").is_dir():
     print(
@@ -139,7 +140,7 @@ rule all:
 
 rule fetch:  # all that needs a network: for a login node, before jobs run where there is none
     input:
-        PLAN.prepared(),
+        lambda wildcards: PLAN.prepared(),
 
 
 include: "rules/prompts.smk"
@@ -154,6 +155,13 @@ include: "rules/site.smk"
 include: "rules/exports.smk"
 
 
+def said_before_measuring():
+    """What is about to be measured, and for how long at least; that this machine is busy, where it is."""
+    jobs = workflow.persistence.dag.needrun_jobs()
+    cells = [cell_of(job.wildcards) for job in jobs if job.rule.name == "measure"]
+    return before_measuring(PLAN, cells, workflow.local_exec)
+
+
 onstart:
     # What is to be measured again, for measure.py: Snakemake has removed run.json by then, whether it was asked to
     # (--force, --forcerun, --forceall) or a run that had ended well was never noticed. A cluster's job is told by the
@@ -162,6 +170,8 @@ onstart:
         os.environ["JOULEBENCH_ANEW"] = "\n".join(sorted(asked_again()))
         if workflow.local_exec and not workflow.touch:
             refuse_elsewhere()
+        for line in said_before_measuring():
+            print(line, file=sys.stderr)
 
 
 onsuccess:
@@ -178,3 +188,6 @@ onsuccess:
             file=sys.stderr,
         )
         sys.exit(1)
+    if workflow.is_main_process:
+        for line in where_it_lies(asked):
+            print(line, file=sys.stderr)

@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
-from dry_run import ENVIRONMENT, PROJECT, SNAKEMAKE, write_project
+from planning import ENVIRONMENT, PROJECT, SNAKEMAKE, write_project
 
 COMMANDS = ("sbatch", "squeue", "sacct", "scontrol", "sacctmgr", "sshare", "sinfo", "scancel")
 QUIET_S = 40.0

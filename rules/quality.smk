@@ -24,9 +24,9 @@ rule score:
     threads: lambda wc: workflow.cores if is_cpu(wc) else 1
     resources:
         gpu=lambda wc: 0 if is_cpu(wc) else PLAN.spec(cell_of(wc)).tensor_parallel,
-        machine_percent=lambda wc: 100 if PLAN.repeated(wc.hardware) else 0,
-        gpu_model=lambda wc: slurm_of(wc).gpu_model,
-        constraint=lambda wc: slurm_of(wc).constraint,
+        machine_percent=if_repeated(lambda wc: 100 * PLAN.repeated(wc.hardware)),
+        gpu_model=for_slurm(lambda wc: slurm_of(wc).gpu_model),
+        constraint=for_slurm(lambda wc: slurm_of(wc).constraint),
         runtime=lambda wc, attempt: attempt * 60,
     params:
         asked=lambda wc: PLAN.quality(cell_of(wc)).model_dump(mode="json"),

@@ -15,6 +15,15 @@ def slurm_of(wildcards):
     return PLAN.config.hardware[wildcards.hardware].slurm
 
 
+# Snakemake calls a function for every job, and a constant for none.
+def if_repeated(function):
+    return function if any(map(PLAN.repeated, PLAN.config.hardware)) else 0
+
+
+def for_slurm(function):
+    return function if PLAN.on_slurm else None
+
+
 def taken_from(record, log, *files):
     """`files` as the inputs of what measures or scores, whose product is `record`.
 
@@ -49,8 +58,8 @@ rule probe_machine:
     threads: workflow.cores
     resources:
         gpu=lambda wc: 0 if is_cpu(wc) else 1,
-        gpu_model=lambda wc: slurm_of(wc).gpu_model,
-        constraint=lambda wc: slurm_of(wc).constraint,
+        gpu_model=for_slurm(lambda wc: slurm_of(wc).gpu_model),
+        constraint=for_slurm(lambda wc: slurm_of(wc).constraint),
         runtime=15,
     shell:
         'exec "$JOULEBENCH_PYTHON" workflow/scripts/probe_machine.py {wildcards.hardware} {output} {log}'
@@ -65,14 +74,14 @@ rule measure:
     log:
         "logs/{hardware}/{task}/{run}.log",
     # Repeats are measured in a random order: one at a time, after all that has to be prepared.
-    priority: lambda wc: PLAN.priority(cell_of(wc))
+    priority: if_repeated(lambda wc: PLAN.priority(cell_of(wc)))
     threads: lambda wc: workflow.cores if is_cpu(wc) else 1
     resources:
         gpu=lambda wc: 0 if is_cpu(wc) else PLAN.spec(cell_of(wc)).tensor_parallel,
-        machine_percent=lambda wc: 100 if PLAN.repeated(wc.hardware) else 0,
+        machine_percent=if_repeated(lambda wc: 100 * PLAN.repeated(wc.hardware)),
         # For a cluster: a sweep that is cut off goes on at its first unfinished point, and a retry gets more time.
-        gpu_model=lambda wc: slurm_of(wc).gpu_model,
-        constraint=lambda wc: slurm_of(wc).constraint,
+        gpu_model=for_slurm(lambda wc: slurm_of(wc).gpu_model),
+        constraint=for_slurm(lambda wc: slurm_of(wc).constraint),
         runtime=lambda wc, attempt: attempt * runtime_min(PLAN.spec(cell_of(wc))),
     shell:
         'exec "$JOULEBENCH_PYTHON" workflow/scripts/measure.py {wildcards.hardware} {wildcards.task} {wildcards.run} {log}'

@@ -17,6 +17,7 @@ def raw(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return plain(PROJECT / "config.yaml")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What runs in one process, test after test: a file, whose tests share fixtures; all that needs the one Slurm."""
     for item in items:

@@ -239,7 +239,7 @@ CASES = [
     refused("a NUL in a name", "a NUL", (CPU, 'cpu: {device: cpu, reports_as: "a\\0b"}'), id="nul"),
     refused(
         "half a surrogate pair in a text",
-        "half a surrogate pair",
+        "invalid Unicode character escape",
         (CPU, 'cpu: {device: cpu, reports_as: "\\ud800"}'),
         id="surrogate",
     ),

@@ -30,7 +30,6 @@ from math import inf
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
 from joulebench.analysis.keyed import KEY, by_key
 from joulebench.tables.columns import BOUNDS
@@ -127,6 +126,8 @@ def _half_width(moves: NDArray[np.float64], confidence: float, fitted: int = 0, 
 
     From all waves, or from no more than 1 + `turnovers` of them where that is wider.
     """
+    from scipy.special import stdtrit  # not while planning
+
     count = moves.size
     if count < FEWEST_BLOCKS:
         return float("nan")

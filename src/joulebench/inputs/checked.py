@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -30,6 +31,8 @@ MOST_LETTERS = 900
 LARGEST = 2**31 - 1
 """Of what is counted: records hold it in 32 bits."""
 
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+
 Count = Annotated[int, Field(gt=0, le=LARGEST)]
 
 
@@ -49,32 +52,34 @@ def bounded(raw: Any, name: str) -> None:
     text that cannot be written to a file."""
     left = MOST_VALUES
 
+    def opening(where: tuple[str, ...]) -> str:
+        path = printable(".".join(where))[:300]
+        return f"{name}: {path}: " if path else f"{name}: "
+
     def look(value: Any, where: tuple[str, ...]) -> None:
         nonlocal left
         left -= 1
-        path = printable(".".join(where))[:300]
-        opening = f"{name}: {path}: " if path else f"{name}: "
         if left < 0:
             raise ConfigError(f"{name}: over {MOST_VALUES:,} values (an alias counts each time); write fewer")
         if len(where) > DEEPEST:
-            raise ConfigError(f"{opening}nested more than {DEEPEST} levels deep; expected keys and values")
+            raise ConfigError(f"{opening(where)}nested more than {DEEPEST} levels deep; expected keys and values")
         if isinstance(value, dict):
             for key, inner in value.items():
-                look_at_text(key, opening)
+                look_at_text(key, where)
                 look(inner, (*where, str(key)))
         elif isinstance(value, list | tuple):
             for place, inner in enumerate(value):
                 look(inner, (*where, str(place)))
         elif isinstance(value, float) and not math.isfinite(value):
-            raise ConfigError(f"{opening}found {value}; expected a finite number, or leave it out")
+            raise ConfigError(f"{opening(where)}found {value}; expected a finite number, or leave it out")
         elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise ConfigError(f"{opening}found an integer of {value.bit_length()} bits; expected at most 64")
+            raise ConfigError(f"{opening(where)}found an integer of {value.bit_length()} bits; expected at most 64")
         else:
-            look_at_text(value, opening)
+            look_at_text(value, where)
 
-    def look_at_text(value: Any, opening: str) -> None:
-        if isinstance(value, str) and ("\0" in value or any("\ud800" <= sign <= "\udfff" for sign in value)):
-            raise ConfigError(f"{opening}found {_shown(value)}; a NUL or half a surrogate pair is in no text")
+    def look_at_text(value: Any, where: tuple[str, ...]) -> None:
+        if isinstance(value, str) and _UNWRITABLE.search(value):
+            raise ConfigError(f"{opening(where)}found {_shown(value)}; a NUL or half a surrogate pair is in no text")
 
     look(raw, ())
 

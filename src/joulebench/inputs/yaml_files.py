@@ -33,8 +33,16 @@ _SAME = {"int": _INT, "float": _FLOAT, "bool": _BOOL}
 _WORDS = {"int": "the integer", "float": "the number", "bool": "the truth value"}
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]
-    """PyYAML's loader of plain values, without what reads differently in another program."""
+class _Loader(yaml.composer.Composer, yaml.CSafeLoader):  # type: ignore[misc]
+    """PyYAML's loader of plain values, without what reads differently in another program.
+
+    libyaml takes the text apart, seven times as fast as PyYAML's own parser; what is looked at here is put together by
+    PyYAML's composer.
+    """
+
+    def __init__(self, text: str) -> None:
+        yaml.CSafeLoader.__init__(self, text)
+        yaml.composer.Composer.__init__(self)
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()
@@ -45,7 +53,7 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     def compose_scalar_node(self, anchor: Any) -> Any:
         node: Any = super().compose_scalar_node(anchor)
         kind = node.tag.removeprefix(_TAG)
-        if node.style is not None:
+        if node.style:  # in quotes, or a block
             return node
         if kind == "timestamp":
             raise _Refused(node, f"'{node.value}' is read as a date; put it in quotes")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from joulebench import datasets, engines
 from joulebench.analysis.published_scores import check_file
+from joulebench.config.matrix import Slurm
 from joulebench.config.models import Synthetic, TrainedTokenizer
 from joulebench.config.quality import Quality
 from joulebench.config.services import SERVICES
@@ -44,14 +46,14 @@ class Cell:
     group: str = ""
     replaces_drawn: bool = False
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         """results/{hardware}/runs/{group}/{run}"""
         return Path(
             "results", self.hardware, "runs", self.group, run_folder(self.run, self.repeat, self.replaces_drawn)
         )
 
-    @property
+    @cached_property
     def model_folder(self) -> Path:
         """results/models/{model}"""
         return model_folder(self.run.partition("+")[0], self.replaces_drawn)
@@ -61,7 +63,7 @@ class Cell:
         """The file that says how right its answers are."""
         return Path("results", self.hardware, "quality", self.group, f"{self.folder.name}.json")
 
-    @property
+    @cached_property
     def record(self) -> Path:
         """The file that says the run is whole."""
         return self.folder / "run.json"
@@ -87,6 +89,8 @@ class Plan:
         )
         self._cells = {(cell.hardware, cell.group, cell.folder.name): cell for cell in cells}
         self._priorities = priorities(self._cells.values())
+        self._repeated = {cell.hardware for cell in self._cells.values() if cell.repeat > 1}
+        self._specs: dict[Cell, RunSpec] = {}
         self._models = {run_folder(name, replaces_drawn=config.replaces_drawn(name)): name for name in config.models}
         if len(self._models) < len(config.models):
             raise ConfigError("models: two ids name the same folder once '/' is '--'")
@@ -125,11 +129,19 @@ class Plan:
         return sorted({*self.config.tasks, *(cell.group for cell in self._cells.values())})
 
     def spec(self, cell: Cell) -> RunSpec:
-        return run_spec(self.config, cell.hardware, cell.group, cell.run, cell.repeat)
+        if cell not in self._specs:
+            self._specs[cell] = run_spec(self.config, cell.hardware, cell.group, cell.run, cell.repeat)
+        return self._specs[cell]
 
     def repeated(self, hardware: str) -> bool:
         """Whether any run of the hardware is measured more than once."""
-        return any(cell.repeat > 1 for cell in self._cells.values() if cell.hardware == hardware)
+        return hardware in self._repeated
+
+    @property
+    def on_slurm(self) -> bool:
+        """Whether the config says how a cluster knows any of the hardware that it measures on."""
+        places = {**self.config.matrix, **self.config.studies}
+        return any(self.config.hardware[name].slurm != Slurm() for name in places)
 
     def priority(self, cell: Cell) -> float:
         """When it is measured: see `priorities`."""
