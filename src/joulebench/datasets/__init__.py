@@ -170,7 +170,7 @@ def report(sampled: Sampled) -> list[str]:
         f"{origin['kind']} file {file}{pinned}, sha256 {origin['sha256']}",
         f"{sampled.rows:,} rows, {sampled.usable:,} usable, {left_out:,} not{why}",
         f"{sampled.prompts.height:,} prompts drawn",
-        *([f"images of {origin['media']}"] if "media" in origin and origin["media"] != "packaged" else []),
+        *([f"images from {origin['media']}"] if "media" in origin and origin["media"] != "packaged" else []),
         *([] if sampled.looked_at is None else [f"images of {sampled.looked_at:,} rows looked at, in the drawn order"]),
     ]
 
