@@ -156,7 +156,7 @@ def test_only_the_images_of_drawn_rows_are_read(tmp_path: Path) -> None:
     assert datasets.report(taken)[1:] == [
         "40 rows, 40 usable, 0 not",
         "5 prompts drawn",
-            "images from images",
+        "images from images",
         "images of 5 rows looked at, in the drawn order",
     ]
 
