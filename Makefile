@@ -25,7 +25,7 @@ export PYTHONPATH := $(CURDIR)/src
 
 # Tests side by side, a process a core; a file's one after another (tests/conftest.py), in the order of the files.
 TESTS_BESIDE ?= $(shell getconf _NPROCESSORS_ONLN)
-PYTEST = "$(BIN)/python" -m pytest -n $(TESTS_BESIDE) --dist loadgroup --no-loadscope-reorder
+PYTEST = "$(BIN)/python" -m pytest -n $(TESTS_BESIDE) --no-loadscope-reorder
 
 # A config that Snakemake itself could not read would be its traceback.
 CHECKED = $(if $(CONFIG),@"$(BIN)/python" -m joulebench.inputs.yaml_files '$(CONFIG)')

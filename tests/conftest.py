@@ -27,9 +27,23 @@ def raw(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return plain(PROJECT / "config.yaml")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+LONGEST = ("test_workflow", "slurm", "test_faults_measuring", "test_faults_machines", "test_measure_run", "test_report")
+"""Files that take minutes, and the folder of Slurm's: they begin first, so that nothing waits for one in the end."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: min(places.get(name, len(places)) for name in (item.path.stem, item.path.parent.name)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """What runs in one process, test after test: a file, whose tests share fixtures; all that needs the one Slurm."""
-    for item in items:
-        group = "slurm" if item.path.parent.name == "slurm" else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "tests/slurm" if file.startswith("tests/slurm/") else file
+
+    return ByFile(config, log)
