@@ -7,7 +7,6 @@ from typing import Any
 import polars as pl
 
 from joulebench.analysis.choices import placed, pooled
-from joulebench.analysis.study import with_intervals
 from joulebench.analysis.verdicts import USABLE, Severity, flagged_for, severity
 from joulebench.site.rows import as_json
 from joulebench.tables.columns import BOUNDS
@@ -77,6 +76,8 @@ def as_carried(study: Study) -> dict[str, Any]:
 
 
 def _points(table: pl.DataFrame) -> pl.DataFrame:
+    from joulebench.analysis.study import with_intervals  # planning imports this room, and does without scipy
+
     given = with_intervals(table)
     given = given.with_columns(pl.when(pl.col(pl.Float64).is_finite()).then(pl.col(pl.Float64)).name.keep())
     rows = placed(pooled(given)).with_columns(severity=severity(), flagged_for=flagged_for())
