@@ -28,10 +28,12 @@ def raw(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 LONGEST = ("test_workflow", "slurm", "test_faults_measuring", "test_faults_machines", "test_measure_run", "test_report")
-"""Files that take minutes, and the folder of Slurm's: they begin first, so that nothing waits for one in the end."""
+"""Files that take minutes, and the folder of Slurm's: beside others they begin first, so that none is left for the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: min(places.get(name, len(places)) for name in (item.path.stem, item.path.parent.name)))
 

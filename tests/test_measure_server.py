@@ -62,7 +62,7 @@ def test_a_run_of_a_server_that_it_starts(tmp_path: Path, prepared: Path) -> Non
         ("server", 3, "measured", "reference"),
     ]
     assert (rows["ttft_p50_s"] >= 0.01).all()  # the server waits so long for each token
-    assert rows["itl_p50_s"].is_between(0.005, 0.03).all()  # a token may be seen late, the next one not
+    assert rows["itl_p50_s"].is_between(0.01, 0.03).all()
     assert (tmp_path / "run.server.log").read_text().startswith("child ")
 
 
