@@ -1,13 +1,20 @@
+from functools import cache
+
 from joulebench import site
 from joulebench.plan import studies
 
 
+@cache  # it reads the record of every run
+def measured_studies():
+    return studies.measured(PLAN)
+
+
 def shown_studies(_):
-    return [one.table for one in studies.measured(PLAN) if one.is_whole]
+    return [one.table for one in measured_studies() if one.is_whole]
 
 
 def shown_claims(_):
-    return studies.claims(PLAN, studies.measured(PLAN))
+    return studies.claims(PLAN, measured_studies())
 
 
 rule site:
@@ -33,7 +40,7 @@ rule site:
         card_spread={name: PLAN.card_spread(name) for name in PLAN.compared()},
         targets=PLAN.plain_targets,
         services=PLAN.plain_services,
-        studies=lambda _: [vars(one) for one in studies.measured(PLAN)],
+        studies=lambda _: [vars(one) for one in measured_studies()],
         code=code("site"),
     script:
         "../workflow/scripts/site.py"

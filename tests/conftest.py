@@ -28,7 +28,7 @@ def raw(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 LONGEST = ("test_workflow", "slurm", "test_faults_measuring", "test_faults_machines", "test_measure_run", "test_report")
-"""Files that take minutes, and the folder of Slurm's: beside others they begin first, so that none is left for the end."""
+"""Files that take minutes, and the folder of Slurm's: beside others they begin first, and none is left at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
