@@ -177,6 +177,7 @@ def _point(
         "finished": np.bincount(ends[done], minlength=count),
         "preempted": np.zeros(count),
         "kv_cache_usage": rng.random(count),
+        "token_gaps_s": [None] * count,
     }
     submitted = np.where(begins > 0, end[begins - 1], 0.0)
     finished = end[np.minimum(ends, count - 1)]

@@ -35,8 +35,12 @@ class Behaviour:
         self.cached: int = how.pop("cached", 0)
         self.key: str | None = how.pop("key", None)
         self.delay_s: float = how.pop("delay_s", 0.0)
+        self.notes: bool = how.pop("notes", False)
+        """Print when each chunk of an answer was sent, a line an answer: `sent`, and monotonic seconds."""
         assert not how
         self.asked: list[dict[str, Any]] = []
+        self.sent: list[list[float]] = []
+        """The same, of the answers so far."""
         self.answers = 0
         self.hits = 0
         self.broken_off = 0
@@ -44,6 +48,7 @@ class Behaviour:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # as real servers do: else a chunk waits for the one before to be acknowledged
     does: Behaviour
     count: Any
 
@@ -105,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
             tokens = 1
         if fault == "too many":
             tokens = most + 3
-        made = 0
+        made, sent = 0, []
         while made < tokens or fault == "endless":
             if fault == "stalls" and made == 2:
                 time.sleep(5)
@@ -129,7 +134,11 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(does.delay_s)
             now = min(does.per_chunk, tokens - made) if fault != "endless" else 1
             made += now
+            sent.append(time.monotonic())
             self._tokens(asked, fault, now, made, prompt, "length" if made == most else "stop", made >= tokens)
+        does.sent.append(sent)
+        if does.notes:
+            print("sent", *sent, flush=True)
         if fault != "no usage":
             self._say(self._line(asked, fault, [], self._usage(prompt, made)))
         self._chunk(b"data: [DONE]\n\n")

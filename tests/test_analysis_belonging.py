@@ -155,6 +155,16 @@ TEXT_DAMAGES: dict[str, tuple[str, Change, str]] = {
         where(row(800), "first_tokens", 17),
         "17 first tokens among 16 output tokens, expected no more than all of them",
     ),
+    "a token before the one before it": (
+        "iterations",
+        where(row(5), "token_gaps_s", pl.lit([0.02, -0.5])),
+        "token_gaps_s of iteration 5 are -0.5 to 0.02, expected seconds over 0, or null",
+    ),
+    "a token that never came": (
+        "iterations",
+        where(row(5), "token_gaps_s", pl.lit([0.02, math.inf])),
+        "token_gaps_s of iteration 5 are 0.02 to inf, expected seconds over 0, or null",
+    ),
     "fewer tokens than the answers have": (
         "iterations",
         lambda f: f.with_columns(output_tokens=col("output_tokens") // 2, first_tokens=pl.lit(0, pl.Int32)),

@@ -49,6 +49,7 @@ def recording(seconds: float = 26.0, update_s: float = 0.1, poll_s: float = 0.02
         pl.when(place == LENGTH - 1).then(BATCH).otherwise(0).alias("finished"),
         pl.lit(0).alias("preempted"),
         pl.lit(0.5).alias("kv_cache_usage"),
+        pl.lit(None).alias("token_gaps_s"),
     )
     served = [
         (0, i, 5, LENGTH, 0.0, begun, begun + STEP_S, begun + 0.5, "finished", LENGTH, None)

@@ -102,7 +102,7 @@ def row(tmp_path: Path) -> dict[str, Any]:
     """A point of 40 steps of 1 s, each of 8 output tokens and now and then a prompt, whose energy is exactly that."""
     prompts = [30 * (i % 3) + 7 * (i % 5) for i in range(40)]
     steps = [
-        (0, i, i + 1.0, 2, 1 if i < 38 else 0, prompt, 8, 1 if prompt else 0, 2 if i == 2 else 0, 0, 0.1)
+        (0, i, i + 1.0, 2, 1 if i < 38 else 0, prompt, 8, 1 if prompt else 0, 2 if i == 2 else 0, 0, 0.1, None)
         for i, prompt in enumerate(prompts)
     ]
     served = [(10, 5), (30, 15), (100, 1)]  # the first two are the sample: 40 prompt tokens to 20 asked

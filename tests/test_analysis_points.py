@@ -38,7 +38,7 @@ def write(
 ) -> WantedRun:
     """A run of one point, B = 1: ten iterations of 1 s, two tokens each, a request finishing at every second."""
     ended = point_record(1, **{"started_utc": "", "duration_s": 10.0} | point)
-    steps = [(0, i, i + 1.0, 1, waiting if i < 9 else 0, 5, 2, (i + 1) % 2, i % 2, 0, 0.1) for i in range(10)]
+    steps = [(0, i, i + 1.0, 1, waiting if i < 9 else 0, 5, 2, (i + 1) % 2, i % 2, 0, 0.1, None) for i in range(10)]
     served = [(0, i, 10, 4, 0.0, 2.0 * i, 2.0 * i + 1, 2.0 * i + 2, "finished", None, None) for i in range(5)]
     meters = energy() if meters is None else meters
     frames = {

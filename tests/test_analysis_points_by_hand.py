@@ -77,7 +77,7 @@ def frame(rows: Any, schema: pl.Schema) -> pl.DataFrame:
 
 
 def steps(rows: list[tuple[float, int, int, int, int, int, int]] = STEPS) -> pl.DataFrame:
-    full = [(0, i, *row, 0, 0.5) for i, row in enumerate(rows)]
+    full = [(0, i, *row, 0, 0.5, None) for i, row in enumerate(rows)]
     return frame(full, ITERATIONS)
 
 
@@ -276,9 +276,13 @@ def test_a_batch_that_no_request_waits_for_is_not_overloaded() -> None:
     assert overloaded(steps(rows), 8) == (False, pytest.approx(4 / 3))
 
 
-def served(durations: list[float], tokens: list[int], first: list[int]) -> pl.DataFrame:
-    """Iterations that follow each other, all of them inside the window."""
+def served(
+    durations: list[float], tokens: list[int], first: list[int], gaps: list[list[float] | None] | None = None
+) -> pl.DataFrame:
+    """Iterations that follow each other, all of them inside the window; `gaps` of a server's ticks."""
+    gaps = [None] * len(durations) if gaps is None else gaps
     rows = pl.DataFrame({"duration_s": durations, "output_tokens": tokens, "first_tokens": first})
+    rows = rows.with_columns(token_gaps_s=pl.Series(gaps, dtype=pl.List(pl.Float32)))
     return rows.with_columns(key=pl.lit(0, KEY), end_s=pl.col("duration_s").cum_sum(), w0=0.0, w1=sum(durations))
 
 

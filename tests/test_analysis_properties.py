@@ -27,7 +27,7 @@ def loads(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     end, rows = 0.0, []
     for index, (duration, running, waiting, tokens, finished) in enumerate(steps):
         end += duration
-        rows.append((0, index, end, running, waiting, 3 * tokens, 1 + tokens, tokens, finished, 0, 0.0))
+        rows.append((0, index, end, running, waiting, 3 * tokens, 1 + tokens, tokens, finished, 0, 0.0, None))
     iterations = pl.DataFrame(rows, schema=ITERATIONS, orient="row")
     lengths = draw(st.lists(st.integers(1, 50), min_size=1, max_size=5))
     served = [(0, i, 7, length, 0.0, 0.0, 0.5 * end, end, "finished", None, None) for i, length in enumerate(lengths)]

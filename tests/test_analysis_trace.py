@@ -58,7 +58,7 @@ def polls(device: str = "gpu:0", share: float = 1.0, until_s: float = 8.5) -> li
 
 
 def steps(rows: Sequence[tuple[float, int, int, int]] = STEPS) -> pl.DataFrame:
-    full = [(1, i, end, run, wait, 0, 2, 0, done, 0, 0.5) for i, (end, run, wait, done) in enumerate(rows)]
+    full = [(1, i, end, run, wait, 0, 2, 0, done, 0, 0.5, None) for i, (end, run, wait, done) in enumerate(rows)]
     return pl.DataFrame(full, schema=ITERATIONS, orient="row")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+import polars as pl
 import psutil
 import pytest
 from building import TEXTS, asked, painted, synthetic, tiny_spec
@@ -23,9 +24,10 @@ from joulebench.config.spec import RunSpec
 from joulebench.config.sweeps import Fixed, Sweep
 from joulebench.config.tasks import OutputLength
 from joulebench.engines import check, open_engine, server_told
-from joulebench.engines.base import TextEngine
+from joulebench.engines.base import TextEngine, Times
+from joulebench.engines.server_client import Arrival
 from joulebench.engines.server_start import Process
-from joulebench.engines.server_stream import Growing
+from joulebench.engines.server_stream import Ask, Growing
 from joulebench.engines.server_ticks import Ticks
 from joulebench.errors import UserError
 from joulebench.inputs.checked import ConfigError
@@ -466,6 +468,51 @@ def test_ticks_follow_the_servers_pace() -> None:
     for one in range(3):
         arrivals.put(one)
     assert ticks.next(arrivals, 1.0) == [0, 1, 2]
+
+
+def test_answers_out_of_step_are_told_by_their_own_arrivals(opens: Opens) -> None:
+    """Three answers of a server that waits 50 ms for each token, begun 17 ms apart."""
+    does = Behaviour(delay_s=0.05)
+    engine = opens(does, stall_s=5.0)
+    one = engine.prepare(table("one"))[0]
+    for request in range(3):
+        engine.submit(request, one)
+        time.sleep(0.017)
+    gaps: list[float] = []
+    times: list[Times] = []
+    while len(times) < 3:
+        step = engine.step()
+        gaps += step.token_gaps_s or []
+        times += step.times.values()
+    assert len(gaps) == 3 * 5  # six tokens an answer
+    took_s = sum(one.finished - one.first_output for one in times)  # type: ignore[operator]
+    assert sum(gaps) == pytest.approx(took_s, rel=0.012)
+    assert took_s == pytest.approx(sum(sent[-1] - sent[0] for sent in does.sent[-3:]), rel=0.25)
+
+
+def test_tokens_of_one_chunk_share_the_time_since_the_one_before(opens: Opens) -> None:
+    engine = opens(Behaviour(token_ids=False, per_chunk=3, delay_s=0.02))
+    requests, iterations = run(engine, requests=2, batch=1).tables()
+    took_s = requests["finished_s"] - requests["first_output_s"]
+    gaps = iterations.filter(pl.col("token_gaps_s").list.len() > 0)["token_gaps_s"].to_list()
+    # Of six tokens the first three open an answer.
+    assert gaps == [pytest.approx([each_s / 3] * 3, rel=0.012) for each_s in took_s]
+
+
+def test_tokens_that_were_counted_too_much_are_taken_off_and_their_gaps_stay(opens: Opens) -> None:
+    engine = opens(Behaviour())
+    long, short = (Ask(request, b"", MODEL, 9) for request in range(2))
+    engine._open = {0: long, 1: short}  # type: ignore[attr-defined]
+    for arrival in (Arrival(long, 4, True, False), Arrival(short, 1, True, False)):
+        engine._client.arrivals.put(arrival)  # type: ignore[attr-defined]
+    first = engine.step()
+    assert (first.output_tokens, first.first_tokens, first.token_gaps_s) == (5, 2, [])
+    for arrival in (Arrival(short, 3, False, False, 0.3), Arrival(long, -2, False, False)):
+        engine._client.arrivals.put(arrival)  # type: ignore[attr-defined]
+    then = engine.step()
+    assert then.output_tokens == 1
+    assert then.token_gaps_s == pytest.approx([0.1, 0.1, 0.1], rel=0.012)
+    engine._open.clear()  # type: ignore[attr-defined]
 
 
 def test_a_key_that_the_server_prints_is_not_repeated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

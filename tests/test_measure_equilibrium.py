@@ -179,7 +179,7 @@ def test_the_load_and_the_tables_open_at_the_same_iteration(steps: list[tuple[in
 
 
 def test_memory_that_holds_fewer_than_the_batch_is_overloaded() -> None:
-    rows = [(0, place, float(place + 1), 3, 5, 9, 3, first, done, 0, 0.5) for place, (first, done) in enumerate(
+    rows = [(0, place, float(place + 1), 3, 5, 9, 3, first, done, 0, 0.5, None) for place, (first, done) in enumerate(
         [(3, 0), (1, 1), (1, 1), (1, 2), (1, 1), (1, 1)]
     )]  # fmt: skip
     steps = pl.DataFrame(rows, schema=ITERATIONS, orient="row")

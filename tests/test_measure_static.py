@@ -30,9 +30,9 @@ def steps(left: tuple[int, ...]) -> pl.DataFrame:
     rows: list[tuple[Any, ...]] = []
     for batch, waiting in enumerate(left):
         at = 2.0 * batch
-        rows.append((0, len(rows), at + 1.0, 2, waiting, 20, 2, 2, 0, 0, None))
-        rows.append((0, len(rows), at + 1.5, 2, waiting, 0, 2, 0, 0, 0, None))
-        rows.append((0, len(rows), at + 2.0, 2, waiting, 0, 1, 0, 2, 0, None))
+        rows.append((0, len(rows), at + 1.0, 2, waiting, 20, 2, 2, 0, 0, None, None))
+        rows.append((0, len(rows), at + 1.5, 2, waiting, 0, 2, 0, 0, 0, None, None))
+        rows.append((0, len(rows), at + 2.0, 2, waiting, 0, 1, 0, 2, 0, None, None))
     return pl.DataFrame(rows, schema=ITERATIONS, orient="row")
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from joulebench.families import Family
 from joulebench.files import REMEDY, RecordError, require_file
 from joulebench.records.files import PARQUET_ERRORS, read_parquet
-from joulebench.records.schemas import ENERGY, REQUESTS
+from joulebench.records.schemas import ADDED, ENERGY, REQUESTS
 
 KEY = pl.UInt32
 _UNREAD = "kv_cache_usage"
@@ -70,6 +70,7 @@ def _files(folders: Mapping[int, Path], name: str) -> dict[int, Path]:
 def read_keyed(files: Mapping[int, Path], schema: pl.Schema, columns: Sequence[str]) -> pl.DataFrame:
     """`key` and `columns` of the files, key -> file, each file's rows in their own order.
 
+    Columns that were ADDED later are null in the rows of files that lack them.
     Raises RecordError, which names the file, where one is missing, damaged, or lacks a column of `schema`.
     """
     keys = sorted(files)
@@ -79,8 +80,20 @@ def read_keyed(files: Mapping[int, Path], schema: pl.Schema, columns: Sequence[s
     for path in paths:
         require_file(path)
     try:
-        scanned = pl.scan_parquet(paths, schema=schema, extra_columns="ignore", include_file_paths="file", glob=False)
-        frame = scanned.select("file", *columns).collect()
+        if any(schema.keys() - ADDED - pl.read_parquet_schema(path).keys() for path in paths):
+            raise pl.exceptions.ColumnNotFoundError
+        frame = (
+            pl.scan_parquet(
+                paths,
+                schema=schema,
+                missing_columns="insert",
+                extra_columns="ignore",
+                include_file_paths="file",
+                glob=False,
+            )
+            .select("file", *columns)
+            .collect()
+        )
         runs = frame["file"].rle().struct.unnest()
         key = runs["value"].replace_strict([str(path) for path in paths], keys, return_dtype=KEY)
         frame = frame.drop("file").insert_column(0, pl.Series("key", np.repeat(key.to_numpy(), runs["len"].to_numpy())))

@@ -36,13 +36,19 @@ Floats = NDArray[np.float64]
 
 
 def inter_token_latency(served: pl.DataFrame) -> pl.DataFrame:
-    """key, itl_p50_s, itl_p50_low_s, itl_p50_high_s ...: iteration durations, weighted by tokens that opened no answer.
+    """key, itl_p50_s, itl_p50_low_s, itl_p50_high_s ...: times between two tokens of an answer, one of them in each.
 
-    `served`: the iterations inside the windows (key, end_s, w0, w1, duration_s, output_tokens, first_tokens). Null
-    where any weight is unknown, or all are 0.
+    Where a token's own is recorded (token_gaps_s), that; else its iteration's duration, which weighs as many tokens as
+    opened no answer. `served`: the iterations inside the windows (key, end_s, w0, w1, duration_s, output_tokens,
+    first_tokens, token_gaps_s). Null where any weight is unknown, or all are 0.
     """
-    weight = pl.col("output_tokens").cast(pl.Int64) - pl.col("first_tokens")
-    return _quantiles(served.select("key", _section("end_s"), value="duration_s", weight=weight), "itl")
+    weight, gaps = pl.col("output_tokens").cast(pl.Int64) - pl.col("first_tokens"), pl.col("token_gaps_s")
+    observed = served.filter(gaps.is_null()).select("key", _section("end_s"), value="duration_s", weight=weight)
+    told = served.filter(gaps.list.len() > 0).select("key", _section("end_s"), value="token_gaps_s", weight=1)
+    if not told.is_empty():
+        rows = told.explode("value").with_columns(pl.col("value").cast(pl.Float64), pl.col("weight").cast(pl.Int64))
+        observed = pl.concat([observed, rows]).sort("key", maintain_order=True)
+    return _quantiles(observed, "itl")
 
 
 def batch_latency(batches: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:

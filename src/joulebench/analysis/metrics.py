@@ -83,7 +83,7 @@ def text(recorded: Recorded, sizes: pl.DataFrame) -> pl.DataFrame:
     )
     placed = known_of(sizes.lazy(), counted).with_columns(begun=pl.col("begun").fill_null(0))
     found = windows.text_windows(iterations.lazy(), placed.select(*LOAD_SIZES), requests.lazy()).collect()
-    steps = iterations.lazy().select("key", "end_s", "running", *_COUNTED)
+    steps = iterations.lazy().select("key", "end_s", "running", *_COUNTED, "token_gaps_s")
     served = inside(with_durations(steps).collect(), found)
     whole = found.filter(pl.col("window") == WHOLE)["key"].to_list()
     blocks = windows.blocks(served, whole)

@@ -13,6 +13,8 @@ _STAGES = ("submitted_s", "admitted_s", "first_output_s", "finished_s")
 _TOKENS = ("prompt_tokens", "output_tokens", "asked_output_tokens", "begun_output_tokens")
 _READINGS = ("energy_j", "power_w", "temperature_c", "clock_mhz", "memory_used_mb", "others_busy_s", "stolen_s")
 
+_GAPS = pl.col("token_gaps_s")
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -61,6 +63,11 @@ ITERATION = (
         pl.col("first_tokens") > pl.col("output_tokens"),
         said("{} first tokens among {} output tokens", "first_tokens", "output_tokens"),
         "no more than all of them",
+    ),
+    Rule(
+        ~_GAPS.list.sum().is_finite() | (_GAPS.list.min() <= 0) | _GAPS.list.contains(None),
+        said("token_gaps_s of iteration {} are {} to {}", "iteration", _GAPS.list.min(), _GAPS.list.max()),
+        "seconds over 0, or null",
     ),
 )
 

@@ -55,6 +55,8 @@ class Step:
     kv_cache_usage: float | None = None
     first_tokens: int = 0
     """Those of `output_tokens` that opened an answer."""
+    token_gaps_s: list[float] | None = None
+    """Of an engine whose steps are not its iterations: see records.ITERATIONS."""
     admitted: list[int] = field(default_factory=list)
     first_output: list[int] = field(default_factory=list)
     finished: dict[int, int] = field(default_factory=dict)

@@ -27,7 +27,7 @@ from joulebench.engines.server_settings import Settings as Settings
 from joulebench.engines.server_settings import against as against
 from joulebench.engines.server_start import Process
 from joulebench.engines.server_stream import Ask
-from joulebench.engines.server_ticks import Ticks
+from joulebench.engines.server_ticks import Ticks, token_gaps_s
 from joulebench.errors import UserError
 from joulebench.names import IMAGE_TASKS
 from joulebench.records.models import EngineStart
@@ -168,10 +168,11 @@ class Engine:
         waiting = min(self._metrics.waiting or 0, running) if self._metrics else 0
         step = Step(running=running - waiting, waiting=waiting, preempted=self._preempted())
         step.kv_cache_usage = self._metrics.usage if self._metrics else None
-        for one in self._ticks.next(self._client.arrivals, self._settings.stall_s + LEAVE_S):
+        came = self._ticks.next(self._client.arrivals, self._settings.stall_s + LEAVE_S)
+        tick = [one for one in came if self._open.get(one.ask.request) is one.ask]
+        step.token_gaps_s = token_gaps_s(tick)
+        for one in tick:
             ask = one.ask
-            if self._open.get(ask.request) is not ask:
-                continue
             step.output_tokens += one.tokens
             if one.is_first:
                 step.first_tokens += 1
@@ -206,7 +207,10 @@ class Engine:
         step.times[ask.request] = Times(ask.sent, ask.first, ask.last)
 
     def _repay(self, step: Step) -> None:
-        """Tokens that were counted of a text, and are not in the server's usage, are taken off the next that come."""
+        """Tokens that were counted of a text, and are not in the server's usage, are taken off the next that come.
+
+        Their gaps stay: nobody knows which of them were none.
+        """
         found = step.output_tokens - self._owed
         step.output_tokens = max(found, step.first_tokens)
         self._owed = step.output_tokens - found

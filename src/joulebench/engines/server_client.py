@@ -33,12 +33,16 @@ T = TypeVar("T")
 
 
 class Arrival(NamedTuple):
-    """What came of a request at one moment: so many tokens, its first one among them or not, its end or not."""
+    """What came of a request at one moment: so many tokens, its first one among them or not, its end or not.
+
+    `gap_s`: since the answer's tokens before had come, None where there were none or none came now.
+    """
 
     ask: Ask
     tokens: int
     is_first: bool
     ended: bool
+    gap_s: float | None = None
 
 
 class Client:
@@ -190,13 +194,15 @@ class Client:
             parts = response.aiter_raw()
             async for data in parts:
                 at = time.monotonic()
-                was_first, before = ask.first is None, ask.tokens
+                came, before = ask.last, ask.tokens
                 for payload in lines.of(data):
                     done = answer.take(payload, at) is None
                     if done:
                         break
                 if ask.tokens != before:
-                    self.arrivals.put(Arrival(ask, ask.tokens - before, was_first and ask.first is not None, False))
+                    tokens, is_first = ask.tokens - before, came is None and ask.last is not None
+                    gap_s = at - came if came is not None and tokens > 0 else None
+                    self.arrivals.put(Arrival(ask, tokens, is_first, False, gap_s))
                     patience.reschedule(self._loop.time() + self._stall_s)
                 if done:
                     patience.reschedule(self._loop.time() + 2 * DRAIN_S)

@@ -15,7 +15,7 @@ from joulebench.engines.base import Prepared
 from joulebench.loads.setting import Setting
 from joulebench.meters.following import Following
 from joulebench.records.models import EndedBy, SampleTokens, Start
-from joulebench.records.schemas import REQUESTS
+from joulebench.records.schemas import LENGTHS_OF_TIME, REQUESTS
 
 ENDLESS = 1_000_000
 """Requests that a point without a number of them may ask for: its queue is never empty."""
@@ -102,7 +102,7 @@ class Load:
         return self._relative(requests, REQUESTS), self._relative(iterations, self.schema)
 
     def _relative(self, rows: list[tuple[Any, ...]], schema: pl.Schema) -> pl.DataFrame:
-        times = [name for name in schema if name.endswith("_s")]
+        times = [name for name in schema if name.endswith("_s") and name not in LENGTHS_OF_TIME]
         return pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col(times) - self.started)
 
 

@@ -124,7 +124,7 @@ def _idle(load: Load, arrivals: Arrivals, watch: Watch, progress: Progress) -> N
     while (left_s := load.started + next_s - time.monotonic()) > 0:
         time.sleep(min(left_s, IDLE_S))
         watch(progress)
-    load.iterations.append((time.monotonic(), 0, 0, 0, 0, 0, 0, 0, None))
+    load.iterations.append((time.monotonic(), 0, 0, 0, 0, 0, 0, 0, None, None))
 
 
 def warm_up(engine: TextEngine, prepared: Sequence[Prepared], tokens: int = 8) -> None:
@@ -171,6 +171,7 @@ def _record(load: Load, step: Step, began: float, ended: float, waiting: int) ->
             len(step.finished),
             step.preempted,
             step.kv_cache_usage,
+            step.token_gaps_s,
         )
     )
 

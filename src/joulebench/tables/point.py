@@ -173,7 +173,8 @@ LATENCIES = {
     "ttft": "Time from a request's admission to its first output",
     "submission_ttft": "Time from a request's submission to its first output, its wait in the queue included",
     "tpot": "Time per output token after the first, by request",
-    "itl": "Inter-token latency: the iterations' durations, weighted by the tokens that they gave",
+    "itl": "Inter-token latency: the iterations' durations, weighted by the tokens that they gave; of a server, the "
+    "times between an answer's tokens",
     "latency": "Time from a request's submission to its end; of a batch, where images and videos are made in batches",
 }
 LATENCY = tuple(column for metric, meaning in LATENCIES.items() for column in quantiles(metric, meaning))
