@@ -1,4 +1,5 @@
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,10 @@ from building import PROJECT, plain
 _HUB = tempfile.TemporaryDirectory(prefix="joulebench-hub-")
 os.environ |= {"HF_HOME": _HUB.name, "HF_HUB_DISABLE_TELEMETRY": "1"}
 """What the hub's client keeps on this machine is not the tests' to use or to change. Read when it is first imported."""
+
+# Where it is set, each of the hundreds of processes that tests start would compile the project anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(autouse=True)

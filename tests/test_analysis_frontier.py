@@ -187,6 +187,7 @@ def apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return False
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(sweeps)
 def test_no_point_of_the_frontier_clearly_beats_another_and_each_left_out_is_clearly_beaten(
@@ -201,6 +202,7 @@ def test_no_point_of_the_frontier_clearly_beats_another_and_each_left_out_is_cle
         assert set((named[row["max_batch_size"]] or "").split("; ")) == (tied or {""})
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(sweeps, st.randoms(use_true_random=False))
 def test_the_order_of_rows_is_irrelevant(rows: list[dict[str, Any]], random: Any) -> None:
@@ -209,6 +211,7 @@ def test_the_order_of_rows_is_irrelevant(rows: list[dict[str, Any]], random: Any
     assert table(*rows).equals(table(*shuffled))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(sweeps)
 def test_a_point_that_is_left_out_changes_nothing(rows: list[dict[str, Any]]) -> None:
@@ -217,6 +220,7 @@ def test_a_point_that_is_left_out_changes_nothing(rows: list[dict[str, Any]]) ->
     assert table(*kept).equals(found)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(sweeps)
 def test_without_intervals_the_frontier_falls_as_the_latency_rises(rows: list[dict[str, Any]]) -> None:

@@ -27,12 +27,14 @@ def simulated(request: pytest.FixtureRequest) -> list[Recording]:
     return simulate(request.param, 45.0, RUNS, seed=3)
 
 
+@pytest.mark.slow
 def test_a_long_run_gives_the_energy_that_is_taken_for_true() -> None:
     for run in simulate(32, 400.0, 3, seed=1):
         blocks = run.blocks(run.turned_s, 400.0)
         assert blocks.energy_j.sum() / blocks.output_tokens.sum() == pytest.approx(run.true_j, rel=0.004)
 
 
+@pytest.mark.slow
 def test_twenty_seconds(simulated: list[Recording]) -> None:
     held: dict[str, list[bool]] = {name: [] for name in TIMED}
     bias = []
@@ -49,6 +51,7 @@ def test_twenty_seconds(simulated: list[Recording]) -> None:
     assert abs(np.mean(bias)) < 0.002
 
 
+@pytest.mark.slow
 def test_stopped_by_the_rule(simulated: list[Recording]) -> None:
     held, held_at_once, seconds = [], [], []
     for run in simulated:
@@ -64,6 +67,7 @@ def test_stopped_by_the_rule(simulated: list[Recording]) -> None:
     assert np.mean(seconds) < 25
 
 
+@pytest.mark.slow
 def test_a_window_of_two_turnovers() -> None:
     """Of a large model: 105 s of it have 9 waves, of which the first three are as slow as the batch changes."""
     made = simulate(256, 105.0, RUNS, seed=6, server=times(10.0), requests=5000)
@@ -77,6 +81,7 @@ def test_a_window_of_two_turnovers() -> None:
     assert 0.88 <= np.mean(held["adjusted"]) <= 0.99
 
 
+@pytest.mark.slow
 def test_windows_that_begin_with_the_start_drift() -> None:
     made = simulate(256, 20.0, 100, seed=4)
     fired = []

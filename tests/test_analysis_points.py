@@ -263,6 +263,7 @@ def test_an_unknown_weight_gives_no_quantile(tmp_path: Path) -> None:
     assert found["energy_per_output_token_j"] == pytest.approx(25.0)
 
 
+@pytest.mark.slow
 def test_same_records_same_bytes(tmp_path: Path) -> None:
     models = [f"example/m{i}" for i in range(13)]
     wanted = [write(tmp_path / str(i), spec(model)) for i, model in enumerate(models)]

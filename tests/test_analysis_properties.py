@@ -57,6 +57,7 @@ def figures(folder: Path, load: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame],
     return metrics.text(Recorded.read({0: folder}, TEXT), sizes).row(0, named=True)
 
 
+@pytest.mark.slow
 @given(load=loads(), batch=st.integers(1, 4))
 @settings(deadline=None, max_examples=40)
 def test_figures_of_a_point_agree_with_each_other(
@@ -83,6 +84,7 @@ def test_figures_of_a_point_agree_with_each_other(
     assert row["itl_p50_s"] is None or row["itl_p50_s"] <= row["itl_p90_s"] <= row["itl_p99_s"]
 
 
+@pytest.mark.slow
 @given(data=st.data(), end=st.floats(0.5, 5), fraction=st.floats(0, 1))
 @settings(deadline=None, max_examples=120)
 def test_energies_of_two_halves_add_up_and_none_is_negative(data: st.DataObject, end: float, fraction: float) -> None:
@@ -95,6 +97,7 @@ def test_energies_of_two_halves_add_up_and_none_is_negative(data: st.DataObject,
         assert (cut - start) + (stop - cut) == pytest.approx(stop - start, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.slow
 @given(load=loads(), fraction=st.floats(0, 1))
 @settings(deadline=None, max_examples=60)
 def test_tokens_of_two_halves_add_up(load: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], fraction: float) -> None:
@@ -108,6 +111,7 @@ def test_tokens_of_two_halves_add_up(load: tuple[pl.DataFrame, pl.DataFrame, pl.
     assert tokens(0.0, fraction * last) + tokens(fraction * last, last) == load[0]["output_tokens"].sum()
 
 
+@pytest.mark.slow
 @given(load=loads(), batch=st.integers(1, 4))
 @settings(deadline=None, max_examples=60)
 def test_blocks_hold_the_window_exactly_once(load: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], batch: int) -> None:

@@ -220,6 +220,7 @@ sweeps = st.lists(
 ).map(lambda drawn: [point(size, *figures) for size, figures in enumerate(drawn, 1)])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(sweeps)
 def test_it_is_the_leaderboards_point_for_the_tasks_own_target(rows: list[Any]) -> None:

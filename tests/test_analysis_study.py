@@ -153,6 +153,7 @@ def test_one_line_has_no_knee() -> None:
     assert knee(x, [5, 4, 3, 3, 3, 3, float("nan")]) is None
 
 
+@pytest.mark.slow
 def test_the_knees_interval_holds_the_truth_in_19_of_20() -> None:
     """400 curves with a scatter of 3 %: between 92 and 98 % of the intervals hold a knee at 60."""
     generator = np.random.default_rng(5)

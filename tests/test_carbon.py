@@ -419,6 +419,7 @@ def test_without_codecarbon_a_country_is_null_and_says_what_to_do() -> None:
     )
 
 
+@pytest.mark.slow
 def test_codecarbons_own_table_is_read_without_starting_codecarbon() -> None:
     installed = metadata.distribution("codecarbon")
     row = json.loads(Path(str(installed.locate_file(country.TABLE))).read_text())["FRA"]

@@ -22,6 +22,7 @@ LAYER_MATRICES = 2 * 32 * 32 + 2 * 16 * 32 + 3 * 64 * 32  # q, o; k, v of two he
 ALL = TOKENS * 32 + 2 * (LAYER_MATRICES + LAYER_NORMS) + 32
 
 
+@pytest.mark.slow
 def test_weights_tokenizer_and_template_are_those_of_the_file(tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
@@ -59,6 +60,7 @@ def q4_1(rows: int, columns: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np
 DOWN = "model.layers.1.mlp.down_proj.weight"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file_type", "told"),
     [

@@ -28,6 +28,7 @@ def joulebench(
     return subprocess.run(command, cwd=where, env=given, capture_output=True, text=True, check=False, timeout=120)
 
 
+@pytest.mark.slow
 def test_help_names_every_command_and_needs_no_package() -> None:
     done = joulebench("--help", bare=True)
     assert done.returncode == 0, done.stderr
@@ -57,12 +58,14 @@ def test_an_unknown_command_is_refused_with_those_that_there_are() -> None:
     assert "invalid choice: 'measure'" in done.stderr
 
 
+@pytest.mark.slow
 def test_schema_prints_the_committed_schema() -> None:
     done = joulebench("schema")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == json_schema() == (PROJECT / "config/schema.json").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_probe_prints_a_machines_record() -> None:
     done = joulebench("probe", "cpu", "--idle-s", "0")
     assert done.returncode == 0, done.stderr
@@ -71,6 +74,7 @@ def test_probe_prints_a_machines_record() -> None:
     assert machine.devices == []
 
 
+@pytest.mark.slow
 def test_probe_refuses_another_machine_and_an_unknown_name() -> None:
     done = joulebench("probe", "h100", CUDA_VISIBLE_DEVICES="-1")
     assert done.returncode == 1
@@ -80,6 +84,7 @@ def test_probe_refuses_another_machine_and_an_unknown_name() -> None:
     assert (done.returncode, done.stderr) == (1, "no hardware 'h10' in the config; did you mean 'h100'?\n")
 
 
+@pytest.mark.slow
 def test_compare_of_published_hardware() -> None:
     done = joulebench("compare", "h100", "h200", "--task", "llm-chat", "--model", "google/gemma-2-2b-it")
     assert done.returncode == 0, done.stderr
@@ -93,6 +98,7 @@ def test_compare_of_published_hardware() -> None:
     assert done.stdout.splitlines()[-2] == "first: h100; second: h200"
 
 
+@pytest.mark.slow
 def test_compare_of_a_study(tmp_path: Path) -> None:
     """The same study with every energy doubled: each point takes 100 % more, and as many have an interval."""
     published, doubled = PROJECT / "results/h100/studies/concurrency.csv", tmp_path / "later.csv"
@@ -107,6 +113,7 @@ def test_compare_of_a_study(tmp_path: Path) -> None:
     assert done.stdout.count("+0.0 %      not known  no interval\n") == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -126,6 +133,7 @@ def test_compare_of_what_is_not_there_is_one_line(words: tuple[str, ...], said: 
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_had_enough_is_no_error() -> None:
     command = f"{sys.executable} -m joulebench schema | head -1; exit ${{PIPESTATUS[0]}}"
     given = os.environ | {"PYTHONPATH": str(PROJECT / "src")}
@@ -139,6 +147,7 @@ def test_three_significant_digits() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_doctor_ends_with_what_it_counted(capsys: pytest.CaptureFixture[str]) -> None:
     code = line.main(["doctor"])
     *_, last = capsys.readouterr().out.splitlines()

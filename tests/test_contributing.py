@@ -96,6 +96,7 @@ def test_the_catalogs_file_and_the_configs_own_page() -> None:
     assert set(json.loads(read("config/schema.json"))["properties"]) - {"publish_flagged"} <= told
 
 
+@pytest.mark.slow
 def test_snakemake_lint_says_nothing_that_is_not_argued() -> None:
     """Each kind of thing that it says has a row in CONTRIBUTING."""
     command = [sys.executable, "-m", "snakemake", "--lint"]

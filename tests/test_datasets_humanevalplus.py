@@ -34,6 +34,7 @@ def write(path: Path, rows: Sequence[Any]) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ORIGINAL.is_file(), reason=f"no {ORIGINAL}")
 def test_the_original_file(tmp_path: Path) -> None:
     with gzip.open(ORIGINAL, "rt", encoding="utf-8") as file:
@@ -58,6 +59,7 @@ def test_a_truncated_gzip_is_not_taken_for_a_short_file(tmp_path: Path) -> None:
         take(cut, 10)
 
 
+@pytest.mark.slow
 def test_the_parquet_file_of_the_hub_gives_the_same_requests(tmp_path: Path) -> None:
     # U+2028 and U+0085 end a line for str.splitlines, not in JSON.
     rows = [problem(i, prompt=f'def f{i}():\n    """\u2028 \x85 \u00e9"""\n', entry_point=f"f{i}") for i in range(9)]
@@ -71,6 +73,7 @@ def test_the_parquet_file_of_the_hub_gives_the_same_requests(tmp_path: Path) -> 
         take(tmp_path / "other.parquet", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [-1, 200, 4])
 def test_a_truncated_parquet_file(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "test-00000-of-00001.parquet"

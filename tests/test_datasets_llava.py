@@ -113,6 +113,7 @@ _json = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(_json, max_size=6))
 def test_no_row_of_any_shape_is_lost_or_breaks_the_reading(rows: list[object]) -> None:
     read = llava.read(json.dumps(rows), llava.Filters(), "here")
@@ -203,6 +204,7 @@ def test_the_packaged_sample_is_usable_whole_with_its_images() -> None:
     assert 100 < max(words) <= 150
 
 
+@pytest.mark.slow
 @needs_real
 def test_the_real_file_with_its_images(tmp_path: Path) -> None:
     rows = json.loads(REAL.read_bytes())

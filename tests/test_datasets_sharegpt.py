@@ -286,6 +286,7 @@ def test_the_packaged_sample_has_usable_and_refused_rows() -> None:
     assert taken.prompts["prompt"].n_unique() == 40
 
 
+@pytest.mark.slow
 @needs_real
 def test_the_real_file_is_counted_as_an_independent_count_has_it() -> None:
     content = REAL.read_bytes()
@@ -311,6 +312,7 @@ def test_the_real_file_is_counted_as_an_independent_count_has_it() -> None:
     assert datasets.report(taken)[1].startswith(f"998 rows, {taken.usable} usable, {998 - taken.usable} not: 330 first")
 
 
+@pytest.mark.slow
 @needs_real
 @pytest.mark.skipif(not NEOX.exists(), reason=f"no {NEOX}")
 def test_the_real_file_under_a_real_tokenizer() -> None:

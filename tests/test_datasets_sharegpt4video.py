@@ -61,6 +61,7 @@ def test_a_line_becomes_a_request_with_the_caption_of_the_whole_video(tmp_path: 
     assert taken.prompts.rows() == [(0, "a", " A cat.\n\nThen a dog. ", None, None)]
 
 
+@pytest.mark.slow
 def test_both_forms_and_all_wrappings_give_the_same_requests(tmp_path: Path) -> None:
     # U+2028 and U+0085 end a line for str.splitlines, not in JSON.
     rows = [captioned(f"v{i}", f"Film\u2028{i}\x85 \u00e9") for i in range(9)]
@@ -123,6 +124,7 @@ _json = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(_json, min_size=2, max_size=6))
 def test_no_row_of_any_shape_is_lost_or_breaks_the_reading(rows: list[object]) -> None:
     text = "\n".join(json.dumps(row) for row in rows)
@@ -210,6 +212,7 @@ def test_a_row_whose_video_is_missing_or_broken_is_counted_and_the_next_one_take
     assert sampled(path, 1, tmp_path).prompts["source_id"].to_list() == ["moon"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     packaged = Dataset(name="sharegpt4video", source=PACKAGED, media=PACKAGED)
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
@@ -243,6 +246,7 @@ def test_the_real_captions() -> None:
         sampled(ORIGINALS, 1, ORIGINALS / "videos")
 
 
+@pytest.mark.slow
 @needs_real
 @pytest.mark.parametrize("packed", [False, True])
 def test_real_videos_give_their_first_frames(tmp_path: Path, packed: bool) -> None:

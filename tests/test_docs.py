@@ -105,6 +105,7 @@ class Page(HTMLParser):
             self.fetched.append(given["href"])
 
 
+@pytest.mark.slow
 def test_every_link_of_the_site_leads_somewhere(site: Path) -> None:
     pages = {path: Page(path) for path in site.rglob("*.html") if path.name != "404.html"}
     assert len(pages) > 25
@@ -121,6 +122,7 @@ def test_every_link_of_the_site_leads_somewhere(site: Path) -> None:
     assert dead == []
 
 
+@pytest.mark.slow
 def test_a_browser_fetches_nothing_of_the_site_from_elsewhere(site: Path) -> None:
     outside = [one for path in site.rglob("*.html") for one in Page(path).fetched if urlsplit(one).scheme == "https"]
     assert outside == []
@@ -150,6 +152,7 @@ def test_the_reference_has_every_column_and_every_key() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_boards_are_in_step() -> None:
     page = (DOCS / "results.md").read_text(encoding="utf-8")
     assert page.count("<!-- board ") == 3

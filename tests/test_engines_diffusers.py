@@ -265,6 +265,7 @@ def pixels(output: Any) -> tuple[int, int]:
     return output.size if isinstance(output, Image.Image) else (output.shape[1], output.shape[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SHAPES if name != "wan-coarse"])
 def test_a_batch_makes_one_output_a_request(
     name: str, made: Callable[[str], Made], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -292,6 +293,7 @@ def test_a_batch_makes_one_output_a_request(
     watched.engine.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["svd", "i2vgen-xl", "ltx-i2v"])
 def test_each_video_of_a_batch_is_of_its_own_image(
     name: str, made: Callable[[str], Made], monkeypatch: pytest.MonkeyPatch
@@ -348,6 +350,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "changes", "complaint"), REFUSED)
 def test_what_a_pipeline_cannot_do_is_one_line_at_opening(
     name: str, changes: dict[str, Any], complaint: str, made: Callable[[str], Made]
@@ -458,6 +461,7 @@ def test_pictures_of_every_form_become_upright_rgb() -> None:
     assert [upright.getpixel((x, 10)) for x in (5, 35)] == [(0, 0, 200), (200, 0, 0)]
 
 
+@pytest.mark.slow
 def test_an_image_to_video_run_is_measured_and_recorded(
     tmp_path: Path, made: Callable[[str], Made], monkeypatch: pytest.MonkeyPatch
 ) -> None:

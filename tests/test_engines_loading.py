@@ -54,6 +54,7 @@ def same(first: dict[str, Any], second: dict[str, Any]) -> dict[str, bool]:
     return compared
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CELLS)
 def test_a_seed_draws_its_own_weights_whatever_was_drawn_before(name: str, shapes: dict[str, Drawn]) -> None:
     import torch
@@ -71,6 +72,7 @@ def test_a_seed_draws_its_own_weights_whatever_was_drawn_before(name: str, shape
     assert len(changed) == len(drawn) > 0  # norms and biases start at ones and zeros; nothing else stays
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CELLS)
 def test_networks_are_in_the_runs_precision_and_for_inference(name: str, shapes: dict[str, Drawn]) -> None:
     import torch
@@ -128,6 +130,7 @@ def test_a_part_of_an_unknown_library_is_refused_and_not_imported(
     assert "antigravity" not in asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CELLS)
 def test_a_checkpoint_keeps_its_weights(name: str, shapes: dict[str, Drawn], tmp_path: Path) -> None:
     import torch

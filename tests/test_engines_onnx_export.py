@@ -118,6 +118,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build("qwen3-4m", tmp_path_factory.mktemp("model"))
 
 
+@pytest.mark.slow
 @needs_it
 def test_the_record_says_what_was_made_of_what(folder: Path) -> None:
     place = folder / "onnx" / "fp32-cpu"
@@ -133,6 +134,7 @@ def test_the_record_says_what_was_made_of_what(folder: Path) -> None:
     assert made.versions["onnxruntime-genai"].startswith("0.")
 
 
+@pytest.mark.slow
 @needs_it
 @pytest.mark.parametrize(
     ("change", "complaint"),
@@ -176,6 +178,7 @@ def said(folder: Path, **changes: Any) -> list[int]:
     return list(step.answers[0])
 
 
+@pytest.mark.slow
 @needs_it
 def test_drawn_weights_are_those_of_the_engine_transformers(tmp_path: Path) -> None:
     models.prepare("a/b", synthetic("llama-1m"), TEXTS, tmp_path)
@@ -186,6 +189,7 @@ def test_drawn_weights_are_those_of_the_engine_transformers(tmp_path: Path) -> N
     assert said(tmp_path, **drawn) != said(tmp_path, **drawn | {"weights_seed": 4}, engine="transformers-static")
 
 
+@pytest.mark.slow
 @needs_it
 def test_four_bits_are_a_form_of_their_own(folder: Path) -> None:
     engines.export(spec(quantization="int4"), folder)
@@ -207,6 +211,7 @@ time.sleep(1)
 """
 
 
+@pytest.mark.slow
 @needs_it
 def test_nothing_is_told_to_anybody(folder: Path, tmp_path: Path) -> None:
     """What the libraries mean to send they keep in the home first; an engine that does not quieten them shows it."""

@@ -63,6 +63,7 @@ def answers(engine: Any, requests: pl.DataFrame, together: bool = True) -> dict[
     return said
 
 
+@pytest.mark.slow
 def test_the_same_tokens_as_transformers_together_and_alone(opened: Any) -> None:
     requests = prompts(*TEXTS)
     expected = answers(opened(engine="transformers-static"), requests, together=False)
@@ -73,6 +74,7 @@ def test_the_same_tokens_as_transformers_together_and_alone(opened: Any) -> None
     assert len(set(expected[0])) > 4  # it says something, not one token again and again
 
 
+@pytest.mark.slow
 def test_who_comes_and_goes_in_the_middle_changes_no_answer(opened: Any) -> None:
     """Answers of 2, 5, 7 and 12 tokens; the first to end is not the last row, so that another takes its place."""
     requests = prompts(*TEXTS)
@@ -97,6 +99,7 @@ def test_who_comes_and_goes_in_the_middle_changes_no_answer(opened: Any) -> None
     assert [step.finished for step in made if step.finished] == [{0: 2}, {2: 5}, {3: 7}, {1: 12}]
 
 
+@pytest.mark.slow
 def test_no_more_run_than_the_sweep_s_largest_batch(opened: Any) -> None:
     engine = opened()  # of the tiny config: 1 and 4
     (one,) = engine.prepare(prompts("one"))

@@ -142,6 +142,7 @@ def test_drawn_weights_are_turned_as_transformers_turns_a_checkpoints(
     assert (turned - unpacked).abs().mean() < 0.5 * unpacked.std()
 
 
+@pytest.mark.slow
 @needs_them
 @pytest.mark.parametrize("engine", ["transformers", "transformers-static"])
 @pytest.mark.parametrize("quantization", ON_CPU)
@@ -276,6 +277,7 @@ def test_a_gpu_in_bfloat16_serves_every_format_and_other_engines_say_who(quantiz
         engines.check(example_spec(quantization=quantization))
 
 
+@pytest.mark.slow
 @needs_them
 def test_loading_says_nothing_of_an_installation_that_is_as_it_should_be(tmp_path: Path) -> None:
     """In a process of its own: what the packages say, they say when they are first imported."""

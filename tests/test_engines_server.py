@@ -183,6 +183,7 @@ def test_an_image_is_a_data_url_and_its_tokens_are_the_servers(
     assert len(set(names)) == len(names) == 2  # no image is known from before
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_on_behind_its_end_is_let_go(opens: Opens) -> None:
     engine = opens(Behaviour("goes on", healthy=1))
     begun = time.monotonic()
@@ -390,6 +391,7 @@ def started(fault: str = "", apart: bool = False, **settings: Any) -> RunSpec:
     return of_server(own, output_length=SIX)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("apart", [False, True])
 def test_a_server_that_the_run_starts_ends_with_its_children(folder: Path, apart: bool) -> None:
     engine = open_engine(started(apart=apart), folder)
@@ -403,6 +405,7 @@ def test_a_server_that_the_run_starts_ends_with_its_children(folder: Path, apart
     assert not parent.is_running()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_never_there(folder: Path) -> None:
     words = [sys.executable, "-c", "import sys; print('no such model'); sys.exit(3)", "{port}"]
     with pytest.raises(UserError, match=r"the server ended with code 3 \(no such model\), before it was there; see "):
@@ -424,6 +427,7 @@ def test_a_server_that_dies_while_it_serves(folder: Path) -> None:
     assert "ended with code -9" in failed
 
 
+@pytest.mark.slow
 def test_the_servers_log_lies_beside_the_runs(folder: Path, tmp_path: Path) -> None:
     from joulebench.logs import journal
 
@@ -470,6 +474,7 @@ def test_ticks_follow_the_servers_pace() -> None:
     assert ticks.next(arrivals, 1.0) == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_answers_out_of_step_are_told_by_their_own_arrivals(opens: Opens) -> None:
     """Three answers of a server that waits 50 ms for each token, begun 17 ms apart."""
     does = Behaviour(delay_s=0.05)

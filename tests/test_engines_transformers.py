@@ -35,6 +35,7 @@ def serve(engine: TextEngine, count: int) -> tuple[dict[int, int], int]:
     return finished, tokens
 
 
+@pytest.mark.slow
 def test_answers_get_the_length_that_was_asked_for(folder: Path) -> None:
     length = OutputLength(kind="fixed", tokens=7)
     engine = open_engine(tiny_spec(output_length=length), folder)
@@ -47,6 +48,7 @@ def test_answers_get_the_length_that_was_asked_for(folder: Path) -> None:
     assert tokens == 21
 
 
+@pytest.mark.slow
 def test_a_completion_prompt_has_no_chat_template(folder: Path) -> None:
     chat = open_engine(tiny_spec(), folder)
     plain = open_engine(tiny_spec(prompt_form="completion"), folder)
@@ -58,6 +60,7 @@ def test_a_completion_prompt_has_no_chat_template(folder: Path) -> None:
     plain.close()
 
 
+@pytest.mark.slow
 def test_a_stop_string_ends_an_answer(folder: Path) -> None:
     from transformers import AutoTokenizer
 
@@ -85,6 +88,7 @@ def test_a_stop_string_ends_an_answer(folder: Path) -> None:
     assert (finished, tokens) == ({0: ends}, ends)
 
 
+@pytest.mark.slow
 def test_every_attention_gives_the_same_answers(folder: Path) -> None:
     said: dict[str | None, list[list[int]]] = {}
     for attention in (None, "eager", "sdpa"):

@@ -128,6 +128,7 @@ def test_prefill_and_decode_are_iterations_of_their_own(language: Path) -> None:
     assert all(not step.finished for step in steps[:-1])
 
 
+@pytest.mark.slow
 def test_padding_changes_no_answer(language: Path) -> None:
     engine = opened(language, output_length=OutputLength(kind="fixed", tokens=12))
     requests = prompts(("one", ""), ("def volume(side, height): and many more words", ""), ("x = [1, 2, 3]", ""))
@@ -135,6 +136,7 @@ def test_padding_changes_no_answer(language: Path) -> None:
     engine.close()
 
 
+@pytest.mark.slow
 def test_an_image_is_tokens_of_the_prompt(seeing: Path) -> None:
     plain, grey = PICTURE, painted(99, "L", (333, 31))
     engine = opened(seeing, task="vlm-chat")
@@ -219,6 +221,7 @@ def test_a_request_longer_than_the_model(language: Path) -> None:
     engine.close()
 
 
+@pytest.mark.slow
 def test_an_answer_ends_by_itself_at_a_stop_string(language: Path) -> None:
     free = opened(language, output_length=OutputLength(kind="natural", tokens=40), prompt_form="completion")
     requests = prompts(("x = [1, 2", ""), ("def area(", ""))
@@ -285,6 +288,7 @@ def test_what_breaks_a_batch_is_raised_as_it_is_and_the_next_is_served(
     engine.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [24, 21])
 def test_a_point_of_whole_batches(language: Path, count: int) -> None:
     """Four in flight, five tokens each: six batches of five iterations, the last smaller where the count wants it."""
@@ -305,6 +309,7 @@ def test_a_point_of_whole_batches(language: Path, count: int) -> None:
     assert overloaded(iterations, 4) == (False, 4.0)
 
 
+@pytest.mark.slow
 def test_a_timed_point_ends_between_batches(language: Path) -> None:
     engine = opened(language, output_length=OutputLength(kind="fixed", tokens=6))
     prepared = engine.prepare(prompts(("one", ""), ("two words", "")))
@@ -322,6 +327,7 @@ def test_a_timed_point_ends_between_batches(language: Path) -> None:
     assert iterations["end_s"][-1] - iterations["end_s"][5] >= 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_attention_is_as_asked_and_changes_no_answer(language: Path, attention: Literal["eager", "sdpa"]) -> None:
     requests = prompts(("one", "a b c"), ("two and many more words", "a b c d e f"))

@@ -141,6 +141,7 @@ def test_one_commit_holds_the_folder_and_removes_what_is_stale(results: Path, hu
     assert hub.tokens == {f"Bearer {TOKEN}"}
 
 
+@pytest.mark.slow
 def test_the_command_publishes_with_the_token_of_the_environment_and_never_says_it(results: Path, hub: Hub) -> None:
     done = command(results, "me/energy", HF_ENDPOINT=hub.url, HF_TOKEN=TOKEN)
     assert done.returncode == 0, done.stderr
@@ -149,6 +150,7 @@ def test_the_command_publishes_with_the_token_of_the_environment_and_never_says_
     assert TOKEN not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [401, 403, 500])
 def test_a_hub_that_refuses_is_one_line_without_the_token(status: int, results: Path, hub: Hub) -> None:
     hub.status = status
@@ -160,6 +162,7 @@ def test_a_hub_that_refuses_is_one_line_without_the_token(status: int, results: 
     assert hub.commits == []
 
 
+@pytest.mark.slow
 def test_a_dry_run_needs_no_token_and_no_network(results: Path, hub: Hub) -> None:
     hub.status = 500
     done = command(results, "me/energy", "--dry-run", HF_ENDPOINT=hub.url)
@@ -173,6 +176,7 @@ def test_a_dry_run_needs_no_token_and_no_network(results: Path, hub: Hub) -> Non
     assert hub.tokens == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -210,6 +214,7 @@ def test_a_damaged_table_is_refused(results: Path) -> None:
         uploads(results / "dataset", publish_flagged=False)
 
 
+@pytest.mark.slow
 def test_flagged_rows_are_refused_unless_the_config_lets_them_out(results: Path) -> None:
     make(results, publish_flagged=True)
     with pytest.raises(UserError, match=r"1 rows may not be published, as owner/name, 'flagged: wide interval'"):

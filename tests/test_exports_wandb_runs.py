@@ -164,6 +164,7 @@ def content(folder: Path, name: str) -> tuple[dict[str, Any], list[dict[str, Any
     return config, steps, run
 
 
+@pytest.mark.slow
 def test_a_run_has_its_spec_as_config(logged: Path) -> None:
     config, _, run = content(logged, "owner--name")
     assert config["spec"]["engine"] == "vllm"
@@ -175,6 +176,7 @@ def test_a_run_has_its_spec_as_config(logged: Path) -> None:
     assert list(run.tags) == ["h100", "llm-chat", "synthetic weights", "closed-loop"]
 
 
+@pytest.mark.slow
 def test_each_point_that_may_be_published_is_a_step(logged: Path) -> None:
     config, steps, _ = content(logged, "owner--name")
     assert [(step["_step"], step["max_batch_size"], step["status"]) for step in steps] == [

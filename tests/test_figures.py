@@ -182,6 +182,7 @@ class Scripts(HTMLParser):
             self.found[-1] = (attrs, text + data)
 
 
+@pytest.mark.slow
 def test_bars_name_every_model_with_its_energy_and_batch_size(tmp_path: Path) -> None:
     found = texts_of("energy_per_response", example(), tmp_path)
     # The last of seven steps down by 1.6 from 280 J: 280 / 1.6^6 = 16.69.
@@ -194,6 +195,7 @@ def test_bars_name_every_model_with_its_energy_and_batch_size(tmp_path: Path) ->
     assert order == [GEMMA, f"{LLAMA}+fp8", PHI, QWEN, MISTRAL]
 
 
+@pytest.mark.slow
 def test_lines_name_every_run_and_both_axes(tmp_path: Path) -> None:
     found = texts_of("time_energy_tradeoff", example(), tmp_path)
     assert {"Median time per output token (s)", "Median latency of a batch (s)", "Energy per response (J)"} <= set(
@@ -207,6 +209,7 @@ def test_lines_name_every_run_and_both_axes(tmp_path: Path) -> None:
     assert not any(re.fullmatch(r"[\d.]+(e.*|\D)", text) for text in found)  # no 1e-2, no 5m
 
 
+@pytest.mark.slow
 def test_points_that_are_flagged_are_owned_up_to_and_invalid_ones_not_drawn(tmp_path: Path) -> None:
     valid = example(verdict="valid")
     first = pl.col("max_batch_size") == pl.col("max_batch_size").min().over("task", "model", "variant")
@@ -225,6 +228,7 @@ def test_points_that_are_flagged_are_owned_up_to_and_invalid_ones_not_drawn(tmp_
     assert "1" not in left
 
 
+@pytest.mark.slow
 def test_a_model_that_a_check_left_out_says_so(tmp_path: Path) -> None:
     left_out = pl.col("model") == PHI
 
@@ -241,6 +245,7 @@ def test_a_model_that_a_check_left_out_says_so(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_repeats_are_one_point_of_their_mean(tmp_path: Path) -> None:
     once = example(repeat=1, verdict="valid")
     more = [
@@ -267,6 +272,7 @@ def test_repeats_are_one_point_of_their_mean(tmp_path: Path) -> None:
     assert not any(text.startswith("Means of") for text in texts_of("time_energy_tradeoff", once, tmp_path))
 
 
+@pytest.mark.slow
 def test_bars_part_the_energy_of_prompt_and_output(tmp_path: Path) -> None:
     found = texts_of("prefill_decode", example(), tmp_path)
     # Gemma's last of seven steps down by 1.6 from 64 J: 64 / 1.6^6 = 3.815 J, a fifth of it for 100 prompt tokens.
@@ -290,6 +296,7 @@ def test_the_bar_of_the_output_begins_where_that_of_the_prompt_ends(tmp_path: Pa
     ]
 
 
+@pytest.mark.slow
 def test_parts_that_may_be_nothing_are_one_bar(tmp_path: Path) -> None:
     doubtful = pl.when(pl.col("model") != GEMMA).then(pl.col("energy_per_prompt_token_low_j")).otherwise(-0.001)
     found = texts_of("prefill_decode", example().with_columns(energy_per_prompt_token_low_j=doubtful), tmp_path)
@@ -297,6 +304,7 @@ def test_parts_that_may_be_nothing_are_one_bar(tmp_path: Path) -> None:
     assert {"both, not told apart", "100 prompt tokens, 400 output tokens, B = 256"} <= set(found)
 
 
+@pytest.mark.slow
 def test_without_parts_the_figure_says_so_in_words(tmp_path: Path) -> None:
     whole = without(example(), "energy_per_prompt_token", "energy_per_decoded_token")
     found = texts_of("prefill_decode", whole, tmp_path)
@@ -308,6 +316,7 @@ def test_without_parts_the_figure_says_so_in_words(tmp_path: Path) -> None:
     assert any(text.startswith("No text task is among the results") for text in images)
 
 
+@pytest.mark.slow
 def test_without_energy_the_figures_say_so_in_words(tmp_path: Path) -> None:
     points = without(example(energy_source=None), "energy_per", "plain_energy_per", "tdp_estimate", "power")
     for name in figures.FIGURES:
@@ -318,6 +327,7 @@ def test_without_energy_the_figures_say_so_in_words(tmp_path: Path) -> None:
         assert not any(text.startswith("Energy per response (J)") for text in found)
 
 
+@pytest.mark.slow
 def test_an_estimate_is_named_an_estimate_and_needs_no_interval(tmp_path: Path) -> None:
     points = without(
         example(energy_source="codecarbon_estimate"),
@@ -334,6 +344,7 @@ def test_an_estimate_is_named_an_estimate_and_needs_no_interval(tmp_path: Path) 
     assert lines.count("Energy per response (J), estimated") == 2
 
 
+@pytest.mark.slow
 def test_a_model_without_energy_keeps_its_row_and_is_counted(tmp_path: Path) -> None:
     gone = pl.col("model") == PHI
     figured = ["energy_per_response_j", "energy_per_response_low_j", "energy_per_response_high_j", "tdp_estimate_j"]
@@ -346,11 +357,13 @@ def test_a_model_without_energy_keeps_its_row_and_is_counted(tmp_path: Path) -> 
     assert "not drawn, without energy or latency: 5 out_of_memory" in tradeoff
 
 
+@pytest.mark.slow
 def test_empty_tables_are_drawn_as_a_sentence(tmp_path: Path) -> None:
     for name in figures.FIGURES:
         assert any("No run has been measured yet" in text for text in texts_of(name, example().clear(), tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", figures.FIGURES)
 def test_a_hostile_name_is_text_in_every_format(name: str, tmp_path: Path) -> None:
     points = example().with_columns(pl.col("model").replace({QWEN: HOSTILE, FLUX: HOSTILE}))
@@ -364,6 +377,7 @@ def test_a_hostile_name_is_text_in_every_format(name: str, tmp_path: Path) -> No
     assert any(HOSTILE in (row.get("run") or "") for rows in json.loads(spec)["datasets"].values() for row in rows)
 
 
+@pytest.mark.slow
 def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
     paths = [tmp_path / f"{name}.{kind}" for name in figures.FIGURES for kind in ("svg", "png", "html")]
     for path in paths:
@@ -377,6 +391,7 @@ def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == sorted(paths)
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
     write_csv(example(), POINTS, tmp_path / "points.csv")
     program = (
@@ -397,6 +412,7 @@ def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="fontconfig's file tells vl-convert where fonts are on Linux alone")
 def test_the_fonts_of_the_system_change_nothing(tmp_path: Path) -> None:
     chart = draw("energy_per_response", example())
@@ -438,6 +454,7 @@ def foreign_fonts() -> list[bytes]:
     return found
 
 
+@pytest.mark.slow
 def test_the_png_has_two_pixels_a_point(tmp_path: Path) -> None:
     chart = draw("energy_per_response", example())
     render.save(chart, [tmp_path / "a.svg", tmp_path / "a.png"])
@@ -447,6 +464,7 @@ def test_the_png_has_two_pixels_a_point(tmp_path: Path) -> None:
     assert (width, height) == (2 * int(svg.attrib["width"]), 2 * int(svg.attrib["height"]))
 
 
+@pytest.mark.slow
 def test_an_unknown_suffix_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     chart = draw("energy_per_response", example())
     with pytest.raises(UserError, match=r"a\.pdf: a figure is written as \.svg, \.png, \.html"):

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from building import point_row, table_of
 
 from joulebench.figures import diffusion_batch_size
@@ -46,6 +47,7 @@ def test_a_row_a_task_with_energy_from_zero_and_latency() -> None:
     assert scale["domain"][1] > 400
 
 
+@pytest.mark.slow
 def test_a_model_that_ran_out_of_memory_has_a_cross_where_it_stopped() -> None:
     chart = drawn(*SWEEPS)
     for cell in chart["concat"][0]["hconcat"]:

@@ -75,6 +75,7 @@ def test_a_score_without_an_interval_stands_for_itself() -> None:
     assert on_frontier(plane(judged("a", 0.7, 10.0, **none), judged("b", 0.6999, 10.0, **none))) == ["a"]
 
 
+@pytest.mark.slow
 def test_each_metric_and_each_published_score_of_a_task_has_its_panel(tmp_path: Path) -> None:
     found = said(
         tmp_path,
@@ -112,6 +113,7 @@ def test_the_line_takes_the_least_energy_of_who_is_at_least_so_good() -> None:
     assert corners[0][0] < 49.0
 
 
+@pytest.mark.slow
 def test_who_has_no_rank_is_counted_and_nothing_right_is_drawn(tmp_path: Path) -> None:
     late = judged("o/late", 0.8, 4.0, rank=None, meets_latency_target=False)
     found = said(tmp_path, judged("o/wrong", 0.0, 6.0), late)

@@ -74,6 +74,7 @@ def words(chart: dict[str, Any]) -> str:
     return json.dumps([chart["title"], [row.get("title") for row in chart["concat"]]])
 
 
+@pytest.mark.slow
 def test_each_metric_has_its_column_and_each_model_its_line() -> None:
     chart = drawn(point(LARGE, 1, 2.0), point(LARGE, 2, 1.0), point(SMALL, 1, 0.5), point(SMALL, 2, 0.25))
     assert [cell(chart, column)["title"]["text"] for column in range(5)] == TITLES
@@ -88,6 +89,7 @@ def test_each_metric_has_its_column_and_each_model_its_line() -> None:
     )
 
 
+@pytest.mark.slow
 def test_both_latencies_share_an_axis_and_power_begins_at_zero_with_room_for_the_tdp() -> None:
     chart = drawn(point(LARGE, 1, 2.0), point(LARGE, 2, 1.0))
     assert domain(chart, 3) == domain(chart, 4)
@@ -102,6 +104,7 @@ def test_both_latencies_share_an_axis_and_power_begins_at_zero_with_room_for_the
     assert text_of(mixed, 2) == []
 
 
+@pytest.mark.slow
 def test_rows_of_tasks_share_the_axis_of_batch_sizes() -> None:
     chart = drawn(point(LARGE, 8, 2.0), point(SMALL, 64, 1.0, task="llm-code"))
     assert [row["title"]["text"] for row in chart["concat"]] == ["llm-chat", "llm-code"]
@@ -112,6 +115,7 @@ def test_rows_of_tasks_share_the_axis_of_batch_sizes() -> None:
     assert scale["domain"] == [pytest.approx(8 / 2**0.5), pytest.approx(64 * 2**0.5)]
 
 
+@pytest.mark.slow
 def test_overloaded_points_are_hollow_and_memory_that_ran_out_is_a_cross_at_the_top() -> None:
     chart = drawn(
         point(LARGE, 1, 2.0),
@@ -132,6 +136,7 @@ def test_overloaded_points_are_hollow_and_memory_that_ran_out_is_a_cross_at_the_
     assert "Crosses" not in words(drawn(point(LARGE, 1, 2.0)))
 
 
+@pytest.mark.slow
 def test_repeats_are_pooled_and_what_is_invalid_is_counted_and_not_drawn() -> None:
     chart = drawn(
         point(LARGE, 1, 2.0),
@@ -146,6 +151,7 @@ def test_repeats_are_pooled_and_what_is_invalid_is_counted_and_not_drawn() -> No
     assert "Means of 2 repeats" in said
 
 
+@pytest.mark.slow
 def test_without_energy_the_rest_is_drawn_and_an_estimate_is_named_one() -> None:
     gone = {"energy_source": None, "energy_per_response_j": None, "energy_per_output_token_j": None, "power_w": None}
     chart = drawn(point(LARGE, 1, 2.0, **gone))

@@ -47,6 +47,7 @@ def texts_of(rows: pl.DataFrame, leaderboard: pl.DataFrame, folder: Path) -> lis
     return texts(figures.draw("power_trace", {"trace": rows, "leaderboard": leaderboard}, {}), folder)
 
 
+@pytest.mark.slow
 def test_the_windows_the_tdp_and_the_means_are_named(tmp_path: Path) -> None:
     found = texts_of(trace(), board(), tmp_path)
     windows = ["ramp: the batch fills", "queue window, its first turnover", "stationary window"]
@@ -65,6 +66,7 @@ def test_shades_begin_and_end_with_their_windows() -> None:
     assert bounds == [("ramp", 0.0, 1.0), ("queue", 1.0, 3.0), ("stationary", 3.0, 7.0), ("drain", 7.0, 8.0)]
 
 
+@pytest.mark.slow
 def test_steps_hold_until_the_next_and_the_last_until_its_end() -> None:
     chart = figures.draw("power_trace", {"trace": trace(), "leaderboard": board()}, {})
     (steps,) = [
@@ -81,6 +83,7 @@ def test_steps_hold_until_the_next_and_the_last_until_its_end() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_several_devices_have_a_line_each_and_a_common_mean(tmp_path: Path) -> None:
     two = pl.concat([trace(), trace([(s, e, w / 2, r, n) for s, e, w, r, n in STRETCHES], device="gpu:1")])
     found = texts_of(two, board(), tmp_path)
@@ -88,6 +91,7 @@ def test_several_devices_have_a_line_each_and_a_common_mean(tmp_path: Path) -> N
     assert "Mean power, 2 devices together: 945 W in the stationary window, 880 W in the whole queue window." in found
 
 
+@pytest.mark.slow
 def test_the_labels_at_the_right_keep_apart(tmp_path: Path) -> None:
     near = trace([(0.0, 1.0, 699.0, 1.0, "stationary")])
     render.save(figures.draw("power_trace", {"trace": near, "leaderboard": board()}, {}), [tmp_path / "figure.svg"])
@@ -98,6 +102,7 @@ def test_the_labels_at_the_right_keep_apart(tmp_path: Path) -> None:
     assert heights["mean 699 W"] - heights["TDP 700 W"] == pytest.approx(13, abs=0.1)
 
 
+@pytest.mark.slow
 def test_diffusion_an_estimate_and_no_tdp(tmp_path: Path) -> None:
     batches = [(0.0, 2.0, 30.0, 4.0, "warm-up"), (2.0, 4.0, 40.0, 4.0, "batches")]
     changes = {"task": "text-to-image", "energy_source": "codecarbon_estimate", "device": "cpu:0", "tdp_w": None}

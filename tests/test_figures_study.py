@@ -77,6 +77,7 @@ def test_a_closed_loop_is_its_figures_with_their_intervals_over_logarithmic_axes
         assert (encoding["scale"]["type"], encoding["title"]) == ("log", title)
 
 
+@pytest.mark.slow
 def test_arrivals_are_the_whole_without_its_interval_and_the_steady_part_beside_it(tmp_path: Path) -> None:
     chart = drawn(arrivals(1, 50.0, 40.0), arrivals(2, 30.0, 25.0), arrivals(8, 20.0, None), name="arrival-rate")
     assert [(row["x"], row["energy"]) for row in data(chart, "line", **FULL)] == [(1, 50.0), (2, 30.0), (8, 20.0)]
@@ -99,6 +100,7 @@ def test_bars_are_the_shares_of_ramp_steady_part_and_drain() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_knee_of_each_model_is_on_its_curve_and_in_words(tmp_path: Path) -> None:
     one = [loop(batch, energy, **KNEE) for batch, energy in ((1, 100.0), (10, 10.0), (100, 10.0), (200, 10.0))]
     chart = drawn(*one, loop(1, 5.0, model="a/two"), loop(100, 4.0, model="a/two"))
@@ -110,6 +112,7 @@ def test_the_knee_of_each_model_is_on_its_curve_and_in_words(tmp_path: Path) -> 
     assert sum(text.startswith("knee at") for text in found) == 1
 
 
+@pytest.mark.slow
 def test_overloaded_points_are_crosses_and_doubtful_ones_pale(tmp_path: Path) -> None:
     doubt = arrivals(4, 25.0, 20.0, verdict="flagged: drift")
     over = arrivals(8, 20.0, None, status="overloaded", verdict="invalid: throttled")
@@ -125,6 +128,7 @@ def test_overloaded_points_are_crosses_and_doubtful_ones_pale(tmp_path: Path) ->
     assert "Pale" not in said
 
 
+@pytest.mark.slow
 def test_repeats_are_their_mean(tmp_path: Path) -> None:
     chart = drawn(*(arrivals(1, energy, energy / 2, repeat=k) for k, energy in ((1, 50.0), (2, 54.0))))
     assert [row["energy"] for row in data(chart, "line", **FULL)] == [52.0]
@@ -132,6 +136,7 @@ def test_repeats_are_their_mean(tmp_path: Path) -> None:
     assert any(text.startswith("Means of 2 repeats") for text in texts(chart, tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("points", [[loop(8, 5.0)], [loop(1, 5.0), loop(2, 5.0)], [arrivals(1, 0.02, 0.02)]])
 def test_a_single_point_and_equal_ones_have_axes(points: list[dict[str, object]], tmp_path: Path) -> None:
     chart = drawn(*points)
@@ -167,6 +172,7 @@ def test_an_estimate_and_synthetic_weights_are_named(tmp_path: Path) -> None:
     assert any("synthetic weights" in text for text in found)
 
 
+@pytest.mark.slow
 def test_hostile_text_stays_text_and_the_same_table_gives_the_same_bytes(tmp_path: Path) -> None:
     points = [
         arrivals(rate, 50.0 / rate, 4.0, model=model, **KNEE) for model in (HOSTILE, "b/x") for rate in (1, 20, 99)

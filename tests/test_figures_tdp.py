@@ -51,6 +51,7 @@ def test_repeats_are_one_dot_of_their_mean() -> None:
     assert shares(*rows) == [pytest.approx(0.5)]
 
 
+@pytest.mark.slow
 def test_what_has_no_share_of_the_tdp_is_null() -> None:
     assert shares(point(350.0, energy_source="codecarbon_estimate")) == [None]
     assert shares(point(350.0, energy_source="codecarbon_estimate+nvml_counter")) == [None]
@@ -60,6 +61,7 @@ def test_what_has_no_share_of_the_tdp_is_null() -> None:
     assert shares(point(350.0, verdict="flagged: drift")) == [0.5]
 
 
+@pytest.mark.slow
 def test_at_half_the_tdp_an_estimate_is_twice_the_measured_energy(tmp_path: Path) -> None:
     points = table(point(350.0, 8), point(560.0, 64))
     assert {"2.00 at B = 8, 1.25 at B = 64", "a/b", "Energy at the TDP, times the measured energy"} <= set(
@@ -76,6 +78,7 @@ def test_at_half_the_tdp_an_estimate_is_twice_the_measured_energy(tmp_path: Path
     ]
 
 
+@pytest.mark.slow
 def test_an_interval_of_power_that_reaches_zero_is_not_drawn_as_endless(tmp_path: Path) -> None:
     points = table(point(350.0, power_low_w=-10.0), point(560.0, 64, power_low_w=1.0))
     drawn = figures.draw("measured_against_tdp", {"points": points}, {}).to_dict()["datasets"]
@@ -93,6 +96,7 @@ def test_the_strips_name_the_lowest_and_the_highest_and_the_median(tmp_path: Pat
     assert {"TDP: thermal design power, 700 W a device.", "Power / TDP", "100 %"} <= set(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_estimates_are_left_out_and_owned_up_to(name: str, tmp_path: Path) -> None:
     estimate = point(350.0, task="llm-code", model="e/f", energy_source="codecarbon_estimate")
@@ -109,6 +113,7 @@ def test_estimates_are_left_out_and_owned_up_to(name: str, tmp_path: Path) -> No
     assert "Maximum batch size" in beside
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_without_a_tdp_the_figures_say_so_and_other_points_are_counted(name: str, tmp_path: Path) -> None:
     found = texts_of(name, table(point(350.0, tdp_w=None), point(350.0, task="vlm-chat")), tmp_path)
@@ -117,6 +122,7 @@ def test_without_a_tdp_the_figures_say_so_and_other_points_are_counted(name: str
     assert any("not drawn: 1 out_of_memory" in text for text in texts_of(name, table(point(350.0), gone), tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_one_legend_for_all_tasks_and_one_title_of_the_axis(name: str, tmp_path: Path) -> None:
     tasks = ("llm-chat", "llm-code", "text-to-image")

@@ -85,6 +85,7 @@ def test_the_band_is_the_least_of_all_models() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_what_the_words_say(tmp_path: Path) -> None:
     found = texts_of(TWO, tmp_path)
     assert {"Least energy per response at each latency", "Median time per output token (s)", "big", "small"} <= set(
@@ -96,6 +97,7 @@ def test_what_the_words_say(tmp_path: Path) -> None:
     assert sorted(text for text in found if text in ("8", "16", "32", "64")) == ["16", "16", "64", "8", "8"]
 
 
+@pytest.mark.slow
 def test_one_model_has_no_band(tmp_path: Path) -> None:
     alone = [row for row in TWO if row["model"] == "small"]
     assert [width for width, _ in lines(alone)] == [1.6]
@@ -104,6 +106,7 @@ def test_one_model_has_no_band(tmp_path: Path) -> None:
     assert PALE not in found
 
 
+@pytest.mark.slow
 def test_a_tie_is_a_diamond_and_no_step(tmp_path: Path) -> None:
     rows = [point("a", 8, 10.0, 0.010, 0.2), point("a", 16, 10.5, 0.011, 0.2), point("a", 32, 5.0, 0.030, 0.02)]
     (diamonds,) = [data for mark, data in layers(rows) if mark.get("shape") == "diamond"]

@@ -484,6 +484,7 @@ def test_the_config_knows_the_protocol() -> None:
             Adaptive.model_validate({"kind": "adaptive"} | wrong)
 
 
+@pytest.mark.slow
 def test_a_sweep_hands_the_energy_on_and_says_how_each_point_ended(
     tmp_path: Path,
 ) -> None:

@@ -172,6 +172,7 @@ def test_a_killed_holder_holds_nothing(
     assert caplog.text.count("waiting") == 1
 
 
+@pytest.mark.slow
 def test_a_cpu_is_one_device_and_no_gpu_is_looked_at(locks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(holding, "LOCKS", locks)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-1")
@@ -210,6 +211,7 @@ def test_fewer_than_the_model_is_spread_over_is_one_line_before_the_driver_is_as
     assert "\n" not in line
 
 
+@pytest.mark.slow
 def test_engine_sampler_and_records_see_what_was_taken(locks: Path, driver: dict[str, str], tmp_path: Path) -> None:
     """GPU 2 is taken by another; of UUIDs in an order of their own the next two are left."""
     script = TAKE + (
@@ -240,6 +242,7 @@ def test_engine_sampler_and_records_see_what_was_taken(locks: Path, driver: dict
     assert watts == {"gpu:0": pytest.approx(200, rel=0.05), "gpu:1": pytest.approx(100, rel=0.05)}
 
 
+@pytest.mark.slow
 def test_the_probe_of_a_machine_describes_all_that_is_visible(driver: dict[str, str]) -> None:
     script = (
         "from joulebench.meters import opened\nfrom joulebench.meters.machine import probe\n"
@@ -253,6 +256,7 @@ def test_the_probe_of_a_machine_describes_all_that_is_visible(driver: dict[str, 
         assert said(job).split() == uuids.split()
 
 
+@pytest.mark.slow
 def test_more_runs_than_gpus_each_have_their_own(locks: Path, driver: dict[str, str]) -> None:
     script = TAKE + (
         "with devices.taken(spec, gpus):\n"
@@ -268,6 +272,7 @@ def test_more_runs_than_gpus_each_have_their_own(locks: Path, driver: dict[str, 
         assert all(before[1] <= after[0] for before, after in pairwise(spans))
 
 
+@pytest.mark.slow
 def test_fewer_than_needed_in_the_machine_is_one_line_too(locks: Path, driver: dict[str, str]) -> None:
     job = python(TAKE, locks, 4, env=driver)
     _, errors = job.communicate(timeout=60)

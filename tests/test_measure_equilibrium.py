@@ -166,6 +166,7 @@ def test_when_the_load_is_stationary(rows: list[tuple[int, ...]], opens_s: float
     assert next(row[0] for row, towards in zip(rows, told, strict=True) if towards >= 1) == opens_s
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=40))
 def test_the_load_and_the_tables_open_at_the_same_iteration(steps: list[tuple[int, int, int]]) -> None:
     rows = [(float(place + 1), running, 9, first, done) for place, (running, first, done) in enumerate(steps)]

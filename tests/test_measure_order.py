@@ -85,6 +85,7 @@ def test_a_repeat_serves_the_same_requests_in_other_orders(repeat: int) -> None:
     assert found == list(serving_order(40, 120, seed=7, repeat=repeat))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["llm-chat", "text-to-image"])
 def test_a_runs_repeat_goes_from_its_spec_to_the_engine(task: str, tmp_path: Path) -> None:
     first, second, again = (

@@ -44,6 +44,7 @@ def gone(processes: list[psutil.Process]) -> bool:
     return not psutil.wait_procs(processes, 10)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_what_a_killed_measurement_started_is_ended(number: signal.Signals) -> None:
     keeper = start("time.sleep(60)")
@@ -58,6 +59,7 @@ def test_what_a_killed_measurement_started_is_ended(number: signal.Signals) -> N
     assert all(str(one.pid) in said for one in everybody)
 
 
+@pytest.mark.slow
 def test_its_code_is_passed_on_and_what_it_left_is_ended() -> None:
     keeper = start("sys.exit(3)")
     everybody = measuring(keeper).children(recursive=True)
@@ -85,6 +87,7 @@ finally:
 """
 
 
+@pytest.mark.slow
 def test_sigterm_is_passed_on_and_a_second_one_breaks_nothing_off(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     keeper = subprocess.Popen([sys.executable, "-c", PROGRAM + CLEAN, closed], stdout=subprocess.PIPE, text=True)
@@ -100,6 +103,7 @@ def test_sigterm_is_passed_on_and_a_second_one_breaks_nothing_off(tmp_path: Path
     assert gone(everybody)
 
 
+@pytest.mark.slow
 def test_the_end_of_whoever_started_it_is_passed_on() -> None:
     starter = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {PROGRAM + CLEAN!r}])"
     workflow = subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE, text=True)
@@ -111,6 +115,7 @@ def test_the_end_of_whoever_started_it_is_passed_on() -> None:
     assert gone(everybody)
 
 
+@pytest.mark.slow
 def test_a_child_that_became_another_program_has_one_parent_all_the_same() -> None:
     again = f"os.execv(sys.executable, [sys.executable, '-c', {PROGRAM + 'time.sleep(60)'!r}])"
     impatient = "process.LEAVE_S, process.TERMINATE_S = 0.2, 0.5"

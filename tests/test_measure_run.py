@@ -231,6 +231,7 @@ def test_no_energy_source_leaves_latency_and_a_warning(tmp_path: Path, prepared:
     assert row["verdict"].startswith(("no energy: ", "flagged: "))
 
 
+@pytest.mark.slow
 def test_requests_or_a_model_made_under_another_config_are_refused(tmp_path: Path, prepared: Path) -> None:
     for change, complaint in (
         ({"tasks__llm_chat__sample": {"requests": 9, "seed": 0}}, "sampled under other settings of tasks.llm-chat"),
@@ -246,6 +247,7 @@ def test_requests_or_a_model_made_under_another_config_are_refused(tmp_path: Pat
         assert not bench.run.exists()
 
 
+@pytest.mark.slow
 def test_hardware_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     raw = plain(PROJECT / "config.yaml")
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(raw))

@@ -60,6 +60,7 @@ def sweep(spec: RunSpec, engine: Narrow, folder: Path) -> Session:
     return session
 
 
+@pytest.mark.slow
 def test_out_of_memory_ends_the_sweep_and_is_data(tmp_path: Path, spec: RunSpec) -> None:
     session = sweep(spec, Narrow(room=2), tmp_path / "run")
     assert [(one.max_batch_size, one.status) for one in session.points()] == [
@@ -72,6 +73,7 @@ def test_out_of_memory_ends_the_sweep_and_is_data(tmp_path: Path, spec: RunSpec)
     assert read_parquet(session.place(1) / "iterations.parquet", BATCHES)["outputs"].to_list() == [2] * 5
 
 
+@pytest.mark.slow
 def test_any_other_error_is_a_failure_that_is_saved_and_measured_again(tmp_path: Path, spec: RunSpec) -> None:
     broken = Narrow(room=1, error=RuntimeError("out of memory, says somebody else"))
     with pytest.raises(UserError, match="B = 2: RuntimeError: out of memory, says somebody else"):
@@ -83,6 +85,7 @@ def test_any_other_error_is_a_failure_that_is_saved_and_measured_again(tmp_path:
     assert (tmp_path / "run" / "points" / "00-b1" / "iterations.parquet").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_another_spec_measures_anew(tmp_path: Path, spec: RunSpec) -> None:
     sweep(spec, Narrow(room=100), tmp_path / "run")
     assert list(Session(tmp_path / "run", spec, "digest", machine()).left()) == []

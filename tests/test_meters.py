@@ -120,6 +120,7 @@ def cpu_machine() -> Machine:
     return probe("cpu", opened("none", ["none"]))
 
 
+@pytest.mark.slow
 def test_facts_of_this_machine(cpu_machine: Machine) -> None:
     assert cpu_machine.host == socket.gethostname()
     assert cpu_machine.device == cpu_machine.cpu

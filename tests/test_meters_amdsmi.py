@@ -151,6 +151,7 @@ def driver(monkeypatch: pytest.MonkeyPatch, clock: SimpleNamespace) -> Iterator[
     zeus_amd._hip_to_amdsmi_handle.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "hips"),
     [
@@ -170,6 +171,7 @@ def test_what_a_process_may_use_is_said_in_hip_s_indices(
     assert [gpu["uuid"] for gpu in AMD.facts()] == [f"{hip}{hip}ff-0000" for hip in hips]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
@@ -296,6 +298,7 @@ def test_a_part_of_a_card_is_refused(driver: Any, change: dict[str, str]) -> Non
             call()
 
 
+@pytest.mark.slow
 def test_a_card_that_knows_no_partitions_is_whole(driver: Any) -> None:
     for card in driver.cards:
         card.partition = None
@@ -356,6 +359,7 @@ def test_fewer_than_needed_names_hip_s_variable(driver: Any, monkeypatch: pytest
         assert f"mi300x: m needs 4 GPUs (tensor_parallel); {found}; ask Slurm" in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_run_and_its_sampler_see_what_was_taken(tmp_path: Path) -> None:
     """Another process holds GPU 2; of those that were given the next two are left."""
     (tmp_path / "amdsmi.py").write_text(DRIVER)

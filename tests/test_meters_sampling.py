@@ -78,6 +78,7 @@ def test_codecarbon_readings_are_regular_and_add_up(tmp_path: Path) -> None:
     assert frame["memory_used_mb"].drop_nulls().max() == pytest.approx(own_mb, rel=0.25)
 
 
+@pytest.mark.slow
 def test_without_a_source_energy_is_null_and_memory_is_not(sampling: Sampling) -> None:
     begin = time.monotonic()
     time.sleep(0.6)
@@ -99,6 +100,7 @@ def test_without_a_source_energy_is_null_and_memory_is_not(sampling: Sampling) -
     assert frame["memory_used_mb"].min() > 10  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_memory_is_of_the_whole_tree_without_the_sampler(sampling: Sampling) -> None:
     program = "x = b'1' * 300_000_000; print(1, flush=True); input()"
     child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -122,11 +124,13 @@ def test_a_killed_sampler_is_noticed(sampling: Sampling) -> None:
     assert "void" in message
 
 
+@pytest.mark.slow
 def test_a_silent_sampler_is_noticed(sampling: Sampling) -> None:
     os.kill(sampling.pid, signal.SIGSTOP)
     assert "has given no reading for" in _error_of_check(sampling, 3.0)
 
 
+@pytest.mark.slow
 def test_since_does_not_wait_for_ever_on_a_silent_sampler(sampling: Sampling) -> None:
     begin = time.monotonic()
     os.kill(sampling.pid, signal.SIGSTOP)
@@ -134,6 +138,7 @@ def test_since_does_not_wait_for_ever_on_a_silent_sampler(sampling: Sampling) ->
         sampling.since(begin, time.monotonic() + 0.3)
 
 
+@pytest.mark.slow
 def test_a_gap_in_the_stretch_is_refused(sampling: Sampling) -> None:
     begin = time.monotonic()
     os.kill(sampling.pid, signal.SIGSTOP)
@@ -153,6 +158,7 @@ def test_a_stretch_before_the_sampler_is_refused(sampling: Sampling) -> None:
         sampling.since(now - 30, now)
 
 
+@pytest.mark.slow
 def test_the_margin_comes_along_and_no_more(sampling: Sampling) -> None:
     time.sleep(1.2)
     begin = time.monotonic()
@@ -167,6 +173,7 @@ def test_the_margin_comes_along_and_no_more(sampling: Sampling) -> None:
     assert (narrow > end - begin).sum() == 1
 
 
+@pytest.mark.slow
 def test_an_incomplete_last_line_is_not_read(sampling: Sampling, tmp_path: Path) -> None:
     begin = time.monotonic()
     time.sleep(0.6)
@@ -220,6 +227,7 @@ def test_a_start_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_sampler_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; from joulebench.meters.sampling import Sampling\n"
@@ -265,6 +273,7 @@ def test_energy_starts_at_zero_and_a_counter_that_goes_back_is_an_error(tmp_path
     assert frame["power_w"].to_list() == [None] * 3
 
 
+@pytest.mark.slow
 def test_others_and_what_was_stolen_are_recorded_twice_a_second(sampling: Sampling) -> None:
     begin = time.monotonic()
     time.sleep(1.7)

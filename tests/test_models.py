@@ -84,6 +84,7 @@ def test_a_given_tokenizer(tmp_path: Path) -> None:
         models.prepare("a/d", drawn(LLAMA, tokenizer={"kind": "given", "path": "nowhere.json"}), [], tmp_path / "third")
 
 
+@pytest.mark.slow
 def test_synthetic_shapes_of_the_config_are_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PROJECT)
     sizes = {}
@@ -156,6 +157,7 @@ def test_every_text_encoder_has_the_vocabulary_of_its_own_tokenizer(tmp_path: Pa
     assert t5("你", add_special_tokens=False)["input_ids"][-1] == t5.unk_token_id
 
 
+@pytest.mark.slow
 def test_parameters_of_a_t5_encoder_are_what_its_sizes_say(tmp_path: Path) -> None:
     whole = models.prepare("a/b", drawn(sd3()), PROMPTS, tmp_path / "m")
     without = models.prepare("a/b", drawn(sd3(text_encoder_3=None, tokenizer_3=None)), PROMPTS, tmp_path / "n")
@@ -173,6 +175,7 @@ def test_a_pipeline_may_leave_out_a_text_encoder(tmp_path: Path) -> None:
     assert not (tmp_path / "m" / "text_encoder_3").exists()
 
 
+@pytest.mark.slow
 def test_an_image_processor_is_saved_with_its_sizes(tmp_path: Path) -> None:
     shape = plain(PROJECT / "config" / "models" / "svd-7m.yaml")
     shape["components"]["feature_extractor"]["config"] = {"size": {"shortest_edge": 96}, "crop_size": 64}

@@ -269,6 +269,7 @@ def test_a_file_that_the_hub_does_not_have(tmp_path: Path, monkeypatch: pytest.M
     )
 
 
+@pytest.mark.slow
 @needs_gguf
 def test_weights_that_transformers_leaves_out_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     weights = ggufs.drawn()

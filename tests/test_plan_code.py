@@ -79,6 +79,7 @@ def by_syntax(path: Path) -> set[str]:
 FILES_THAT_IMPORT = [*(PROJECT / "src/joulebench").rglob("*.py"), *(PROJECT / "workflow/scripts").glob("*.py")]
 
 
+@pytest.mark.slow
 def test_it_finds_the_imports_that_python_finds() -> None:
     rooms = {".".join(name.split(".")[:end]) for name in code._modules() for end in (1, 2)}
     for path in FILES_THAT_IMPORT:

@@ -82,6 +82,7 @@ def test_where_the_results_lie() -> None:
     assert page.endswith("xdg-open results/site/index.html")
 
 
+@pytest.mark.slow
 def test_planning_imports_nothing_that_only_drawing_or_measuring_needs() -> None:
     heavy = (
         "torch",

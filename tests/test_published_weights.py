@@ -138,6 +138,7 @@ def test_its_weights_are_those_of_a_commit_that_is_recorded(hub: Hub, tmp_path: 
     assert models.replaced(made) is None
 
 
+@pytest.mark.slow
 def test_a_branch_that_moved_is_said_before_a_run(hub: Hub, tmp_path: Path) -> None:
     made = models.prepare("me/tiny", served(), [], tmp_path / "m")
     hub.commits["main"] = SECOND

@@ -119,6 +119,7 @@ def test_the_mean_and_its_interval() -> None:
         student([])
 
 
+@pytest.mark.slow
 def test_what_is_no_clip_is_one_line(clip: Path, pipeline: Path, tmp_path: Path) -> None:
     clip_score.check_judge(JUDGE, clip)
     with pytest.raises(
@@ -150,6 +151,7 @@ def test_no_more_images_than_prompts() -> None:
     assert clip_score.asking(spec, prompts, ASKED)[1].height == 2
 
 
+@pytest.mark.slow
 def test_images_of_every_form_are_the_same(pipeline: Path) -> None:
     engine = open_engine(tiny_spec("text-to-image", weights="checkpoint"), pipeline)
     assert isinstance(engine, Engine)
@@ -191,6 +193,7 @@ def plain_config(clip: Path, pipeline: Path, **judged: Any) -> dict[str, Any]:
     return raw
 
 
+@pytest.mark.slow
 def test_a_score_and_its_row(clip: Path, pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     plan = Plan(config.parse(plain_config(clip, pipeline, images=5, in_flight=2, keep=True)))

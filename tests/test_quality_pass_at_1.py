@@ -20,6 +20,7 @@ PROMPT = "import ctypes, os, shutil, socket, subprocess, threading\n\n\ndef halv
 HALVED = Problem("t/0", PROMPT, "halved", "    return x / 2\n", [[1], [4], [-3]])
 
 
+@pytest.mark.slow
 def test_an_answer_passes_where_every_test_does() -> None:
     right = (
         "    return x * 0.5\n",
@@ -76,6 +77,7 @@ def f():
     assert len(sandbox.returned(code, "f", [[], []], 5.0)) <= 2
 
 
+@pytest.mark.slow
 def test_time_is_over_whatever_the_code_does() -> None:
     code = """import signal, time
 
@@ -122,6 +124,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.fault("input", "an answer's code that wants more than to answer", "not passed, and nothing has changed")
 @pytest.mark.parametrize("what", HOSTILE)
 def test_hostile_code_is_ended_and_nothing_has_changed(

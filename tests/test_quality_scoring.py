@@ -19,6 +19,7 @@ from joulebench.records.models import Score
 from joulebench.tables.schemas import POINTS, QUALITY
 
 
+@pytest.mark.slow
 def test_code_behind_a_prompt_in_both_forms() -> None:
     told = "Sure:\n```python\ndef f():\n    pass\n```\nIt works."
     assert pass_at_1.code_of(told) == "    pass\n\n\ndef f():\n    pass\n\n"
@@ -49,6 +50,7 @@ def packaged(name: str) -> Dataset:
     return Dataset.model_validate({"name": name, "source": {"kind": "packaged"}})
 
 
+@pytest.mark.slow
 def test_code_runs_only_where_the_config_says_so() -> None:
     prompts = pl.DataFrame({"source_id": ["Joulebench/8", "Joulebench/14"], "reference": ["", ""]})
     answers = ["    return [0, 1][:count]\n", "    while b:\n        a, b = b, a % b\n    return a\n"]
@@ -106,6 +108,7 @@ def _open(spec: Any, folder: Path, settings: Any) -> Any:
     return engines.module(spec.engine).Engine(drawn, settings, folder)
 
 
+@pytest.mark.slow
 def test_a_score_and_its_row(scored: tuple[Path, Any]) -> None:
     out, spec = scored
     found = read_score(out)
@@ -152,6 +155,7 @@ def point(spec: Any, setting: str, energy_j: float, verdict: str) -> dict[str, A
     return {name: known.get(name) for name in POINTS}
 
 
+@pytest.mark.slow
 def test_nothing_right_costs_nothing_that_is_known(scored: tuple[Path, Any]) -> None:
     out, spec = scored
     told = json.loads(out.read_text()) | {"right": 0, "quality": 0.0, "quality_low": 0.0, "quality_high": 0.3}

@@ -112,6 +112,7 @@ def test_nothing_that_is_no_number_is_carried() -> None:
     assert (row["study_energy_per_response_j"], row["power_w"], row["standing"]) == (None, None, "void")
 
 
+@pytest.mark.slow
 def test_the_page_has_the_studies_in_order_with_what_is_claimed_and_what_is_unfinished() -> None:
     claim = table_of(CLAIMS, {"claim": "B 2 saves", "study": "b", "claimed_ratio": 0.5, "verdict": "held"})
     studies = (made(at_once(4, 10.0), name="b", claims=claim), made(of_length(8, 9.0, energy_source="rapl"), name="a"))
@@ -139,6 +140,7 @@ def test_a_hostile_study_changes_no_element_of_the_page(name: str) -> None:
     assert found[0]["name"] == name
 
 
+@pytest.mark.slow
 def test_the_published_studies_add_less_than_a_fifth_of_a_megabyte() -> None:
     folder = RESULTS / "h100" / "studies"
     names = [path.stem for path in sorted(folder.glob("*.csv")) if "." not in path.stem and path.stem != "hpml-claims"]

@@ -22,6 +22,7 @@ TWO = asked("one", "def volume(side):")
 SAID = 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     ("named_by", "tokens"),
@@ -44,6 +45,7 @@ def test_an_answer_ends_at_what_any_file_names(engine: str, named_by: list[str],
     assert answered(tmp_path, TWO, engine=engine) == {0: tokens, 1: tokens}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("form", ["completion", "chat"])
 @pytest.mark.fault("input", "a tokenizer with add_eos_token", "the prompt does not end in end-of-sequence")
@@ -73,6 +75,7 @@ def prompt_ids(folder: Path, engine: str, form: str, text: str = "def volume(sid
     return list(ids)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.fault("input", "a pad token whose id is beyond the embedding", "served, another token in its place")
 def test_a_pad_token_beyond_the_embedding(engine: str, tmp_path: Path) -> None:
@@ -123,6 +126,7 @@ def refused(folder: Path, **how: Any) -> str:
     return str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("write", "template"), [
     odd("chat_template.json", "a chat template in chat_template.json alone", "served", in_processor, PARTS),
@@ -151,6 +155,7 @@ LOOPS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("template", "complaint"), [
     odd("system", "a chat template that refuses a lone user turn", ONE_LINE, SYSTEM_FIRST, "a system message is"),
     odd("nothing", "a chat template that leaves out what the user says", ONE_LINE, "<|user|>", "leaves out what"),
@@ -189,6 +194,7 @@ def test_a_chat_template_without_end(
     assert complaint in refused(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "content"), [
     odd("tokenizer.json", "half a tokenizer.json", ONE_LINE, "tokenizer.json", '{"version": "1.0", "model": '),
     odd("no model", "a tokenizer.json without its model", ONE_LINE, "tokenizer.json", "{}"),
@@ -202,6 +208,7 @@ def test_a_damaged_tokenizer(file: str, content: str, tmp_path: Path) -> None:
     refused(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("input", "a chat_template.json that is no JSON", ONE_LINE)
 def test_a_damaged_template_of_the_processor(tmp_path: Path) -> None:
     llama(tmp_path)
@@ -232,6 +239,7 @@ def sentencepiece(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
 
 
+@pytest.mark.slow
 @pytest.mark.fault("input", "a tokenizer.model (SentencePiece) alone", "served where sentencepiece is installed")
 def test_a_sentencepiece_tokenizer_alone(tmp_path: Path) -> None:
     pytest.importorskip("sentencepiece")

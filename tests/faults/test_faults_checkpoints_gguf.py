@@ -99,6 +99,7 @@ def with_an_end_beyond(file: Path) -> None:
     ggufs.write(file, tokenizer__ggml__eos_token_id=2**31)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "complaint"), [
     odd("architecture", "a GGUF file of an architecture that transformers does not read", ONE_LINE,
         another_architecture, "transformers cannot read it (GGUF model with architecture clip is not supported yet.)"),
@@ -121,6 +122,7 @@ def test_a_file_that_cannot_be_served(make: Callable[[Path], None], complaint: s
     assert said.endswith(END)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("input", "a chat template in a GGUF file that refuses a lone user turn", ONE_LINE)
 def test_the_chat_template_of_a_file_is_tried(tmp_path: Path) -> None:
     template = "{{ raise_exception('a system message is needed') }}"
@@ -130,6 +132,7 @@ def test_the_chat_template_of_a_file_is_tried(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.fault("input", "files of another model beside a GGUF file", "the GGUF file alone is read")
 def test_what_lies_beside_a_file_is_not_read(tmp_path: Path) -> None:
     file = ggufs.write(tmp_path / "tiny.gguf")

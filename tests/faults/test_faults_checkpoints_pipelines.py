@@ -107,6 +107,7 @@ WHOLE = {"text_encoder/model.safetensors", UNET, "vae/diffusion_pytorch_model.sa
 LOADED = "what is loaded is fetched and counted once"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [
     odd("single file", "a pipeline's single file beside its folders", LOADED, single_file),
     odd("another autoencoder", "a folder of weights that model_index.json does not name", LOADED, another_autoencoder),
@@ -139,6 +140,7 @@ def not_json(folder: Path) -> None:
     (folder / "model_index.json").write_text("<html>")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "complaint"), [
     odd("pickled part", "a pipeline with a part in pickled weights alone", "refused in one line",
         pickled, "lab/sd: unet has weights as diffusion_pytorch_model.bin, expected model.safetensors or"),

@@ -104,6 +104,7 @@ def answers(engine: Any, group: list[Any]) -> list[list[int]]:
     return list(batch._answers)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("input", "LLaVA-NeXT, whose tiles depend on the picture, in one batch", "served, as one by one")
 def test_pictures_of_unequal_tiles_are_one_batch(engine: Any) -> None:
     ready = engine.prepare(asked(*QUESTIONS, images=PICTURES))
@@ -151,6 +152,7 @@ def with_template(source: Path, folder: Path, tokenizers: str | None, processors
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tokenizers", "processors"), [
     odd("processor", "a vision model's chat template on the processor alone", "served", None, WITH_IMAGE),
     odd("tokenizer", "a vision model's chat template on the tokenizer alone", "served", WITH_IMAGE, None),
@@ -175,6 +177,7 @@ def test_a_vision_models_template_is_found(
     assert chat.rendered(tokenizer, chat.with_image("Why?"), tokenize=False) == "<image>Why?<|assistant|>"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tokenizers", "processors", "complaint"), [
     odd("none", "a vision model without any chat template", "refused in one line when the model is prepared",
         None, None, "no chat template"),

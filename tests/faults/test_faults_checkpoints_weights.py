@@ -111,6 +111,7 @@ def pickled_too(folder: Path) -> set[str]:
 LOADED = "what is loaded is fetched and counted once"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [
     odd("consolidated beside shards", "Mistral's consolidated.safetensors beside the shards", LOADED, beside_shards),
     odd("consolidated beside one", "consolidated.safetensors beside model.safetensors", LOADED, beside_one),
@@ -264,6 +265,7 @@ def test_a_damaged_file_of_weights(content: bytes, hub: Hub, repository: Path, t
 INDEX = "model.safetensors.index.json"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("content", "complaint"), [
     odd(what, f"a safetensors index that {what}", "refused in one line", content, complaint)
     for what, content, complaint in (
@@ -335,6 +337,7 @@ def test_a_tokenizer_in_tiktoken_is_fetched(hub: Hub, repository: Path, tmp_path
     assert "qwen.tiktoken" in prepared(tmp_path / "m").files_sha256
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("asked_for", "refuses"), [
     ({"llm-chat": "chat"}, True), ({"llm-chat": "completion"}, False), ({"llm-code": "chat"}, True), ({}, False)
 ])  # fmt: skip

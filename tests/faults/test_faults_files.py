@@ -121,6 +121,7 @@ ODD_FILES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "says"), ODD_FILES)
 def test_an_odd_dataset_is_one_line_at_once(tmp_path: Path, make: Callable[[Path], Path], says: str) -> None:
     path = make(tmp_path)
@@ -182,6 +183,7 @@ def test_a_parquet_bomb_is_one_line(tmp_path: Path) -> None:
     one_line(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("input", "a Parquet file of 20 million rows in 40 kB", "refused by its count of rows: one line")
 def test_a_parquet_file_of_too_many_rows_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
@@ -191,6 +193,7 @@ def test_a_parquet_file_of_too_many_rows_is_one_line(tmp_path: Path) -> None:
     one_line(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("input", "a Parquet file of more text than fits", "refused at the limit: one line")
 def test_a_parquet_file_of_too_much_text_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
@@ -281,6 +284,7 @@ ODD_PICTURES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ODD_PICTURES)
 def test_an_odd_picture_is_one_row(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "images").mkdir()
@@ -311,6 +315,7 @@ def test_what_is_no_plain_file_among_the_images_is_one_row(tmp_path: Path) -> No
         sampled(tmp_path / "a.json", "llava", 2, images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "compression",
     [
@@ -443,6 +448,7 @@ def test_a_field_that_nobody_reads_refuses_no_file(tmp_path: Path, value: str) -
     assert sampled(tmp_path / "b.jsonl", "humanevalplus").usable == 1
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "input", "bytes, and lists of them, in columns of Parquet that nobody reads", "read: the columns are left out"
 )

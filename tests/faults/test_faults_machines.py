@@ -242,6 +242,7 @@ def test_counters_that_move_are_taken_at_once(tmp_path: Path, monkeypatch: pytes
     assert meter.warnings == ()
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "input",
     "a RAPL counter of one of two processors that stands still",

@@ -52,6 +52,7 @@ def stderr_of(how: str) -> int:
 ENDED = "every process that the measurement started is ended all the same"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [
@@ -83,6 +84,7 @@ def test_orphans_are_ended_though_nobody_hears_of_it(tmp_path: Path, how: str, l
         assert "Traceback" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("then", "code", "said"),
     [
@@ -120,6 +122,7 @@ def test_how_it_ended_is_passed_on_and_told(tmp_path: Path, then: str, code: int
     assert lines[1:] == [line for line in done.stderr.splitlines() if line in lines]
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "fault",
     "the measurement leaves a process that SIGKILL does not end, as in state D",
