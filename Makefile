@@ -1,7 +1,7 @@
 # make leaderboard [HARDWARE=cpu] [CONFIG=config.yaml]     measures what is missing, then tables and figures
 # make report [HARDWARE=cpu] [CONFIG=config.yaml]          the same, then Snakemake's own report: results/report.html
 # make test                                                 linters, types, every test
-# make test-fast                                            the tests that take no more than seconds each
+# make test-fast                                            the tests that take under a second each
 # make env-vllm PYTHON=python3.12                           what measures with vLLM on a GPU machine, in .venv-vllm
 # make env-onnx                                             ONNX Runtime and its model builder, beside the rest in .venv
 # make env-quantization                                     bitsandbytes and torchao, beside the rest in .venv

@@ -209,9 +209,8 @@ def served(does: Behaviour, count: Any) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
-        if server.socket.fileno() != -1:
-            server.shutdown()
-            server.server_close()
+        server.shutdown()  # one that died has closed its socket, and would ask for it for ever
+        server.server_close()
 
 
 _STARTED = """

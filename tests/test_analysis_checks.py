@@ -109,6 +109,7 @@ def row_of(folder: Path, recorded: dict[str, pl.DataFrame], wanted: RunSpec | No
     return points([WantedRun(folder, wanted, None, probed)])[0]
 
 
+@pytest.mark.slow
 def test_a_log_of_nvidia_smi_beside_a_run_is_held_against_its_meter(tmp_path: Path) -> None:
     """The meter's 400 W against a log of 370 W, over the window from 0.5 s to 26 s."""
     unlogged = row_of(tmp_path, recording(), load_began="2026-03-04T06:06:30.250+01:00")
@@ -303,6 +304,7 @@ def test_an_interval_that_is_not_known_is_said(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_servers_own_processes_count_as_one(tmp_path: Path) -> None:
     recorded = recording()
     for seen, told, verdict in (
@@ -366,6 +368,7 @@ def test_an_estimate_has_limits_of_its_own(tmp_path: Path) -> None:
     assert short == "flagged: short window (2.5 s, at least 3 s)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shares", "verdict"),
     [
@@ -591,6 +594,7 @@ def test_a_flagged_repeat_counts_where_none_is_valid() -> None:
     assert board(rows, publish_flagged=False) == [(1, "a", 1, 4.0, "valid", None)]
 
 
+@pytest.mark.slow
 def test_the_published_records_of_the_h100_pass_every_check() -> None:
     """But a first point on a cold card, bursts of images that the power readings do not follow (3.14 % apart), a chat
     that drifted, and one that memory limits, whose window holds 0.61 turnovers.

@@ -173,6 +173,7 @@ def drawing(device: str, source: str, watts: float) -> pl.DataFrame:
     return energy(device=pl.lit(device), source=pl.lit(source), energy_j=counter, power_w=pl.lit(watts))
 
 
+@pytest.mark.slow
 def test_of_two_sources_of_a_processor_the_more_trusted_counts(tmp_path: Path) -> None:
     meters = [energy(), drawing("dram:0", "rapl", 5.0), drawing("host", "codecarbon_estimate", 40.0)]
     for folder, ordered in (("a", meters), ("b", meters[::-1])):
@@ -198,6 +199,7 @@ def test_the_host_beside_gpus_is_in_a_column_of_its_own(tmp_path: Path) -> None:
     assert found["host_energy_source"] == "rapl"
 
 
+@pytest.mark.slow
 def test_a_host_that_nothing_measures_has_no_energy(tmp_path: Path) -> None:
     gpu, cpu = drawing("gpu:0", "nvml_counter", 400.0), drawing("cpu:0", "rapl", 30.0)
     unknown = [pl.lit(None, pl.Float64).alias("energy_j"), pl.lit(None, pl.String).alias("source")]

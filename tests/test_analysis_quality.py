@@ -99,6 +99,7 @@ def test_a_published_score_is_of_the_model_whatever_its_weights() -> None:
     assert leaderboard(points, TARGET)["published_score"].null_count() == 2
 
 
+@pytest.mark.slow
 def test_a_score_of_another_config_is_left_out_with_a_line_in_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,6 +112,7 @@ def test_the_whole_of_a_point_and_its_parts(tmp_path: Path) -> None:
     assert five["knee"] is None
 
 
+@pytest.mark.slow
 def test_a_point_among_others_of_another_load_is_what_it_is_alone(tmp_path: Path) -> None:
     run = measured(tmp_path, spec((5,)))
     table, _ = study([run])

@@ -372,6 +372,7 @@ def test_a_pipeline_of_one_image_at_a_time_says_so(made: Callable[[str], Made]) 
     open_engine(spec, folder).close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "changes", "complaint"),
     [
@@ -392,6 +393,7 @@ def test_another_length_or_size_than_was_asked_for(
     assert complaint in str(refused.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["pil", "np", "pt"])
 def test_arguments_of_the_pipelines_own_reach_it(
     output: str, made: Callable[[str], Made], monkeypatch: pytest.MonkeyPatch

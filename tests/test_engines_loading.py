@@ -87,6 +87,7 @@ def test_networks_are_in_the_runs_precision_and_for_inference(name: str, shapes:
             assert not any(part.training for part in network.modules())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CELLS)
 def test_drawing_leaves_the_random_numbers_of_others_alone(name: str, shapes: dict[str, Drawn]) -> None:
     import torch

@@ -159,6 +159,7 @@ def test_an_export_of_another_model_is_not_served(folder: Path, tmp_path: Path, 
         engines.checked_export(spec(), tmp_path / "m", read_model(tmp_path / "m"))
 
 
+@pytest.mark.slow
 @needs_it
 def test_a_checkpoint_of_another_kind_is_refused_before_it_is_read(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "m")

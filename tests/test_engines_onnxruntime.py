@@ -111,6 +111,7 @@ def test_no_more_run_than_the_sweep_s_largest_batch(opened: Any) -> None:
     assert made[11].kv_cache_usage == pytest.approx(4 * ((one.prompt_tokens or 0) + 11) / (4 * 2048))
 
 
+@pytest.mark.slow
 def test_begun_in_the_middle_it_goes_on_as_it_would_have(opened: Any) -> None:
     engine = opened()
     requests = prompts("def area(side):")

@@ -150,6 +150,7 @@ def test_an_image_is_tokens_of_the_prompt(seeing: Path) -> None:
     assert together == alone
 
 
+@pytest.mark.slow
 def test_what_is_shown_changes_the_answer(seeing: Path) -> None:
     engine = opened(seeing, task="vlm-chat", output_length=OutputLength(kind="fixed", tokens=1))
     noise = Image.effect_noise((112, 112), 90).convert("RGB")

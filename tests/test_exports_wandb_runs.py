@@ -190,6 +190,7 @@ def test_each_point_that_may_be_published_is_a_step(logged: Path) -> None:
     assert config["points_not_published"] == 2
 
 
+@pytest.mark.slow
 def test_an_estimate_is_named_one(logged: Path) -> None:
     config, steps, run = content(logged, "owner--pictures+fp8")
     assert config["variant"] == "fp8"
@@ -241,6 +242,7 @@ def test_no_network_is_asked_for(logged: Path, unasked: Counting) -> None:
     assert unasked.asked == []
 
 
+@pytest.mark.slow
 def test_logging_again_replaces_what_was(logged: Path, tmp_path: Path) -> None:
     run = measured(tmp_path / "runs", *MODELS[0])
     points = table_of(schemas.POINTS, *POINTS)
@@ -256,6 +258,7 @@ def test_logging_again_replaces_what_was(logged: Path, tmp_path: Path) -> None:
     assert dict(os.environ) == before
 
 
+@pytest.mark.slow
 def test_a_service_that_refuses_is_one_line_without_the_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

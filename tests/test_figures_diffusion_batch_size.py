@@ -32,6 +32,7 @@ SWEEPS = (
 )
 
 
+@pytest.mark.slow
 def test_a_row_a_task_with_energy_from_zero_and_latency() -> None:
     chart = drawn(*SWEEPS)
     assert [row["title"]["text"] for row in chart["concat"]] == ["text-to-image", "image-to-video"]
@@ -60,6 +61,7 @@ def test_a_model_that_ran_out_of_memory_has_a_cross_where_it_stopped() -> None:
     assert high > 4
 
 
+@pytest.mark.slow
 def test_a_model_without_any_point_but_the_one_that_stopped_is_named() -> None:
     chart = drawn(*SWEEPS, point("text-to-image", "owner/huge", 1, None, None, status="out_of_memory"))
     line = next(layer for layer in chart["concat"][0]["hconcat"][0]["layer"] if layer["mark"]["type"] == "line")

@@ -124,6 +124,7 @@ def test_who_has_no_rank_is_counted_and_nothing_right_is_drawn(tmp_path: Path) -
     assert "No energy was measured for llm-code: there is nothing to set against this score." in alone
 
 
+@pytest.mark.slow
 def test_without_a_score_it_says_how_to_ask_for_one(tmp_path: Path) -> None:
     found = said(tmp_path, best_row(model="a/b", rank=1, energy_per_response_j=3.0))
     assert "No answer was judged, and no published score is known: there is nothing to set energy against." in found

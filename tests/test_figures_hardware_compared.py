@@ -31,6 +31,7 @@ def drawn(*rows: dict[str, Any], targets: bool = True) -> Any:
     return figures.draw("hardware_compared", {"leaderboard": table}, {"llm-chat": TARGET} if targets else {})
 
 
+@pytest.mark.slow
 def test_every_model_has_a_bar_a_hardware_with_its_ratio_to_the_least(tmp_path: Path) -> None:
     chart = drawn(
         row(), row("h200", 16.0), row(model="b/two", joules=50.0), row("h200", 100.0, model="b/two", variant="fp8")

@@ -64,6 +64,7 @@ FULL, DASHED = {"strokeWidth": 1.6}, {"strokeWidth": 1.2}
 CROSSES = {"shape": small_multiples.CROSS}
 
 
+@pytest.mark.slow
 def test_a_closed_loop_is_its_figures_with_their_intervals_over_logarithmic_axes() -> None:
     chart = drawn(loop(8, 10.0), loop(1, 50.0), loop(64, 4.0))
     assert [(row["x"], row["energy"]) for row in data(chart, "line", **FULL)] == [(1, 50.0), (8, 10.0), (64, 4.0)]
@@ -157,6 +158,7 @@ def test_variants_of_one_model_have_colours_of_their_own() -> None:
     assert len(set(scale["range"])) == 5
 
 
+@pytest.mark.slow
 def test_what_has_no_energy_is_said(tmp_path: Path) -> None:
     gone = loop(4, None, status="out_of_memory", verdict="invalid: out_of_memory")
     assert "not drawn: 1 out_of_memory" in texts(drawn(loop(1, 5.0), gone), tmp_path)

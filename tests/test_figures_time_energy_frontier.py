@@ -123,6 +123,7 @@ def test_variants_of_a_model_share_its_frontier(tmp_path: Path) -> None:
     assert found.count("a") == 1
 
 
+@pytest.mark.slow
 def test_of_many_models_those_that_draw_least_are_named(tmp_path: Path) -> None:
     rows = [point(f"m{k:02}", size, (k + 1) * 100.0 / size, 0.01 + 0.001 * size) for k in range(30) for size in (4, 8)]
     found = texts_of(rows, tmp_path)
@@ -131,6 +132,7 @@ def test_of_many_models_those_that_draw_least_are_named(tmp_path: Path) -> None:
     assert [text for text in found if text in ("4", "8")] == ["4", "8"]  # those of m00, which draws least throughout
 
 
+@pytest.mark.slow
 def test_models_without_a_trusted_point_are_counted(tmp_path: Path) -> None:
     found = texts_of([*TWO, point("doubtful", 8, 1.0, 0.001, verdict="flagged: drift")], tmp_path)
     assert "not drawn, without a point that passed every check: 1 of 3 models" in found

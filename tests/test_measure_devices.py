@@ -121,6 +121,7 @@ def spec(needed: int) -> RunSpec:
     )
 
 
+@pytest.mark.slow
 def test_jobs_never_meet_on_a_device(locks: Path) -> None:
     jobs = [python(HOLD, locks, needed, times, 0.01) for needed, times in ((1, 20), (1, 20), (1, 20), (2, 10))]
     held = [[line.split() for line in said(job).splitlines() if line != "held"] for job in jobs]

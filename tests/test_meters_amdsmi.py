@@ -202,6 +202,7 @@ def test_what_could_mean_another_gpu_is_refused(
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_cards_that_cannot_be_told_apart_or_reached_are_refused(driver: Any) -> None:
     driver.by_hip[1].uuid = driver.by_hip[0].uuid
     with pytest.raises(NoMeterError, match="two GPUs of one UUID among 00ff-0000, 00ff-0000, 22ff-0000"):
@@ -216,6 +217,7 @@ def test_cards_that_cannot_be_told_apart_or_reached_are_refused(driver: Any) -> 
             call()
 
 
+@pytest.mark.slow
 def test_the_counter_s_units_are_those_of_the_columns(driver: Any, clock: SimpleNamespace) -> None:
     meter = AMD.start(1)
     assert meter.sources == dict.fromkeys(("gpu:0", "gpu:1", "gpu:2"), "amdsmi_counter")
@@ -251,12 +253,14 @@ def test_a_card_that_tells_its_average_power_alone(driver: Any) -> None:
     assert [one.power_w for one in meter.read()] == [100.0, 200.0, 300.0]
 
 
+@pytest.mark.slow
 def test_neither_counter_nor_power_is_one_line(driver: Any) -> None:
     driver.by_hip[2].instant = False  # without a power Zeus trusts no counter
     with pytest.raises(NoMeterError, match=r"^gpu:2 has neither an energy counter nor a power reading$"):
         AMD.start(1)
 
 
+@pytest.mark.slow
 def test_a_driver_without_the_counter_s_call_is_one_line(driver: Any) -> None:
     driver.by_hip[0].counter = None
     with pytest.raises(NoMeterError, match=r"^no GPU that AMDSMI can measure \(2 \| of the made-up driver\)$") as error:
@@ -264,6 +268,7 @@ def test_a_driver_without_the_counter_s_call_is_one_line(driver: Any) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_no_driver_is_one_line(driver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(flags: int) -> None:
         raise driver.AmdSmiLibraryException(NOT_INIT)
@@ -284,12 +289,14 @@ def test_no_driver_is_one_line(driver: Any, monkeypatch: pytest.MonkeyPatch) -> 
     assert warning == "no energy source for the GPU: no AMD driver on this machine; energy columns will be empty"
 
 
+@pytest.mark.slow
 def test_a_driver_of_nvidia_beside_it_is_refused(driver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zeus.device.gpu.nvidia.nvml_is_available", lambda: True)
     with pytest.raises(NoMeterError, match="an NVIDIA driver beside AMD's"):
         AMD.facts()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{"name": "AMD Instinct MI250X"}, {"partition": "CPX"}])
 def test_a_part_of_a_card_is_refused(driver: Any, change: dict[str, str]) -> None:
     vars(driver.by_hip[2]).update(change)
@@ -305,6 +312,7 @@ def test_a_card_that_knows_no_partitions_is_whole(driver: Any) -> None:
     assert len(AMD.facts()) == 3
 
 
+@pytest.mark.slow
 def test_facts_of_a_machine(driver: Any) -> None:
     assert choose("rocm", allow=["nvml", "amdsmi"]).meters == ("amdsmi",)
     machine = probe("rocm", opened("amdsmi", ["amdsmi"]))
@@ -323,6 +331,7 @@ def test_facts_of_a_machine(driver: Any) -> None:
         require(machine, "mi325x", "rocm", "MI325X")
 
 
+@pytest.mark.slow
 def test_a_servers_processes_are_no_others(driver: Any) -> None:
     machine = probe("rocm", opened("amdsmi", ["amdsmi"]))
     machine.devices[0]["compute_processes"] = 2
@@ -331,6 +340,7 @@ def test_a_servers_processes_are_no_others(driver: Any) -> None:
         require(machine, "mi300x", "rocm", None, 1)
 
 
+@pytest.mark.slow
 def test_processes_with_memory_on_a_gpu_are_others(driver: Any) -> None:
     driver.by_hip[0].processes = [0]  # it may be shown on every GPU
     require(probe("rocm", opened("amdsmi", ["amdsmi"])), "mi300x", "rocm", None)
@@ -339,6 +349,7 @@ def test_processes_with_memory_on_a_gpu_are_others(driver: Any) -> None:
         require(probe("rocm", opened("amdsmi", ["amdsmi"])), "mi300x", "rocm", None)
 
 
+@pytest.mark.slow
 def test_idle_power_by_counter_and_by_power(driver: Any, clock: SimpleNamespace) -> None:
     driver.by_hip[1].counter = 0.01
     began = clock.s
@@ -347,6 +358,7 @@ def test_idle_power_by_counter_and_by_power(driver: Any, clock: SimpleNamespace)
     assert clock.s - began >= 10.0
 
 
+@pytest.mark.slow
 def test_fewer_than_needed_names_hip_s_variable(driver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = RunSpec.model_construct(
         device="rocm", hardware="mi300x", model="m", variant=None, repeat=1, tensor_parallel=4

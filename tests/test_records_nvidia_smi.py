@@ -73,6 +73,7 @@ def test_forms(tmp_path: Path, text: str, gpus: list[str], watts: list[float | N
     assert found["power_w"].to_list() == watts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "said"),
     [

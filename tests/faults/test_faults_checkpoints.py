@@ -61,6 +61,7 @@ def test_a_prompt_does_not_end_in_the_end_of_sequence(engine: str, form: str, tm
     assert prompt_ids(tmp_path, engine, form) == plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_end_that_the_text_itself_names_stays(engine: str, tmp_path: Path) -> None:
     llama(tmp_path)

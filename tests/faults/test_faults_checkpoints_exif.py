@@ -79,6 +79,7 @@ def test_a_picture_is_turned_whatever_else_its_exif_says(
     assert shown.getpixel(light)[0] > 195
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from([ORIENTATION, X_RESOLUTION, UNIT, STRIPS, WIDTH, EXIF, GPS, 0x9999]),

@@ -164,6 +164,7 @@ def test_memory_of_the_conversion_is_limited(tmp_path: Path, monkeypatch: pytest
     assert said.endswith(END)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("input", "a GGUF file whose conversion does not end", ONE_LINE)
 def test_time_of_the_conversion_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gguf, "LEAST_S", 0.5)

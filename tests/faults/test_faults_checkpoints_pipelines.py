@@ -167,6 +167,7 @@ def generation(**changes: Any) -> Generation:
     return Generation(height=32, width=32, denoising_steps=2, **changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked_for", "given", "at_once"),
     [
@@ -188,6 +189,7 @@ def test_a_guidance_scale_left_out_is_the_pipelines_own(
     engine.close()
 
 
+@pytest.mark.slow
 def test_the_guidance_that_was_taken_is_in_the_records(tmp_path: Path, stable_diffusion: Path) -> None:
     one = Sweeps(batch_sizes=(2,), protocol=Fixed(kind="fixed", requests=2))
     run = spec(TASK, generation=generation(), sweep=one)

@@ -187,6 +187,7 @@ def compressed(weight: torch.Tensor) -> dict[str, torch.Tensor]:
 GROUPS = {"group_0": {"input_activations": {"num_bits": 8}, "weights": {"num_bits": 4}}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pack", "settings"), [
     odd(id_, f"weights packed by {id_}", "counted as the parameters that they stand for", pack, settings)
     for id_, pack, settings in (
@@ -243,6 +244,7 @@ def safetensors(header: bytes | dict[str, Any], data: bytes = b"\0" * 16, length
 ONE = {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [
     odd(what, f"a safetensors file that {what}", "refused in one line", content)
     for what, content in (
@@ -300,6 +302,7 @@ def test_a_listing_that_leads_out_of_the_folder(name: str, hub: Hub, repository:
     assert not hub.fetched
 
 
+@pytest.mark.slow
 @pytest.mark.fault("input", "a checkpoint of pickled weights alone", "refused in one line; only safetensors are loaded")
 def test_pickled_weights_alone(hub: Hub, repository: Path, tmp_path: Path) -> None:
     llama(repository)
@@ -330,6 +333,7 @@ def test_code_is_not_fetched(hub: Hub, repository: Path, tmp_path: Path) -> None
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("input", "a tokenizer in *.tiktoken", "fetched with the rest")
 def test_a_tokenizer_in_tiktoken_is_fetched(hub: Hub, repository: Path, tmp_path: Path) -> None:
     llama(repository)

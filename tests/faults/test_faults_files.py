@@ -735,6 +735,7 @@ def test_any_parquet_file_is_one_line_or_read(tmp_path: Path) -> None:
             one_line(error)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("input", "a Parquet dataset whose name holds brackets", "that file is read, and no other")
 def test_a_name_is_no_pattern(tmp_path: Path) -> None:
     for name, prompt in (("x[1].parquet", "def right():"), ("x1.parquet", "def wrong():")):
