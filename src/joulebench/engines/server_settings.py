@@ -26,6 +26,9 @@ OURS = {
     *("ignore_eos", "min_tokens", "return_token_ids"),
 }
 """What each request says by itself."""
+PLACES = {"model", "host", "port", "dtype", "tensor_parallel", "quantization", "batch"}
+"""What a command's words may have in braces."""
+_PLACE = re.compile(r"\{([a-z_]+)\}")
 _SECRET = re.compile(r"(?i)(^|[-_])(api[-_]?key|(hf|auth|access|bearer)[-_]?token|secret|password)(=|$)")
 
 
@@ -67,6 +70,9 @@ class Settings(BaseModel):
         if self.command is not None and not any("{port}" in word for word in self.command):
             raise ValueError("command has no {port}, so that nobody knows where the server listens; give it one")
         for word in self.command or ():
+            if unknown := set(_PLACE.findall(word)) - PLACES:
+                known = ", ".join(f"{{{name}}}" for name in sorted(PLACES))
+                raise ValueError(f"command has {{{min(unknown)}}}; what is filled in is {known}")
             if (word.startswith("-") or "=" in word) and _SECRET.search(word):
                 raise ValueError(f"command has {word.split('=')[0]}, and is published; let its environment hold it")
         if ours := sorted(OURS & self.parameters.keys()):
