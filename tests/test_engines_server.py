@@ -338,7 +338,10 @@ def test_what_does_not_fit_is_refused_when_planning() -> None:
         ),
         ({"url": "http://127.0.0.1:8000/v2"}, "expected http://127.0.0.1:PORT (or localhost, or [::1]) without a path"),
         ({"command": ["vllm", "serve"]}, "command has no {port}"),
-        ({"command": ["x", "{modelname}", "{port}"]}, "command has {modelname}; what is filled in is {batch}, {dtype}, {host}"),
+        (
+            {"command": ["x", "{modelname}", "{port}"]},
+            "command has {modelname}; what is filled in is {batch}, {dtype}, {host}",
+        ),
         ({"command": ["vllm", "--port={port}", "--api-key", "abc"]}, "command has --api-key, and is published"),
         ({"command": ["vllm", "--port={port}", "--api-key=abc"]}, "command has --api-key, and is published"),
         ({"command": ["env", "HF_TOKEN=abc", "vllm", "{port}"]}, "command has HF_TOKEN, and is published"),
