@@ -4,6 +4,7 @@ Each answer is a row of the letters of its prompt's number, a token each; nothin
 """
 
 import json
+import os
 import socket
 import struct
 import sys
@@ -138,7 +139,8 @@ class Handler(BaseHTTPRequestHandler):
             self._tokens(asked, fault, now, made, prompt, "length" if made == most else "stop", made >= tokens)
         does.sent.append(sent)
         if does.notes:
-            print("sent", *sent, flush=True)
+            line = " ".join(map(str, ["sent", *sent]))
+            os.write(1, f"{line}\n".encode())  # whole, whatever other answers end now
         if fault != "no usage":
             self._say(self._line(asked, fault, [], self._usage(prompt, made)))
         self._chunk(b"data: [DONE]\n\n")
