@@ -14,7 +14,10 @@ from safetensors.numpy import load_file
 
 from joulebench.checkpoints import gguf
 
-pytestmark = pytest.mark.skipif(find_spec("gguf") is None, reason="gguf is not installed: pip install -r envs/cpu.txt")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("gguf") is None, reason="gguf is not installed: pip install -r envs/cpu.txt"),
+]
 
 TOKENS = len(ggufs.words())
 LAYER_NORMS = 2 * 32  # before the attention, before the network
@@ -22,7 +25,6 @@ LAYER_MATRICES = 2 * 32 * 32 + 2 * 16 * 32 + 3 * 64 * 32  # q, o; k, v of two he
 ALL = TOKENS * 32 + 2 * (LAYER_MATRICES + LAYER_NORMS) + 32
 
 
-@pytest.mark.slow
 def test_weights_tokenizer_and_template_are_those_of_the_file(tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
@@ -60,7 +62,6 @@ def q4_1(rows: int, columns: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np
 DOWN = "model.layers.1.mlp.down_proj.weight"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file_type", "told"),
     [

@@ -11,6 +11,8 @@ from joulebench.config.tasks import OutputLength
 from joulebench.engines import open_engine
 from joulebench.engines.base import TextEngine
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -35,7 +37,6 @@ def serve(engine: TextEngine, count: int) -> tuple[dict[int, int], int]:
     return finished, tokens
 
 
-@pytest.mark.slow
 def test_answers_get_the_length_that_was_asked_for(folder: Path) -> None:
     length = OutputLength(kind="fixed", tokens=7)
     engine = open_engine(tiny_spec(output_length=length), folder)
@@ -48,7 +49,6 @@ def test_answers_get_the_length_that_was_asked_for(folder: Path) -> None:
     assert tokens == 21
 
 
-@pytest.mark.slow
 def test_a_completion_prompt_has_no_chat_template(folder: Path) -> None:
     chat = open_engine(tiny_spec(), folder)
     plain = open_engine(tiny_spec(prompt_form="completion"), folder)
@@ -60,7 +60,6 @@ def test_a_completion_prompt_has_no_chat_template(folder: Path) -> None:
     plain.close()
 
 
-@pytest.mark.slow
 def test_a_stop_string_ends_an_answer(folder: Path) -> None:
     from transformers import AutoTokenizer
 
@@ -88,7 +87,6 @@ def test_a_stop_string_ends_an_answer(folder: Path) -> None:
     assert (finished, tokens) == ({0: ends}, ends)
 
 
-@pytest.mark.slow
 def test_every_attention_gives_the_same_answers(folder: Path) -> None:
     said: dict[str | None, list[list[int]]] = {}
     for attention in (None, "eager", "sdpa"):

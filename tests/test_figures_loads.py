@@ -10,6 +10,8 @@ from drawn import texts
 from joulebench import figures
 from joulebench.tables.schemas import LEADERBOARD, POINTS
 
+pytestmark = pytest.mark.slow
+
 OF_SWEEPS = [
     name for name, figure in figures.FIGURES.items() if figure.tables in (("points",), ("points", "leaderboard"))
 ]
@@ -39,7 +41,6 @@ def texts_of(name: str, folder: Path, *rows: dict[str, Any]) -> list[str]:
 OF_TEXT = [name for name in OF_SWEEPS if name != "diffusion_batch_size"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_TEXT)
 def test_a_sweep_of_arrivals_is_drawn_over_their_rate(name: str, tmp_path: Path) -> None:
     found = texts_of(name, tmp_path, *map(arrivals, (0.5, 2.0, 8.0)))
@@ -49,7 +50,6 @@ def test_a_sweep_of_arrivals_is_drawn_over_their_rate(name: str, tmp_path: Path)
     assert any(words in said for words in ("Requests per second", "8 requests/s"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_TEXT)
 def test_of_several_loads_the_closed_loop_is_drawn_and_the_rest_is_said(name: str, tmp_path: Path) -> None:
     found = texts_of(name, tmp_path, *map(arrivals, (0.5, 2.0)), point(8), point(32, status="overloaded"))
@@ -59,7 +59,6 @@ def test_of_several_loads_the_closed_loop_is_drawn_and_the_rest_is_said(name: st
     assert "32" in said
 
 
-@pytest.mark.slow
 def test_why_a_point_is_overloaded_is_by_its_load(tmp_path: Path) -> None:
     found = " ".join(texts_of("energy_by_batch_size", tmp_path, arrivals(1.0), arrivals(8.0, status="overloaded")))
     assert "Hollow points: overloaded (requests come faster than they are served)." in found

@@ -9,6 +9,8 @@ from building import interval, point_row, table_of
 from joulebench.figures import power_limit
 from joulebench.tables.schemas import POINTS
 
+pytestmark = pytest.mark.slow
+
 
 def point(model: str, batch: int, **changes: object) -> dict[str, object]:
     figures = {"model": model, "max_batch_size": batch, "gpus": 1, "tdp_w": 700.0, "energy_per_response_j": 3.0}
@@ -22,7 +24,6 @@ def drawn(*points: dict[str, object]) -> dict[str, Any]:
     return chart
 
 
-@pytest.mark.slow
 def test_each_metric_has_its_cell_and_none_an_interval_that_it_lacks() -> None:
     chart = drawn(point("o/a", 8), point("o/a", 16, power_capped_share=1.0, clock_mean_mhz=1600.0))
     cells = chart["concat"][0]["hconcat"]
@@ -38,7 +39,6 @@ def test_each_metric_has_its_cell_and_none_an_interval_that_it_lacks() -> None:
     assert {value for value, _ in lows} == {0.125, 0.0625}
 
 
-@pytest.mark.slow
 def test_a_processor_has_neither_limit_nor_clock() -> None:
     chart = drawn(point("o/a", 8, power_capped_share=None, clock_mean_mhz=None, gpus=None))
     cells = chart["concat"][0]["hconcat"]

@@ -32,7 +32,7 @@ FAULTS = {
 """What the server does, in words."""
 
 SAID = {
-    "stalls": "the server sent no token for 1 s, after 2 of 6 (stall_s)",
+    "stalls": "the server sent no token for 0.3 s, after 2 of 6 (stall_s)",
     "cuts": "the server cut its stream after 2 of 6 tokens",
     "closes": "the server closed the connection after 2 of 6 tokens",
     "429": 'the server answered 429 (Too Many Requests) {"error": {"message": "no room"}}',
@@ -46,7 +46,7 @@ SAID = {
     "error in the stream": 'the server says in its stream: {"message": "CUDA out of memory"}',
     "another model": "the server answers as the model 'another', asked was 'tiny'",
     "other prompt": "tokens in a prompt that has",
-    "comments": "the server sent no token for 1 s, after 0 of 6 (stall_s)",
+    "comments": "the server sent no token for 0.3 s, after 0 of 6 (stall_s)",
     "endless": "the server sends text without end: 29 tokens, where 6 were asked for",
     "dead": "the server closed the connection after 0 of 6 tokens",
 }
@@ -61,10 +61,10 @@ SAID = {
 )
 def test_a_server_that_misbehaves_fails_its_point_in_one_line(opens: Opens, fault: str) -> None:
     told = {"token_ids": False, "continuous": False} if fault == "endless" else {}
-    engine = opens(Behaviour(fault, healthy=4, **told), stall_s=1.0)
+    engine = opens(Behaviour(fault, healthy=4, **told), stall_s=0.3)
     begun = time.monotonic()
     load = run(engine, requests=12)
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < 2
     assert load.failure is not None
     assert SAID[fault] in load.failure
     assert "\n" not in load.failure
@@ -77,5 +77,5 @@ def test_what_is_wrong_from_the_start_is_said_at_the_start(opens: Opens, fault: 
     if fault == "other prompt":
         return  # the probe does not know what the server's template adds
     with pytest.raises(UserError, match=r"^the server [^\n]+$"):
-        opens(Behaviour(fault), stall_s=1.0)
-    assert time.monotonic() - begun < 6
+        opens(Behaviour(fault), stall_s=0.3)
+    assert time.monotonic() - begun < 2

@@ -23,6 +23,7 @@ from joulebench.engines.base import Prepared, Step, Times
 from joulebench.engines.prompts import encoder
 from joulebench.engines.server_client import Client
 from joulebench.engines.server_open import Api, opened
+from joulebench.engines.server_settings import Filled
 from joulebench.engines.server_settings import Settings as Settings
 from joulebench.engines.server_settings import against as against
 from joulebench.engines.server_start import Process
@@ -71,9 +72,7 @@ class Engine:
         self._metrics: server_told.Metrics | None = None
         try:
             if settings.command is not None:
-                values = {"model": str(folder), "dtype": spec.dtype, "batch": str(spec.sweep.largest_batch)}
-                values |= {"tensor_parallel": str(spec.tensor_parallel), "quantization": spec.quantization or ""}
-                self._process = Process(settings.command, values, self._key)
+                self._process = Process(settings.command, Filled.of(spec, folder)._asdict(), self._key)
             address = self._process.address if self._process else settings.address()
             self._client = Client(address, settings.path, self._key, self._tokenizer, settings.stall_s)
             self._api: Api = opened(spec, settings, folder, self._client, self._process, self._tokenizer)

@@ -2,7 +2,8 @@
 
 import os
 import re
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
@@ -26,8 +27,30 @@ OURS = {
     *("ignore_eos", "min_tokens", "return_token_ids"),
 }
 """What each request says by itself."""
-PLACES = {"model", "host", "port", "dtype", "tensor_parallel", "quantization", "batch"}
-"""What a command's words may have in braces."""
+
+
+class Filled(NamedTuple):
+    """What stands in a command's words for the names in braces, beside {host} and {port}."""
+
+    model: str
+    dtype: str
+    batch: str
+    tensor_parallel: str
+    quantization: str
+
+    @classmethod
+    def of(cls, spec: RunSpec, folder: Path) -> Self:
+        """Of a run; `folder`: its model's."""
+        return cls(
+            model=str(folder),
+            dtype=spec.dtype,
+            batch=str(spec.sweep.largest_batch),
+            tensor_parallel=str(spec.tensor_parallel),
+            quantization=spec.quantization or "",
+        )
+
+
+PLACES = {*Filled._fields, "host", "port"}
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _SECRET = re.compile(r"(?i)(^|[-_])(api[-_]?key|(hf|auth|access|bearer)[-_]?token|secret|password)(=|$)")
 
