@@ -128,3 +128,31 @@ def test_a_child_that_became_another_program_has_one_parent_all_the_same() -> No
     child.kill()
     keeper.communicate(timeout=30)
     assert gone(everybody)
+
+
+def test_an_interpreter_that_is_a_script_for_another_is_refused_and_not_started_for_ever(tmp_path: Path) -> None:
+    script = tmp_path / "python"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    script.chmod(0o755)
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys\nfrom joulebench.errors import UserError\nfrom joulebench.measure.process import go_on_under\n"
+        "try:\n    go_on_under(sys.argv[1])\nexcept UserError as error:\n    print(error)\n"
+    )
+    told = subprocess.run([sys.executable, program, script], capture_output=True, text=True, timeout=30, check=True)
+    assert told.stdout == (
+        f"engines.*.python: {script} starts {sys.executable}, another interpreter; name that one, or a link to its "
+        "environment's folder\n"
+    )
+
+
+def test_a_link_to_an_environment_is_its_interpreter(tmp_path: Path) -> None:
+    link = tmp_path / "environment"
+    link.symlink_to(Path(sys.executable).parents[1], target_is_directory=True)
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys\nfrom joulebench.measure.process import go_on_under\ngo_on_under(sys.argv[1])\nprint(sys.executable)\n"
+    )
+    python = link / "bin" / Path(sys.executable).name
+    told = subprocess.run([sys.executable, program, python], capture_output=True, text=True, timeout=30, check=True)
+    assert told.stdout == f"{python}\n"

@@ -29,6 +29,8 @@ WATCHER = "end-with-parent"
 """The name of the thread that watches the parent."""
 KEPT = "JOULEBENCH_KEPT_BY"
 """Who stayed behind already, for a child that has become another program."""
+GOES_ON = "JOULEBENCH_GOES_ON"
+"""Which process became another interpreter already, and which."""
 
 
 def stay_behind(journal: Path | None = None) -> None:
@@ -148,7 +150,7 @@ def end_cleanly_on_sigterm() -> None:
 def go_on_under(python: str | None) -> None:
     """Become the interpreter that the config names, with the same arguments; nothing to do where this is it.
 
-    Raises UserError where there is none.
+    Raises UserError where there is none, or where it is a script that starts another one.
     """
     import joulebench
     from joulebench.errors import UserError
@@ -157,6 +159,13 @@ def go_on_under(python: str | None) -> None:
         return
     if not os.access(python, os.X_OK):
         raise UserError(f"engines.*.python: no interpreter {python}; build its environment, or set it to null")
+    wanted = str(Path(python).absolute())
+    if os.environ.get(GOES_ON) == f"{os.getpid()} {wanted}":  # the same process, once more
+        raise UserError(
+            f"engines.*.python: {python} starts {sys.executable}, another interpreter; name that one, or a link to its "
+            "environment's folder"
+        )
+    os.environ[GOES_ON] = f"{os.getpid()} {wanted}"
     source = str(Path(joulebench.__file__).parents[1])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
-    os.execv(python, [str(Path(python).absolute()), *sys.argv])
+    os.execv(python, [wanted, *sys.argv])
