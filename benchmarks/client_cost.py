@@ -1,7 +1,8 @@
-"""What the engine `server`'s client costs beside openai's: python benchmarks/client_cost.py [IN_FLIGHT] [TOKENS]
+"""What the engine `server`'s client costs beside openai's: python benchmarks/client_cost.py [IN_FLIGHT TOKENS GAP_MS]
 
-A process sends events of one token as fast as they are taken, shaped as vLLM's with token_ids and usage, to so many
-requests in flight at once. Printed for each client: events a second, and the CPU time of its process for each event.
+A process sends events of one token, shaped as vLLM's with token_ids and usage, to so many requests in flight at once:
+as fast as they are taken, or with GAP_MS one to each request every so many milliseconds, as a model would. Printed for
+each client: events a second, and the CPU time of its process for each event.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import sys
 import time
 
 SERVER = """
-import asyncio, sys
+import asyncio, sys, time
 
 HEAD = b"HTTP/1.1 200 OK\\r\\ncontent-type: text/event-stream\\r\\ntransfer-encoding: chunked\\r\\n\\r\\n"
 EVENT = ('data: {"id":"cmpl-1","object":"text_completion","created":1,"model":"m","choices":[{"index":0,"text":" a",'
@@ -30,12 +31,12 @@ async def answer(reader, writer):
             return writer.close()
         await reader.readexactly(length(head))
         writer.write(HEAD)
-        tokens = int(sys.argv[1])
+        tokens, gap_s, began_s = int(sys.argv[1]), float(sys.argv[2]) / 1e3, time.monotonic()
         for made in range(1, tokens + 1):
             event = (EVENT % ('"length"' if made == tokens else "null", made, made + 3)).encode()
             writer.write(b"%x\\r\\n%s\\r\\n" % (len(event), event))
             await writer.drain()
-            await asyncio.sleep(0)
+            await asyncio.sleep(max(0, began_s + made * gap_s - time.monotonic()) if gap_s else 0)
         writer.write(b"e\\r\\ndata: [DONE]\\n\\n\\r\\n0\\r\\n\\r\\n")
 
 async def main():
@@ -50,18 +51,19 @@ asyncio.run(main())
 def ours(address: str, in_flight: int, tokens: int) -> int:
     from joulebench.engines.server_client import Client
     from joulebench.engines.server_stream import Ask
+    from joulebench.engines.server_ticks import Ticks
 
     client = Client(address, "/v1/completions", None, None, 60.0)
     body = json.dumps({"model": "m", "prompt": [1, 2, 3], "stream": True}).encode()
     for request in range(in_flight):
         client.submit(Ask(request, body, "m", tokens, True, 3))
-    ended = found = 0
+    ended, found, ticks = 0, 0, Ticks()
     while ended < in_flight:
-        one = client.arrivals.get()
-        found += one.tokens
-        if one.ended:
-            assert one.ask.why is None, one.ask.why
-            ended += 1
+        for one in ticks.next(client.arrivals, 60.0):
+            found += one.tokens
+            if one.ended:
+                assert one.ask.why is None, one.ask.why
+                ended += 1
     client.close()
     return found
 
@@ -83,12 +85,13 @@ def openais(address: str, in_flight: int, tokens: int) -> int:
     return asyncio.run(all_of_them())
 
 
-def main(in_flight: int = 64, tokens: int = 200) -> None:
-    server = subprocess.Popen([sys.executable, "-c", SERVER, str(tokens)], stdout=subprocess.PIPE, text=True)
+def main(in_flight: int = 64, tokens: int = 200, gap_ms: int = 0) -> None:
+    command = [sys.executable, "-c", SERVER, str(tokens), str(gap_ms)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     address = f"http://127.0.0.1:{int(server.stdout.readline())}"
     try:
-        for name, client in (("ours, over httpx", ours), ("openai", openais)):
+        for name, client in (("ours", ours), ("openai", openais)):
             client(address, 1, tokens)  # imports and first calls
             for _ in range(3):
                 began, cpu = time.monotonic(), time.process_time()

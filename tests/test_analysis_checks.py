@@ -436,6 +436,15 @@ def test_older_records_are_not_checked_for_what_they_lack(tmp_path: Path) -> Non
     assert found.select("verdict", "unchecked", "power_capped_share").row(0) == ("valid", "other processes", None)
 
 
+@pytest.mark.parametrize(
+    ("share", "verdict"),
+    [(None, "valid"), (0.85, "valid"), (0.93, "flagged: busy client (93 %, at most 85 %)")],
+)
+def test_a_client_that_keeps_its_server_waiting(tmp_path: Path, share: float | None, verdict: str) -> None:
+    found = row_of(tmp_path, recording(), client_busy_share=share)
+    assert found.select("verdict", "client_busy_share").row(0) == (verdict, share)
+
+
 def test_an_overloaded_point_may_preempt_and_run_fewer(tmp_path: Path) -> None:
     recorded = recording()
     changes = [pl.lit(1, pl.Int32).alias("preempted"), pl.lit(3, pl.Int32).alias("running")]

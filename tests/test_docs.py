@@ -247,6 +247,9 @@ def merged(base: Any, more: Any) -> Any:
     # A block that says what it is stands alone: nothing of another kind is kept beside it.
     if "kind" in more or "weights" in more:
         return more
+    if isinstance(more.get("models"), list):  # of a matrix; single models' sweeps go with the models
+        base = {key: value for key, value in base.items() if key != "sweeps"}
+        both = {**base, **more}
     return {key: merged(base[key], more[key]) if key in base and key in more else both[key] for key in both}
 
 

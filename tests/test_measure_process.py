@@ -151,7 +151,8 @@ def test_a_link_to_an_environment_is_its_interpreter(tmp_path: Path) -> None:
     link.symlink_to(Path(sys.executable).parents[1], target_is_directory=True)
     program = tmp_path / "program.py"
     program.write_text(
-        "import sys\nfrom joulebench.measure.process import go_on_under\ngo_on_under(sys.argv[1])\nprint(sys.executable)\n"
+        "import sys\nfrom joulebench.measure.process import go_on_under\n"
+        "go_on_under(sys.argv[1])\nprint(sys.executable)\n"
     )
     python = link / "bin" / Path(sys.executable).name
     told = subprocess.run([sys.executable, program, python], capture_output=True, text=True, timeout=30, check=True)

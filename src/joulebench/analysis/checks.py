@@ -186,6 +186,16 @@ CHECKS = (
         source="energy per response is reckoned with the lengths that were asked for",
     ),
     Check(
+        name="busy client",
+        fact="client_busy_percent",
+        of=_PERCENT * pl.col("client_busy_share"),
+        flags=85.0,
+        where=pl.col("client_busy_share").is_not_null(),
+        about="a server's answers",
+        says="The client that asks the server was near the most that it can take: the server may have waited for it.",
+        source="one thread takes no more than one processor; docs/measurements.md, *A server's client, and ticks*",
+    ),
+    Check(
         name="preemptions",
         fact="preemptions",
         flags=0,

@@ -122,7 +122,7 @@ _OF_POINTS = (
         "dtype",
     ),
     *("quantization", "attention", *SETTING, "repeat", "status", "reason", "ended_by", "start", "measured_on", "tdp_w"),
-    *("idle_power_w", "clock_step_s"),
+    *("idle_power_w", "clock_step_s", "client_busy_share"),
     *MEMORY,
 )
 _FACTS = pl.Schema({name: POINTS[name] for name in _OF_POINTS}) | pl.Schema(
@@ -177,6 +177,7 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "sample_output_tokens": None if tokens is None else tokens.output_tokens / tokens.requests,
         "clock_step_s": clock_step_s,
         **_memory(point),
+        "client_busy_share": point.client_busy_share,
         "on_gpu": spec.on_gpu,
         "run": str(one.folder),
         "served": f"{one.folder}/{lengths}",

@@ -39,7 +39,7 @@ TASKS = ("llm-chat", "llm-code", "vlm-chat")
 MOST_DEVICES = 8
 QUANTIZATIONS = ("fp8", "bitsandbytes", "awq", "gptq")
 ATTENTIONS: tuple[str, ...] = ()
-PACKAGES = ("httpx", "transformers", "tokenizers")
+PACKAGES = ("aiohttp", "transformers", "tokenizers")
 
 METRICS_EVERY_S = 1.0
 AT_ONCE = 8
@@ -143,6 +143,11 @@ class Engine:
     def text(self, ids: Sequence[int]) -> str:
         """See engines.base.TextEngine."""
         return str(self._tokenizer.decode(ids, skip_special_tokens=True))
+
+    def client_busy_s(self) -> float:
+        """See Client.busy_s."""
+        assert self._client is not None
+        return self._client.busy_s()
 
     def submit(self, request: int, prepared: Prepared) -> None:
         assert self._client is not None

@@ -1,19 +1,22 @@
 """Requests to a server of OpenAI's API, all at once, from a thread with an event loop of its own.
 
-httpx as it is, not the client of `openai`: that one tries again by itself, which a measurement must not, waits ten
-minutes for a token, keeps a line without end in memory, and makes a model object of each token.
+aiohttp as it is, not the client of `openai`: that one tries again by itself, which a measurement must not, waits ten
+minutes for a token, keeps a line without end in memory, and makes a model object of each token. httpx, over which that
+one and much else here asks, takes several times the processor time for a token (docs/measurements.md).
 """
 
 import asyncio
 import queue
+import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import unquote, urlsplit
 
-import httpx
+import aiohttp
 
 from joulebench.engines.server_stream import Answer, Ask, Lines, StreamError
 
@@ -28,6 +31,9 @@ DRAIN_S = 1.0
 """For so long a stream may go on behind its [DONE]; at its own end the connection can be used again."""
 SHOWN_BYTES = 4096
 """Of what a server says where it refuses."""
+RENEWED_S = 0.2
+"""So often the deadline of a stream is put off, which costs as much as a token does."""
+PLAIN = {"Accept-Encoding": "identity"}
 
 T = TypeVar("T")
 
@@ -52,39 +58,44 @@ class Client:
         self.arrivals: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
         self.tokenizer: Any | None = tokenizer
         """Counts the tokens of a text; None where each chunk of it is one."""
-        self._address, self._path, self._key, self._stall_s = address, path, key, stall_s
-        self._certificates = httpx.create_ssl_context(trust_env=False)
-        self._http = self._one()
-        self._free: list[httpx.AsyncClient] = []
+        self._parts, self._path, self._key, self._stall_s = urlsplit(address), path, key, stall_s
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="server-client", daemon=True)
         self._thread.start()
+        self._http = self._wait(self._opened(), LOOK_S)
 
-    def _one(self) -> httpx.AsyncClient:
-        """A client of one connection: a pool looks at all of its connections for each request that begins or ends."""
-        return httpx.AsyncClient(
-            base_url=self._address,
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            timeout=httpx.Timeout(None, connect=CONNECT_S),
-            limits=httpx.Limits(max_connections=1, keepalive_expiry=KEPT_S),
-            trust_env=False,  # a proxy is none of the measured server's
-            verify=self._certificates,
+    async def _opened(self) -> aiohttp.ClientSession:
+        """As many connections as there are requests in flight; no cookies, and no proxy: it is none of the server's."""
+        return aiohttp.ClientSession(
+            headers=self._authorization(),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_S, ssl=ssl.create_default_context()),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
         )
 
-    @asynccontextmanager
-    async def _seat(self) -> AsyncIterator[httpx.AsyncClient]:
-        """A client that nobody else uses meanwhile; so there are as many as there are requests in flight."""
-        one = self._free.pop() if self._free else self._one()
-        try:
-            yield one
-        finally:
-            self._free.append(one)
+    def _authorization(self) -> dict[str, str]:
+        if self._key:
+            return {"Authorization": f"Bearer {self._key}"}
+        if self._parts.username is None:
+            return {}
+        name, password = unquote(self._parts.username), unquote(self._parts.password or "")
+        return {"Authorization": aiohttp.encode_basic_auth(name, password)}
 
     @property
     def address(self) -> str:
         """Where the server is, without a name and a password that may be in it."""
-        return str(httpx.URL(self._address).copy_with(username=None, password=None))
+        return self._parts._replace(netloc=self._parts.netloc.rpartition("@")[2]).geturl()
+
+    def _at(self, path: str) -> str:
+        return self.address.rstrip("/") + path
+
+    def busy_s(self) -> float:
+        """Processor time that the thread has used so far, in seconds; one thread can use 1 s a second."""
+        assert self._thread.ident is not None
+        return time.clock_gettime(time.pthread_getcpuclockid(self._thread.ident))
 
     def submit(self, ask: Ask) -> None:
         self._loop.call_soon_threadsafe(self._begin, ask)
@@ -104,13 +115,16 @@ class Client:
         """`get`, for who runs in the loop."""
         content = b""
         try:
-            async with asyncio.timeout(seconds), self._http.stream("GET", path) as response:
-                async for part in response.aiter_raw():
+            async with (
+                asyncio.timeout(seconds),
+                self._http.get(self._at(path), headers=PLAIN, allow_redirects=False) as response,
+            ):
+                async for part in response.content.iter_any():
                     content += part
                     if len(content) > MOST_BYTES:
                         return None, b"", ""
-                return response.status_code, content, response.headers.get("server", "")
-        except (httpx.HTTPError, TimeoutError):
+                return response.status, content, response.headers.get("server", "")
+        except (aiohttp.ClientError, TimeoutError):
             return None, b"", ""
 
     def start(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -158,8 +172,7 @@ class Client:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        for one in (self._http, *self._free):
-            await one.aclose()
+        await self._http.close()
 
     async def _follow(self, ask: Ask) -> None:
         """Send a request and tell of all that comes, its end last, whatever happens."""
@@ -168,11 +181,11 @@ class Client:
                 await self._stream(ask, patience)
         except StreamError as error:
             ask.why = self.scrubbed(f"the server {error}")
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+            ask.why = "the server takes no connection; it has ended, or listens elsewhere"
         except TimeoutError:
             ask.why = f"the server sent no token for {self._stall_s:g} s, after {ask.tokens} of {ask.most} (stall_s)"
-        except httpx.ConnectError:
-            ask.why = "the server takes no connection; it has ended, or listens elsewhere"
-        except httpx.HTTPError as error:
+        except (aiohttp.ClientError, OSError) as error:
             words = " ".join(str(error).split())[:120] or type(error).__name__
             ask.why = self.scrubbed(
                 f"the server closed the connection after {ask.tokens} of {ask.most} tokens ({words})"
@@ -183,15 +196,13 @@ class Client:
 
     async def _stream(self, ask: Ask, patience: asyncio.Timeout) -> None:
         lines, answer, done = Lines(), Answer(ask, self.tokenizer), False
-        ask.sent = time.monotonic()
-        headers = {"Content-Type": "application/json", "Accept": "text/event-stream", "Accept-Encoding": "identity"}
-        async with (
-            self._seat() as seat,
-            seat.stream("POST", self._path, content=ask.body, headers=headers) as response,
-        ):
-            if response.status_code != HTTPStatus.OK:
+        ask.sent = renewed = time.monotonic()
+        headers = {"Content-Type": "application/json", "Accept": "text/event-stream", **PLAIN}
+        asked = self._http.post(self._at(self._path), data=ask.body, headers=headers, allow_redirects=False)
+        async with asked as response:
+            if response.status != HTTPStatus.OK:
                 await self._refused(ask, response)
-            parts = response.aiter_raw()
+            parts = response.content.iter_any()
             async for data in parts:
                 at = time.monotonic()
                 came, before = ask.last, ask.tokens
@@ -203,7 +214,9 @@ class Client:
                     tokens, is_first = ask.tokens - before, came is None and ask.last is not None
                     gap_s = at - came if came is not None and tokens > 0 else None
                     self.arrivals.put(Arrival(ask, tokens, is_first, False, gap_s))
-                    patience.reschedule(self._loop.time() + self._stall_s)
+                    if at > renewed + RENEWED_S:
+                        renewed = at
+                        patience.reschedule(self._loop.time() + self._stall_s)
                 if done:
                     patience.reschedule(self._loop.time() + 2 * DRAIN_S)
                     await _drained(parts)
@@ -211,15 +224,15 @@ class Client:
         lines.end()
         answer.end()
 
-    async def _refused(self, ask: Ask, response: httpx.Response) -> None:
-        ask.status = response.status_code
+    async def _refused(self, ask: Ask, response: aiohttp.ClientResponse) -> None:
+        ask.status = response.status
         said = b""
-        async for data in response.aiter_raw():
+        async for data in response.content.iter_any():
             said += data
             if len(said) > SHOWN_BYTES:
                 break
         words = said[:SHOWN_BYTES].decode("utf-8", "replace")
-        raise StreamError(f"answered {ask.status} ({response.reason_phrase}) {words[:200]}".rstrip())
+        raise StreamError(f"answered {ask.status} ({response.reason}) {words[:200]}".rstrip())
 
 
 async def _drained(parts: AsyncIterator[bytes]) -> None:

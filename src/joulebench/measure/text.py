@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain, count, islice
 from typing import Any
@@ -31,6 +31,9 @@ class TextServer:
     def __init__(self, spec: RunSpec, engine: TextEngine, prepared: Sequence[Prepared]) -> None:
         check(spec.sweep, prepared, engine.whole_batches)
         self._settings, self._engine, self._prepared = spec.sweep.settings, engine, prepared
+        self._busy_s: Callable[[], float] | None = getattr(engine, "client_busy_s", None)
+        """Of the engine that asks a server."""
+        self._busy_share: float | None = None
 
     def make_ready(self) -> None:
         for setting in self._settings:  # what cannot be held is told before anything is measured
@@ -41,7 +44,10 @@ class TextServer:
         return of_setting(self._engine, self._prepared, setting)
 
     def serve(self, what: Serving, load: Load, watch: Watch) -> None:
+        self._busy_share, before_s = None, self._busy_s() if self._busy_s else 0.0
         serve(self._engine, what, load, watch)
+        if self._busy_s:
+            self._busy_share = (self._busy_s() - before_s) / (load.ended - load.started)
 
     def overloaded(self, what: Serving, requests: pl.DataFrame, iterations: pl.DataFrame) -> str | None:
         batch = what.setting.max_batch_size
@@ -49,7 +55,12 @@ class TextServer:
         return LOADS[what.setting.load].overloaded(iterations, requests, batch, begun)
 
     def facts(self, what: Serving) -> dict[str, Any]:
-        return {"setting": what.setting, "start": what.start, "sample_tokens": sample_tokens(what.prepared)}
+        return {
+            "setting": what.setting,
+            "start": what.start,
+            "sample_tokens": sample_tokens(what.prepared),
+            "client_busy_share": self._busy_share,
+        }
 
 
 def serve(engine: TextEngine, what: Serving, load: Load, watch: Watch) -> None:

@@ -224,6 +224,10 @@ CONDITIONS = (
     ),
     count("preemptions", "Requests thrown out of memory in the window, their tokens computed again."),
     count("requests_failed", "Requests that failed."),
+    figure(
+        "client_busy_share",
+        "How busy the client of a server kept its one processor: near 1 it keeps the server waiting; null without one.",
+    ),
     count("answers_cut", "Answers that ended before the length that they were made to have."),
     figure(
         "nvidia_smi_energy_j",
