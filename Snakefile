@@ -12,28 +12,30 @@ from joulebench.plan import plan
 from joulebench.plan.code import made_by
 from joulebench.plan.told import before_measuring, where_it_lies
 
-if not Path("workflow", "scripts").is_dir():
-    print(
-        f"{Path.cwd()}: not the project's folder, whose files the rules name; without --directory, give: "
-        f"cd {shlex.quote(str(workflow.basedir))} && snakemake ...",
-        file=sys.stderr,
-    )
+
+def end_here(why):
+    """In one line, where an exception would be Snakemake's traceback."""
+    print(why, file=sys.stderr)
     sys.exit(1)
 
-if not os.access(".", os.W_OK):
-    print(
-        f"{Path.cwd()}: cannot be written, and Snakemake keeps its records there; make it writable, or copy the project",
-        file=sys.stderr,
+
+if not Path("workflow", "scripts").is_dir():
+    end_here(
+        f"{Path.cwd()}: not the project's folder, whose files the rules name; without --directory, give: "
+        f"cd {shlex.quote(str(workflow.basedir))} && snakemake ..."
     )
-    sys.exit(1)
+
+if not os.access(".", os.W_OK):
+    end_here(
+        f"{Path.cwd()}: cannot be written, and Snakemake keeps its records there; make it writable, or copy the project"
+    )
 
 try:
     # Snakemake reads what a file says twice, or what YAML 1.1 alone takes for a number, without a word.
     for file in workflow.configfiles or ["config.yaml"]:
         read_yaml(Path(file), "config")
 except UserError as error:
-    print(error, file=sys.stderr)
-    sys.exit(1)
+    end_here(error)
 
 if not workflow.configfiles:
 
@@ -45,8 +47,7 @@ try:
     for line in [*PLAN.replaced(), *PLAN.stays_drawn()]:
         print(line, file=sys.stderr)
 except UserError as error:
-    print(error, file=sys.stderr)
-    sys.exit(1)
+    end_here(error)
 
 # What the rules' own processes need: this interpreter, and the config as it was resolved here. Not in the rules'
 # text, where another path would look like other code, and measure again.
@@ -104,8 +105,7 @@ def refuse_elsewhere():
             wanted = PLAN.config.hardware[name]
             require_kind(name, wanted.device, wanted.reports_as)
     except UserError as error:
-        print(f"{error}; nothing was removed", file=sys.stderr)
-        sys.exit(1)
+        end_here(f"{error}; nothing was removed")
 
 
 # With an executor other than the local one, what needs no measured hardware stays where snakemake was called.
@@ -182,12 +182,10 @@ onsuccess:
         for file in (job.output or job.input)
     }
     if missing := sorted(file for file in asked if not Path(file).exists()):
-        print(
+        end_here(
             f"not made yet: {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}; "
-            "a rule above has changed and ran first; give the same command again",
-            file=sys.stderr,
+            "a rule above has changed and ran first; give the same command again"
         )
-        sys.exit(1)
     if workflow.is_main_process:
         for line in where_it_lies(asked):
             print(line, file=sys.stderr)

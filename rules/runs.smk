@@ -1,5 +1,7 @@
 # The only stage that needs the hardware. `shell:` and `ancient`, so that neither a fresh clone nor an edited
 # script measures again; the tables hold each run's spec against the config instead.
+from joulebench.errors import UserError
+from joulebench.plan import as_asked
 from joulebench.plan.time_limit import runtime_min
 
 
@@ -8,7 +10,10 @@ def is_cpu(wildcards):
 
 
 def cell_of(wildcards):
-    return PLAN.cell(wildcards.hardware, wildcards.task, wildcards.run)
+    try:
+        return PLAN.cell(wildcards.hardware, wildcards.task, wildcards.run)
+    except UserError as error:
+        end_here(error)
 
 
 def slurm_of(wildcards):
@@ -36,9 +41,23 @@ def taken_from(record, log, *files):
     return [ancient(str(file)) for file in files if not came or Path(file).exists()]
 
 
+def require_as_asked(cell):
+    """End here where prompts or model of a run that is not there yet were made under another config.
+
+    Nothing makes them again by itself; and where Snakemake means to, it plans nothing of what comes after them.
+    """
+    if {"*", "prepare_model", "sample_prompts"} & asked_again():
+        return
+    try:
+        as_asked.require_as_asked(PLAN, cell)
+    except UserError as error:
+        end_here(error)
+
+
 def made_of(wildcards):
     """The prompts and the model of a run, and what an engine serves in place of the model's own files, where it does."""
     cell = cell_of(wildcards)
+    require_as_asked(cell)
     export = PLAN.export(cell)
     model = cell.model_folder / "model.json"
     return [PLAN.prompts(cell), model, *([] if export is None else [export])]

@@ -1,6 +1,4 @@
 # The config's studies: each a table and a figure of its own, asked for by name.
-from snakemake.exceptions import WorkflowError
-
 from joulebench.analysis.hpml import STUDIES
 from joulebench.errors import UserError
 
@@ -9,7 +7,7 @@ def studied(wildcards):
     try:
         cells = PLAN.studied(wildcards.hardware, wildcards.study)
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        end_here(error)
     return [str(cell.record) for cell in cells]
 
 

@@ -16,10 +16,10 @@ from joulebench.config.models import Checkpoint, Published
 from joulebench.config.spec import RunSpec, run_folder
 from joulebench.downloads import revisions
 from joulebench.errors import UserError
-from joulebench.measure.run import made_as
 from joulebench.models.counting import parameters
 from joulebench.plan import Plan, plan
 from joulebench.records.files import read_model
+from joulebench.records.made import model_as
 
 LLAMA, DRAWN = "meta-llama/Llama-3.1-8B-Instruct", "stabilityai/stable-diffusion-2-1"
 FIRST, SECOND = "1" * 40, "2" * 40
@@ -154,10 +154,10 @@ def test_a_folder_of_another_repository_is_not_served(hub: Hub, tmp_path: Path) 
     models.prepare("me/tiny", served(), [], tmp_path / "m")
     wanted = tiny_spec(model="me/tiny", weights="checkpoint", revision="main", repo="lab/tiny").model_dump(mode="json")
     wanted |= {"architecture": None, "tokenizer": None, "weights_seed": None}
-    assert made_as(tmp_path / "m", "me/tiny", wanted).commit == FIRST
+    assert model_as(tmp_path / "m", "me/tiny", wanted).commit == FIRST
     for other in ({"repo": None}, {"repo": "lab/other"}):
         with pytest.raises(UserError, match=r"made under another repo than the config's for models\.me/tiny"):
-            made_as(tmp_path / "m", "me/tiny", wanted | other)
+            model_as(tmp_path / "m", "me/tiny", wanted | other)
 
 
 @pytest.mark.parametrize(("status", "has_token"), [(401, False), (403, True)])

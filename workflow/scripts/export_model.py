@@ -11,8 +11,8 @@ from joulebench import engines
 from joulebench.config import handed_over
 from joulebench.logs import journal
 from joulebench.measure.process import go_on_under
-from joulebench.measure.run import made_as
 from joulebench.plan import Plan
+from joulebench.records.made import model_as
 
 
 def main(out: Path, log: Path) -> None:
@@ -22,7 +22,7 @@ def main(out: Path, log: Path) -> None:
         cell = plan.exporter(out)
         go_on_under(config.engine_of(cell.hardware, cell.group, cell.run).python)
         spec = plan.spec(cell)
-        made_as(cell.model_folder, spec.model, spec.model_dump(mode="json"))
+        model_as(cell.model_folder, spec.model, spec.model_dump(mode="json"))
         made = engines.export(spec, cell.model_folder)
         logging.info("%s: %s for %s", made.model, made.precision, made.provider)
 

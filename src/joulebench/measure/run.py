@@ -8,10 +8,10 @@ import platform
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 from pydantic import BaseModel, ValidationError
@@ -26,7 +26,8 @@ from joulebench.measure.session import START, Session, utc_now
 from joulebench.measure.sweep import Sweep
 from joulebench.meters import Chosen
 from joulebench.meters.sampling import Sampling
-from joulebench.records.files import read_model, read_parquet, read_prompts, write_json
+from joulebench.records.files import read_parquet, write_json
+from joulebench.records.made import model_as, require_prompts
 from joulebench.records.models import EngineStart, Export, Machine, Model, Record, Run
 from joulebench.records.schemas import PROMPTS
 
@@ -81,36 +82,16 @@ def checked(spec: RunSpec, prompts: Path, model: Path) -> Inputs:
     that the engine does not take.
     """
     settings = engines.check(spec)
-    sampled = read_prompts(prompts.with_suffix(".json"))
-    if (sampled.dataset, sampled.sample) != (spec.dataset.model_dump(mode="json"), spec.sample.model_dump(mode="json")):
-        raise UserError(
-            f"{prompts}: sampled under other settings of tasks.{spec.task}.dataset or sample than the config's; "
-            "delete it and give the same command again"
-        )
+    wanted = spec.model_dump(mode="json")
+    require_prompts(prompts, spec.task, wanted)
     if said := datasets.replaced(spec.dataset, prompts.with_suffix(".json")):
         log.warning("%s", said)
     table = read_parquet(prompts, PROMPTS)
-    facts = made_as(model, spec.model, spec.model_dump(mode="json"))
+    facts = model_as(model, spec.model, wanted)
     if said := models.replaced(facts):
         log.warning("%s: %s; what is there is served, delete it to fetch anew", model, said)
     export = engines.checked_export(spec, model, facts)
     return Inputs(spec, settings, table, hashlib.sha256(prompts.read_bytes()).hexdigest(), facts, model, export)
-
-
-def made_as(folder: Path, name: str, wanted: Mapping[str, Any]) -> Model:
-    """model.json in the folder of the model `name`.
-
-    Raises UserError where it was made from something else than `wanted`, what the config says of it now
-    (config.spec.model_spec).
-    """
-    facts = read_model(folder)
-    made_from = {"repo": None, **facts.made_from}  # which is only said where it is not the model's own name
-    if changed := sorted(key for key, value in made_from.items() if wanted.get(key) != value):
-        raise UserError(
-            f"{folder}: made under another {', '.join(changed)} than the config's for models.{name}; "
-            "delete it and give the same command again"
-        )
-    return facts
 
 
 class _Swept(NamedTuple):

@@ -19,7 +19,7 @@ from joulebench.engines.base import DiffusionEngine, TextEngine
 from joulebench.errors import UserError
 from joulebench.families import DIFFUSION, TEXT, of
 from joulebench.measure.devices import claimed, given
-from joulebench.measure.run import Inputs, checked, made_as, versions
+from joulebench.measure.run import Inputs, checked, versions
 from joulebench.measure.session import utc_now
 from joulebench.quality import METRICS
 from joulebench.quality.answering import answers
@@ -27,6 +27,7 @@ from joulebench.quality.mean import student
 from joulebench.quality.picturing import pictures
 from joulebench.quality.proportion import wilson
 from joulebench.records.files import write_json, write_parquet
+from joulebench.records.made import model_as
 from joulebench.records.models import Score
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def score(spec: RunSpec, quality: Quality, prompts: Path, model: Path, out: Path
     metric.check(inputs.prompts, dataset, quality)
     judging = None
     if judge is not None:
-        judging = made_as(judge.folder, judge.model, judge.made_from)
+        judging = model_as(judge.folder, judge.model, judge.made_from)
         metric.check_judge(judge.model, judge.folder)
     sweep = spec.sweep.model_copy(update={"batch_sizes": (quality.in_flight,), "start": "cold"})
     changes: dict[str, Any] = {"sweep": sweep}
