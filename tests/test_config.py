@@ -341,6 +341,20 @@ def test_a_video_task_needs_the_number_of_frames(raw: dict[str, Any]) -> None:
     assert f"models.{run}.generation.frames: missing; text-to-video needs the number of frames" in complaint(raw)
 
 
+def test_a_model_of_images_answers_no_text(raw: dict[str, Any]) -> None:
+    raw["matrix"]["cpu"]["llm-chat"]["models"] = ["joulebench/sd-5m"]
+    assert (
+        "matrix.cpu.llm-chat.models: 'joulebench/sd-5m' makes images or videos (it has `generation`), and llm-chat asks "
+        "for text; put it under text-to-image, text-to-video, image-to-video, or leave generation out"
+    ) in complaint(raw)
+
+
+@pytest.mark.parametrize("height", [0, 33])
+def test_a_height_that_no_pipeline_takes(raw: dict[str, Any], height: int) -> None:
+    raw["models"]["joulebench/sd-5m"]["generation"]["height"] = height
+    assert f"models.joulebench/sd-5m.generation.height: found {height}; input should be" in complaint(raw)
+
+
 def test_tokenizer_trained_on_prompts_that_nobody_samples(raw: dict[str, Any]) -> None:
     raw["models"]["joulebench/llama-1m"]["tokenizer"]["train_on"] = "llm-chat.h200"
     assert "models.joulebench/llama-1m.tokenizer.train_on: no prompts 'llm-chat.h200' in the config" in complaint(raw)

@@ -337,6 +337,7 @@ def test_what_does_not_fit_is_refused_when_planning() -> None:
             "url: found 'http://gpu-7.example.org:8000'; expected http://127.0.0.1:",
         ),
         ({"url": "http://127.0.0.1:8000/v2"}, "expected http://127.0.0.1:PORT (or localhost, or [::1]) without a path"),
+        ({"url": "http://127.0.0.1:99999"}, "url: found 'http://127.0.0.1:99999'; expected http://127.0.0.1:PORT"),
         ({"command": ["vllm", "serve"]}, "command has no {port}"),
         (
             {"command": ["x", "{modelname}", "{port}"]},

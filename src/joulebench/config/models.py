@@ -25,11 +25,14 @@ Quantization = Literal[
 Attention = Literal["eager", "sdpa", "flash_attention_2"]
 
 
+Side = Annotated[int, Field(gt=0, multiple_of=8, description="Pixels; the pipelines' VAEs halve it three times.")]
+
+
 class Generation(Strict):
     """What a diffusion pipeline is asked for."""
 
-    height: Count
-    width: Count
+    height: Side
+    width: Side
     frames: Count | None = Field(None, description="Needed for a video task.")
     denoising_steps: Count
     guidance_scale: float | None = Field(

@@ -214,6 +214,11 @@ class Config(Strict):
             )
         if isinstance(judged, ClipScore):
             self._judges(judged.clip, f"{where}.quality.clip")
+        if of(task).has_tokens and facts.generation is not None:
+            raise ValueError(
+                f"{where}.models: '{model}' makes images or videos (it has `generation`), and {task} asks for text; "
+                f"put it under {', '.join(DIFFUSION.tasks)}, or leave generation out"
+            )
         if not of(task).has_tokens and as_text:
             raise ValueError(f"{where}.sweep: {task} is made in batches; give batch_sizes and protocol alone")
         if task in IMAGE_TASKS and any(one.input_tokens for one in sweep.settings):

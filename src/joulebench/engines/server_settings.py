@@ -56,7 +56,8 @@ _SECRET = re.compile(r"(?i)(^|[-_])(api[-_]?key|(hf|auth|access|bearer)[-_]?toke
 
 
 def _is_an_address(url: str) -> str:
-    if not _ADDRESS.fullmatch(url):
+    port = re.search(r":(\d+)(/|$)", url)
+    if not _ADDRESS.fullmatch(url) or (port is not None and not 0 < int(port[1]) < 2**16):
         raise ValueError(
             "expected http://127.0.0.1:PORT (or localhost, or [::1]) without a path but /v1, or $NAME, an environment "
             "variable that has the address"
