@@ -117,12 +117,12 @@ def test_compare_of_a_study(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("h100", "mine"), "results/mine/points.csv: missing; run snakemake for it"),
+        (("h100", "mine"), "results/mine/points.csv: missing; results/ has the points of "),
         (("h100", "h200", "--task", "llm"), "results/h100/points.csv: no task 'llm'; it has image-to-video, "),
         (("h100", "README.csv"), "README.csv: missing"),
         (
             ("h100", "results/h100/studies/hpml-claims.csv"),
-            "results/h100/studies/hpml-claims.csv: not the ",
+            "results/h100/studies/hpml-claims.csv: another table than is read here (no column task,",
         ),
     ],
 )
@@ -154,3 +154,15 @@ def test_doctor_ends_with_what_it_counted(capsys: pytest.CaptureFixture[str]) ->
     counts = [int(part.split()[0]) for part in last.split(", ")]
     assert code == (1 if counts[0] else 0)
     assert doctor.HOME == PROJECT
+
+
+@pytest.mark.slow
+def test_a_table_of_another_version_says_how_to_make_it_again(tmp_path: Path) -> None:
+    older = tmp_path / "points.csv"
+    published = PROJECT / "results/h100/points.csv"
+    pl.read_csv(published, infer_schema=False).drop("client_busy_share").write_csv(older)
+    done = joulebench("compare", str(older), "h100")
+    assert done.stderr == (
+        f"{older}: made by another version (no column client_busy_share); make it again: "
+        f"snakemake --cores all --force {older}\n"
+    )

@@ -344,8 +344,8 @@ def test_a_video_task_needs_the_number_of_frames(raw: dict[str, Any]) -> None:
 def test_a_model_of_images_answers_no_text(raw: dict[str, Any]) -> None:
     raw["matrix"]["cpu"]["llm-chat"]["models"] = ["joulebench/sd-5m"]
     assert (
-        "matrix.cpu.llm-chat.models: 'joulebench/sd-5m' makes images or videos (it has `generation`), and llm-chat asks "
-        "for text; put it under text-to-image, text-to-video, image-to-video, or leave generation out"
+        "matrix.cpu.llm-chat.models: 'joulebench/sd-5m' makes images or videos (it has `generation`), and llm-chat "
+        "asks for text; put it under text-to-image, text-to-video, image-to-video, or leave generation out"
     ) in complaint(raw)
 
 

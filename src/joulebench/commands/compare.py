@@ -1,9 +1,9 @@
 """Compare the energy per response of two sets of results, point by point.
 
-Each is a points.csv, the table of a study (results/{name}/studies/{study}.csv), or the name of a hardware, which stands
-for results/{name}/points.csv. Shown are the points that both have: the change from the first to the second in percent
-with its 95 % interval, and whether the two are told apart, which only points with an interval can be. Points of
-different cards are told apart only beyond what cards of one kind differ by (the config's card_spread).
+Each is a points.csv or its folder, the table of a study (results/{name}/studies/{study}.csv), or the name of a
+hardware, which stands for results/{name}/points.csv. Shown are the points that both have: the change from the first to
+the second in percent with its 95 % interval, and whether the two are told apart, which only points with an interval can
+be. Points of different cards are told apart only beyond what cards of one kind differ by (the config's card_spread).
 """
 
 import argparse
@@ -64,7 +64,7 @@ def _points(name: str, task: str | None, model: str | None) -> "pl.DataFrame":
     from joulebench.tables.files import column_names, read_csv
     from joulebench.tables.schemas import POINTS, STUDY
 
-    path = Path(name) if name.endswith(".csv") else Path("results", name, "points.csv")
+    path = _path(name)
     is_of_a_study = column_names(path) == STUDY.names()
     table = read_csv(path, STUDY if is_of_a_study else POINTS).select(POINTS.names())
     for column, value in (("task", task), ("model", model)):
@@ -74,6 +74,19 @@ def _points(name: str, task: str | None, model: str | None) -> "pl.DataFrame":
                 raise UserError(f"{path}: no {column} '{value}'; it has {known or 'no points'}")
             table = table.filter(pl.col(column) == value)
     return table
+
+
+def _path(name: str) -> Path:
+    if name.endswith(".csv"):
+        return Path(name)
+    path = Path(name, "points.csv") if "/" in name.rstrip("/") else Path("results", name, "points.csv")
+    if not path.exists():
+        known = ", ".join(sorted(one.parent.name for one in Path("results").glob("*/points.csv")))
+        raise UserError(
+            f"{path}: missing; results/ has the points of {known or 'nothing yet'}; for others: snakemake --cores all "
+            "results/NAME/points.csv"
+        )
+    return path
 
 
 def _spread(config: "Config", *tables: "pl.DataFrame") -> float:

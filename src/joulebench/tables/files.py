@@ -3,6 +3,7 @@
 Numbers are written with six significant digits, so that the same raw records give the same bytes on any machine.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +12,8 @@ from joulebench.errors import UserError
 from joulebench.files import write_text
 
 SIGNIFICANT_DIGITS = 6
+OF_A_VERSION = 5
+"""So many columns at most do two versions of a table differ by."""
 
 
 def write_csv(frame: pl.DataFrame, schema: pl.Schema, path: Path) -> None:
@@ -37,7 +40,20 @@ def read_csv(path: Path, schema: pl.Schema) -> pl.DataFrame:
     except FileNotFoundError:
         raise UserError(f"{path}: missing; run snakemake for it") from None
     except pl.exceptions.PolarsError as error:
-        raise UserError(f"{path}: not the expected table ({' '.join(str(error).split())[:200]})") from None
+        found = column_names(path)
+        lacks = [name for name in schema if name not in found]
+        if not found or (not lacks and set(found) == set(schema)):
+            raise UserError(f"{path}: not a readable table ({' '.join(str(error).split())[:200]})") from None
+        raise UserError(_other_table(path, lacks, [name for name in found if name not in schema])) from None
+
+
+def _other_table(path: Path, lacks: Sequence[str], has: Sequence[str]) -> str:
+    """A table of another version lacks a few columns, or has a few more; else it is another table."""
+    said = [f"{what} {', '.join(names[:3])}" for what, names in (("no column", lacks), ("besides", has)) if names]
+    if len(lacks) + len(has) <= OF_A_VERSION:
+        again = f"snakemake --cores all --force {path}"
+        return f"{path}: made by another version ({'; '.join(said)}); make it again: {again}"
+    return f"{path}: another table than is read here ({'; '.join(said)}); check its name"
 
 
 def column_names(path: Path) -> list[str]:
