@@ -1,4 +1,5 @@
 # make leaderboard [HARDWARE=cpu] [CONFIG=config.yaml]     measures what is missing, then tables and figures
+# make env                                                  .venv alone: what measures on a CPU, tables and figures
 # make report [HARDWARE=cpu] [CONFIG=config.yaml]          the same, then Snakemake's own report: results/report.html
 # make test                                                 linters, types, every test
 # make test-fast                                            the tests that take under a second each
@@ -30,7 +31,7 @@ PYTEST = "$(BIN)/python" -m pytest -n $(TESTS_BESIDE) --no-loadscope-reorder
 # A config that Snakemake itself could not read would be its traceback.
 CHECKED = $(if $(CONFIG),@"$(BIN)/python" -m joulebench.inputs.yaml_files '$(CONFIG)')
 
-.PHONY: leaderboard report test test-fast lint format schema clean docs pages env-vllm env-onnx env-quantization cluster publish wandb
+.PHONY: leaderboard report test test-fast lint format schema clean docs pages env env-vllm env-onnx env-quantization cluster publish wandb
 
 leaderboard: $(VENV)/.ready-cpu
 	$(CHECKED)
@@ -81,6 +82,8 @@ docs: $(VENV)/.ready-docs
 	NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --strict --quiet --site-dir build/docs
 
 env-vllm: $(VENV)/.ready-cpu .venv-vllm/.ready
+
+env: $(VENV)/.ready-cpu
 
 env-onnx: $(VENV)/.ready-onnx
 

@@ -349,6 +349,13 @@ def test_a_model_of_images_answers_no_text(raw: dict[str, Any]) -> None:
     ) in complaint(raw)
 
 
+def test_a_study_without_its_hardware(raw: dict[str, Any]) -> None:
+    raw["studies"] = raw["studies"]["cpu"]
+    assert complaint(raw).startswith(
+        "config.yaml: studies: 'request-volume' is a study, expected a hardware that has studies: {cpu: {request-"
+    )
+
+
 @pytest.mark.parametrize("height", [0, 33])
 def test_a_height_that_no_pipeline_takes(raw: dict[str, Any], height: int) -> None:
     raw["models"]["joulebench/sd-5m"]["generation"]["height"] = height

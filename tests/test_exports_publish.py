@@ -180,15 +180,22 @@ def test_a_dry_run_needs_no_token_and_no_network(results: Path, hub: Hub) -> Non
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "expected a repository of the hub, found none; make publish REPO=owner/name"),
-        (("",), "expected a repository of the hub, found none; make publish REPO=owner/name"),
-        (("energy",), "expected a repository of the hub, found 'energy'; make publish REPO=owner/name"),
-        (("me/energy",), "no HF_TOKEN in the environment; set it to a token that may write, or use DRY_RUN=1"),
+        ((), "expected a repository of the hub, found none; give one: joulebench publish OWNER/NAME"),
+        (("",), "expected a repository of the hub, found none; give one: joulebench publish OWNER/NAME"),
+        (("energy",), "expected a repository of the hub, found 'energy'; give one: joulebench publish OWNER/NAME"),
+        (("me/energy",), "no HF_TOKEN in the environment; set it to a token that may write, or look first: --dry-run"),
     ],
 )
 def test_what_is_missing_is_one_line(words: tuple[str, ...], said: str, results: Path) -> None:
     done = command(results, *words)
     assert (done.returncode, done.stderr, done.stdout) == (1, f"{said}\n", "")
+
+
+@pytest.mark.slow
+def test_a_dry_run_needs_no_repository(results: Path) -> None:
+    done = command(results, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("would go to the dataset OWNER/NAME, in one commit:\n")
 
 
 @pytest.mark.parametrize("repo", ["", "energy", "a/b/c", "-a/b", "a/b c", "a/../b", "a/b.git"])

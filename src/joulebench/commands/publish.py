@@ -23,12 +23,13 @@ def run(words: argparse.Namespace) -> int:
     from joulebench.exports.dataset import check_repo, publish, uploads
     from joulebench.logs import quiet_libraries
 
-    check_repo(words.repo)
+    if words.repo or not words.dry_run:
+        check_repo(words.repo)
     token = os.environ.get("HF_TOKEN", "").strip()
     if not token and not words.dry_run:
-        raise UserError("no HF_TOKEN in the environment; set it to a token that may write, or use DRY_RUN=1")
+        raise UserError("no HF_TOKEN in the environment; set it to a token that may write, or look first: --dry-run")
     files = uploads(FOLDER, handed_over().publish_flagged)
-    print(f"{'would go' if words.dry_run else 'going'} to the dataset {words.repo}, in one commit:")
+    print(f"{'would go' if words.dry_run else 'going'} to the dataset {words.repo or 'OWNER/NAME'}, in one commit:")
     for one in files:
         print(f"  {one.name}  {one.size:,} bytes" + ("" if one.rows is None else f", {one.rows:,} rows"))
     if words.dry_run:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from joulebench.config.footprint import Footprint
 from joulebench.config.matrix import Engine, Entry, Hardware, Repeats, Study
@@ -73,6 +73,14 @@ class Config(Strict):
     published_scores: tuple[PublishedScores, ...] = Field(
         (), description="Scores that others published; a model has the first of these that knows it."
     )
+
+    @field_validator("studies", mode="before")
+    @classmethod
+    def _lie_under_their_hardware(cls, value: Any) -> Any:
+        for name, found in value.items() if isinstance(value, dict) else ():
+            if isinstance(found, dict) and {"asks", "task", "sweep"} & set(found):
+                raise ValueError(f"'{name}' is a study, expected a hardware that has studies: {{cpu: {{{name}: ...}}}}")
+        return value
 
     @model_validator(mode="after")
     def _refers_to_what_is_there(self) -> "Config":

@@ -160,7 +160,7 @@ def check_repo(repo: str) -> None:
         valid = False
     if not valid:
         found = f"'{repo}'" if repo else "none"
-        raise UserError(f"expected a repository of the hub, found {found}; make publish REPO=owner/name")
+        raise UserError(f"expected a repository of the hub, found {found}; give one: joulebench publish OWNER/NAME")
 
 
 def publish(folder: Path, repo: str, files: list[Upload], api: "HfApi") -> str:

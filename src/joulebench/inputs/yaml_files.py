@@ -71,7 +71,7 @@ class _Loader(yaml.composer.Composer, yaml.CSafeLoader):  # type: ignore[misc]
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != f"{_TAG}merge":
                 if (key.tag, key.value) in seen:
-                    raise _Refused(key, f"the key '{key.value[:40]}' stands twice; leave one out")
+                    raise _Refused(key, f"the key '{key.value[:40]}' stands twice; merge the two, or leave one out")
                 seen.add((key.tag, key.value))
         return node
 
