@@ -94,8 +94,10 @@ class Client:
 
     def busy_s(self) -> float:
         """Processor time that the thread has used so far, in seconds; one thread can use 1 s a second."""
-        assert self._thread.ident is not None
-        return time.clock_gettime(time.pthread_getcpuclockid(self._thread.ident))
+        return self._wait(self._busy_s(), LOOK_S)
+
+    async def _busy_s(self) -> float:
+        return time.thread_time()
 
     def submit(self, ask: Ask) -> None:
         self._loop.call_soon_threadsafe(self._begin, ask)
