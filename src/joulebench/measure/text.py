@@ -46,7 +46,7 @@ class TextServer:
     def serve(self, what: Serving, load: Load, watch: Watch) -> None:
         self._busy_share, before_s = None, self._busy_s() if self._busy_s else 0.0
         serve(self._engine, what, load, watch)
-        if self._busy_s:
+        if self._busy_s and load.ended > load.started:
             self._busy_share = (self._busy_s() - before_s) / (load.ended - load.started)
 
     def overloaded(self, what: Serving, requests: pl.DataFrame, iterations: pl.DataFrame) -> str | None:
