@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from joulebench.records.files import write_json
 from joulebench.tables import schemas
 from joulebench.tables.files import write_csv
 
-pytest.importorskip("wandb", reason="wandb is not installed: envs/wandb.txt")
+# Not importorskip: its import takes as long as all that is read here.
+pytestmark = pytest.mark.skipif(find_spec("wandb") is None, reason="wandb is not installed: envs/wandb.txt")
 
 SRC = PROJECT / "src"
 KEY = "secret" * 7
