@@ -2,7 +2,8 @@
 
 A process sends events of one token, shaped as vLLM's with token_ids and usage, to so many requests in flight at once:
 as fast as they are taken, or with GAP_MS one to each request every so many milliseconds, as a model would. Printed for
-each client: events a second, and the CPU time of its process for each event.
+each client: events a second, and the CPU time of its process for each event; of ours, for how much of its time it did
+not wait for the server.
 """
 
 import asyncio
@@ -53,6 +54,7 @@ def ours(address: str, in_flight: int, tokens: int) -> int:
     from joulebench.engines.server_stream import Ask
     from joulebench.engines.server_ticks import Ticks
 
+    began = time.monotonic()
     client = Client(address, "/v1/completions", None, None, 60.0)
     body = json.dumps({"model": "m", "prompt": [1, 2, 3], "stream": True}).encode()
     for request in range(in_flight):
@@ -64,6 +66,7 @@ def ours(address: str, in_flight: int, tokens: int) -> int:
             if one.ended:
                 assert one.ask.why is None, one.ask.why
                 ended += 1
+    print(f"  of its time it did not wait for {100 * client.busy_s() / (time.monotonic() - began):.0f} %")
     client.close()
     return found
 

@@ -42,14 +42,12 @@ def taken_from(record, log, *files):
 
 
 def require_as_asked(cell):
-    """End here where prompts or model of a run that is not there yet were made under another config.
+    """End here where prompts or model of a run that is to be measured were made under another config.
 
     Nothing makes them again by itself; and where Snakemake means to, it plans nothing of what comes after them.
     """
-    if {"*", "prepare_model", "sample_prompts"} & asked_again():
-        return
     try:
-        as_asked.require_as_asked(PLAN, cell)
+        as_asked.require_as_asked(PLAN, cell, asked_again())
     except UserError as error:
         end_here(error)
 

@@ -90,7 +90,13 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "dead":
             self.server.socket.close()
             return self._reset()
+        if fault == "no HTTP":
+            self.close_connection = True
+            self.wfile.write(b"HTP/9 okay\r\n\r\n")
+            return None
         self.send_response(200)
+        if fault == "packed":
+            self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
@@ -144,6 +150,9 @@ class Handler(BaseHTTPRequestHandler):
         if fault != "no usage":
             self._say(self._line(asked, fault, [], self._usage(prompt, made)))
         self._chunk(b"data: [DONE]\n\n")
+        if fault == "leaves":
+            self.close_connection = True
+            return self.connection.shutdown(socket.SHUT_RDWR)
         if fault == "goes on":
             for _ in range(200):
                 self._chunk(b"data: more\n\n")

@@ -192,6 +192,39 @@ def test_a_server_that_goes_on_behind_its_end_is_let_go(opens: Opens) -> None:
     assert time.monotonic() - begun < 2
 
 
+def test_a_server_that_leaves_right_behind_its_end_has_answered(opens: Opens) -> None:
+    assert run(opens(Behaviour("leaves", healthy=1)), requests=3, batch=1).failure is None
+
+
+@pytest.mark.slow
+def test_tokens_that_come_within_the_time_for_one_do_not_stall(opens: Opens) -> None:
+    """Each 0.6 of it after the one before, wherever the deadline was put off last."""
+    engine = opens(Behaviour(delay_s=0.18), stall_s=0.3)
+    assert run(engine, requests=1, batch=1).failure is None
+
+
+def test_what_a_server_repeats_of_name_and_password_is_not_told(
+    folder: Path, count: Callable[[dict[str, Any]], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = of_server({"url": "$OUR_SERVER", "ignore_eos": "vllm"}, output_length=SIX)
+    with served(Behaviour(key="another"), count) as address:
+        monkeypatch.setenv("OUR_SERVER", address.replace("//", "//me:hunter2@"))
+        with pytest.raises(UserError, match=r"not the key: Basic \*\*\*"):
+            open_engine(spec, folder)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[::1:80", "http://127.0.0.1:99999", "http://127.0.0.1:80?x=1", "http://me%3Ayou:p@127.0.0.1:80"]
+)
+def test_an_address_of_the_environment_that_is_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("OUR_SERVER", address)
+    spec = of_server({"url": "$OUR_SERVER", "ignore_eos": "vllm"}, output_length=SIX)
+    with pytest.raises(UserError, match=r"url: \$OUR_SERVER is no address; expected http://HOST:PORT"):
+        open_engine(spec, folder)
+
+
 def test_a_parameter_that_the_server_does_not_know(opens: Opens) -> None:
     with pytest.raises(UserError, match=r"does not know ignore_eos \(settings\.ignore_eos\)"):
         opens(Behaviour(strict=True))

@@ -130,20 +130,31 @@ def test_a_child_that_became_another_program_has_one_parent_all_the_same() -> No
     assert gone(everybody)
 
 
-def test_an_interpreter_that_is_a_script_for_another_is_refused_and_not_started_for_ever(tmp_path: Path) -> None:
-    script = tmp_path / "python"
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+REFUSES = (
+    "import sys\nfrom joulebench.errors import UserError\nfrom joulebench.measure.process import go_on_under\n"
+    "try:\n    go_on_under(sys.argv[1])\nexcept UserError as error:\n    print(error)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            f'#!/bin/sh\nexec {sys.executable} "$@"\n',
+            f"starts {sys.executable}, another interpreter; name that one",
+        ),
+        (f'#!/bin/sh\n{sys.executable} "$@"\n', f"starts {sys.executable}, another interpreter; name that one"),
+        ("no program\n", "cannot be run (Exec format error); name an interpreter"),
+    ],
+)
+def test_an_interpreter_that_is_none_is_refused_and_not_started_for_ever(tmp_path: Path, lines: str, said: str) -> None:
+    script, program = tmp_path / "python", tmp_path / "program.py"
+    script.write_text(lines)
     script.chmod(0o755)
-    program = tmp_path / "program.py"
-    program.write_text(
-        "import sys\nfrom joulebench.errors import UserError\nfrom joulebench.measure.process import go_on_under\n"
-        "try:\n    go_on_under(sys.argv[1])\nexcept UserError as error:\n    print(error)\n"
-    )
+    program.write_text(REFUSES)
     told = subprocess.run([sys.executable, program, script], capture_output=True, text=True, timeout=30, check=True)
-    assert told.stdout == (
-        f"engines.*.python: {script} starts {sys.executable}, another interpreter; name that one, or a link to its "
-        "environment's folder\n"
-    )
+    assert told.stdout.startswith(f"engines.*.python: {script} {said}")
+    assert len(told.stdout.splitlines()) == 1
 
 
 def test_a_link_to_an_environment_is_its_interpreter(tmp_path: Path) -> None:
@@ -154,6 +165,6 @@ def test_a_link_to_an_environment_is_its_interpreter(tmp_path: Path) -> None:
         "import sys\nfrom joulebench.measure.process import go_on_under\n"
         "go_on_under(sys.argv[1])\nprint(sys.executable)\n"
     )
-    python = link / "bin" / Path(sys.executable).name
+    python = link / "bin" / ".." / "bin" / Path(sys.executable).name
     told = subprocess.run([sys.executable, program, python], capture_output=True, text=True, timeout=30, check=True)
-    assert told.stdout == f"{python}\n"
+    assert told.stdout == f"{link / 'bin' / python.name}\n"

@@ -71,6 +71,11 @@ def test_a_model_of_another_config_is_refused_while_its_run_is_not_there(
         require_as_asked(made, cell)
     write(cell.record, {})
     require_as_asked(made, cell)
+    for again in ({"measure"}, {str(cell.record)}):  # Snakemake removes the run before it measures it again
+        with pytest.raises(UserError, match="made under another weights_seed"):
+            require_as_asked(made, cell, again)
+        require_as_asked(made, cell, again | {"prepare_model"})
+        require_as_asked(made, cell, again | {str(cell.model_folder / "model.json")})
 
 
 @pytest.mark.slow

@@ -27,6 +27,8 @@ FAULTS = {
     "other prompt": "counts other prompt tokens than the tokenizer",
     "comments": "keeps the connection alive and sends no token",
     "endless": "sends text without end",
+    "packed": "sends its stream compressed",
+    "no HTTP": "answers in another protocol",
     "dead": "dies while requests are on their way",
 }
 """What the server does, in words."""
@@ -48,6 +50,8 @@ SAID = {
     "other prompt": "tokens in a prompt that has",
     "comments": "the server sent no token for 0.3 s, after 0 of 6 (stall_s)",
     "endless": "the server sends text without end: 29 tokens, where 6 were asked for",
+    "packed": "the server sends its stream compressed (gzip), which was not asked for",
+    "no HTTP": "the server does not answer in HTTP as it should (",
     "dead": "the server closed the connection after 0 of 6 tokens",
 }
 

@@ -193,7 +193,7 @@ CHECKS = (
         where=pl.col("client_busy_share").is_not_null(),
         about="a server's answers",
         says="The client that asks the server was near the most that it can take: the server may have waited for it.",
-        source="one thread takes no more than one processor; docs/measurements.md, *A server's client, and ticks*",
+        source="who never waits cannot take more; docs/measurements.md, *A server's client, and ticks*",
     ),
     Check(
         name="preemptions",

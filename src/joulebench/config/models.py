@@ -25,7 +25,9 @@ Quantization = Literal[
 Attention = Literal["eager", "sdpa", "flash_attention_2"]
 
 
-Side = Annotated[int, Field(gt=0, multiple_of=8, description="Pixels; the pipelines' VAEs halve it three times.")]
+Side = Annotated[
+    int, Field(gt=0, lt=2**31, multiple_of=8, description="Pixels; the pipelines' VAEs halve it three times.")
+]
 
 
 class Generation(Strict):

@@ -78,7 +78,7 @@ class Config(Strict):
     @classmethod
     def _lie_under_their_hardware(cls, value: Any) -> Any:
         for name, found in value.items() if isinstance(value, dict) else ():
-            if isinstance(found, dict) and {"asks", "task", "sweep"} & set(found):
+            if isinstance(found, dict) and isinstance(found.get("task"), str):
                 raise ValueError(f"'{name}' is a study, expected a hardware that has studies: {{cpu: {{{name}: ...}}}}")
         return value
 

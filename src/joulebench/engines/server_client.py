@@ -2,11 +2,13 @@
 
 aiohttp as it is, not the client of `openai`: that one tries again by itself, which a measurement must not, waits ten
 minutes for a token, keeps a line without end in memory, and makes a model object of each token. httpx, over which that
-one and much else here asks, takes several times the processor time for a token (docs/measurements.md).
+one and much else here asks, takes up to four times the processor time for a token (docs/measurements.md).
 """
 
 import asyncio
+import io
 import queue
+import selectors
 import ssl
 import threading
 import time
@@ -32,7 +34,9 @@ DRAIN_S = 1.0
 SHOWN_BYTES = 4096
 """Of what a server says where it refuses."""
 RENEWED_S = 0.2
-"""So often the deadline of a stream is put off, which costs as much as a token does."""
+"""So often at most the deadline of a stream is put off, which costs as much as a token does."""
+LARGE_BYTES = 2**20
+"""From here on a body is sent in pieces."""
 PLAIN = {"Accept-Encoding": "identity"}
 
 T = TypeVar("T")
@@ -51,6 +55,20 @@ class Arrival(NamedTuple):
     gap_s: float | None = None
 
 
+class Waiting(selectors.DefaultSelector):
+    """Counts for how long nothing was to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited_s = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        began_s = time.monotonic()
+        found = super().select(timeout)
+        self.waited_s += time.monotonic() - began_s
+        return found
+
+
 class Client:
     """`arrivals` fills while requests are on their way; nothing that is asked here is waited for without a deadline."""
 
@@ -59,16 +77,21 @@ class Client:
         self.tokenizer: Any | None = tokenizer
         """Counts the tokens of a text; None where each chunk of it is one."""
         self._parts, self._path, self._key, self._stall_s = urlsplit(address), path, key, stall_s
+        self._renewed_s = min(RENEWED_S, stall_s / 10)
+        headers = self._authorization()
+        words = (key, self._parts.password, headers.get("Authorization", "").rpartition(" ")[2])
+        self._secrets = [word for word in words if word]
         self._tasks: set[asyncio.Task[None]] = set()
-        self._loop = asyncio.new_event_loop()
+        self._selector, self._began_s = Waiting(), time.monotonic()
+        self._loop = asyncio.SelectorEventLoop(self._selector)
         self._thread = threading.Thread(target=self._loop.run_forever, name="server-client", daemon=True)
         self._thread.start()
-        self._http = self._wait(self._opened(), LOOK_S)
+        self._http = self._wait(self._opened(headers), LOOK_S)
 
-    async def _opened(self) -> aiohttp.ClientSession:
+    async def _opened(self, headers: dict[str, str]) -> aiohttp.ClientSession:
         """As many connections as there are requests in flight; no cookies, and no proxy: it is none of the server's."""
         return aiohttp.ClientSession(
-            headers=self._authorization(),
+            headers=headers,
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_S, ssl=ssl.create_default_context()),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -93,11 +116,11 @@ class Client:
         return self.address.rstrip("/") + path
 
     def busy_s(self) -> float:
-        """Processor time that the thread has used so far, in seconds; one thread can use 1 s a second."""
+        """For how long the thread has not waited for the server so far, in seconds: it was at work, or kept from it."""
         return self._wait(self._busy_s(), LOOK_S)
 
     async def _busy_s(self) -> float:
-        return time.thread_time()
+        return time.monotonic() - self._began_s - self._selector.waited_s
 
     def submit(self, ask: Ask) -> None:
         self._loop.call_soon_threadsafe(self._begin, ask)
@@ -125,7 +148,7 @@ class Client:
                     content += part
                     if len(content) > MOST_BYTES:
                         return None, b"", ""
-                return response.status, content, response.headers.get("server", "")
+                return response.status, content, _readable(response.headers.get("server", ""))
         except (aiohttp.ClientError, TimeoutError):
             return None, b"", ""
 
@@ -151,8 +174,10 @@ class Client:
             self._loop.close()
 
     def scrubbed(self, text: str) -> str:
-        """`text` in one line, without the key, which a server may repeat."""
-        return " ".join((text.replace(self._key, "***") if self._key else text).split())[:300]
+        """`text` in one line, without key and password, which a server may repeat."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return " ".join(text.split())[:300]
 
     def _wait(self, coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(seconds)
@@ -187,6 +212,9 @@ class Client:
             ask.why = "the server takes no connection; it has ended, or listens elsewhere"
         except TimeoutError:
             ask.why = f"the server sent no token for {self._stall_s:g} s, after {ask.tokens} of {ask.most} (stall_s)"
+        except aiohttp.ClientResponseError as error:
+            words = " ".join(error.message.split())[:120]
+            ask.why = self.scrubbed(f"the server does not answer in HTTP as it should ({words})")
         except (aiohttp.ClientError, OSError) as error:
             words = " ".join(str(error).split())[:120] or type(error).__name__
             ask.why = self.scrubbed(
@@ -200,10 +228,13 @@ class Client:
         lines, answer, done = Lines(), Answer(ask, self.tokenizer), False
         ask.sent = renewed = time.monotonic()
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream", **PLAIN}
-        asked = self._http.post(self._at(self._path), data=ask.body, headers=headers, allow_redirects=False)
+        body = ask.body if len(ask.body) < LARGE_BYTES else io.BytesIO(ask.body)
+        asked = self._http.post(self._at(self._path), data=body, headers=headers, allow_redirects=False)
         async with asked as response:
             if response.status != HTTPStatus.OK:
                 await self._refused(ask, response)
+            if (packed := response.headers.get("Content-Encoding", "identity")) != "identity":
+                raise StreamError(f"sends its stream compressed ({packed}), which was not asked for")
             parts = response.content.iter_any()
             async for data in parts:
                 at = time.monotonic()
@@ -216,9 +247,9 @@ class Client:
                     tokens, is_first = ask.tokens - before, came is None and ask.last is not None
                     gap_s = at - came if came is not None and tokens > 0 else None
                     self.arrivals.put(Arrival(ask, tokens, is_first, False, gap_s))
-                    if at > renewed + RENEWED_S:
+                    if at > renewed + self._renewed_s:
                         renewed = at
-                        patience.reschedule(self._loop.time() + self._stall_s)
+                        patience.reschedule(self._loop.time() + self._stall_s + self._renewed_s)
                 if done:
                     patience.reschedule(self._loop.time() + 2 * DRAIN_S)
                     await _drained(parts)
@@ -234,11 +265,16 @@ class Client:
             if len(said) > SHOWN_BYTES:
                 break
         words = said[:SHOWN_BYTES].decode("utf-8", "replace")
-        raise StreamError(f"answered {ask.status} ({response.reason}) {words[:200]}".rstrip())
+        raise StreamError(f"answered {ask.status} ({_readable(response.reason or '')}) {words[:200]}".rstrip())
 
 
 async def _drained(parts: AsyncIterator[bytes]) -> None:
-    with suppress(TimeoutError):
+    with suppress(TimeoutError, aiohttp.ClientError, OSError):
         async with asyncio.timeout(DRAIN_S):
             async for _ in parts:
                 pass
+
+
+def _readable(header: str) -> str:
+    """A header that is not UTF-8 as text that can be written."""
+    return header.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -55,6 +56,17 @@ _PLACE = re.compile(r"\{([a-z_]+)\}")
 _SECRET = re.compile(r"(?i)(^|[-_])(api[-_]?key|(hf|auth|access|bearer)[-_]?token|secret|password)(=|$)")
 
 
+def _can_be_asked(url: str) -> bool:
+    """Whether an address names a host; a user's name has no colon in it (RFC 7617, 2)."""
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+    plain = not parts.query and not re.search(r"\s", url)
+    return parts.scheme in ("http", "https") and named and plain and ":" not in unquote(parts.username or "")
+
+
 def _is_an_address(url: str) -> str:
     port = re.search(r":(\d+)(/|$)", url)
     if not _ADDRESS.fullmatch(url) or (port is not None and not 0 < int(port[1]) < 2**16):
@@ -85,7 +97,7 @@ class Settings(BaseModel):
     ignore_eos: Literal["vllm", "min_tokens", "none"] = "none"
     parameters: dict[str, JsonValue] = Field(default_factory=dict)
     start_s: PositiveFloat = 600.0
-    stall_s: PositiveFloat = 120.0
+    stall_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -116,7 +128,7 @@ class Settings(BaseModel):
         if not self.url.startswith("$"):
             return _without_v1(self.url)
         found = _without_v1(os.environ.get(self.url[1:], "").strip())
-        if not re.match(r"https?://[^/]", found):
+        if not _can_be_asked(found):
             raise UserError(
                 f"engines.*.settings.url: {self.url} is {'no address' if found else 'not set'}; expected http://HOST:PORT"
             )

@@ -30,7 +30,7 @@ WATCHER = "end-with-parent"
 KEPT = "JOULEBENCH_KEPT_BY"
 """Who stayed behind already, for a child that has become another program."""
 GOES_ON = "JOULEBENCH_GOES_ON"
-"""Which process became another interpreter already, and which."""
+"""The interpreter that this process was to become."""
 
 
 def stay_behind(journal: Path | None = None) -> None:
@@ -155,17 +155,23 @@ def go_on_under(python: str | None) -> None:
     import joulebench
     from joulebench.errors import UserError
 
-    if python is None or Path(python).absolute() == Path(sys.executable):
+    asked_before = os.environ.pop(GOES_ON, None)
+    if python is None:
         return
-    if not os.access(python, os.X_OK):
+    wanted = os.path.normpath(Path(python).absolute())  # links stay: an environment may be one
+    if wanted == os.path.normpath(sys.executable):
+        return
+    if not os.access(wanted, os.X_OK):
         raise UserError(f"engines.*.python: no interpreter {python}; build its environment, or set it to null")
-    wanted = str(Path(python).absolute())
-    if os.environ.get(GOES_ON) == f"{os.getpid()} {wanted}":  # the same process, once more
+    if asked_before == wanted:
         raise UserError(
             f"engines.*.python: {python} starts {sys.executable}, another interpreter; name that one, or a link to its "
             "environment's folder"
         )
-    os.environ[GOES_ON] = f"{os.getpid()} {wanted}"
+    os.environ[GOES_ON] = wanted
     source = str(Path(joulebench.__file__).parents[1])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
-    os.execv(python, [wanted, *sys.argv])
+    try:
+        os.execv(wanted, [wanted, *sys.argv])
+    except OSError as error:
+        raise UserError(f"engines.*.python: {python} cannot be run ({error.strerror}); name an interpreter") from None

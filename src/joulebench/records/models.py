@@ -56,9 +56,9 @@ class Point(Record):
     in the middle (measure/equilibrium.py). `generation`: what each call of a diffusion pipeline was given, by its own
     names; a guidance scale that the config leaves out is there as the pipeline's default. `spec_hash`,
     `requests_sha256`, `device`: what it was measured of and on, as run.json has them. Earlier records have none of
-    these, nor `sample_tokens` or `memory`; they began cold. `client_busy_share`: processor time that the client of a
-    server took, over the point's duration; null without a server. `load_began`: when its times are 0, by the machine's
-    clock and zone. Both null in earlier records.
+    these, nor `sample_tokens` or `memory`; they began cold. `client_busy_share`: for how much of the point's duration
+    the client of a server was not waiting for it; null without a server. `load_began`: when its times are 0, by the
+    machine's clock and zone. Both null in earlier records.
     """
 
     point: int

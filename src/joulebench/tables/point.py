@@ -226,7 +226,8 @@ CONDITIONS = (
     count("requests_failed", "Requests that failed."),
     figure(
         "client_busy_share",
-        "How busy the client of a server kept its one processor: near 1 it keeps the server waiting; null without one.",
+        "Share of the point in which the client of a server was not waiting for it: near 1 the server waited; null "
+        "without one.",
     ),
     count("answers_cut", "Answers that ended before the length that they were made to have."),
     figure(
