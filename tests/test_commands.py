@@ -15,7 +15,10 @@ from building import PROJECT
 from joulebench import __version__
 from joulebench.commands import compare, doctor, line
 from joulebench.config.schema import json_schema
+from joulebench.errors import UserError
 from joulebench.records.models import Machine
+from joulebench.tables.files import read_csv
+from joulebench.tables.schemas import POINTS
 
 
 def joulebench(
@@ -156,13 +159,13 @@ def test_doctor_ends_with_what_it_counted(capsys: pytest.CaptureFixture[str]) ->
     assert doctor.HOME == PROJECT
 
 
-@pytest.mark.slow
-def test_a_table_of_another_version_says_how_to_make_it_again(tmp_path: Path) -> None:
-    older = tmp_path / "points.csv"
-    published = PROJECT / "results/h100/points.csv"
-    pl.read_csv(published, infer_schema=False).drop("client_busy_share").write_csv(older)
-    done = joulebench("compare", str(older), "h100")
-    assert done.stderr == (
-        f"{older}: made by another version (no column client_busy_share); make it again: "
-        f"snakemake --cores all --force {older}\n"
-    )
+def test_a_table_of_another_version_says_how_to_make_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    older = Path("results/h100/points.csv")
+    older.parent.mkdir(parents=True)
+    pl.read_csv(PROJECT / older, infer_schema=False).drop("client_busy_share").write_csv(older)
+    line = r"made by another version \(no column client_busy_share\); make it again"
+    with pytest.raises(UserError, match=rf"{line}: snakemake --cores all --force results/h100/points\.csv$"):
+        read_csv(older, POINTS)
+    with pytest.raises(UserError, match=rf"{line}$"):
+        read_csv(older.absolute(), POINTS)

@@ -50,9 +50,9 @@ def read_csv(path: Path, schema: pl.Schema) -> pl.DataFrame:
 def _other_table(path: Path, lacks: Sequence[str], has: Sequence[str]) -> str:
     """A table of another version lacks a few columns, or has a few more; else it is another table."""
     said = [f"{what} {', '.join(names[:3])}" for what, names in (("no column", lacks), ("besides", has)) if names]
-    if len(lacks) + len(has) <= OF_A_VERSION and path.parts[:1] == ("results",):
-        again = f"snakemake --cores all --force {path}"
-        return f"{path}: made by another version ({'; '.join(said)}); make it again: {again}"
+    if len(lacks) + len(has) <= OF_A_VERSION:
+        how = f": snakemake --cores all --force {path}" if path.parts[:1] == ("results",) else ""
+        return f"{path}: made by another version ({'; '.join(said)}); make it again{how}"
     return f"{path}: another table than is read here ({'; '.join(said)}); check its name"
 
 
