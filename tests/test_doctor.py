@@ -27,7 +27,7 @@ def test_a_bare_machine_is_told_what_is_missing_and_what_to_do(tmp_path: Path) -
     assert (done.returncode, done.stderr) == (1, "")
     said = done.stdout.splitlines()
     at = next(place for place, text in enumerate(said) if text.startswith("  missing  measuring on a CPU: "))
-    assert "(15 of the 15 in envs/cpu.txt)" in said[at]
+    assert "(16 of the 16 in envs/cpu.txt)" in said[at]
     assert said[at + 1] == "             -> make leaderboard"
     assert "  missing  config.yaml: not read (No module named 'pydantic')" in said
     assert said[-1].startswith("5 missing, ")

@@ -86,7 +86,7 @@ def scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Any]:
 
     monkeypatch.setattr(scoring, "answers", answered)
     spec = tiny_spec("llm-code").model_copy(update={"weights": "checkpoint"})
-    monkeypatch.setattr("joulebench.measure.run.read_model", lambda folder: _model())
+    monkeypatch.setattr("joulebench.records.made.read_model", lambda folder: _model())
     monkeypatch.setattr(scoring.engines, "open_engine", lambda of, *rest: _open(spec, *rest))
     asked = PassAt1(kind="pass-at-1", run_code=True, tokens=40, in_flight=4, keep=True)
     out = tmp_path / "quality" / "a--b.json"
