@@ -68,8 +68,7 @@ def _can_be_asked(url: str) -> bool:
 
 
 def _is_an_address(url: str) -> str:
-    port = re.search(r":(\d+)(/|$)", url)
-    if not _ADDRESS.fullmatch(url) or (port is not None and not 0 < int(port[1]) < 2**16):
+    if not _ADDRESS.fullmatch(url) or not (url.startswith("$") or _can_be_asked(url)):
         raise ValueError(
             "expected http://127.0.0.1:PORT (or localhost, or [::1]) without a path but /v1, or $NAME, an environment "
             "variable that has the address"
