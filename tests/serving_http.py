@@ -85,6 +85,13 @@ class Handler(BaseHTTPRequestHandler):
         fault = does.fault if does.answers > does.healthy else ""
         if fault in ("429", "500"):
             return self._json(int(fault), {"error": {"message": "no room" if fault == "429" else "it broke"}})
+        if fault == "500 that stalls":
+            self.send_response(500)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b'{"error"')
+            time.sleep(0.5)
+            return self._reset()
         if fault == "no stream":
             return self._json(200, {"choices": [{"text": "all at once", "finish_reason": "stop"}], "usage": {}})
         if fault == "dead":

@@ -260,10 +260,12 @@ class Client:
     async def _refused(self, ask: Ask, response: aiohttp.ClientResponse) -> None:
         ask.status = response.status
         said = b""
-        async for data in response.content.iter_any():
-            said += data
-            if len(said) > SHOWN_BYTES:
-                break
+        with suppress(TimeoutError, aiohttp.ClientError, OSError):  # the status is known, whatever becomes of the rest
+            async with asyncio.timeout(min(DRAIN_S, self._stall_s / 2)):
+                async for data in response.content.iter_any():
+                    said += data
+                    if len(said) > SHOWN_BYTES:
+                        break
         words = said[:SHOWN_BYTES].decode("utf-8", "replace")
         raise StreamError(f"answered {ask.status} ({_readable(response.reason or '')}) {words[:200]}".rstrip())
 
