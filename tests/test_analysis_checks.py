@@ -445,6 +445,15 @@ def test_a_client_that_keeps_its_server_waiting(tmp_path: Path, share: float | N
     assert found.select("verdict", "client_busy_share").row(0) == (verdict, share)
 
 
+@pytest.mark.parametrize(
+    ("share", "verdict"),
+    [(None, "valid"), (0.15, "valid"), (0.3, "flagged: server behind (30 %, at most 15 %)")],
+)
+def test_a_server_whose_answers_lie_ready(tmp_path: Path, share: float | None, verdict: str) -> None:
+    found = row_of(tmp_path, recording(), outside_engine_share=share)
+    assert found.select("verdict", "outside_engine_share").row(0) == (verdict, share)
+
+
 def test_an_overloaded_point_may_preempt_and_run_fewer(tmp_path: Path) -> None:
     recorded = recording()
     changes = [pl.lit(1, pl.Int32).alias("preempted"), pl.lit(3, pl.Int32).alias("running")]

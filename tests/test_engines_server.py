@@ -23,7 +23,7 @@ from joulebench.checkpoints.chat import load_tokenizer
 from joulebench.config.spec import RunSpec
 from joulebench.config.sweeps import Fixed, Sweep
 from joulebench.config.tasks import OutputLength
-from joulebench.engines import check, open_engine, server_told
+from joulebench.engines import check, open_engine, server, server_told
 from joulebench.engines.base import TextEngine, Times
 from joulebench.engines.server_client import Arrival
 from joulebench.engines.server_start import Process
@@ -293,6 +293,21 @@ def test_requests_that_wait_in_the_server_do_not_run(opens: Opens) -> None:
     waits = VLLM.replace('waiting{{engine="0",model_name="a b"}} 0', "waiting{{}} 2")
     iterations = run(opens(Behaviour(metrics=waits, delay_s=0.02))).tables()[1]
     assert iterations.select("running", "waiting").row(0) == (1, 2 + 3)  # two in the server, three not sent
+
+
+def test_requests_that_the_server_has_done_with_are_seen(opens: Opens, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "METRICS_EVERY_S", 0.02)
+    engine = opens(Behaviour(metrics=VLLM, delay_s=0.05), length=OutputLength(kind="fixed", tokens=200), stall_s=5.0)
+    assert isinstance(engine, server.Engine)
+    assert (engine.watched().in_flight, engine.watched().in_engine) == (0, 0)
+    for number, one in enumerate(engine.prepare(table("one", "two", "three", "four"))):
+        engine.submit(number, one)
+    deadline = time.monotonic() + 4
+    while engine.watched().in_flight < 4 * 3:
+        assert time.monotonic() < deadline
+        engine.step()
+    found = engine.watched()
+    assert (found.in_flight % 4, found.in_engine) == (0, found.in_flight // 4)  # one runs, by the metrics
 
 
 def test_preemptions_and_the_kv_cache_are_the_metrics(opens: Opens) -> None:

@@ -65,6 +65,7 @@ def test_a_run_of_a_server_that_it_starts(tmp_path: Path, prepared: Path) -> Non
         ("server", 3, "measured", "reference"),
     ]
     assert rows["client_busy_share"].is_between(0, 1, closed="right").all()
+    assert rows["outside_engine_share"].is_null().all()  # this server has no metrics
     assert (rows["ttft_p50_s"] >= 0.01).all()  # the server waits so long for each token
     said = (tmp_path / "run.server.log").read_text()
     assert said.startswith("child ")

@@ -196,6 +196,17 @@ CHECKS = (
         source="who never waits cannot take more; docs/measurements.md, *A server's client, and ticks*",
     ),
     Check(
+        name="server behind",
+        fact="outside_engine_percent",
+        of=_PERCENT * pl.col("outside_engine_share"),
+        flags=15.0,
+        where=pl.col("outside_engine_share").is_not_null(),
+        about="a server with metrics",
+        says="The server's engine had done with many of the requests in flight, or not begun them: it served a smaller "
+        "batch than the point says.",
+        source="its batch is smaller by that share; docs/measurements.md, *What a server costs*",
+    ),
+    Check(
         name="preemptions",
         fact="preemptions",
         flags=0,

@@ -122,7 +122,7 @@ _OF_POINTS = (
         "dtype",
     ),
     *("quantization", "attention", *SETTING, "repeat", "status", "reason", "ended_by", "start", "measured_on", "tdp_w"),
-    *("idle_power_w", "clock_step_s", "client_busy_share"),
+    *("idle_power_w", "clock_step_s", "client_busy_share", "outside_engine_share"),
     *MEMORY,
 )
 _FACTS = pl.Schema({name: POINTS[name] for name in _OF_POINTS}) | pl.Schema(
@@ -178,6 +178,7 @@ def _point_facts(one: WantedRun, run: Run, point: Point, clock_step_s: float | N
         "clock_step_s": clock_step_s,
         **_memory(point),
         "client_busy_share": point.client_busy_share,
+        "outside_engine_share": point.outside_engine_share,
         "on_gpu": spec.on_gpu,
         "run": str(one.folder),
         "served": f"{one.folder}/{lengths}",

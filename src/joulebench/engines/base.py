@@ -69,6 +69,19 @@ class Step:
     """Request id -> why."""
 
 
+@dataclass(frozen=True)
+class Watched:
+    """What is seen of a server and its client, from the beginning on: the difference of two is a point's.
+
+    `busy_s`: for how long the client was not waiting. At the looks at /metrics: requests that were `in_flight`, and
+    those of them that were `in_engine`, run or waiting. The others are on their way, or their answers lie ready.
+    """
+
+    busy_s: float
+    in_flight: int
+    in_engine: int
+
+
 class TextEngine(Protocol):
     """Serves prompts; one call of `step` is one iteration, whole prompts or single tokens alike.
 

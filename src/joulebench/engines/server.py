@@ -19,7 +19,7 @@ import polars as pl
 from joulebench.checkpoints import chat
 from joulebench.config.spec import RunSpec
 from joulebench.engines import prompts, server_prompts, server_told
-from joulebench.engines.base import Prepared, Step, Times
+from joulebench.engines.base import Prepared, Step, Times, Watched
 from joulebench.engines.prompts import encoder
 from joulebench.engines.server_client import Client
 from joulebench.engines.server_open import Api, opened
@@ -66,7 +66,7 @@ class Engine:
         self._client: Client | None = None
         self._open: dict[int, Ask] = {}
         self._shortest: Prepared | None = None
-        self._owed = self._submitted = 0
+        self._owed = self._submitted = self._in_flight = self._in_engine = 0
         self._failed = False
         self._ticks = Ticks()
         self._metrics: server_told.Metrics | None = None
@@ -144,10 +144,10 @@ class Engine:
         """See engines.base.TextEngine."""
         return str(self._tokenizer.decode(ids, skip_special_tokens=True))
 
-    def client_busy_s(self) -> float:
-        """See Client.busy_s."""
+    def watched(self) -> Watched:
+        """What has been seen of the server and of its client so far."""
         assert self._client is not None
-        return self._client.busy_s()
+        return Watched(self._client.busy_s(), self._in_flight, self._in_engine)
 
     def submit(self, request: int, prepared: Prepared) -> None:
         assert self._client is not None
@@ -231,10 +231,13 @@ class Engine:
         assert self._client is not None
         while self._api.told.metrics is not None:
             await asyncio.sleep(METRICS_EVERY_S)
-            if self._open:
+            if in_flight := len(self._open):
                 status, content, _ = await self._client.look("/metrics")
                 if status == 200:
                     self._metrics = server_told.metrics(content)
+                if status == 200 and self._metrics is not None:
+                    self._in_flight += in_flight
+                    self._in_engine += min(in_flight, (self._metrics.running or 0) + (self._metrics.waiting or 0))
 
     def _look(self) -> float | None:
         """Tokens that the server's cache has served so far; None where it does not say."""

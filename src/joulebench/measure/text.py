@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from joulebench.config.spec import RunSpec
-from joulebench.engines.base import Prepared, Step, TextEngine
+from joulebench.engines.base import Prepared, Step, TextEngine, Watched
 from joulebench.engines.prompts import of_length
 from joulebench.errors import UserError
 from joulebench.loads import LOADS
@@ -31,9 +31,9 @@ class TextServer:
     def __init__(self, spec: RunSpec, engine: TextEngine, prepared: Sequence[Prepared]) -> None:
         check(spec.sweep, prepared, engine.whole_batches)
         self._settings, self._engine, self._prepared = spec.sweep.settings, engine, prepared
-        self._busy_s: Callable[[], float] | None = getattr(engine, "client_busy_s", None)
+        self._watched: Callable[[], Watched] | None = getattr(engine, "watched", None)
         """Of the engine that asks a server."""
-        self._busy_share: float | None = None
+        self._of_server: dict[str, float | None] = {}
 
     def make_ready(self) -> None:
         for setting in self._settings:  # what cannot be held is told before anything is measured
@@ -44,10 +44,15 @@ class TextServer:
         return of_setting(self._engine, self._prepared, setting)
 
     def serve(self, what: Serving, load: Load, watch: Watch) -> None:
-        self._busy_share, before_s = None, self._busy_s() if self._busy_s else 0.0
+        self._of_server, before = {}, self._watched() if self._watched else None
         serve(self._engine, what, load, watch)
-        if self._busy_s and load.ended > load.started:
-            self._busy_share = (self._busy_s() - before_s) / (load.ended - load.started)
+        if self._watched and before and load.ended > load.started:
+            now = self._watched()
+            seen, in_engine = now.in_flight - before.in_flight, now.in_engine - before.in_engine
+            self._of_server = {
+                "client_busy_share": (now.busy_s - before.busy_s) / (load.ended - load.started),
+                "outside_engine_share": 1 - in_engine / seen if seen else None,
+            }
 
     def overloaded(self, what: Serving, requests: pl.DataFrame, iterations: pl.DataFrame) -> str | None:
         batch = what.setting.max_batch_size
@@ -59,7 +64,7 @@ class TextServer:
             "setting": what.setting,
             "start": what.start,
             "sample_tokens": sample_tokens(what.prepared),
-            "client_busy_share": self._busy_share,
+            **self._of_server,
         }
 
 

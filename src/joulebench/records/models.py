@@ -57,8 +57,9 @@ class Point(Record):
     names; a guidance scale that the config leaves out is there as the pipeline's default. `spec_hash`,
     `requests_sha256`, `device`: what it was measured of and on, as run.json has them. Earlier records have none of
     these, nor `sample_tokens` or `memory`; they began cold. `client_busy_share`: for how much of the point's duration
-    the client of a server was not waiting for it; null without a server. `load_began`: when its times are 0, by the
-    machine's clock and zone. Both null in earlier records.
+    the client of a server was not waiting for it. `outside_engine_share`: how many of the requests in flight the
+    server's engine neither ran nor had waiting, by its metrics; both null without a server. `load_began`: when its
+    times are 0, by the machine's clock and zone. All null in earlier records.
     """
 
     point: int
@@ -74,6 +75,7 @@ class Point(Record):
     sample_tokens: SampleTokens | None = None
     memory: Memory | None = None
     client_busy_share: Annotated[float, Field(ge=0)] | None = None
+    outside_engine_share: Annotated[float, Field(ge=0, le=1)] | None = None
     generation: dict[str, Any] | None = None
     spec_hash: str | None = None
     requests_sha256: str | None = None

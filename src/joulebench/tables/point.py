@@ -229,6 +229,11 @@ CONDITIONS = (
         "Share of the point in which the client of a server was not waiting for it: near 1 the server waited; null "
         "without one.",
     ),
+    figure(
+        "outside_engine_share",
+        "Share of the requests in flight that a server's engine neither ran nor had waiting, by its metrics once a "
+        "second: on their way, or their answers not sent yet; null without metrics.",
+    ),
     count("answers_cut", "Answers that ended before the length that they were made to have."),
     figure(
         "nvidia_smi_energy_j",
