@@ -530,3 +530,12 @@ def test_a_sweep_of_a_model_that_the_entry_has_not(raw: dict[str, Any]) -> None:
     }
     assert "sweeps: no model variant of this entry 'joulebench/sd-6m'" in complaint(raw)
     assert "joulebench/sd-5m" in complaint(raw)
+
+
+@pytest.mark.parametrize("metric", ["tpot", "itl", "ttft", "submission_ttft"])
+def test_a_latency_of_tokens_is_no_target_of_pictures(raw: dict[str, Any], metric: str) -> None:
+    raw["tasks"]["text-to-image"]["latency_target"] = {"metric": metric, "at_most_s": 0.2}
+    assert complaint(raw) == (
+        f"config.yaml: tasks.text-to-image.latency_target.metric: {metric} is of tokens, and text-to-image has none; "
+        "set it to latency"
+    )

@@ -39,6 +39,8 @@ def test_a_row_by_hand() -> None:
                 "rank": 2,
                 "axis": "max_batch_size",
                 "max_batch_size": 64,
+                "status": "overloaded",
+                "mean_batch_size": 41.6,
                 "power_w": 99.6,
             },
             **{"energy_per_response_j": 5.2034, "energy_per_response_low_j": 5.1997},
@@ -63,7 +65,7 @@ def test_a_row_by_hand() -> None:
     frame = frame.with_columns(pl.col("power_w").fill_null(1.0))
     assert board.markdown(frame).splitlines()[2:] == [
         "| llm-chat | e/f | 0.0567 | not known | not known | 8 | not known | 1 |",
-        "| llm-chat | c/d | 5.20 | 5.200 to 5.207 | 4.00 | 64 | 32 ms a token | 100 |",
+        "| llm-chat | c/d | 5.20 | 5.200 to 5.207 | 4.00 | 64 (42 ran) | 32 ms a token | 100 |",
         "| llm-chat | e/f (its own weights, answers of natural length) "
         "| 2.00 | not known | not known | 8 | not known | 1 |",
         "| text-to-image | a/b+fp8 | 6,920 | 6,892 to 6,955 | not known | 4 | 0.456 s a batch | 1,640 |",

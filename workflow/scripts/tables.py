@@ -58,7 +58,7 @@ def main(
         write_csv(best, LEADERBOARD, leaderboard_csv)
         doubtful = table.filter(pl.col("status").is_in(USABLE) & ~trusted(publish_flagged=False)).height
         if doubtful:
-            logging.warning("%d points are flagged or invalid: %s says why", doubtful, checks_csv)
+            logging.warning("%d points are flagged or invalid: %s says why, `verdict` of each", doubtful, points_csv)
         logging.info("%d points, %d rows on the leaderboard", table.height, best.height)
 
 

@@ -227,6 +227,12 @@ class Config(Strict):
                 f"{where}.models: '{model}' makes images or videos (it has `generation`), and {task} asks for text; "
                 f"put it under {', '.join(DIFFUSION.tasks)}, or leave generation out"
             )
+        target = self.tasks[task].latency_target
+        if not of(task).has_tokens and target is not None and target.metric != of(task).metric:
+            raise ValueError(
+                f"tasks.{task}.latency_target.metric: {target.metric} is of tokens, and {task} has none; set it to "
+                f"{of(task).metric}"
+            )
         if not of(task).has_tokens and as_text:
             raise ValueError(f"{where}.sweep: {task} is made in batches; give batch_sizes and protocol alone")
         if task in IMAGE_TASKS and any(one.input_tokens for one in sweep.settings):

@@ -30,7 +30,8 @@ def markdown(leaderboard: pl.DataFrame, first: int | None = None) -> str:
     """A Markdown table of the ranked rows of `leaderboard` (tables.LEADERBOARD), by task, kind of answers and rank.
 
     `first`: so many of each task and kind of answers; null: all. A model whose own weights were measured says so; of
-    others it is the shape. Under B stands the setting of a point whose sweep varies something else: `4 requests/s`.
+    others it is the shape. Under B stands the setting of a point whose sweep varies something else: `4 requests/s`; where
+    memory held no more, how many requests ran on average.
     """
     order = {task: place for place, task in enumerate(TASKS)}
     shown = pl.col("rank").is_not_null() if first is None else pl.col("rank") <= first
@@ -53,6 +54,8 @@ def _row(row: dict[str, Any]) -> str:
     if said := [words for words, is_so in own.items() if is_so]:
         model += f" ({', '.join(said)})"
     at = str(row["max_batch_size"]) if row["axis"] == "max_batch_size" else row["at"]
+    if row["status"] == "overloaded":
+        at += f" ({row['mean_batch_size']:.0f} ran)"
     cells = (
         *(row["task"], model, _number(joules), interval, "not known" if net is None else _number(net)),
         *(at, _latency(row), f"{row['power_w']:,.0f}"),

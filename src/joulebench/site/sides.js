@@ -22,12 +22,14 @@ function sideCell(row, least) {
   return html("td", { class: row.meets && !isEstimate(row.point) ? "number" : "number muted" }, cell);
 }
 
-/** The table, each model at its best point on each; null where none has an energy on two pieces of hardware. */
+/** The table, each model at its best point on each, as it is and in each of its variants: weights in fp8 on one are not
+ * held against others on another. Null where none has an energy on two pieces of hardware. */
 export function sidesTable(data, state) {
   const names = hardwareOf(data, state.task);
-  const { rows } = chooseRows(data.points, { ...state, hardware: null });
+  const variants = [...Map.groupBy(data.points, ({ variant }) => variant).values()];
+  const rows = variants.flatMap((points) => chooseRows(points, { ...state, hardware: null }).rows);
   const known = rows.filter((row) => row.energy !== null);
-  const models = Map.groupBy(known, ({ point }) => JSON.stringify([point.entrant, workOf(point)]));
+  const models = Map.groupBy(known, ({ point }) => JSON.stringify([point.entrant, point.variant, workOf(point)]));
   const lines = [...models.values()].filter((of) => of.length > 1);
   if (lines.length === 0) return null;
   const shown = names.filter((name) => lines.some((of) => of.some(({ point }) => point.hardware === name)));
@@ -36,7 +38,7 @@ export function sidesTable(data, state) {
       .filter((row) => row.meets && !isEstimate(row.point))
       .sort((a, b) => a.energy - b.energy);
     const on = (name) => of.find(({ point }) => point.hardware === name);
-    const model = html("span", { class: "name" }, ...modelName(of[0].point.entrant));
+    const model = html("span", { class: "name" }, ...modelName(of[0].point.entrant, of[0].point.variant));
     return html("tr", {}, html("th", { scope: "row" }, model), ...shown.map((name) => sideCell(on(name), least)));
   });
   const head = shown.map((name) => html("th", { scope: "col", class: "number" }, `${name} (J)`));
