@@ -30,8 +30,8 @@ def markdown(leaderboard: pl.DataFrame, first: int | None = None) -> str:
     """A Markdown table of the ranked rows of `leaderboard` (tables.LEADERBOARD), by task, kind of answers and rank.
 
     `first`: so many of each task and kind of answers; null: all. A model whose own weights were measured says so; of
-    others it is the shape. Under B stands the setting of a point whose sweep varies something else: `4 requests/s`; where
-    memory held no more, how many requests ran on average.
+    others it is the shape. Under B stands the setting of a point whose sweep varies something else: `4 requests/s`;
+    where memory held no more, how many requests ran on average.
     """
     order = {task: place for place, task in enumerate(TASKS)}
     shown = pl.col("rank").is_not_null() if first is None else pl.col("rank") <= first
