@@ -16,7 +16,10 @@ def main(
     hardware: str, asked: Mapping[str, Any], on_gpu: bool, points_csv: Path, carbon_json: Path, out: Path, log: Path
 ) -> None:
     with journal(log, f"footprint of {hardware}"):
-        table = footprint(read_csv(points_csv, POINTS), Footprint(**asked), read_carbon(carbon_json), on_gpu)
+        carbon = read_carbon(carbon_json)
+        if carbon.reason is not None:
+            logging.warning("no carbon intensity: %s", carbon.reason)
+        table = footprint(read_csv(points_csv, POINTS), Footprint(**asked), carbon, on_gpu)
         write_csv(table, FOOTPRINT, out)
         known = table["carbon_per_response_g"].count(), table["cost_per_response"].count()
         logging.info("%d points, %d of them with carbon and %d with a whole cost", table.height, *known)
