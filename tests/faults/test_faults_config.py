@@ -338,7 +338,7 @@ WHOLE = {
     "nul": ("config.yaml with a NUL", b"a: 1\n\0", "is not readable YAML"),
     "empty": ("an empty config.yaml", b"", "holds NoneType, expected keys and values"),
     "list": ("config.yaml that is a list", b"- a\n", "holds list, expected keys and values"),
-    "tabs": ("config.yaml indented with tabs", b"a:\n\tb: 1\n", "is not readable YAML"),
+    "tabs": ("config.yaml indented with tabs", b"a:\n\tb: 1\n", "(a tab: indent with spaces)"),
     "two-documents": ("two documents in one config.yaml", b"a: 1\n---\na: 2\n", "is not readable YAML"),
     "python-tag": (
         "a Python object in config.yaml",

@@ -120,7 +120,8 @@ def read_yaml(path: Path, who: str) -> dict[str, Any]:
     except RecursionError:
         raise ConfigError(f"{who}: {name} is not readable YAML: nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:  # the second of an integer of thousands of digits
-        raise ConfigError(f"{who}: {name} is not readable YAML: {reason(error, 300)}") from None
+        hint = " (a tab: indent with spaces)" if "cannot start any token" in str(error) and "\t" in text else ""
+        raise ConfigError(f"{who}: {name} is not readable YAML: {reason(error, 300)}{hint}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{who}: {name} holds {type(content).__name__}, expected keys and values")
     bounded(content, f"{who}: {name}")
