@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from building import PROJECT, plain
 
-_HUB = tempfile.TemporaryDirectory(prefix="joulebench-hub-")
-os.environ |= {"HF_HOME": _HUB.name, "HF_HUB_DISABLE_TELEMETRY": "1"}
-"""What the hub's client keeps on this machine is not the tests' to use or to change. Read when it is first imported."""
+_KEPT = tempfile.TemporaryDirectory(prefix="joulebench-kept-")
+os.environ |= {"HF_HOME": _KEPT.name, "HF_HUB_DISABLE_TELEMETRY": "1", "XDG_CACHE_HOME": f"{_KEPT.name}/cache"}
+"""What programs keep for this user is not the tests' to use or to change. Read when the hub's client is imported."""
 
 # Where it is set, each of the hundreds of processes that tests start would compile the project anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
