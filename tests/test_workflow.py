@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import psutil
 import pytest
 import yaml
 from building import BIN, copy_project, wait_until
+from warmed import search_path, serving
 
 from joulebench.tables.files import read_csv
 from joulebench.tables.schemas import CHECKS, FOOTPRINT, LEADERBOARD, LEFT_OUT, PARETO, POINTS, RECOMMENDATIONS, TABLES
@@ -39,12 +41,18 @@ pytestmark = pytest.mark.slow
 
 def call(where: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     # Whatever runs beside the tests would void the points: tests/test_meters_busy.py is about that.
-    environment = os.environ | {"PYTHONPATH": str(where / "src"), "JOULEBENCH_PROC_STAT": "/no/such/file"}
+    environment = os.environ | {"PYTHONPATH": search_path(where / "src"), "JOULEBENCH_PROC_STAT": "/no/such/file"}
     return subprocess.run(words, cwd=where, env=environment, capture_output=True, text=True, check=False, timeout=600)
 
 
 def snakemake(where: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     return call(where, str(BIN / "snakemake"), *words, "--configfile", "config/tiny.yaml")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm() -> Iterator[None]:
+    with serving():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +62,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy_project(where)
     venv = tmp_path_factory.mktemp("env") / "venv"
     venv.symlink_to(BIN.parent)
-    done = call(where, "make", "leaderboard", "CONFIG=config/tiny.yaml", f"VENV={venv}", "-o", f"{venv}/.ready-cpu")
+    words = ("CONFIG=config/tiny.yaml", f"VENV={venv}", "-o", f"{venv}/.ready-cpu")
+    done = call(where, "make", "leaderboard", f"PYTHONPATH={search_path(where / 'src')}", *words)
     assert done.returncode == 0, done.stdout + done.stderr
     return where
 
