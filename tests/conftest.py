@@ -11,6 +11,9 @@ _KEPT = tempfile.TemporaryDirectory(prefix="joulebench-kept-")
 os.environ |= {"HF_HOME": _KEPT.name, "HF_HUB_DISABLE_TELEMETRY": "1", "XDG_CACHE_HOME": f"{_KEPT.name}/cache"}
 """What programs keep for this user is not the tests' to use or to change. Read when the hub's client is imported."""
 
+# Beside other tests a core is not free for each of torch's threads, and those that wait would keep it from the others.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
 # Where it is set, each of the hundreds of processes that tests start would compile the project anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
