@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from building import PROJECT, plain
+from warmed import serving
 
 _KEPT = tempfile.TemporaryDirectory(prefix="joulebench-kept-")
 os.environ |= {"HF_HOME": _KEPT.name, "HF_HUB_DISABLE_TELEMETRY": "1", "XDG_CACHE_HOME": f"{_KEPT.name}/cache"}
@@ -26,6 +27,13 @@ def environment_as_it_was() -> Iterator[None]:
     yield
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[None]:
+    """Measuring and preparing scripts that are given `warmed.search_path` start without their imports."""
+    with serving():
+        yield
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import psutil
 import pytest
 import yaml
 from building import BIN, copy_project, wait_until
-from warmed import search_path, serving
+from warmed import search_path
 
 from joulebench.tables.files import read_csv
 from joulebench.tables.schemas import CHECKS, FOOTPRINT, LEADERBOARD, LEFT_OUT, PARETO, POINTS, RECOMMENDATIONS, TABLES
@@ -49,14 +48,8 @@ def snakemake(where: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     return call(where, str(BIN / "snakemake"), *words, "--configfile", "config/tiny.yaml")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def warm() -> Iterator[None]:
-    with serving():
-        yield
-
-
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(warm: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clean copy in which `make leaderboard` has run on the tiny config."""
     where = tmp_path_factory.mktemp("project")
     copy_project(where)
