@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 from building import PROJECT, plain
+from warmed import serving
 
-_HUB = tempfile.TemporaryDirectory(prefix="joulebench-hub-")
-os.environ |= {"HF_HOME": _HUB.name, "HF_HUB_DISABLE_TELEMETRY": "1"}
-"""What the hub's client keeps on this machine is not the tests' to use or to change. Read when it is first imported."""
+_KEPT = tempfile.TemporaryDirectory(prefix="joulebench-kept-")
+os.environ |= {"HF_HOME": _KEPT.name, "HF_HUB_DISABLE_TELEMETRY": "1", "XDG_CACHE_HOME": f"{_KEPT.name}/cache"}
+"""What programs keep for this user is not the tests' to use or to change. Read when the hub's client is imported."""
+
+# Beside other tests a core is not free for each of torch's threads, and those that wait would keep it from the others.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 # Where it is set, each of the hundreds of processes that tests start would compile the project anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -23,6 +27,13 @@ def environment_as_it_was() -> Iterator[None]:
     yield
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[None]:
+    """Measuring and preparing scripts that are given `warmed.search_path` start without their imports."""
+    with serving():
+        yield
 
 
 @pytest.fixture

@@ -464,6 +464,27 @@ def test_the_png_has_two_pixels_a_point(tmp_path: Path) -> None:
     assert (width, height) == (2 * int(svg.attrib["width"]), 2 * int(svg.attrib["height"]))
 
 
+def test_the_script_of_pages_is_built_once_and_needs_no_place_to_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[str] = []
+
+    def build(snippet: str, vl_version: str) -> str:
+        built.append(vl_version)
+        return "/* the script */"
+
+    monkeypatch.setattr(render.vl_convert, "javascript_bundle", build)
+    (tmp_path / "file").touch()
+    chart = style.figure("a title", [], [])
+    for place, times in (("cache", 1), ("cache", 1), ("file", 2)):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / place))
+        render._bundle.cache_clear()  # as another process finds it
+        render.save(chart, [tmp_path / "page.html"])
+        assert "<script>/* the script */</script>" in (tmp_path / "page.html").read_text()
+        assert len(built) == times
+    render._bundle.cache_clear()
+
+
 @pytest.mark.slow
 def test_an_unknown_suffix_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     chart = draw("energy_per_response", example())

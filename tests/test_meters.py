@@ -1,5 +1,6 @@
 """Which meters a machine uses, and what the machine says of itself."""
 
+import json
 import os
 import platform
 import socket
@@ -160,6 +161,19 @@ def test_the_table_counts_once_a_socket(
     monkeypatch.setattr("codecarbon.core.util.count_physical_cpus", lambda: sockets)
     found = codecarbon.tdp.__wrapped__()
     assert (found.model, found.cpu_w, found.generic) == (model, cpu_w, generic)
+
+
+def test_what_codecarbon_found_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"model": "Mystery", "cpu_w": 8.5, "ram_w": 10.0, "generic": True}
+    monkeypatch.setenv(codecarbon.FOUND, json.dumps(found))
+    codecarbon.tdp.cache_clear()
+    try:
+        assert codecarbon.handed_over() == {}
+        assert codecarbon.tdp() == codecarbon.Tdp(**found)
+        (told,) = codecarbon.handed_over().values()
+        assert json.loads(told) == found
+    finally:
+        codecarbon.tdp.cache_clear()
 
 
 def test_a_machine_without_a_gpu_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import yaml
 from building import BIN, copy_project, wait_until
+from warmed import search_path
 
 from joulebench.tables.files import read_csv
 from joulebench.tables.schemas import CHECKS, FOOTPRINT, LEADERBOARD, LEFT_OUT, PARETO, POINTS, RECOMMENDATIONS, TABLES
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.slow
 
 def call(where: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     # Whatever runs beside the tests would void the points: tests/test_meters_busy.py is about that.
-    environment = os.environ | {"PYTHONPATH": str(where / "src"), "JOULEBENCH_PROC_STAT": "/no/such/file"}
+    environment = os.environ | {"PYTHONPATH": search_path(where / "src"), "JOULEBENCH_PROC_STAT": "/no/such/file"}
     return subprocess.run(words, cwd=where, env=environment, capture_output=True, text=True, check=False, timeout=600)
 
 
@@ -48,13 +49,14 @@ def snakemake(where: Path, *words: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(warm: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clean copy in which `make leaderboard` has run on the tiny config."""
     where = tmp_path_factory.mktemp("project")
     copy_project(where)
     venv = tmp_path_factory.mktemp("env") / "venv"
     venv.symlink_to(BIN.parent)
-    done = call(where, "make", "leaderboard", "CONFIG=config/tiny.yaml", f"VENV={venv}", "-o", f"{venv}/.ready-cpu")
+    words = ("CONFIG=config/tiny.yaml", f"VENV={venv}", "-o", f"{venv}/.ready-cpu")
+    done = call(where, "make", "leaderboard", f"PYTHONPATH={search_path(where / 'src')}", *words)
     assert done.returncode == 0, done.stdout + done.stderr
     return where
 

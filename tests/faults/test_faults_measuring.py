@@ -15,6 +15,7 @@ import psutil
 import pytest
 import yaml
 from building import PROJECT, prepare_tiny, tiny, wait_until
+from warmed import search_path
 
 TASK, MODEL = "llm-chat", "joulebench/llama-1m"
 RUN = f"results/cpu/runs/{TASK}/joulebench--llama-1m"
@@ -219,7 +220,7 @@ class Workflow:
         return subprocess.Popen(
             [*command, "--configfile", "mine.yaml", *words],
             cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(self.folder / "src")},
+            env=os.environ | {"PYTHONPATH": search_path(self.folder / "src")},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -227,7 +228,7 @@ class Workflow:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+def made(warm: None, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     """A project whose run has ended well."""
     workflow = Workflow(tmp_path_factory.mktemp("project"))
     ended, said = finished(workflow.start())

@@ -7,12 +7,13 @@ A TDP of the table counts once a socket, as in CodeCarbon; the 4 W a thread alre
 """
 
 import io
+import json
 import logging
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -22,6 +23,8 @@ from joulebench.meters.busy import EngineMemory
 from joulebench.records.sources import CODECARBON
 
 INTERVAL_S = 0.25
+FOUND = "JOULEBENCH_CODECARBON_FOUND"
+"""What a process has found of its machine, for its sampler: JSON of a Tdp."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,16 @@ def start(engine_pid: int) -> CodeCarbon:
     return CodeCarbon(cpu, figures.ram_w, engine_pid)
 
 
+def handed_over() -> dict[str, str]:
+    """For the environment of the sampler that this process starts, which need not find it once more."""
+    return {FOUND: json.dumps(asdict(tdp()))} if tdp.cache_info().currsize else {}
+
+
 @lru_cache(maxsize=1)
 def tdp() -> Tdp:
     """What CodeCarbon supposes of this machine (it takes seconds, once). Raises NoMeterError."""
+    if told := os.environ.get(FOUND):
+        return Tdp(**json.loads(told))
     with _silent():
         try:
             names = ("core.cpu", "core.util", "external.hardware", "external.ram")

@@ -15,7 +15,7 @@ from types import TracebackType
 import polars as pl
 
 from joulebench.errors import UserError
-from joulebench.meters import METERS, known
+from joulebench.meters import METERS, codecarbon, known
 from joulebench.meters.following import Following, Now, latest
 from joulebench.records.schemas import ENERGY
 from joulebench.records.sources import counted
@@ -73,9 +73,15 @@ class Sampling:
         folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "joulebench.meters.sampler", "--meters", ",".join(known(meters))]
         command += ["--out", str(folder / FILE_NAME), "--engine-pid", str(os.getpid())]
+        told = codecarbon.handed_over() if "codecarbon" in meters else {}
         with (folder / ERRORS_NAME).open("wb") as errors:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+                env=os.environ | told,
             )
         sampling = cls(process, folder, silence_s, stop_timeout_s)
         try:
