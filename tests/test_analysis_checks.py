@@ -614,8 +614,8 @@ def test_a_flagged_repeat_counts_where_none_is_valid() -> None:
 
 @pytest.mark.slow
 def test_the_published_records_of_the_h100_pass_every_check() -> None:
-    """But a first point on a cold card, bursts of images that the power readings do not follow (3.14 % apart), a chat
-    that drifted, and one that memory limits, whose window holds 0.61 turnovers.
+    """But a first point on a cold card, bursts of images that the power readings do not follow (3.14 % apart), chats
+    that drifted, and two that memory limits, whose windows hold 0.61 and 0.81 turnovers, one with a wide interval.
     """
     folders = sorted(path.parent for path in (PROJECT / "results" / "h100" / "runs").glob("*/*/run.json"))
     wanted = [
@@ -627,15 +627,21 @@ def test_the_published_records_of_the_h100_pass_every_check() -> None:
     assert left_out.is_empty()
     assert table.height >= 77
     found = {("text-to-image", "drift"), ("vlm-chat", "counter against power")}
-    found |= {("llm-chat", "drift"), ("llm-chat", "few turnovers")}
+    found |= {("llm-chat", "drift"), ("llm-chat", "few turnovers"), ("llm-chat", "wide interval")}
     natural = pl.col("answers").eq_missing(pl.lit("natural"))  # SmolLM2, whose answers have many lengths
     assert set(fired(table.filter(~natural)).select("task", "check").rows()) == found
     assert set(fired(table.filter(natural))["check"]) == {"few turnovers", "wide interval"}
     known = {"other processes", "drift", "wide interval"}  # not yet recorded, and too few batches
     assert {name for names in table["unchecked"].drop_nulls() for name in names.split("; ")} <= known
     overloaded = table.filter(pl.col("status") == "overloaded").select("model", "verdict").rows()
-    few = "flagged: few turnovers (0.608, at least 1)"
-    assert overloaded == [("Qwen/Qwen3-32B", few), ("codellama/CodeLlama-7b-hf", "valid")]
+    few = "flagged: few turnovers (%s, at least 1)"
+    assert overloaded == [
+        ("Qwen/Qwen3-14B", few % "0.805" + "; wide interval (23.3 %, at most 10 %)"),
+        ("Qwen/Qwen3-32B", few % "0.608"),
+        ("google/gemma-2-9b-it", "valid"),
+        ("codellama/CodeLlama-7b-hf", "valid"),
+        ("google/codegemma-7b", "valid"),
+    ]
 
 
 def test_the_page_of_the_docs_is_in_step() -> None:

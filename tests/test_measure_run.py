@@ -102,9 +102,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_process_is_left() -> Iterator[None]:
+    before = psutil.Process().children(recursive=True)  # of other tests, as warmed.serving's
     yield
     deadline = time.monotonic() + 5
-    while left := [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]:
+    while left := [
+        one
+        for one in psutil.Process().children(recursive=True)
+        if one not in before and one.status() != psutil.STATUS_ZOMBIE
+    ]:
         assert time.monotonic() < deadline, f"left behind: {left}"
         time.sleep(0.1)
 

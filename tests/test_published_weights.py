@@ -21,7 +21,8 @@ from joulebench.plan import Plan, plan
 from joulebench.records.files import read_model
 from joulebench.records.made import model_as
 
-LLAMA, DRAWN = "meta-llama/Llama-3.1-8B-Instruct", "stabilityai/stable-diffusion-2-1"
+LLAMA, GEMMA = "meta-llama/Llama-3.1-8B-Instruct", "google/gemma-3-12b-it"
+DRAWN = "stabilityai/stable-diffusion-2-1"
 FIRST, SECOND = "1" * 40, "2" * 40
 
 
@@ -35,9 +36,9 @@ def test_the_switch_serves_the_same_models_in_folders_of_their_own(raw: dict[str
         "checkpoint": {folder: spec for folder, spec in own.items() if spec.weights == "checkpoint"},
         "synthetic": {folder: spec for folder, spec in own.items() if spec.weights == "synthetic"},
     }
-    assert {spec.model for spec in weights["synthetic"].values()} == {DRAWN}  # which the hub has no more
+    assert {spec.model for spec in weights["synthetic"].values()} == {DRAWN, GEMMA}  # no more there; of other weights beside
     kept = {folder for folder in own if folder in drawn}
-    assert {drawn[folder].model for folder in kept} == {DRAWN, "HuggingFaceTB/SmolLM2-135M-Instruct"}
+    assert {drawn[folder].model for folder in kept} == {DRAWN, GEMMA, "HuggingFaceTB/SmolLM2-135M-Instruct"}
     assert all(own[folder].hash == drawn[folder].hash for folder in kept)
     assert len(own) == len(drawn)
     spec = own["results/h100/runs/llm-chat/meta-llama--Llama-3.1-8B-Instruct--hub"]
@@ -91,7 +92,7 @@ def test_what_stays_drawn_is_said(raw: dict[str, Any]) -> None:
     raw["measure_on"] = ["h100"]
     assert plan(raw).stays_drawn() == []
     (said,) = plan(raw | {"published_weights": True}).stays_drawn()
-    assert said.endswith(f"names no others: {DRAWN}")
+    assert said.endswith(f"names no others: {GEMMA}, {DRAWN}")
 
 
 def test_another_repository_than_the_model_s_name(raw: dict[str, Any]) -> None:
