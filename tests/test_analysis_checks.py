@@ -634,10 +634,10 @@ def test_the_published_records_of_the_h100_pass_every_check() -> None:
     known = {"other processes", "drift", "wide interval"}  # not yet recorded, and too few batches
     assert {name for names in table["unchecked"].drop_nulls() for name in names.split("; ")} <= known
     overloaded = table.filter(pl.col("status") == "overloaded").select("model", "verdict").rows()
-    few = "flagged: few turnovers (%s, at least 1)"
+    few = "flagged: few turnovers ({}, at least 1)"
     assert overloaded == [
-        ("Qwen/Qwen3-14B", few % "0.805" + "; wide interval (23.3 %, at most 10 %)"),
-        ("Qwen/Qwen3-32B", few % "0.608"),
+        ("Qwen/Qwen3-14B", few.format("0.805") + "; wide interval (23.3 %, at most 10 %)"),
+        ("Qwen/Qwen3-32B", few.format("0.608")),
         ("google/gemma-2-9b-it", "valid"),
         ("codellama/CodeLlama-7b-hf", "valid"),
         ("google/codegemma-7b", "valid"),
