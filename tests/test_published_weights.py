@@ -36,7 +36,7 @@ def test_the_switch_serves_the_same_models_in_folders_of_their_own(raw: dict[str
         "checkpoint": {folder: spec for folder, spec in own.items() if spec.weights == "checkpoint"},
         "synthetic": {folder: spec for folder, spec in own.items() if spec.weights == "synthetic"},
     }
-    assert {spec.model for spec in weights["synthetic"].values()} == {DRAWN, GEMMA}  # no more there; of other weights beside
+    assert {spec.model for spec in weights["synthetic"].values()} == {DRAWN, GEMMA}  # not on the hub so
     kept = {folder for folder in own if folder in drawn}
     assert {drawn[folder].model for folder in kept} == {DRAWN, GEMMA, "HuggingFaceTB/SmolLM2-135M-Instruct"}
     assert all(own[folder].hash == drawn[folder].hash for folder in kept)
