@@ -1,37 +1,20 @@
 """Whole runs with the engine `server`: from the config to a row of the tables, a small server and a real one."""
 
 import json
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import psutil
 import pytest
-from building import prepare_tiny
 from serving_http import MODEL, command
-from test_measure_run import TASK, Bench
+from test_measure_run import Bench, no_process_is_left, prepared
 
 from joulebench.records.files import read_run
 
+__all__ = ["no_process_is_left", "prepared"]  # fixtures
+
 FIXED = {"batch_sizes": [1, 3], "protocol": {"kind": "fixed", "requests": 12}}
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Requests and model of the tiny config, made once."""
-    results = tmp_path_factory.mktemp("prepared")
-    prepare_tiny(TASK, results / "prompts" / f"{TASK}.parquet", results / "models" / "joulebench--llama-1m")
-    return results
-
-
-@pytest.fixture(autouse=True)
-def no_process_is_left() -> Iterator[None]:
-    before = psutil.Process().children(recursive=True)  # of other tests, as warmed.serving's
-    yield
-    left = [one for one in psutil.Process().children(recursive=True) if one not in before]
-    assert not psutil.wait_procs([one for one in left if one.status() != psutil.STATUS_ZOMBIE], 5)[1]
 
 
 def bench(folder: Path, prepared: Path, words: list[str], sweep: dict[str, Any] = FIXED, **settings: Any) -> Bench:

@@ -1,4 +1,4 @@
-"""What Python imports as it starts: hands a script of the project over to the server of `warm.py`, where there is one.
+"""What Python imports as it starts: hands a script of the project over to `server.py` beside it, where there is one.
 
 This process stays, waits for the one that works in its place, passes on what it is told to end by, and ends as that one
 does. A program that the server does not serve, or whose environment is another than the server's, goes on here.

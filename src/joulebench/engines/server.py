@@ -233,9 +233,10 @@ class Engine:
             await asyncio.sleep(METRICS_EVERY_S)
             if in_flight := len(self._open):
                 status, content, _ = await self._client.look("/metrics")
-                if status == 200:
-                    self._metrics = server_told.metrics(content)
-                if status == 200 and self._metrics is not None:
+                if status != 200:
+                    continue
+                self._metrics = server_told.metrics(content)
+                if self._metrics is not None:
                     self._in_flight += in_flight
                     self._in_engine += min(in_flight, (self._metrics.running or 0) + (self._metrics.waiting or 0))
 

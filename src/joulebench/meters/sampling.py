@@ -15,7 +15,7 @@ from types import TracebackType
 import polars as pl
 
 from joulebench.errors import UserError
-from joulebench.meters import METERS, codecarbon, known
+from joulebench.meters import METERS, known
 from joulebench.meters.following import Following, Now, latest
 from joulebench.records.schemas import ENERGY
 from joulebench.records.sources import counted
@@ -73,7 +73,7 @@ class Sampling:
         folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "joulebench.meters.sampler", "--meters", ",".join(known(meters))]
         command += ["--out", str(folder / FILE_NAME), "--engine-pid", str(os.getpid())]
-        told = codecarbon.handed_over() if "codecarbon" in meters else {}
+        told = {key: value for name in meters for key, value in getattr(METERS[name], "handed_over", dict)().items()}
         with (folder / ERRORS_NAME).open("wb") as errors:
             process = subprocess.Popen(
                 command,
