@@ -12,6 +12,9 @@ _KEPT = tempfile.TemporaryDirectory(prefix="joulebench-kept-")
 os.environ |= {"HF_HOME": _KEPT.name, "HF_HUB_DISABLE_TELEMETRY": "1", "XDG_CACHE_HOME": f"{_KEPT.name}/cache"}
 """What programs keep for this user is not the tests' to use or to change. Read when the hub's client is imported."""
 
+# What other tests measure at the same time is not waited for.
+os.environ["JOULEBENCH_LOCKS"] = _KEPT.name
+
 # Beside other tests a core is not free for each of torch's threads, and those that wait would keep it from the others.
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 

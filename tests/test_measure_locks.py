@@ -65,6 +65,16 @@ def test_a_killed_one_holds_nothing(tmp_path: Path) -> None:
         pass
 
 
+def test_containers_may_name_the_folder_that_they_share(tmp_path: Path) -> None:
+    program = "from joulebench.measure import locks; print(locks._path('GPU-1'))"
+    for named, expected in ((str(tmp_path), tmp_path), ("", Path("/tmp"))):
+        environment = os.environ | {"JOULEBENCH_LOCKS": named}
+        said = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        )
+        assert Path(said.stdout.strip()) == expected / f"joulebench-{os.getuid()}-GPU-1.lock"
+
+
 FORK = """
 import os, sys, time
 from pathlib import Path

@@ -68,6 +68,23 @@ def test_its_code_is_passed_on_and_what_it_left_is_ended() -> None:
     assert gone(everybody)
 
 
+WAITING = """
+import psutil
+
+(worker,) = psutil.Process(started.pid).children()
+started.kill()
+started.wait()
+worker.kill()
+print(psutil.wait_procs([worker], 10)[1], flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_measurement_sees_that_one_is_gone_whose_parent_it_ended_before() -> None:
+    said, _ = start(WAITING).communicate(timeout=30)
+    assert said.splitlines()[1:] == ["[]"]
+
+
 def test_a_measurement_that_leaves_nobody_ends_at_once() -> None:
     program = "from joulebench.measure import process; process.stay_behind()"
     began = time.monotonic()

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,11 @@ TASK, MODEL = "llm-chat", "joulebench/llama-1m"
 class Bench:
     """A folder in which one small run is measured again and again."""
 
-    def __init__(self, folder: Path, shared: Path, **changes: Any) -> None:
+    def __init__(
+        self, folder: Path, shared: Path, environment: Mapping[str, str] | None = None, **changes: Any
+    ) -> None:
         self.folder = folder
+        self.environment = os.environ | (environment or {})
         raw = tiny()
         raw["tasks"][TASK]["sweep"] = {"batch_sizes": [1, 2, 3, 4], "protocol": {"kind": "timed", "seconds": 1.0}}
         for path, value in changes.items():
@@ -51,7 +54,7 @@ class Bench:
     def start(self, **environment: str) -> "subprocess.Popen[str]":
         command = [sys.executable, str(SCRIPTS / "measure.py"), "cpu", TASK, "joulebench--llama-1m", "run.log"]
         return subprocess.Popen(
-            command, cwd=self.folder, env=os.environ | environment, stderr=subprocess.PIPE, text=True
+            command, cwd=self.folder, env=self.environment | environment, stderr=subprocess.PIPE, text=True
         )
 
     def finish(self, **environment: str) -> tuple[int, str]:

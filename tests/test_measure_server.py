@@ -7,8 +7,10 @@ from statistics import median
 from typing import Any
 
 import pytest
+from building import PROJECT
 from serving_http import MODEL, command
 from test_measure_run import Bench, no_process_is_left, prepared
+from warmed import search_path
 
 from joulebench.records.files import read_run
 
@@ -17,10 +19,14 @@ __all__ = ["no_process_is_left", "prepared"]  # fixtures
 FIXED = {"batch_sizes": [1, 3], "protocol": {"kind": "fixed", "requests": 12}}
 
 
+pytestmark = pytest.mark.usefixtures("warm")
+
+
 def bench(folder: Path, prepared: Path, words: list[str], sweep: dict[str, Any] = FIXED, **settings: Any) -> Bench:
     own = {"command": words, "model_name": MODEL, "ignore_eos": "vllm", "stall_s": 5.0} | settings
     engine = {"kind": "server", "settings": own}
-    return Bench(folder, prepared, engines__transformers=engine, tasks__llm_chat__sweep=sweep)
+    changes = {"engines__transformers": engine, "tasks__llm_chat__sweep": sweep}
+    return Bench(folder, prepared, environment={"PYTHONPATH": search_path(PROJECT / "src")}, **changes)
 
 
 @pytest.mark.slow

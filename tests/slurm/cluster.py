@@ -5,7 +5,8 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ IMPATIENT = (
     *("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1"),
     *("--latency-wait", "5", "--max-status-checks-per-second", "1"),
 )
+Ended = Mapping[str, "Future[None]"]
+"""How things went that were done at once, by their names."""
 WITHOUT_ACCOUNTING = ("--slurm-status-command", "squeue")
 
 
@@ -36,11 +39,12 @@ class Project:
     def snakemake(self, config: str, target: str, *words: str) -> "subprocess.Popen[bytes]":
         """The user's command; what it says goes to said.txt."""
         command = [str(BIN / "snakemake"), "--configfile", f"config/{config}.yaml", *words, "--", target]
+        self.locks.mkdir(exist_ok=True)
         with (self / "said.txt").open("w") as out:
             return subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=os.environ | {"PYTHONPATH": str(self / "src")},
+                env=os.environ | {"PYTHONPATH": str(self / "src"), "JOULEBENCH_LOCKS": str(self.locks)},
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
@@ -55,6 +59,16 @@ class Project:
             f"\n== {log}\n{log.read_text()}" for log in (self / ".snakemake/slurm_logs").rglob("*.log")
         )
 
+    @property
+    def locks(self) -> Path:
+        """Its own: other projects measure on this processor at the same time."""
+        return self.folder.with_name(f"{self.folder.name}-locks")
+
+    def jobs(self, state: str = "R", what: str = "%A") -> list[str]:
+        """Its jobs, as `jobs` says them."""
+        lines = [line.rpartition("|") for line in jobs(state, f"{what}|%Z")]
+        return [said for said, _, folder in lines if folder == str(self.folder)]
+
     def processes(self, *words: str) -> list[psutil.Process]:
         """The processes that live in this project and have one of these words in their command."""
         found = psutil.process_iter(["cmdline", "cwd"])
@@ -66,6 +80,11 @@ class Project:
         while not condition():
             assert time.monotonic() < deadline, "did not happen in time\n" + self.said()
             time.sleep(0.1)
+
+    def end(self) -> None:
+        """Snakemake, where a test failed."""
+        for one in self.processes("--configfile"):
+            one.kill()
 
     def ends(self, workflow: "subprocess.Popen[bytes]", code: int, seconds: float = 500.0) -> None:
         assert workflow.wait(seconds) == code, self.said()
@@ -106,14 +125,27 @@ def reach_the_time_limit(job: str) -> None:
     ask("scontrol", "update", f"JobId={job}", "EndTime=now+1")
 
 
+def node_of(job: str) -> str:
+    return ask("squeue", "-h", "-j", job, "-o", "%N").strip()
+
+
+def on(node: str, partition: str = "gpu") -> tuple[str, ...]:
+    """Options of Snakemake by which measuring jobs run there."""
+    return "--set-resources", f"measure:slurm_partition={partition}", f"measure:slurm_extra='--nodelist={node}'"
+
+
+def not_on(*nodes: str) -> tuple[str, ...]:
+    return "--set-resources", f"measure:slurm_extra='--exclude={','.join(nodes)}'"
+
+
 def preempt(job: str) -> None:
     """Somebody more urgent wants the whole node."""
-    ask("sbatch", "-p", "urgent", "-w", jobs(what="%N")[0], "--exclusive", "-o", "/dev/null", "--wrap", "sleep 1")
+    ask("sbatch", "-p", "urgent", "-w", node_of(job), "--exclusive", "-o", "/dev/null", "--wrap", "sleep 1")
 
 
 def lose_the_node(job: str) -> None:
     """The node's power goes: its daemon and all of the job's processes at once, without a word to the controller."""
-    node = jobs(what="%N")[0]
+    node = node_of(job)
     stepd = re.compile(rf"slurmstepd: \[{job}\.")
     daemons = [psutil.Process(pid_of(f"{node}.pid"))]
     daemons += [one for one in psutil.process_iter(["cmdline"]) if stepd.match(" ".join(one.info["cmdline"] or ()))]
@@ -124,7 +156,7 @@ def lose_the_node(job: str) -> None:
     ask("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=power")
 
 
-def mend(nodes: Sequence[str] = ("n1", "n2")) -> None:
+def mend(nodes: Sequence[str]) -> None:
     """Bring back what `lose_the_node` took; a node that registers is up again (ReturnToService=2)."""
     deadline = time.monotonic() + 30
     for node in nodes:

@@ -2,12 +2,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
 from building import PROJECT
-from cluster import CONF, Project, copied
+from cluster import CONF, Ended, Project, copied
 
 TASKS = ("llm-chat", "llm-code")
 PACKAGES = "slurm-wlm munge slurmdbd mariadb-server-core mariadb-client-core"
@@ -35,14 +36,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def slurm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Two nodes; with accounting where the module says ACCOUNTING."""
-    folder = str(tmp_path_factory.mktemp("slurm"))
+    """With accounting where the module says ACCOUNTING, and two nodes where it does not say NODES."""
+    folder = [str(tmp_path_factory.mktemp("slurm")), str(getattr(request.module, "NODES", 2))]
     words = ["--accounting"] if getattr(request.module, "ACCOUNTING", False) else []
     try:
-        subprocess.run([PROJECT / "tests/slurm/start.sh", *words, folder], check=True)
+        subprocess.run([PROJECT / "tests/slurm/start.sh", *words, *folder], check=True)
         yield
     finally:
-        subprocess.run([PROJECT / "tests/slurm/stop.sh", folder], check=True)
+        subprocess.run([PROJECT / "tests/slurm/stop.sh", folder[0]], check=True)
 
 
 @pytest.fixture(scope="session")
@@ -77,11 +78,25 @@ def prepared(bare: Project, tmp_path_factory: pytest.TempPathFactory) -> Project
     return project
 
 
+@pytest.fixture(scope="module")
+def ended(
+    request: pytest.FixtureRequest, slurm: None, prepared: Project, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ended]:
+    """How each of the module's WAYS went, all at once, each in a copy of it: what takes time is Slurm's waiting."""
+    ways = {way: Project(tmp_path_factory.mktemp("way") / "mine") for way in request.module.WAYS}
+    for project in ways.values():
+        shutil.copytree(prepared.folder, project.folder, symlinks=True)
+    with ThreadPoolExecutor(len(ways)) as threads:
+        ended = {way.__name__: threads.submit(way, project) for way, project in ways.items()}
+    yield ended
+    for project in ways.values():
+        project.end()
+
+
 @pytest.fixture
 def mine(slurm: None, prepared: Project, tmp_path: Path) -> Iterator[Project]:
     """A copy of it that a test may spoil."""
     project = Project(tmp_path / "mine")
     shutil.copytree(prepared.folder, project.folder, symlinks=True)
     yield project
-    for one in project.processes("--configfile"):  # Snakemake, where a test failed
-        one.kill()
+    project.end()

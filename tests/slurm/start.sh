@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A real Slurm on this machine, for the tests: start.sh [--accounting] FOLDER [NODES] [GPUS of each node]
 # Needs root and Debian's slurm-wlm and munge; with accounting also slurmdbd, mariadb-server-core and mariadb-client-core.
-# The GPUs are pretend ones of type h100; the nodes share this machine. Jobs in the partition `urgent` preempt those in `gpu`.
+# The GPUs are pretend ones of type h100; the nodes share this machine. Jobs in the partition `urgent` preempt those
+# in `gpu`, and those in `patient` with a grace time.
 # The configuration lies in /etc/slurm, since snakemake-executor-plugin-slurm drops SLURM_CONF before its srun.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -72,6 +73,7 @@ $(for ((n = 1; n <= nodes; n++)); do
     "RealMemory=$(($(free -m | awk '/^Mem:/ {print $2}') / nodes)) Gres=gpu:h100:$gpus State=UNKNOWN"
 done)
 PartitionName=gpu Nodes=ALL Default=YES MaxTime=INFINITE PriorityTier=1 State=UP
+PartitionName=patient Nodes=ALL MaxTime=INFINITE PriorityTier=1 GraceTime=30 State=UP
 PartitionName=urgent Nodes=ALL MaxTime=INFINITE PriorityTier=2 State=UP
 CONF
 

@@ -1,4 +1,7 @@
-"""A sweep that is cut off in the middle, in every way that a cluster knows, goes on where it was."""
+"""A sweep that is cut off in the middle, in every way that a cluster knows, goes on where it was.
+
+All of them at once, each on a node of its own: what takes time is Slurm's waiting.
+"""
 
 import ctypes
 import os
@@ -13,13 +16,14 @@ from cluster import (
     RUN,
     SAMPLER,
     WITHOUT_ACCOUNTING,
+    Ended,
     Project,
     alive,
-    ask,
     cancel,
-    jobs,
     lose_the_node,
     mend,
+    not_on,
+    on,
     preempt,
     reach_the_time_limit,
     requeue,
@@ -27,16 +31,20 @@ from cluster import (
 
 from joulebench.records.files import read_run
 
+NODES = 7
+"""One for each, and one for the sweep whose node fails."""
+SUBMITTED = "has been submitted with SLURM jobid"
 
-def cut_off(mine: Project, how: Callable[[str], None], config: str = "long", *words: str) -> None:
+
+def cut_off(mine: Project, how: Callable[[str], None], *where: str, config: str = "long") -> None:
     """Cut the job off after its first point, and see that the workflow ends well without measuring that again."""
-    workflow = mine.submit(config, f"{RUN}/run.json", *WITHOUT_ACCOUNTING, *words)
+    workflow = mine.submit(config, f"{RUN}/run.json", *WITHOUT_ACCOUNTING, *where)
     mine.wait_until((mine / FIRST).exists)
     first = (mine / FIRST).stat().st_mtime_ns
     before = mine.processes(MEASURE, SAMPLER)
     assert mine.processes(MEASURE)
     assert mine.processes(SAMPLER)
-    (job,) = jobs()
+    (job,) = mine.jobs()
     how(job)
     mine.wait_until(lambda: not any(map(alive, before)))
     assert not (mine / f"{RUN}/run.json").exists()
@@ -47,33 +55,37 @@ def cut_off(mine: Project, how: Callable[[str], None], config: str = "long", *wo
     assert not mine.processes(MEASURE, SAMPLER)
 
 
-def test_requeued(mine: Project) -> None:
-    cut_off(mine, requeue)
-    assert mine.said().count("has been submitted with SLURM jobid") == 1
+def requeued(mine: Project) -> None:
+    cut_off(mine, requeue, *on("n1"))
+    assert mine.said().count(SUBMITTED) == 1
 
 
-def test_the_time_limit(mine: Project) -> None:
-    cut_off(mine, reach_the_time_limit, "minutes")
+def at_the_time_limit(mine: Project) -> None:
+    cut_off(mine, reach_the_time_limit, *on("n2"), config="minutes")
     assert "TIMEOUT" in mine.said()
 
 
-@pytest.mark.parametrize(("grace_s", "submissions"), [(0, 1), (8, 2)])
-def test_preempted(mine: Project, grace_s: int, submissions: int) -> None:
-    """Without a grace time Slurm requeues the job; with one the run ends by itself, and Snakemake submits it again."""
-    ask("scontrol", "update", "PartitionName=gpu", f"GraceTime={grace_s}")
-    cut_off(mine, preempt)
-    assert mine.said().count("has been submitted with SLURM jobid") == submissions
+def preempted(mine: Project) -> None:
+    """Without a grace time Slurm requeues the job."""
+    cut_off(mine, preempt, *on("n3"))
+    assert mine.said().count(SUBMITTED) == 1
 
 
-def test_the_node_fails(mine: Project) -> None:
+def preempted_with_a_grace_time(mine: Project) -> None:
+    """The run ends by itself, and Snakemake submits it again."""
+    cut_off(mine, preempt, *on("n4", "patient"))
+    assert mine.said().count(SUBMITTED) == 2
+
+
+def on_a_node_that_fails(mine: Project) -> None:
     try:
-        cut_off(mine, lose_the_node)
+        cut_off(mine, lose_the_node, *not_on("n1", "n2", "n3", "n4", "n7"))
     finally:
-        mend()
-    assert mine.said().count("has been submitted with SLURM jobid") == 1
+        mend(("n5", "n6"))
+    assert mine.said().count(SUBMITTED) == 1
 
 
-def test_cancelled_while_it_hangs(mine: Project) -> None:
+def cancelled_while_it_hangs(mine: Project) -> None:
     """SIGTERM has no effect, as in a call into a driver that never returns: Slurm's SIGKILL ends the run."""
 
     def hang(job: str) -> None:
@@ -96,4 +108,19 @@ def test_cancelled_while_it_hangs(mine: Project) -> None:
         assert os.WTERMSIG(ends[-1]) == signal.SIGKILL
         assert time.monotonic() - began > 9  # KillWait
 
-    cut_off(mine, hang)
+    cut_off(mine, hang, *on("n7"))
+
+
+WAYS = (
+    at_the_time_limit,
+    requeued,
+    preempted,
+    preempted_with_a_grace_time,
+    on_a_node_that_fails,
+    cancelled_while_it_hangs,
+)
+
+
+@pytest.mark.parametrize("way", [way.__name__ for way in WAYS])
+def test_a_sweep_goes_on_that_was(way: str, ended: Ended) -> None:
+    ended[way].result()

@@ -1,9 +1,9 @@
 """The workflow through a real Slurm with accounting, two nodes and pretend GPUs, as a site runs it, on a CPU."""
 
 import shutil
-from pathlib import Path
 
-from cluster import RUN, WITHOUT_ACCOUNTING, Project, ask
+import pytest
+from cluster import RUN, WITHOUT_ACCOUNTING, Ended, Project, ask
 
 from joulebench.tables.files import read_csv
 from joulebench.tables.schemas import LEADERBOARD
@@ -18,9 +18,9 @@ def states(project: Project) -> list[str]:
     return [line.split("|")[0] for line in out if line.endswith(f"|{project.folder}")]
 
 
-def test_two_tasks_are_measured_by_jobs_and_the_rest_here(slurm: None, bare: Project, tmp_path: Path) -> None:
-    mine = Project(tmp_path / "mine")
-    shutil.copytree(bare.folder, mine.folder, symlinks=True)
+def two_tasks_are_measured_by_jobs_and_the_rest_here(mine: Project) -> None:
+    for prepared in ("cpu", "models", "prompts"):
+        shutil.rmtree(mine / f"results/{prepared}")
     mine.ends(mine.submit("two", "results/cpu/leaderboard.csv"), 0)
     assert read_csv(mine / "results/cpu/leaderboard.csv", LEADERBOARD)["task"].to_list() == ["llm-chat", "llm-code"]
     out = (mine / "said.txt").read_text()
@@ -31,7 +31,7 @@ def test_two_tasks_are_measured_by_jobs_and_the_rest_here(slurm: None, bare: Pro
     assert states(mine) == ["COMPLETED"] * 3
 
 
-def test_a_failing_job_does_not_keep_the_others_from_being_measured(mine: Project) -> None:
+def a_failing_job_does_not_keep_the_others_from_being_measured(mine: Project) -> None:
     sampled = mine / "results/prompts/llm-code.parquet"
     sampled.write_bytes(sampled.read_bytes()[:-100])
     mine.ends(mine.submit("two", "results/cpu/leaderboard.csv", "--retries", "0"), 1)
@@ -41,7 +41,7 @@ def test_a_failing_job_does_not_keep_the_others_from_being_measured(mine: Projec
     assert sorted(states(mine)) == ["COMPLETED", "FAILED"]
 
 
-def test_a_job_that_was_given_too_few_gpus_says_so(mine: Project) -> None:
+def a_job_that_was_given_too_few_gpus_says_so(mine: Project) -> None:
     run = "results/h100/runs/llm-chat/joulebench--llama-1m+tp2/run.json"
     words = ("--retries", "0", "--set-resources", "measure:gpu=1")
     mine.ends(mine.submit("two", run, *WITHOUT_ACCOUNTING, *words), 1)
@@ -49,3 +49,15 @@ def test_a_job_that_was_given_too_few_gpus_says_so(mine: Project) -> None:
     assert line in mine.said()
     assert line in (mine / "logs/h100/llm-chat/joulebench--llama-1m+tp2.log").read_text()
     assert states(mine) == ["FAILED"]
+
+
+WAYS = (
+    two_tasks_are_measured_by_jobs_and_the_rest_here,
+    a_failing_job_does_not_keep_the_others_from_being_measured,
+    a_job_that_was_given_too_few_gpus_says_so,
+)
+
+
+@pytest.mark.parametrize("way", [way.__name__ for way in WAYS])
+def test_as_a_site_runs_it(way: str, ended: Ended) -> None:
+    ended[way].result()

@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,6 +66,7 @@ def convert(file: Path, folder: Path) -> Packing:
 def _converted(words: list[str]) -> bytes:
     """The main of the process apart; the file is read under a name of its own, where no other file is beside it."""
     file, folder = words
+    _ask_once()
     with tempfile.TemporaryDirectory() as alone:
         link = Path(alone, "model.gguf")
         link.symlink_to(file)
@@ -73,6 +75,15 @@ def _converted(words: list[str]) -> bytes:
         with _explained("transformers cannot read it"):
             _written(link, Path(folder), special)
     return json.dumps(packing._asdict()).encode()
+
+
+def _ask_once() -> None:
+    """transformers 5.17 parses the file for each of its questions, and has a table of names made for each tensor."""
+    import gguf
+
+    read = cache(gguf.GGUFReader)
+    gguf.GGUFReader = lambda path, *rest: read(os.fspath(path), *rest)
+    gguf.get_tensor_name_map = cache(gguf.get_tensor_name_map)
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from joulebench.errors import UserError
 
 log = logging.getLogger(__name__)
 
-LOCKS = Path("/tmp")
-"""Not TMPDIR: two shells of one machine may differ in it, and must meet."""
+LOCKS = Path(os.environ.get("JOULEBENCH_LOCKS") or "/tmp")
+"""Not TMPDIR: two shells of one machine may differ in it, and must meet. Containers may share another folder."""
 OTHER_NAMES = 10
 """So many names a lock may have, where another user has put something under the first of them."""
 

@@ -77,9 +77,11 @@ def stay_behind(journal: Path | None = None) -> None:
 def _wait(child: int, started_by: int) -> int:
     told = False
     while True:
-        pid, status = os.waitpid(child, os.WNOHANG)
+        pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == child:
             return status
+        if pid:  # left by one that it ended; it may be waiting until this is gone
+            continue
         if not told and os.getppid() != started_by:
             os.kill(child, signal.SIGTERM)
             told = True
