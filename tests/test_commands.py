@@ -1,5 +1,6 @@
 """The command `joulebench`, as a shell calls it."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from building import PROJECT
 
 from joulebench import __version__
-from joulebench.commands import compare, doctor, line
+from joulebench.commands import compare, doctor, line, probe
 from joulebench.config.schema import json_schema
 from joulebench.errors import UserError
 from joulebench.records.models import Machine
@@ -88,6 +89,13 @@ def test_probe_refuses_another_machine_and_an_unknown_name() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "ten"])
+def test_probe_watches_no_gpu_for_seconds_that_are_none(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=f"^found {text}, expected seconds, 0 or more$"):
+        probe.seconds(text)
+    assert probe.seconds("0") == 0
+
+
 def test_compare_of_published_hardware() -> None:
     done = joulebench("compare", "h100", "h200", "--task", "llm-chat", "--model", "google/gemma-2-2b-it")
     assert done.returncode == 0, done.stderr

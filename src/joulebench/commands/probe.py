@@ -5,6 +5,7 @@ With the name of a hardware of the config, it is also held against what the conf
 
 import argparse
 import json
+from math import inf, nan
 from typing import TYPE_CHECKING
 
 from joulebench.errors import UserError
@@ -20,7 +21,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("hardware", nargs="?", help="a name under hardware: in the config; else what this machine has")
     parser.add_argument("--config", help="the config file (default: config.yaml here)", metavar="FILE")
     how_long = f"how long the GPUs are watched doing nothing (default: {IDLE_S:g}; 0: not at all)"
-    parser.add_argument("--idle-s", type=float, default=IDLE_S, metavar="SECONDS", help=how_long)
+    parser.add_argument("--idle-s", type=seconds, default=IDLE_S, metavar="SECONDS", help=how_long)
+
+
+def seconds(text: str) -> float:
+    """Raises argparse.ArgumentTypeError for what is no number of seconds from 0 on."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = nan
+    if not 0 <= number < inf:
+        raise argparse.ArgumentTypeError(f"found {text}, expected seconds, 0 or more")
+    return number
 
 
 def run(words: argparse.Namespace) -> int:
