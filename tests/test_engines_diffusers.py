@@ -362,6 +362,7 @@ def test_what_a_pipeline_cannot_do_is_one_line_at_opening(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_one_image_at_a_time_says_so(made: Callable[[str], Made]) -> None:
     spec, folder = made("wan-i2v")
     sweep = spec.sweep.model_copy(update={"batch_sizes": (1, 2)})
@@ -415,6 +416,7 @@ def test_arguments_of_the_pipelines_own_reach_it(
     assert type(watched.outputs[0][0]).__name__ == {"pil": "list", "np": "ndarray", "pt": "Tensor"}[output]
 
 
+@pytest.mark.slow
 def test_the_autoencoder_saves_memory_only_where_it_is_asked_to(made: Callable[[str], Made]) -> None:
     spec, folder = made("sd")
     for settings, expected in (({}, (False, False)), ({"vae_slicing": True, "vae_tiling": True}, (True, True))):
@@ -424,6 +426,7 @@ def test_the_autoencoder_saves_memory_only_where_it_is_asked_to(made: Callable[[
         engine.close()
 
 
+@pytest.mark.slow
 def test_a_request_without_an_image_is_refused(made: Callable[[str], Made]) -> None:
     engine = open_engine(*made("svd"))
     with pytest.raises(UserError, match="request 1 has no image, its task needs one"):

@@ -102,6 +102,7 @@ def test_drawing_leaves_the_random_numbers_of_others_alone(name: str, shapes: di
     assert torch.get_default_dtype() == torch.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CELLS)
 def test_as_many_weights_are_drawn_as_the_models_record_says(name: str, shapes: dict[str, Drawn]) -> None:
     spec, folder, record = shapes[name]

@@ -16,6 +16,7 @@ from joulebench.engines.onnxruntime import Engine
 from joulebench.errors import UserError
 
 pytest.importorskip("onnxruntime_genai", reason=MISSING)
+pytestmark = pytest.mark.slow
 
 TEXTS = ("one", "def volume(side, height): and many more words", "x = [1, 2, 3]", "print('three')")
 
@@ -63,7 +64,6 @@ def answers(engine: Any, requests: pl.DataFrame, together: bool = True) -> dict[
     return said
 
 
-@pytest.mark.slow
 def test_the_same_tokens_as_transformers_together_and_alone(opened: Any) -> None:
     requests = prompts(*TEXTS)
     expected = answers(opened(engine="transformers-static"), requests, together=False)
@@ -74,7 +74,6 @@ def test_the_same_tokens_as_transformers_together_and_alone(opened: Any) -> None
     assert len(set(expected[0])) > 4  # it says something, not one token again and again
 
 
-@pytest.mark.slow
 def test_who_comes_and_goes_in_the_middle_changes_no_answer(opened: Any) -> None:
     """Answers of 2, 5, 7 and 12 tokens; the first to end is not the last row, so that another takes its place."""
     requests = prompts(*TEXTS)
@@ -99,7 +98,6 @@ def test_who_comes_and_goes_in_the_middle_changes_no_answer(opened: Any) -> None
     assert [step.finished for step in made if step.finished] == [{0: 2}, {2: 5}, {3: 7}, {1: 12}]
 
 
-@pytest.mark.slow
 def test_no_more_run_than_the_sweep_s_largest_batch(opened: Any) -> None:
     engine = opened()  # of the tiny config: 1 and 4
     (one,) = engine.prepare(prompts("one"))
@@ -111,7 +109,6 @@ def test_no_more_run_than_the_sweep_s_largest_batch(opened: Any) -> None:
     assert made[11].kv_cache_usage == pytest.approx(4 * ((one.prompt_tokens or 0) + 11) / (4 * 2048))
 
 
-@pytest.mark.slow
 def test_begun_in_the_middle_it_goes_on_as_it_would_have(opened: Any) -> None:
     engine = opened()
     requests = prompts("def area(side):")

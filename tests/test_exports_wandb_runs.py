@@ -23,7 +23,10 @@ from joulebench.tables import schemas
 from joulebench.tables.files import write_csv
 
 # Not importorskip: its import takes as long as all that is read here.
-pytestmark = pytest.mark.skipif(find_spec("wandb") is None, reason="wandb is not installed: envs/wandb.txt")
+pytestmark = [
+    pytest.mark.slow,  # to import it takes seconds
+    pytest.mark.skipif(find_spec("wandb") is None, reason="wandb is not installed: envs/wandb.txt"),
+]
 
 SRC = PROJECT / "src"
 KEY = "secret" * 7

@@ -138,6 +138,7 @@ def sd3(**components: Any) -> dict[str, Any]:
     return {"kind": "pipeline", "pipeline": "StableDiffusion3Pipeline", "components": parts | components}
 
 
+@pytest.mark.slow
 def test_every_text_encoder_has_the_vocabulary_of_its_own_tokenizer(tmp_path: Path) -> None:
     from transformers import CLIPTokenizer, T5Tokenizer
 

@@ -14,6 +14,7 @@ import yaml
 from building import BIN, asked, copy_project, painted, prepare_tiny, tiny, tiny_spec
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from warmed import search_path
 
 from joulebench import config, datasets, models
 from joulebench.analysis.quality import quality
@@ -246,14 +247,14 @@ def test_drawn_pipelines_have_no_score(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_way(clip: Path, pipeline: Path, tmp_path: Path) -> None:
+def test_the_whole_way(warm: None, clip: Path, pipeline: Path, tmp_path: Path) -> None:
     copy_project(tmp_path, without="results")
     (tmp_path / "images.yaml").write_text(yaml.safe_dump(plain_config(clip, pipeline)))
     out = "results/cpu/quality.csv"
     done = subprocess.run(
         [str(BIN / "snakemake"), "--cores", "2", out, "--configfile", "images.yaml"],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(tmp_path / "src"), "JOULEBENCH_PROC_STAT": "/no/such/file"},
+        env=os.environ | {"PYTHONPATH": search_path(tmp_path / "src"), "JOULEBENCH_PROC_STAT": "/no/such/file"},
         capture_output=True,
         text=True,
         check=False,
