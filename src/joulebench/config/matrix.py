@@ -37,7 +37,9 @@ class Hardware(Strict):
     """A machine kind: what its device must report itself as, and its thermal design power."""
 
     device: Device = Field(description="cuda: NVIDIA GPUs; rocm: AMD GPUs.")
-    reports_as: str | None = Field(None, min_length=1, description="What the device's own name must contain, in any case.")
+    reports_as: str | None = Field(
+        None, min_length=1, description="What the device's own name must contain, in any case."
+    )
     tdp_w: PositiveFloat | None = Field(None, description="Watts of one device. Null on a CPU: CodeCarbon's table.")
     card_spread: CardSpread | None = Field(
         None, description="How far two of its cards may differ in the same work. Null: not known, taken as 0."
