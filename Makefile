@@ -26,10 +26,10 @@ export PYTHONPATH := $(CURDIR)/src
 
 # Tests side by side, one more than cores, since slow ones wait; a file's one after another (tests/conftest.py).
 CORES = $(shell getconf _NPROCESSORS_ONLN)
-TESTS_BESIDE = $(shell expr 1 + $(CORES))
-test-fast: TESTS_BESIDE = $(CORES)
+BESIDE = $(shell expr 1 + $(CORES))
+test-fast: BESIDE = $(CORES)
 test test-fast: export POLARS_MAX_THREADS = 1
-PYTEST = "$(BIN)/python" -m pytest -n $(TESTS_BESIDE) --no-loadscope-reorder
+PYTEST = "$(BIN)/python" -m pytest -n $(or $(TESTS_BESIDE),$(BESIDE)) --no-loadscope-reorder
 
 # A config that Snakemake itself could not read would be its traceback.
 CHECKED = $(if $(CONFIG),@"$(BIN)/python" -m joulebench.inputs.yaml_files '$(CONFIG)')

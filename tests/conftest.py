@@ -34,7 +34,7 @@ def environment_as_it_was() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def warm() -> Iterator[None]:
-    """Measuring and preparing scripts that are given `warmed.search_path` start without their imports."""
+    """Scripts that load models, and are given `warmed.search_path`, start without their imports."""
     with serving():
         yield
 

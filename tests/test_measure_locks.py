@@ -7,6 +7,8 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -73,6 +75,27 @@ def test_containers_may_name_the_folder_that_they_share(tmp_path: Path) -> None:
             [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
         )
         assert Path(said.stdout.strip()) == expected / f"joulebench-{os.getuid()}-GPU-1.lock"
+
+
+@pytest.mark.parametrize("named", ["locks", "~/locks", "/no/such/folder", __file__])
+def test_no_folder_for_locks_is_one_line(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "NAMED", named)
+    monkeypatch.setattr(locks, "LOCKS", Path(named))
+    with pytest.raises(UserError, match=f"^JOULEBENCH_LOCKS: found {named}, expected the absolute path of a folder "):
+        locks.alone_on("cpu").__enter__()
+
+
+@pytest.mark.parametrize("hold", [lambda: locks.alone_on("cpu"), lambda: locks.alone_on_some(["GPU-1"], 1)])
+def test_a_file_system_without_locks_is_one_line(
+    hold: Callable[[], AbstractContextManager[object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(locks, "LOCKS", tmp_path)
+    monkeypatch.setattr(fcntl, "flock", none)
+    with pytest.raises(UserError, match=f"^{tmp_path}: its file system has no locks .*JOULEBENCH_LOCKS$"):
+        hold().__enter__()
 
 
 FORK = """

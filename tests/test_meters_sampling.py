@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -37,7 +38,12 @@ def _alive(pid: int) -> bool:
 def _tree_mb(sampling: Sampling) -> dict[int, float]:
     """Of this process and what it started, the sampler aside: other tests' server may be among them."""
     tree = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    return {one.pid: one.memory_info().rss / 1e6 for one in tree if one.pid != sampling.pid}
+    found = {}
+    for one in tree:
+        with suppress(psutil.NoSuchProcess):
+            found[one.pid] = one.memory_info().rss / 1e6
+    found.pop(sampling.pid, None)
+    return found
 
 
 def _error_of_check(sampling: Sampling, seconds: float) -> str:

@@ -87,7 +87,11 @@ class Project:
             one.kill()
 
     def ends(self, workflow: "subprocess.Popen[bytes]", code: int, seconds: float = 500.0) -> None:
-        assert workflow.wait(seconds) == code, self.said()
+        try:
+            workflow.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"did not end in {seconds:g} s\n{self.said()}") from None
+        assert workflow.returncode == code, self.said()
 
 
 def alive(process: psutil.Process) -> bool:

@@ -1,7 +1,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -81,16 +81,21 @@ def prepared(bare: Project, tmp_path_factory: pytest.TempPathFactory) -> Project
 @pytest.fixture(scope="module")
 def ended(
     request: pytest.FixtureRequest, slurm: None, prepared: Project, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Ended]:
+) -> Ended:
     """How each of the module's WAYS went, all at once, each in a copy of it: what takes time is Slurm's waiting."""
     ways = {way: Project(tmp_path_factory.mktemp("way") / "mine") for way in request.module.WAYS}
     for project in ways.values():
         shutil.copytree(prepared.folder, project.folder, symlinks=True)
+
+    def gone(way: Callable[[Project], None], project: Project) -> None:
+        try:
+            way(project)
+        finally:
+            project.end()
+
     with ThreadPoolExecutor(len(ways)) as threads:
-        ended = {way.__name__: threads.submit(way, project) for way, project in ways.items()}
-    yield ended
-    for project in ways.values():
-        project.end()
+        ended = {way.__name__: threads.submit(gone, way, project) for way, project in ways.items()}
+    return ended
 
 
 @pytest.fixture

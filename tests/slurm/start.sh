@@ -70,7 +70,7 @@ ReturnToService=2
 GresTypes=gpu
 $(for ((n = 1; n <= nodes; n++)); do
   echo "NodeName=n$n NodeHostname=$host NodeAddr=127.0.0.1 Port=$((17000 + n)) CPUs=$(nproc)" \
-    "RealMemory=$(($(free -m | awk '/^Mem:/ {print $2}') / nodes)) Gres=gpu:h100:$gpus State=UNKNOWN"
+    "RealMemory=$(free -m | awk '/^Mem:/ {print $2}') Gres=gpu:h100:$gpus State=UNKNOWN"
 done)
 PartitionName=gpu Nodes=ALL Default=YES MaxTime=INFINITE PriorityTier=1 State=UP
 PartitionName=patient Nodes=ALL MaxTime=INFINITE PriorityTier=1 GraceTime=30 State=UP

@@ -66,7 +66,8 @@ def convert(file: Path, folder: Path) -> Packing:
 def _converted(words: list[str]) -> bytes:
     """The main of the process apart; the file is read under a name of its own, where no other file is beside it."""
     file, folder = words
-    _ask_once()
+    with _explained("the package gguf cannot be used"):
+        _ask_once()
     with tempfile.TemporaryDirectory() as alone:
         link = Path(alone, "model.gguf")
         link.symlink_to(file)
@@ -78,7 +79,7 @@ def _converted(words: list[str]) -> bytes:
 
 
 def _ask_once() -> None:
-    """transformers 5.17 parses the file for each of its questions, and has a table of names made for each tensor."""
+    """transformers 5.17 parses the file for each of its questions, and has a table of names made for each module."""
     import gguf
 
     read = cache(gguf.GGUFReader)

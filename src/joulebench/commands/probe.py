@@ -5,7 +5,7 @@ With the name of a hardware of the config, it is also held against what the conf
 
 import argparse
 import json
-from math import inf, nan
+from math import nan
 from typing import TYPE_CHECKING
 
 from joulebench.errors import UserError
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from joulebench.names import Device
     from joulebench.records.models import Machine
 
-IDLE_S = 10.0
+IDLE_S, MOST_S = 10.0, 3600.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,13 +25,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def seconds(text: str) -> float:
-    """Raises argparse.ArgumentTypeError for what is no number of seconds from 0 on."""
+    """Raises argparse.ArgumentTypeError for what is no number of seconds within an hour."""
     try:
         number = float(text)
     except ValueError:
         number = nan
-    if not 0 <= number < inf:
-        raise argparse.ArgumentTypeError(f"found {text}, expected seconds, 0 or more")
+    if not 0 <= number <= MOST_S:
+        raise argparse.ArgumentTypeError(f"found {text}, expected seconds, 0 to {MOST_S:g}")
     return number
 
 

@@ -38,7 +38,7 @@ class Hardware(Strict):
 
     device: Device = Field(description="cuda: NVIDIA GPUs; rocm: AMD GPUs.")
     reports_as: str | None = Field(
-        None, min_length=1, description="What the device's own name must contain, in any case."
+        None, pattern=r"\S", description="What the device's own name must contain, in any case."
     )
     tdp_w: PositiveFloat | None = Field(None, description="Watts of one device. Null on a CPU: CodeCarbon's table.")
     card_spread: CardSpread | None = Field(

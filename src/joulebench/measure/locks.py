@@ -17,8 +17,11 @@ from joulebench.errors import UserError
 
 log = logging.getLogger(__name__)
 
-LOCKS = Path(os.environ.get("JOULEBENCH_LOCKS") or "/tmp")
+NAMED = os.environ.get("JOULEBENCH_LOCKS")
+LOCKS = Path(NAMED or "/tmp")
 """Not TMPDIR: two shells of one machine may differ in it, and must meet. Containers may share another folder."""
+WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What a file system answers that has no locks."""
 OTHER_NAMES = 10
 """So many names a lock may have, where another user has put something under the first of them."""
 
@@ -40,9 +43,10 @@ def alone_on(device: str) -> Iterator[None]:
     The lock goes with its holder, however that one ends.
     """
     with _file(device) as file:
-        if not _held(file):
-            log.info("another measurement is running on %s; waiting for it to end (lock: %s)", device, file.name)
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with _explained():
+            if not _held(file):
+                log.info("another measurement is running on %s; waiting for it to end (lock: %s)", device, file.name)
+                fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
@@ -75,7 +79,7 @@ def alone_in(folder: Path, patience_s: float = 60.0, every_s: float = 0.5) -> It
                     )
                 time.sleep(every_s)
         except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+            if error.errno not in WITHOUT_LOCKS:
                 raise
             log.warning("%s: its file system has no locks (%s); let no second job measure the same run", folder, error)
         file.truncate(0)
@@ -118,7 +122,7 @@ def alone_on_some(devices: Sequence[str], needed: int, every_s: float = 0.5) -> 
 def _take(devices: Sequence[str], needed: int, locks: ExitStack) -> list[str]:
     """Lock so many of `devices`, or none where fewer are free; which were free. One process at a time chooses."""
     free: list[str] = []
-    with _file("choosing") as choosing, ExitStack() as tried:
+    with _explained(), _file("choosing") as choosing, ExitStack() as tried:
         fcntl.flock(choosing, fcntl.LOCK_EX)
         for device in devices:
             if len(free) < needed and _held(tried.enter_context(_file(device))):
@@ -126,6 +130,19 @@ def _take(devices: Sequence[str], needed: int, locks: ExitStack) -> list[str]:
         if len(free) == needed:
             locks.push(tried.pop_all())
     return free
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+        raise UserError(
+            f"{LOCKS}: its file system has no locks ({error.strerror}), by which measurements wait for each other; "
+            "name a folder of a local disk in JOULEBENCH_LOCKS"
+        ) from None
 
 
 def _path(device: str) -> Path:
@@ -139,6 +156,11 @@ def _file(device: str) -> TextIO:
     What lies there under its name and is not this user's plain file is passed over: all of this user's measurements
     pass over it alike, and meet at the next name. Raises UserError where there is none.
     """
+    if NAMED and Path(NAMED) == LOCKS and not (LOCKS.is_absolute() and LOCKS.is_dir()):
+        raise UserError(
+            f"JOULEBENCH_LOCKS: found {NAMED}, expected the absolute path of a folder that exists; create it, or unset "
+            "the variable"
+        )
     path = _path(device)
     for name in (path, *(path.with_suffix(f".{other}.lock") for other in range(1, OTHER_NAMES))):
         try:
