@@ -91,7 +91,8 @@ def look_after(worker: int, caller: socket.socket) -> None:
 
 
 def read_early(environment: Any) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith(READ_EARLY)}
+    own = "TORCHINDUCTOR_CACHE_DIR"  # which torch sets itself as it is imported
+    return {name: value for name, value in environment.items() if name.startswith(READ_EARLY) and name != own}
 
 
 def run(asked: dict[str, Any], path: list[str]) -> None:
