@@ -167,7 +167,7 @@ def problems() -> list[Problem]:
 def test_the_canonical_solutions_pass_and_none_that_was_changed_does() -> None:
     found = problems()
     assert len(found) == 164
-    changed = "{0}\n\ndef {1}(*given):\n    return (given, 0)\n"
+    changed = "{0}\n_kept = {1}\n\n\ndef {1}(*given):\n    return (_kept(*given), 0)\n"
     right = [(one, one.canonical_solution) for one in found]
     wrong = [(one, changed.format(one.canonical_solution, one.entry_point)) for one in found]
     given = verdicts(right + wrong)

@@ -58,11 +58,8 @@ SAID = {
 }
 
 
-AT_ONCE_S = 8.0
-"""On a busy machine too; and less than the patience with a server whose fault is another one."""
-
-
 def stall_s(fault: str) -> float:
+    """On a busy machine too, only what stalls is told by it."""
     return 0.3 if "(stall_s)" in SAID[fault] else 10.0
 
 
@@ -78,7 +75,7 @@ def test_a_server_that_misbehaves_fails_its_point_in_one_line(opens: Opens, faul
     engine = opens(Behaviour(fault, healthy=4, **told), stall_s=stall_s(fault))
     begun = time.monotonic()
     load = run(engine, requests=12)
-    assert time.monotonic() - begun < AT_ONCE_S
+    assert time.monotonic() - begun < 2
     assert load.failure is not None
     assert SAID[fault] in load.failure
     assert "\n" not in load.failure
@@ -92,4 +89,4 @@ def test_what_is_wrong_from_the_start_is_said_at_the_start(opens: Opens, fault: 
         return  # the probe does not know what the server's template adds
     with pytest.raises(UserError, match=r"^the server [^\n]+$"):
         opens(Behaviour(fault), stall_s=stall_s(fault))
-    assert time.monotonic() - begun < AT_ONCE_S
+    assert time.monotonic() - begun < 2
