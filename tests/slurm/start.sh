@@ -73,7 +73,7 @@ $(for ((n = 1; n <= nodes; n++)); do
     "RealMemory=$(free -m | awk '/^Mem:/ {print $2}') Gres=gpu:h100:$gpus State=UNKNOWN"
 done)
 PartitionName=gpu Nodes=ALL Default=YES MaxTime=INFINITE PriorityTier=1 State=UP
-PartitionName=patient Nodes=ALL MaxTime=INFINITE PriorityTier=1 GraceTime=30 State=UP
+PartitionName=patient Nodes=ALL MaxTime=INFINITE PriorityTier=1 GraceTime=8 State=UP
 PartitionName=urgent Nodes=ALL MaxTime=INFINITE PriorityTier=2 State=UP
 CONF
 
