@@ -22,8 +22,8 @@ from PIL import Image
 
 from joulebench.config import sweeps
 from joulebench.config.tasks import OutputLength
+from joulebench.engines import open_engine, vllm_start
 from joulebench.engines import vllm as ours
-from joulebench.engines import vllm_start
 from joulebench.engines.base import Times
 from joulebench.errors import UserError
 from joulebench.measure import process
@@ -202,6 +202,18 @@ def test_statistics_that_lack_something_are_refused_by_name() -> None:
             ours.check_statistics(statistics(**changes), "0.99.3")
         assert f"found vLLM 0.99.3, whose statistics have {what}{next(iter(changes))}; install" in str(refused.value)
         assert "\n" not in str(refused.value)
+
+
+def test_without_its_package_an_engine_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    for name in ours.ENVIRONMENT:
+        monkeypatch.setenv(name, "1")  # the engine sets what is not set
+    spec = tiny_spec(engine="vllm", engine_settings={})
+    with pytest.raises(UserError, match=f"engine vllm: found no package vllm for {sys.executable}; install it there"):
+        open_engine(spec, tmp_path)
+    monkeypatch.setattr(ours, "PACKAGES", ())
+    with pytest.raises(ModuleNotFoundError):  # of nobody's package: a fault of the project's own
+        open_engine(spec, tmp_path)
 
 
 def test_what_the_engine_is_opened_with(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,10 +39,10 @@ def prompts_of(made: Plan, cell: Cell, **other: Any) -> None:
     path.touch()
 
 
-def model_of(made: Plan, cell: Cell, **other: Any) -> None:
+def model_of(made: Plan, cell: Cell, parameters: int = 1, **other: Any) -> None:
     wanted = made.spec(cell).model_dump(mode="json")
     kept = {key: wanted[key] for key in ("weights", "architecture", "tokenizer", "weights_seed")}
-    facts = {"model": cell.run, "parameters": 1, "licence": None, "files_sha256": {}}
+    facts = {"model": cell.run, "parameters": parameters, "licence": None, "files_sha256": {}}
     write(cell.model_folder / "model.json", {**facts, "made_from": kept | other})
 
 
@@ -76,6 +76,22 @@ def test_a_model_of_another_config_is_refused_while_its_run_is_not_there(
             require_as_asked(made, cell, again)
         require_as_asked(made, cell, again | {"prepare_model"})
         require_as_asked(made, cell, again | {str(cell.model_folder / "model.json")})
+
+
+@pytest.mark.parametrize(("parameters", "refused"), [(990, False), (1010, False), (989, True), (1011, True)])
+def test_a_model_of_another_size_than_the_configs_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parameters: int, refused: bool
+) -> None:
+    made, cell = planned(tmp_path, monkeypatch)
+    name = made.spec(cell).model
+    monkeypatch.setitem(made.config.models, name, made.config.models[name].model_copy(update={"parameters": 1000}))
+    model_of(made, cell, parameters=parameters)
+    if refused:
+        line = f"{name}: {parameters:,} parameters in its weights, the config says 1,000; correct models"
+        with pytest.raises(UserError, match=line):
+            require_as_asked(made, cell)
+    else:
+        require_as_asked(made, cell)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from joulebench.config.spec import RunSpec
 from joulebench.config.sweeps import Timed
 from joulebench.engines.base import DiffusionEngine, TextEngine
+from joulebench.errors import UserError
 from joulebench.inputs.checked import ConfigError, checked, nearest
 from joulebench.records.models import Export, Model
 
@@ -123,9 +124,21 @@ def checked_export(spec: RunSpec, folder: Path, model: Model) -> Export | None:
 
 
 def open_engine(spec: RunSpec, folder: Path, settings: BaseModel | None = None) -> TextEngine | DiffusionEngine:
-    """Load the model in `folder` on the run's device. `settings`: what `check` gave; without them it is asked here."""
+    """Load the model in `folder` on the run's device. `settings`: what `check` gave; without them it is asked here.
+
+    Raises UserError where a package of the engine's is not installed.
+    """
     given = check(spec) if settings is None else settings
-    engine: TextEngine | DiffusionEngine = module(spec.engine).Engine(spec, given, folder)
+    found = module(spec.engine)
+    try:
+        engine: TextEngine | DiffusionEngine = found.Engine(spec, given, folder)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in found.PACKAGES:
+            raise
+        raise UserError(
+            f"engine {spec.engine}: found no package {error.name} for {sys.executable}; install it there, or give "
+            "engines.*.python an interpreter that has it (joulebench doctor says which there are)"
+        ) from None
     return engine
 
 

@@ -11,6 +11,7 @@ from joulebench.downloads import revisions
 from joulebench.models import checkpoint, counting, damage, files, synthetic
 from joulebench.names import TaskName
 from joulebench.records.files import write_json
+from joulebench.records.made import check_parameters
 from joulebench.records.models import Model
 
 __all__ = ["prepare", "replaced"]
@@ -41,7 +42,7 @@ def prepare(
         damage.check(name, folder)
         parameters = counting.count_parameters(name, folder)
         checkpoint.check_prompts(name, model, folder, asked or {})
-    files.check_parameters(name, parameters, model.parameters)
+    check_parameters(name, parameters, model.parameters)
     if origin is not None and origin.weights is not None and (held := sum(origin.weights.values())) != parameters:
         log.warning(
             "%s: %s weights in %s, of which transformers made %s", name, f"{held:,}", origin.file, f"{parameters:,}"

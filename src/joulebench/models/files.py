@@ -1,12 +1,10 @@
-"""What is in a model's folder: its files, their digests, and whether its parameters are as many as expected."""
+"""What is in a model's folder: its files, and their digests."""
 
 import hashlib
 import shutil
 from pathlib import Path
 
 from joulebench.errors import UserError
-
-TOLERANCE = 0.01
 
 
 def clear(folder: Path, resumes: bool = False) -> None:
@@ -19,15 +17,6 @@ def clear(folder: Path, resumes: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder}: could not be written ({error.strerror}); check the permissions") from None
-
-
-def check_parameters(name: str, found: int, expected: int | None) -> None:
-    """Raises UserError where a model has over 1 % more or fewer weights than the config says."""
-    if expected is not None and abs(found - expected) > TOLERANCE * expected:
-        raise UserError(
-            f"{name}: {found:,} parameters in its weights, the config says {expected:,}; "
-            f"correct models.{name}.parameters"
-        )
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Set
 
 from joulebench.plan.matrix import Cell, Plan
-from joulebench.records.made import model_as, require_prompts
+from joulebench.records.made import check_parameters, model_as, require_prompts
 
 
 def require_as_asked(plan: Plan, cell: Cell, again: Set[str] = frozenset()) -> None:
@@ -19,4 +19,6 @@ def require_as_asked(plan: Plan, cell: Cell, again: Set[str] = frozenset()) -> N
     if prompts.with_suffix(".json").exists() and again.isdisjoint({"*", "sample_prompts", str(prompts)}):
         require_prompts(prompts, cell.task, wanted)
     if model.exists() and again.isdisjoint({"*", "prepare_model", str(model)}):
-        model_as(cell.model_folder, wanted["model"], wanted)
+        name = wanted["model"]
+        facts = model_as(cell.model_folder, name, wanted)
+        check_parameters(name, facts.parameters, plan.config.models[name].parameters)

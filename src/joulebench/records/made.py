@@ -8,6 +8,8 @@ from joulebench.errors import UserError
 from joulebench.records.files import read_model, read_prompts
 from joulebench.records.models import Model
 
+TOLERANCE = 0.01
+
 
 def model_as(folder: Path, name: str, wanted: Mapping[str, Any]) -> Model:
     """model.json in the folder of the model `name`.
@@ -23,6 +25,15 @@ def model_as(folder: Path, name: str, wanted: Mapping[str, Any]) -> Model:
             "delete it and give the same command again"
         )
     return facts
+
+
+def check_parameters(name: str, found: int, expected: int | None) -> None:
+    """Raises UserError where a model has over 1 % more or fewer weights than the config says."""
+    if expected is not None and abs(found - expected) > TOLERANCE * expected:
+        raise UserError(
+            f"{name}: {found:,} parameters in its weights, the config says {expected:,}; "
+            f"correct models.{name}.parameters"
+        )
 
 
 def require_prompts(prompts: Path, task: str, wanted: Mapping[str, Any]) -> None:
