@@ -52,6 +52,12 @@ class Pair:
         return ("less" if self.change < 0 else "more") if self.told_apart else "not told apart"
 
     @property
+    def within_cards(self) -> bool:
+        """Whether the interval is off 0 and yet nothing is told apart: cards of one kind may differ by as much."""
+        off = self.ends is not None and self.ends[0] * self.ends[1] > 0
+        return off and not self.told_apart and not self.differences_in_work
+
+    @property
     def differences_in_work(self) -> bool:
         return any(said.startswith("answers") for said in self.differences)
 
