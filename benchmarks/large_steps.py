@@ -37,15 +37,14 @@ def steps(iterations: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def stretches(found: pl.DataFrame, energy: pl.DataFrame, other_ms: float) -> tuple[Floats, float]:
+def stretches(found: pl.DataFrame, energy: pl.DataFrame) -> tuple[Floats, float]:
     """What a large step added in each stretch, ms; and its correlation with the energy of a token."""
-    added = found.with_columns(ms=pl.when("apart").then(0.0).otherwise(pl.col("ms") - other_ms))
-    edges = np.arange(added["end_s"].min(), added["end_s"].max(), STRETCH_S)
+    edges = np.arange(found["end_s"].min(), found["end_s"].max(), STRETCH_S)
 
     def of(column: str) -> Floats:
-        return np.diff(np.interp(edges, added["end_s"], added[column].cast(pl.Float64).cum_sum()))
+        return np.diff(np.interp(edges, found["end_s"], found[column].cast(pl.Float64).cum_sum()))
 
-    outputs, prompts, ms = of("output_tokens"), of("prompt_tokens"), of("ms")
+    outputs, prompts, added = of("output_tokens"), of("prompt_tokens"), of("added_ms")
     drawn = np.diff(np.interp(edges, energy["time_s"], energy["energy_j"]))
     more = prompts - outputs * prompts.sum() / outputs.sum()
 
@@ -53,18 +52,19 @@ def stretches(found: pl.DataFrame, energy: pl.DataFrame, other_ms: float) -> tup
         rest = amounts - outputs * amounts.sum() / outputs.sum()
         return np.asarray((rest - more * (more @ rest) / (more @ more)) / outputs)
 
-    return ms / of("large"), float(np.corrcoef(net(drawn), net(ms))[0, 1])
+    return added / of("large"), float(np.corrcoef(net(drawn), net(added))[0, 1])
 
 
 def line(name: str, folder: Path) -> str:
     found = steps(pl.read_parquet(folder / "iterations.parquet"))
-    other = float(found.filter("apart")["ms"].to_numpy().mean())
-    ahead, large = (float(np.median(found.filter(which)["ms"].to_numpy())) for which in ("ahead", "large"))
-    added = float((found.filter(~pl.col("apart"))["ms"].to_numpy() - other).sum())
-    each, correlation = stretches(found, pl.read_parquet(folder / "energy.parquet"), other)
+    other = found.filter("apart")["ms"].mean()
+    ahead, large = (found.filter(which)["ms"].median() for which in ("ahead", "large"))
+    found = found.with_columns(added_ms=pl.when("apart").then(0.0).otherwise(pl.col("ms") - other))
+    added = found["added_ms"].sum()
+    each, correlation = stretches(found, pl.read_parquet(folder / "energy.parquet"))
     parts = (
-        f"{other:.1f} | {ahead:.1f} | {large:.1f} | {added / found['large'].to_numpy().sum():.1f} | {each.std():.1f} | "
-        f"{added / found['ms'].to_numpy().sum():.0%} | {correlation:.2f}"
+        f"{other:.1f} | {ahead:.1f} | {large:.1f} | {added / found['large'].sum():.1f} | {each.std():.1f} | "
+        f"{added / found['ms'].sum():.0%} | {correlation:.2f}"
     )
     return f"| {name} | {parts} |"
 

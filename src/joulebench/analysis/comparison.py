@@ -64,10 +64,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`pairs` by task, model, variant and setting; `alone`: how many usable points each table has without the other."""
+    """`pairs` by task, model, variant and setting; `alone`: how many usable points each table has without the other.
+
+    `card_spread`: the share by which cards of one kind differ.
+    """
 
     pairs: tuple[Pair, ...]
     alone: tuple[int, int]
+    card_spread: float
 
 
 def compare(one: pl.DataFrame, other: pl.DataFrame, publish_flagged: bool, card_spread: float) -> Comparison:
@@ -88,7 +92,7 @@ def compare(one: pl.DataFrame, other: pl.DataFrame, publish_flagged: bool, card_
     pairs.sort(
         key=lambda pair: (tasks[pair.one["task"]], pair.one["model"], pair.one["variant"] or "", order(pair.one))
     )
-    return Comparison(tuple(pairs), (len(first) - len(both), len(second) - len(both)))
+    return Comparison(tuple(pairs), (len(first) - len(both), len(second) - len(both)), card_spread)
 
 
 def _by_point(table: pl.DataFrame, publish_flagged: bool) -> dict[tuple[object, ...], Row]:

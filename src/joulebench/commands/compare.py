@@ -39,17 +39,13 @@ def run(words: argparse.Namespace) -> int:
 
     config = handed_over() if words.config is None else load(words.config)
     first, second = (_points(name, words.task, words.model) for name in (words.first, words.second))
-    spread = _spread(config, first, second)
-    found = compare(first, second, config.publish_flagged, spread)
-    print("\n".join(lines(found, words.first, words.second, spread)))
+    found = compare(first, second, config.publish_flagged, _spread(config, first, second))
+    print("\n".join(lines(found, words.first, words.second)))
     return 0
 
 
-def lines(found: "Comparison", first: str, second: str, card_spread: float) -> list[str]:
-    """The comparison as text: a row for each point, what differs besides, and what has no counterpart.
-
-    `card_spread`: as `analysis.comparison.compare` was given it; told where it is why a change is not told apart.
-    """
+def lines(found: "Comparison", first: str, second: str) -> list[str]:
+    """The comparison as text: a row for each point, what differs besides, and what has no counterpart."""
     told: dict[tuple[str, ...], str] = {}
     rows = [HEADER, *(_row(pair, told) for pair in found.pairs)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
@@ -57,7 +53,7 @@ def lines(found: "Comparison", first: str, second: str, card_spread: float) -> l
     text += ["", f"first: {first}; second: {second}"]
     text += [f"({mark}) not the same: {'; '.join(said)}" for said, mark in told.items()]
     if any(pair.within_cards for pair in found.pairs):
-        percent = f"{100 * card_spread:.2g} %"
+        percent = f"{100 * found.card_spread:.2g} %"
         text.append(f"cards of one kind differ by up to {percent}: what is within that is not told apart")
     alone = (f"{count} of the {where}" for count, where in zip(found.alone, ("first", "second"), strict=True) if count)
     if without := ", ".join(alone):

@@ -133,7 +133,7 @@ def open_engine(spec: RunSpec, folder: Path, settings: BaseModel | None = None) 
     try:
         engine: TextEngine | DiffusionEngine = found.Engine(spec, given, folder)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in found.PACKAGES:
+        if error.name not in found.PACKAGES:
             raise
         raise UserError(
             f"engine {spec.engine}: found no package {error.name} for {sys.executable}; install it there, or give "
